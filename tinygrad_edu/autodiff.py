@@ -1,0 +1,145 @@
+"""Reverse mode: from an answer back to the leaves, the chain rule at each node.
+
+The whole algorithm is the loop in `pull_back`. Newest first, each node hands its
+cotangent (the gradient of the answer by the node's value) to the rules of its op, and
+what they give is added to the cotangents of the node's inputs. A node is newer than its
+inputs: when its turn comes, whatever uses it has added its share already.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.op import Op
+from tinygrad_edu.ops import astype, positive, reshape, sum, where
+
+__all__ = ["backward", "pull_back"]
+
+# What stands in place of the op of a node whose graph has been released.
+RELEASED = object()
+
+
+def backward(
+    root: Node, gradient: Any, *, retain_graph: bool = False, create_graph: bool = False
+) -> None:
+    """Add the gradient of `root` to the `.grad` of every leaf that it depends on.
+
+    If a rule fails, no `.grad` has changed and the graph is whole.
+    """
+    cotangents, visited = pull_back(root, gradient, create_graph=create_graph)
+    for leaf, g in cotangents.items():
+        if leaf.grad is not None:
+            g = (leaf.grad if create_graph else leaf.grad.data) + g
+        leaf.grad = g if isinstance(g, Node) else type(leaf)(g)
+    if not (retain_graph or create_graph):
+        for node in visited:
+            node.op, node.inputs, node.params = RELEASED, (), None
+
+
+def pull_back(
+    root: Node, gradient: Any, *, create_graph: bool = False
+) -> tuple[dict[Node, Any], list[Node]]:
+    """Return the cotangent of each leaf, and the nodes that were visited.
+
+    With `create_graph` the rules run on Tensors, and so are recorded; else on arrays.
+    """
+    if root.op is None:
+        return {root: positive(gradient)}, []
+
+    of_leaves: dict[Node, Any] = {}
+    of_nodes: dict[Node, Any] = {root: gradient}
+    frontier = [(-root.index, root)]  # the keys of of_nodes: a heap, newest on top
+    visited = []
+    unchosen: set[Node] = set()  # nodes of which an op may have left out elements
+
+    while frontier:
+        node = heappop(frontier)[1]
+        g = of_nodes.pop(node)
+        op, inputs, params, origin = node.op, node.inputs, node.params, node.origin
+        if op is RELEASED:
+            raise ValueError(
+                "backward: a part of this graph was released by an earlier backward(); "
+                "pass retain_graph=True to the earlier one, or compute the value again"
+            )
+        if origin is not None:
+            origin.verify_inputs(node)
+        visited.append(node)
+        if create_graph:
+            arguments = (g, node, *inputs)
+        else:
+            arguments = (g, node.data, *[_value(x) for x in inputs])
+        chosen = not (op.selects or node in unchosen)
+
+        for x, rule in zip(inputs, op.rule_of_each, strict=False):
+            if not (isinstance(x, Node) and x.requires_grad):
+                continue
+            if chosen:
+                cotangent = rule(*arguments, **params) if params else rule(*arguments)
+            else:
+                cotangent = _of_unchosen(op, rule, arguments, params or {})
+                unchosen.add(x)
+            data = x.data
+            if cotangent.shape != data.shape or cotangent.dtype != data.dtype:
+                cotangent = _fit(cotangent, data, op)
+            if origin is not None:
+                origin.verify_gradient(node, x, cotangent)
+            if x.op is None:
+                if x in of_leaves:
+                    of_leaves[x] = of_leaves[x] + cotangent
+                else:
+                    of_leaves[x] = _owned(cotangent, g)
+            elif x in of_nodes:
+                of_nodes[x] = of_nodes[x] + cotangent
+            else:
+                of_nodes[x] = cotangent
+                heappush(frontier, (-x.index, x))
+    return of_leaves, visited
+
+
+def _value(x: Any) -> Any:
+    return x.data if isinstance(x, Node) else x
+
+
+def _fit(cotangent: Any, data: np.ndarray[Any, Any], op: Op) -> Any:
+    """Undo broadcasting: sum over the axes along which the input was repeated."""
+    shape, given = data.shape, cotangent.shape
+    extra = len(given) - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, given[extra:])):
+        raise ValueError(
+            f"{op.name}: a backward rule gave the shape {given} for an input of shape "
+            f"{shape}; it must have that shape, or one that it broadcasts to"
+        )
+    if given != shape:
+        repeated = (n == 1 < m for n, m in zip(shape, given[extra:]))
+        axes = (*range(extra), *(i for i, r in enumerate(repeated, extra) if r))
+        cotangent = reshape(sum(cotangent, axis=axes), shape)
+    return astype(cotangent, data.dtype)
+
+
+def _owned(cotangent: Any, g: Any) -> Any:
+    """Copy what shares memory: a leaf's gradient is the user's, who may change it."""
+    if cotangent is g or getattr(cotangent, "base", None) is not None:
+        return positive(cotangent)
+    return cotangent
+
+
+def _of_unchosen(
+    op: Op, rule: Any, arguments: tuple[Any, ...], params: dict[str, Any]
+) -> Any:
+    """Run a rule where `g` may be 0 since an element was left out further on.
+
+    What was left out has no say, though its own derivative be infinite or NaN, which
+    times 0 would be NaN.
+    """
+    with np.errstate(all="ignore"):
+        cotangent = rule(*arguments, **params)
+    g = arguments[0]
+    if op.elementwise and cotangent.shape == g.shape:
+        lost = (g == 0) & ~np.isfinite(_value(cotangent))
+        if lost.any():
+            return where(lost, 0, cotangent)
+    return cotangent

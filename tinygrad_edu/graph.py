@@ -1,0 +1,144 @@
+"""The graph: what a node remembers, and how an op's answer comes to be one.
+
+An op called with a `Node` among its inputs gives a new node, which remembers the op and
+the inputs it came from. Those memories are the graph. (`Tensor`, some floors up, is a
+`Node` with operators.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
+from typing import Any, NamedTuple
+
+from numpy import asarray, ndarray
+
+__all__ = ["Mode", "Node", "Params", "current_mode", "new_index", "no_grad", "record"]
+
+Params = dict[str, Any]
+
+
+class Node:
+    """A value in the graph, and how it was computed.
+
+    A *leaf* was computed by no recorded op: the user made it. Nodes are numbered in
+    the order of their creation, and a node is newer than its inputs. So newest first is
+    an order in which whatever uses a node comes before the node itself: a topological
+    order, and no search was needed to find it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "data",  # the value, always an ndarray
+        "grad",  # a leaf's accumulated gradient, or None
+        "index",  # the number in order of creation
+        "inputs",  # what the op was applied to: Nodes, arrays, Python numbers
+        "name",
+        "op",  # the Op that made it; None for a leaf
+        "origin",  # where it was recorded, under debug(); else None
+        "params",  # the op's keyword parameters, or None
+        "requires_grad",
+    )
+
+    data: ndarray[Any, Any]
+    grad: Any
+    index: int
+    inputs: tuple[Any, ...]
+    name: str | None
+    op: Any
+    origin: Any
+    params: Params | None
+    requires_grad: bool
+
+
+new_index = count().__next__
+
+
+class Mode(NamedTuple):
+    """How ops treat Tensors just now; `no_grad` and `debug` change it for a while."""
+
+    recording: bool = True
+    watch: Callable[[Node, Any, tuple[Any, ...]], None] | None = None
+
+
+# A context variable, so that each thread and each asynchronous task has its own.
+current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())
+
+
+@contextmanager
+def mode(**changes: Any) -> Iterator[None]:
+    """Change the current mode within a `with` block."""
+    token = current_mode.set(current_mode.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        current_mode.reset(token)
+
+
+def no_grad() -> Any:
+    """Record nothing within the block: answers are constants.
+
+    Also a decorator. The state belongs to the current thread.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor(2.0, requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
+    """
+    return mode(recording=False)
+
+
+def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
+    """Apply `op` to inputs that include a Node, and remember it in the answer."""
+    values = []
+    needs_grad = False
+    for x in inputs:
+        if isinstance(x, Node):
+            values.append(x.data)
+            kind = x.__class__
+            if x.requires_grad:
+                needs_grad = True
+        elif _is_plain(x):
+            values.append(x)
+        else:  # a list, a NumPy scalar: made a constant; or an error that says why not
+            return record(op, _constants(inputs), params)
+
+    data = op.compute(values, params)
+    if data.__class__ is not ndarray:
+        data = asarray(data)  # NumPy makes scalars of answers without dimensions
+
+    node = object.__new__(kind)
+    node.data = data
+    node.grad = node.name = node.origin = None
+    node.index = new_index()
+    mode_now = current_mode.get()
+    if needs_grad and mode_now.recording:
+        node.requires_grad = True
+        node.op = op
+        node.inputs = inputs
+        node.params = params
+    else:
+        node.requires_grad = False
+        node.op = node.params = None
+        node.inputs = ()
+    if mode_now.watch is not None:
+        mode_now.watch(node, op, inputs)
+    return node
+
+
+def _is_plain(x: Any) -> bool:
+    kind = x.__class__
+    return kind is float or kind is int or (kind is ndarray and x.dtype.kind in "fiub")
+
+
+def _constants(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    tensor: Any = next(x.__class__ for x in inputs if isinstance(x, Node))
+    return tuple(
+        x if isinstance(x, Node) or _is_plain(x) else tensor(x) for x in inputs
+    )

@@ -1,0 +1,231 @@
+"""What training makes small. Compositions of ops: their gradients fall out.
+
+N is the number of examples, one a row. A loss does not broadcast: prediction and target
+must have one shape, since (N, 1) against (N,) would silently compare all with all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.ops import (
+    log_softmax,
+    multiply,
+    softplus,
+    square,
+    subtract,
+    sum,
+    where,
+    xlog1py,
+    xlogy,
+)
+from tinygrad_edu.tensor import Tensor
+
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_with_logits",
+    "l2",
+    "mse",
+    "softmax_cross_entropy",
+]
+
+
+def mse(prediction: Any, target: Any) -> Any:
+    r"""Mean squared error, :math:`\frac{1}{2N} \sum_i \|y_i - h_i\|^2`.
+
+    Parameters
+    ----------
+    prediction : Tensor of shape (N, ...)
+        The network's output `h`.
+    target : array_like of shape (N, ...)
+        The wanted output `y`.
+
+    Returns
+    -------
+    Tensor
+        A single number, in the dtype of the difference.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> h = tg.Tensor([[0.5], [1.0]], requires_grad=True)
+    >>> loss = tg.losses.mse(h, [[0.0], [0.0]])
+    >>> loss.item()
+    0.3125
+    >>> loss.backward()
+    >>> h.grad
+    Tensor([[0.25],
+            [0.5 ]])
+    """
+    n = _examples("mse", prediction, target)
+    return sum(square(subtract(prediction, target))) * (0.5 / n)
+
+
+def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
+    r"""Penalty on large weights, :math:`\frac{\lambda}{2N} \sum_j w_j^2`.
+
+    Parameters
+    ----------
+    weights : iterable of Tensor
+        The weight matrices, ``model.weights``; biases are not penalised.
+    lam : float
+        The strength, lambda.
+    n : int
+        N, the size of the *training set*, also where the loss that this is added to
+        averages over a mini-batch.
+
+    Returns
+    -------
+    Tensor
+        A single number.
+
+    Raises
+    ------
+    ValueError
+        If there are no weights, or `n` is not positive.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    >>> tg.losses.l2([w], lam=0.5, n=10).item()
+    0.125
+    """
+    weights = [weights] if isinstance(weights, Tensor) else list(weights)
+    if not weights:
+        raise ValueError("l2: there are no weights; pass model.weights")
+    if n <= 0:
+        raise ValueError(f"l2: n is the size of the training set, and it is {n}")
+    total = sum(square(weights[0]))
+    for w in weights[1:]:
+        total = total + sum(square(w))
+    return total * (0.5 * lam / n)
+
+
+def cross_entropy(prediction: Any, target: Any) -> Any:
+    r"""Sigmoid cross-entropy of probabilities, with :math:`0 \log 0 = 0`.
+
+    .. math:: -\frac{1}{N} \sum_i \left[ y_i \log h_i + (1-y_i) \log(1-h_i) \right]
+
+    summed over the outputs. Where you have the output layer's `z`, prefer
+    `cross_entropy_with_logits`: it is accurate also where `h` rounds to 1.
+
+    Parameters
+    ----------
+    prediction : Tensor of shape (N, ...)
+        The network's output `h`, probabilities.
+    target : array_like of shape (N, ...)
+        The wanted output `y`, from 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        A single number.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> h = tg.Tensor([[0.5], [1.0]], requires_grad=True)
+    >>> round(tg.losses.cross_entropy(h, [[0.0], [1.0]]).item(), 6)
+    0.346574
+    """
+    n = _examples("cross_entropy", prediction, target)
+    likelihood = xlogy(target, prediction) + xlog1py(
+        subtract(1.0, target), -1.0 * prediction
+    )
+    return sum(likelihood) * (-1.0 / n)
+
+
+def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
+    r"""`cross_entropy` of the probabilities sigmoid(z), from the logits `z`.
+
+    .. math:: \frac{1}{N} \sum_i \left[ \log(1 + e^{z_i}) - y_i z_i \right]
+
+    which is the same thing, and accurate in both tails.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (N, ...)
+        The output layer's `z`, ``model.logits(x)``.
+    target : array_like of shape (N, ...)
+        The wanted output `y`, from 0 to 1.
+
+    Returns
+    -------
+    Tensor
+        A single number.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> z = tg.Tensor([[0.0], [1000.0]], requires_grad=True)
+    >>> tg.losses.cross_entropy_with_logits(z, [[1.0], [1.0]]).backward()
+    >>> z.grad
+    Tensor([[-0.25],
+            [ 0.  ]])
+    """
+    n = _examples("cross_entropy_with_logits", logits, target)
+    return sum(softplus(logits) - multiply(target, logits)) * (1.0 / n)
+
+
+def softmax_cross_entropy(logits: Any, target: Any) -> Any:
+    r"""Cross-entropy of softmax(z): :math:`-\frac{1}{N} \sum_i y_i \log p_i`.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (N, classes)
+        The output layer's `z`, ``model.logits(x)``.
+    target : array_like of shape (N, classes)
+        The probability of each class; one-hot rows for labels.
+
+    Returns
+    -------
+    Tensor
+        A single number.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> z = tg.Tensor([[0.0, 0.0]], requires_grad=True)
+    >>> tg.losses.softmax_cross_entropy(z, [[1.0, 0.0]]).backward()
+    >>> z.grad
+    Tensor([[-0.5,  0.5]])
+    """
+    n = _examples("softmax_cross_entropy", logits, target)
+    y = target.data if isinstance(target, Tensor) else np.asarray(target)
+    # A class that has no weight may well be impossible: 0 log 0 = 0.
+    return sum(where(y == 0, 0, target * log_softmax(logits))) * (-1.0 / n)
+
+
+def _examples(loss: str, prediction: Any, target: Any) -> int:
+    """Check that the shapes are equal, and return the number of examples."""
+    shape, wanted = np.shape(prediction), np.shape(target)
+    if shape != wanted:
+        raise ValueError(
+            f"{loss}: the prediction has shape {shape}, the target {wanted}; they must "
+            "be equal (reshape the one that is wrong: a loss does not broadcast)"
+        )
+    return shape[0] if shape else 1

@@ -1,0 +1,275 @@
+"""An operation is declared once; everything else reads it here.
+
+An `Op` tells how an operation is computed, how its gradient is passed back, what it
+looks like on paper, which shapes and numbers it takes. Called on arrays it computes;
+called with a `Node` among its inputs it is recorded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import asarray
+
+from tinygrad_edu.errors import explain_failure
+from tinygrad_edu.graph import Node, Params, record
+
+__all__ = ["OPS", "REAL", "Composite", "Domain", "Op"]
+
+# A backward rule: (g, y, *inputs, **params) -> the cotangent of one input, where g is
+# the cotangent of the answer y. It is written in ops and operators, never on `.data`:
+# so it runs on arrays and is recorded on Tensors.
+Rule = Callable[..., Any]
+
+
+class Domain(NamedTuple):
+    """The open interval on which an input makes sense, less some points."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    excluding: tuple[float, ...] = ()
+
+
+REAL = Domain()
+
+OPS: dict[str, Op] = {}
+
+
+class Op:
+    """One operation, declared once; everything else reads it here.
+
+    Parameters
+    ----------
+    forward : callable
+        Computes the answer from arrays. Positional arguments are the inputs, keyword-only
+        arguments the parameters; ``*arrays`` makes an op of any number of inputs.
+    name : str, optional
+        By default that of `forward`.
+    tex : str, optional
+        The formula, with the inputs' names in braces: ``r"{a} \\odot {b}"``.
+    signature : str, optional
+        NumPy's notation for shapes, ``"(m,k),(k,n)->(m,n)"``; ``"()->()"`` for what
+        works elementwise. None where shapes depend on the parameters.
+    domain : Domain or dict of str to Domain, optional
+        Where the inputs make sense, the same for all or for each by name.
+    kink : callable, optional
+        A function of the inputs that is 0 where the op has no derivative.
+    subgradient : str, optional
+        What the rules give there.
+    selects : bool, optional
+        Whether the op leaves out some of its inputs' elements, as `where` does. Nothing
+        that happened in what was left out, a NaN or an infinity, reaches a gradient.
+    doc : str, optional
+        By default `forward`'s docstring.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> @tg.op(tex=r"{x}^3")
+    ... def cube(x):
+    ...     return x**3
+    >>> cube = cube.vjp(x=lambda g, y, x: g * 3 * x**2)
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> x.cube().backward()
+    >>> x.grad.item()
+    12.0
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        name: str | None = None,
+        tex: str | None = None,
+        signature: str | None = None,
+        domain: Domain | Mapping[str, Domain] = REAL,
+        kink: Callable[..., Any] | None = None,
+        subgradient: str | None = None,
+        selects: bool = False,
+        doc: str | None = None,
+    ) -> None:
+        self.forward = forward
+        self.name = self.__name__ = name or forward.__name__.strip("_")
+        self.inputs, self.defaults, self.variadic = _read_signature(forward)
+        self.tex = tex
+        self.signature = signature
+        self.domain = (
+            dict.fromkeys(self.inputs, domain)
+            if isinstance(domain, Domain)
+            else dict.fromkeys(self.inputs, REAL) | dict(domain)
+        )
+        self.kink = kink
+        self.subgradient = subgradient
+        self.selects = selects
+        self.rules: dict[str, Rule] = {}
+        self.rule_of_each: Any = ()
+        self.__doc__ = doc or forward.__doc__
+        # How many inputs a call has that needs no binding: none, if it must be bound.
+        required = inspect.Parameter.empty in (self.defaults or {}).values()
+        self._arity = -1 if self.variadic or required else len(self.inputs)
+        _register(self)
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each element of the answer depends on one element of each input."""
+        return self.signature is not None and set(self.signature) <= set("(),->")
+
+    def vjp(self, **rules: Rule) -> Op:
+        """Declare the backward rule of every input, by its name; return the op.
+
+        Each is called as ``rule(g, y, *inputs, **params)`` and gives the input's
+        cotangent, where `g` is that of the answer `y`. It may have the broadcast shape:
+        the traversal sums over what was broadcast. The rule of ``*arrays`` is told which
+        one is meant by the keyword ``position``.
+        """
+        if rules.keys() != set(self.inputs):
+            raise TypeError(
+                f"{self.name}: its inputs are {', '.join(self.inputs)}; "
+                f"rules were given for {', '.join(rules) or 'none'}"
+            )
+        self.rules = {name: rules[name] for name in self.inputs}
+        (first, *_) = ordered = tuple(self.rules.values())
+        self.rule_of_each = _Each(first) if self.variadic else ordered
+        return self
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        if params or len(inputs) != self._arity:
+            inputs, bound = self._bind(inputs, params)
+        else:
+            bound = self.defaults
+        for x in inputs:
+            if isinstance(x, Node):
+                return record(self, inputs, bound)
+        return self.compute([asarray(x) if _is_list(x) else x for x in inputs], bound)
+
+    def compute(self, values: Sequence[Any], params: Params | None) -> Any:
+        """Compute the answer from arrays; an error tells what was met."""
+        try:
+            if params is None:
+                return self.forward(*values)
+            return self.forward(*values, **params)
+        except (TypeError, ValueError, IndexError) as error:
+            raise explain_failure(
+                self.name, self.signature, values, params, error
+            ) from None
+
+    def _bind(
+        self, args: tuple[Any, ...], params: Params
+    ) -> tuple[tuple[Any, ...], Params | None]:
+        """Sort a call's arguments into inputs and the full set of parameters."""
+        names = list(self.defaults or {})
+        if self.variadic:
+            inputs, rest = tuple(args[0]) if args else (), args[1:]
+        else:
+            inputs, rest = args[: len(self.inputs)], args[len(self.inputs) :]
+            inputs += tuple(
+                params.pop(name) for name in self.inputs[len(inputs) :] if name in params
+            )
+        bound = dict(self.defaults or {}) | dict(zip(names, rest, strict=False)) | params
+        missing = [k for k, v in bound.items() if v is inspect.Parameter.empty]
+        if (
+            missing
+            or len(rest) > len(names)
+            or bound.keys() > set(names)
+            or not inputs
+            or not (self.variadic or len(inputs) == len(self.inputs))
+        ):
+            raise TypeError(f"{self.name}: call it as {self}; got {len(args)} arguments")
+        return inputs, bound or None
+
+    def __str__(self) -> str:
+        inputs = [f"[{self.inputs[0]}, ...]"] if self.variadic else list(self.inputs)
+        params = [
+            name if default is inspect.Parameter.empty else f"{name}={default!r}"
+            for name, default in (self.defaults or {}).items()
+        ]
+        return f"{self.name}({', '.join(inputs + params)})"
+
+    def __repr__(self) -> str:
+        return f"<op {self}>"
+
+
+class Composite(Op):
+    """A function of ops that is told of in the table like an op, but has no rule.
+
+    Its gradient falls out of the ops it is made of.
+    """
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        inputs, bound = self._bind(inputs, params)
+        return self.forward(*inputs, **(bound or {}))
+
+
+class _Each:
+    """The one rule of ``*arrays``, told each position in turn."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __iter__(self) -> Iterator[Rule]:
+        return (partial(self.rule, position=i) for i in count())
+
+
+def _read_signature(
+    forward: Callable[..., Any],
+) -> tuple[tuple[str, ...], Params | None, bool]:
+    """Return the inputs' names, the parameters' defaults (or None), and variadic."""
+    if isinstance(forward, np.ufunc):
+        return (("x",) if forward.nin == 1 else ("a", "b")), None, False
+    parameters = inspect.signature(forward).parameters.values()
+    keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return inputs, keywords or None, variadic
+
+
+def _is_list(x: Any) -> bool:
+    return isinstance(x, list | tuple)
+
+
+def _register(op: Op) -> None:
+    """Enter the op in the table, and make it a method where that makes sense.
+
+    One's own ops may be declared again, as happens in a notebook.
+    """
+    known = OPS.get(op.name)
+    if known is not None and known.forward.__module__.startswith(("numpy", __package__)):
+        raise ValueError(
+            f"op: {op.name!r} is built in already; give yours another name"
+        )
+    OPS[op.name] = op
+
+    def method(self: Node, *inputs: Any, **params: Any) -> Any:
+        return op(self, *inputs, **params)
+
+    method.__name__ = op.name
+    method.__doc__ = op.__doc__
+    if not op.variadic and (known is not None or not hasattr(Node, op.name)):
+        setattr(Node, op.name, method)
+
+
+def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
+    """Declare an op of your own; a decorator, with or without arguments.
+
+    The arguments are those of `Op`. Give its rules with `Op.vjp`, one for each input.
+    The new op is a function of arrays and Tensors and a method of Tensors; it stands in
+    `OPS`, and everything that walks the table finds it there.
+
+    Raises
+    ------
+    ValueError
+        If a built-in op has that name.
+    """
+    return partial(Op, **declaration) if forward is None else Op(forward, **declaration)
+
+
+def composite(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
+    """Enter a function that is composed of ops in the table; a decorator."""
+    if forward is None:
+        return partial(Composite, **declaration)
+    return Composite(forward, **declaration)

@@ -1,0 +1,178 @@
+"""Optimisers: what a step does to the parameters, given their gradients.
+
+A step changes each parameter in its own memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["SGD", "Adam", "Optimiser"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Optimiser:
+    """What optimisers share; a subclass defines ``update``.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves that require a gradient.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    TypeError
+        If one of them is not such a Tensor.
+    """
+
+    def __init__(self, params: Iterable[Tensor]) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ValueError(f"{type(self).__name__}: there are no parameters")
+        for p in self.params:
+            if not (isinstance(p, Tensor) and p.requires_grad and p.is_leaf):
+                raise TypeError(
+                    f"{type(self).__name__}: {p!r} is not a leaf Tensor that requires a "
+                    "gradient; pass model.parameters()"
+                )
+        self.steps = 0
+
+    def update(self, i: int, p: Array, g: Array) -> None:
+        """Change the parameter `p`, number `i`, in place, given its gradient `g`."""
+        raise TypeError(f"{type(self).__name__}: define update(self, i, p, g)")
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient.
+
+        Raises
+        ------
+        ValueError
+            If none has.
+        """
+        self.steps += 1
+        idle = True
+        for i, p in enumerate(self.params):
+            if p.grad is not None:
+                self.update(i, p.data, p.grad.data)
+                idle = False
+        if idle:
+            raise ValueError(
+                f"{type(self).__name__}: no parameter has a gradient; "
+                "call backward() on the loss before step()"
+            )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that were accumulated."""
+        for p in self.params:
+            p.grad = None
+
+    def _zeros(self) -> list[Array]:
+        return [np.zeros_like(p.data) for p in self.params]
+
+
+class SGD(Optimiser):
+    r"""Stochastic gradient descent, :math:`w \leftarrow w - \eta\, g`.
+
+    With momentum :math:`v \leftarrow \mu v + g` and :math:`w \leftarrow w - \eta\, v`.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        The parameters, ``model.parameters()``.
+    lr : float
+        The learning rate, eta.
+    momentum : float
+        The momentum coefficient, mu.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor(1.0, requires_grad=True)
+    >>> optimiser = tg.optim.SGD([w], lr=0.1)
+    >>> (w * w).backward()
+    >>> optimiser.step()
+    >>> w.item()
+    0.8
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, momentum: float = 0.0
+    ) -> None:
+        super().__init__(params)
+        self.lr = lr
+        self.momentum = momentum
+        self._scratch = self._zeros()
+        self._velocity = self._zeros() if momentum else []
+
+    def update(self, i: int, p: Array, g: Array) -> None:
+        """See the class."""
+        if self.momentum:
+            v = self._velocity[i]
+            v *= self.momentum
+            v += g
+            g = v
+        p -= np.multiply(g, self.lr, out=self._scratch[i])
+
+
+class Adam(Optimiser):
+    r"""Steps of about one size for every weight (Kingma and Ba, 2015, algorithm 1).
+
+    With the running means :math:`m \leftarrow \beta_1 m + (1-\beta_1) g` and
+    :math:`v \leftarrow \beta_2 v + (1-\beta_2) g^2`, and :math:`\hat m`, :math:`\hat v`
+    the same over :math:`1-\beta^t`,
+
+    .. math:: w \leftarrow w - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        The parameters, ``model.parameters()``.
+    lr : float
+        The learning rate, eta.
+    betas : tuple of float
+        How slowly the two means forget.
+    eps : float
+        Keeps the quotient finite.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor(1.0, requires_grad=True)
+    >>> optimiser = tg.optim.Adam([w], lr=0.1)
+    >>> (w * w).backward()
+    >>> optimiser.step()
+    >>> round(w.item(), 6)
+    0.9
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(params)
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self._m = self._zeros()
+        self._v = self._zeros()
+
+    def update(self, i: int, p: Array, g: Array) -> None:
+        """See the class."""
+        beta1, beta2 = self.betas
+        m, v = self._m[i], self._v[i]
+        m += (1 - beta1) * (g - m)
+        v += (1 - beta2) * (g * g - v)
+        m_hat = m / (1 - beta1**self.steps)
+        v_hat = v / (1 - beta2**self.steps)
+        p -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)

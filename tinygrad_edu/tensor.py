@@ -1,0 +1,334 @@
+"""`Tensor`: an array that records what is done with it.
+
+Its operators, and the methods that it has from the table of ops, record; its comparisons
+and queries answer at once, with plain arrays and numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu import autodiff, ops
+from tinygrad_edu.graph import Node, new_index, record
+
+__all__ = ["Tensor"]
+
+
+class Tensor(Node):
+    """An array whose computations are recorded, so that they can be differentiated.
+
+    Parameters
+    ----------
+    data : array_like
+        Real numbers. Floats keep their dtype; integers and booleans are constants.
+    requires_grad : bool
+        Whether `backward` shall leave a gradient in ``.grad``. Such a Tensor owns a copy
+        of the data, since optimisers change it in place; any other one shares the
+        array's memory.
+    dtype : dtype, optional
+        Convert to this first.
+    name : str, optional
+        Shown by whatever prints or draws the graph.
+
+    Attributes
+    ----------
+    data : ndarray
+        The value.
+    grad : Tensor or None
+        Of a leaf: the sum of the gradients that were passed back to it so far, in its
+        own shape and dtype.
+    op, inputs, params
+        How the value was computed; ``op`` is None for a leaf.
+
+    Raises
+    ------
+    TypeError
+        For complex numbers, for what is no array of numbers, and if the gradient of
+        integers or booleans is asked for.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    Tensor([2., 4., 6.])
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        array = np.asarray(data.data if isinstance(data, Node) else data, dtype)
+        kind = array.dtype.kind
+        if kind not in "fiub":
+            raise TypeError(
+                f"Tensor: it holds real numbers, and this has the dtype {array.dtype}"
+                + ("; take .real and .imag apart" if kind == "c" else "")
+            )
+        if requires_grad:
+            if kind != "f":
+                raise TypeError(
+                    f"Tensor: {array.dtype} is constant, only floats have a gradient; "
+                    "pass dtype=float"
+                )
+            array = array.copy() if _shares_memory(array, data) else array
+        self.data = array
+        self.requires_grad = requires_grad
+        self.name = name
+        self.grad = self.op = self.params = self.origin = None
+        self.inputs = ()
+        self.index = new_index()
+
+    # --- Differentiation --------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: Any = None,
+        *,
+        retain_graph: bool = False,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this value to the ``.grad`` of every leaf behind it.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The cotangent to start from, in this Tensor's shape. For a single number it
+            is 1.
+        retain_graph : bool
+            Keep the graph for another ``backward``; else it is released.
+        create_graph : bool
+            Record the backward pass too, so that gradients can be differentiated; it
+            implies `retain_graph`. Then leaf and gradient refer to each other, until
+            ``zero_grad()`` parts them.
+
+        Raises
+        ------
+        ValueError
+            If nothing here requires a gradient, if the graph was released before, or if
+            `gradient` is missing or has another shape.
+        """
+        if not self.requires_grad:
+            raise ValueError(
+                "backward: nothing that this was computed from requires a gradient "
+                "(create the leaves with requires_grad=True, outside of no_grad())"
+            )
+        if gradient is None:
+            if self.size != 1:
+                raise ValueError(
+                    f"backward: this has shape {self.shape}, and only a single number "
+                    "has a gradient; sum() it, or pass gradient="
+                )
+            gradient = np.ones(self.shape, self.dtype)
+        elif np.shape(gradient) != self.shape:
+            raise ValueError(
+                f"backward: the gradient has shape {np.shape(gradient)}, "
+                f"and this has {self.shape}; they must be equal"
+            )
+        if not isinstance(gradient, Tensor):
+            gradient = Tensor(np.asarray(gradient, self.dtype))
+        elif gradient.dtype != self.dtype:
+            gradient = gradient.astype(self.dtype)
+        autodiff.backward(
+            self,
+            gradient if create_graph else gradient.data,
+            retain_graph=retain_graph,
+            create_graph=create_graph,
+        )
+
+    def zero_grad(self) -> None:
+        """Forget the gradient that was accumulated."""
+        self.grad = None
+
+    def detach(self) -> Tensor:
+        """Return a constant of the same value, which shares its memory."""
+        return Tensor(self.data, name=self.name)
+
+    # --- Queries ----------------------------------------------------------------------
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this."""
+        return self.op is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Return the value: the array itself, not a copy."""
+        return self.data
+
+    def item(self) -> Any:
+        """Return the one element as a Python number."""
+        return self.data.item()
+
+    def __float__(self) -> float:
+        return float(self.data.item())
+
+    def __int__(self) -> int:
+        return int(self.data.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iter: a Tensor without dimensions has no rows")
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        if self.dtype not in (np.float64, np.int64, np.bool_):
+            text += f", dtype={self.dtype}"
+        if self.requires_grad:
+            text += ", requires_grad=True" if self.op is None else f", op={self.op.name}"
+        return f"Tensor({text})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.op is not None:
+            raise TypeError(
+                "copy: this Tensor was computed, and copying it would copy or lose its "
+                "graph; copy detach() instead"
+            )
+        return Tensor, (self.data, self.requires_grad, None, self.name)
+
+    # --- Operators --------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return record(ops.add, (self, other))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return record(ops.add, (other, self))
+
+    def __sub__(self, other: Any) -> Tensor:
+        return record(ops.subtract, (self, other))
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return record(ops.subtract, (other, self))
+
+    def __mul__(self, other: Any) -> Tensor:
+        return record(ops.multiply, (self, other))
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return record(ops.multiply, (other, self))
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return record(ops.divide, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return record(ops.divide, (other, self))
+
+    def __pow__(self, other: Any) -> Tensor:
+        return record(ops.power, (self, other))
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return record(ops.power, (other, self))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return record(ops.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return record(ops.matmul, (other, self))
+
+    def __neg__(self) -> Tensor:
+        return record(ops.negative, (self,))
+
+    def __pos__(self) -> Tensor:
+        return record(ops.positive, (self,))
+
+    def __abs__(self) -> Tensor:
+        return record(ops.abs, (self,))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index=_plain_index(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "setitem: a Tensor is not written to, since the graph remembers its value; "
+            "build the new one with where(), concatenate() or stack(), "
+            "or write to .data before it is used"
+        )
+
+    # --- Comparisons: plain arrays of bool, and hashing by identity ---------------------
+
+    def __lt__(self, other: Any) -> Any:
+        return self.data < _plain(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.data <= _plain(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.data > _plain(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.data >= _plain(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self.data == _plain(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.data != _plain(other)
+
+    __hash__ = object.__hash__
+
+    # --- Methods whose arguments ndarray takes in a looser form --------------------------
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
+        """The transpose: the axes reversed."""
+        return ops.transpose(self)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``."""
+        if len(axes) <= 1:
+            return ops.transpose(self, axes=axes[0] if axes else None)
+        return ops.transpose(self, axes=axes)
+
+    if TYPE_CHECKING:  # the methods that come from the table of ops
+
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
+
+def _plain(x: Any) -> Any:
+    return x.data if isinstance(x, Node) else x
+
+
+def _plain_index(index: Any) -> Any:
+    """Let Tensors of integers or booleans be used as an index."""
+    if isinstance(index, tuple):
+        return tuple(_plain(i) for i in index)
+    return _plain(index)
+
+
+def _shares_memory(array: np.ndarray[Any, Any], data: Any) -> bool:
+    return array is data or array.base is not None or isinstance(data, Node)
