@@ -15,7 +15,7 @@ import numpy as np
 
 from tinygrad_edu.graph import Node
 from tinygrad_edu.op import Op
-from tinygrad_edu.ops import astype, positive, reshape, sum, where
+from tinygrad_edu.ops import positive, where
 
 __all__ = ["backward", "pull_back"]
 
@@ -24,24 +24,24 @@ RELEASED = object()
 
 
 def backward(
-    root: Node, gradient: Any, *, retain_graph: bool = False, create_graph: bool = False
+    root: Node, gradient: Any, retain_graph: bool, create_graph: bool
 ) -> None:
     """Add the gradient of `root` to the `.grad` of every leaf that it depends on.
 
     If a rule fails, no `.grad` has changed and the graph is whole.
     """
-    cotangents, visited = pull_back(root, gradient, create_graph=create_graph)
+    cotangents, visited = pull_back(root, gradient, create_graph)
     for leaf, g in cotangents.items():
         if leaf.grad is not None:
             g = (leaf.grad if create_graph else leaf.grad.data) + g
-        leaf.grad = g if isinstance(g, Node) else type(leaf)(g)
+        leaf.grad = g if isinstance(g, Node) else leaf.__class__(g)
     if not (retain_graph or create_graph):
         for node in visited:
             node.op, node.inputs, node.params = RELEASED, (), None
 
 
 def pull_back(
-    root: Node, gradient: Any, *, create_graph: bool = False
+    root: Node, gradient: Any, create_graph: bool = False
 ) -> tuple[dict[Node, Any], list[Node]]:
     """Return the cotangent of each leaf, and the nodes that were visited.
 
@@ -59,22 +59,24 @@ def pull_back(
     while frontier:
         node = heappop(frontier)[1]
         g = of_nodes.pop(node)
-        op, inputs, params, origin = node.op, node.inputs, node.params, node.origin
+        op, inputs, params = node.op, node.inputs, node.params
         if op is RELEASED:
             raise ValueError(
                 "backward: a part of this graph was released by an earlier backward(); "
                 "pass retain_graph=True to the earlier one, or compute the value again"
             )
-        if origin is not None:
-            origin.verify_inputs(node)
+        if node.origin is not None:
+            node.origin.verify_inputs(node)
         visited.append(node)
         if create_graph:
-            arguments = (g, node, *inputs)
+            arguments = [g, node, *inputs]
         else:
-            arguments = (g, node.data, *[_value(x) for x in inputs])
+            arguments = [g, node.data]
+            for x in inputs:
+                arguments.append(x.data if isinstance(x, Node) else x)
         chosen = not (op.selects or node in unchosen)
 
-        for x, rule in zip(inputs, op.rule_of_each, strict=False):
+        for x, rule in zip(inputs, op.rule_of_each):
             if not (isinstance(x, Node) and x.requires_grad):
                 continue
             if chosen:
@@ -83,15 +85,20 @@ def pull_back(
                 cotangent = _of_unchosen(op, rule, arguments, params or {})
                 unchosen.add(x)
             data = x.data
-            if cotangent.shape != data.shape or cotangent.dtype != data.dtype:
+            if cotangent.shape != data.shape or cotangent.dtype is not data.dtype:
                 cotangent = _fit(cotangent, data, op)
-            if origin is not None:
-                origin.verify_gradient(node, x, cotangent)
+            if node.origin is not None:
+                node.origin.verify_gradient(node, x, cotangent)
             if x.op is None:
                 if x in of_leaves:
                     of_leaves[x] = of_leaves[x] + cotangent
                 else:
-                    of_leaves[x] = _owned(cotangent, g)
+                    # A leaf's gradient is the user's, who may change it: it shares
+                    # memory with nothing.
+                    shared = cotangent is g or (
+                        not create_graph and cotangent.base is not None
+                    )
+                    of_leaves[x] = positive(cotangent) if shared else cotangent
             elif x in of_nodes:
                 of_nodes[x] = of_nodes[x] + cotangent
             else:
@@ -104,27 +111,22 @@ def _value(x: Any) -> Any:
     return x.data if isinstance(x, Node) else x
 
 
-def _fit(cotangent: Any, data: np.ndarray[Any, Any], op: Op) -> Any:
+def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
-    shape, given = data.shape, cotangent.shape
-    extra = len(given) - len(shape)
-    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, given[extra:])):
+    shape = like.shape
+    extra = cotangent.ndim - len(shape)
+    if extra > 0:
+        cotangent = cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))
+    if cotangent.shape != shape and cotangent.ndim == len(shape):
+        repeated = tuple(i for i, n in enumerate(shape) if n == 1)
+        cotangent = cotangent.sum(axis=repeated, keepdims=True)
+    if cotangent.shape != shape:
         raise ValueError(
-            f"{op.name}: a backward rule gave the shape {given} for an input of shape "
-            f"{shape}; it must have that shape, or one that it broadcasts to"
+            f"{op.name}: a backward rule gave an answer of shape {cotangent.shape} for "
+            f"an input of shape {shape}; it must have that shape, or one that the "
+            "input was broadcast to"
         )
-    if given != shape:
-        repeated = (n == 1 < m for n, m in zip(shape, given[extra:]))
-        axes = (*range(extra), *(i for i, r in enumerate(repeated, extra) if r))
-        cotangent = reshape(sum(cotangent, axis=axes), shape)
-    return astype(cotangent, data.dtype)
-
-
-def _owned(cotangent: Any, g: Any) -> Any:
-    """Copy what shares memory: a leaf's gradient is the user's, who may change it."""
-    if cotangent is g or getattr(cotangent, "base", None) is not None:
-        return positive(cotangent)
-    return cotangent
+    return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
 
 
 def _of_unchosen(

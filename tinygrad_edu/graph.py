@@ -54,6 +54,7 @@ class Node:
 
 
 new_index = count().__next__
+_new = object.__new__
 
 
 class Mode(NamedTuple):
@@ -104,6 +105,8 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
             kind = x.__class__
             if x.requires_grad:
                 needs_grad = True
+        elif x.__class__ is float or (x.__class__ is ndarray and x.dtype.kind == "f"):
+            values.append(x)
         elif _is_plain(x):
             values.append(x)
         else:  # a list, a NumPy scalar: made a constant; or an error that says why not
@@ -113,7 +116,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
     if data.__class__ is not ndarray:
         data = asarray(data)  # NumPy makes scalars of answers without dimensions
 
-    node = object.__new__(kind)
+    node = _new(kind)
     node.data = data
     node.grad = node.name = node.origin = None
     node.index = new_index()

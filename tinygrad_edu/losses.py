@@ -66,7 +66,7 @@ def mse(prediction: Any, target: Any) -> Any:
             [0.5 ]])
     """
     n = _examples("mse", prediction, target)
-    return sum(square(subtract(prediction, target))) * (0.5 / n)
+    return sum(square(prediction - target)) * (0.5 / n)
 
 
 def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
@@ -222,7 +222,10 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
 
 def _examples(loss: str, prediction: Any, target: Any) -> int:
     """Check that the shapes are equal, and return the number of examples."""
-    shape, wanted = np.shape(prediction), np.shape(target)
+    try:
+        shape, wanted = prediction.shape, target.shape
+    except AttributeError:  # a list
+        shape, wanted = np.shape(prediction), np.shape(target)
     if shape != wanted:
         raise ValueError(
             f"{loss}: the prediction has shape {shape}, the target {wanted}; they must "

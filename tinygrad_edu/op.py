@@ -14,7 +14,6 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import asarray
 
 from tinygrad_edu.errors import explain_failure
 from tinygrad_edu.graph import Node, Params, record
@@ -25,6 +24,8 @@ __all__ = ["OPS", "REAL", "Composite", "Domain", "Op"]
 # the cotangent of the answer y. It is written in ops and operators, never on `.data`:
 # so it runs on arrays and is recorded on Tensors.
 Rule = Callable[..., Any]
+
+_REQUIRED = inspect.Parameter.empty  # in place of the default of a parameter without
 
 
 class Domain(NamedTuple):
@@ -109,9 +110,11 @@ class Op:
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = ()
         self.__doc__ = doc or forward.__doc__
-        # How many inputs a call has that needs no binding: none, if it must be bound.
-        required = inspect.Parameter.empty in (self.defaults or {}).values()
-        self._arity = -1 if self.variadic or required else len(self.inputs)
+        self._default_params = self.defaults or None
+        self._required = [k for k, v in self.defaults.items() if v is _REQUIRED]
+        # With how many arguments a call needs no binding; with none, if it always does.
+        self._arity = -1 if self.variadic else len(self.inputs)
+        self._plain = -1 if self._required else self._arity
         _register(self)
 
     @property
@@ -138,14 +141,16 @@ class Op:
         return self
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
-        if params or len(inputs) != self._arity:
-            inputs, bound = self._bind(inputs, params)
+        if not params and len(inputs) == self._plain:
+            bound = self._default_params
+        elif params.keys() == self.defaults.keys() and len(inputs) == self._arity:
+            bound = params
         else:
-            bound = self.defaults
+            inputs, bound = self._bind(inputs, params)
         for x in inputs:
             if isinstance(x, Node):
                 return record(self, inputs, bound)
-        return self.compute([asarray(x) if _is_list(x) else x for x in inputs], bound)
+        return self.compute(inputs, bound)
 
     def compute(self, values: Sequence[Any], params: Params | None) -> Any:
         """Compute the answer from arrays; an error tells what was met."""
@@ -161,32 +166,33 @@ class Op:
     def _bind(
         self, args: tuple[Any, ...], params: Params
     ) -> tuple[tuple[Any, ...], Params | None]:
-        """Sort a call's arguments into inputs and the full set of parameters."""
-        names = list(self.defaults or {})
+        """Sort a call's arguments into the inputs and the full set of parameters."""
         if self.variadic:
             inputs, rest = tuple(args[0]) if args else (), args[1:]
         else:
-            inputs, rest = args[: len(self.inputs)], args[len(self.inputs) :]
-            inputs += tuple(
-                params.pop(name) for name in self.inputs[len(inputs) :] if name in params
-            )
-        bound = dict(self.defaults or {}) | dict(zip(names, rest, strict=False)) | params
-        missing = [k for k, v in bound.items() if v is inspect.Parameter.empty]
+            n = len(self.inputs)
+            inputs, rest = args[:n], args[n:]
+            inputs += tuple(params.pop(k) for k in self.inputs[len(inputs) :] if k in params)
+        bound = self.defaults | dict(zip(self.defaults, rest)) | params
         if (
-            missing
-            or len(rest) > len(names)
-            or bound.keys() > set(names)
-            or not inputs
-            or not (self.variadic or len(inputs) == len(self.inputs))
+            (len(inputs) != len(self.inputs) if not self.variadic else not inputs)
+            or len(rest) > len(self.defaults)
+            or len(bound) > len(self.defaults)
+            or any(bound[k] is _REQUIRED for k in self._required)
         ):
-            raise TypeError(f"{self.name}: call it as {self}; got {len(args)} arguments")
+            raise TypeError(f"{self.name}: call it as {self}; {self._got(args, params)}")
         return inputs, bound or None
+
+    @staticmethod
+    def _got(args: tuple[Any, ...], params: Params) -> str:
+        keywords = f" and the keywords {', '.join(params)}" if params else ""
+        return f"this call has {len(args)} positional arguments{keywords}"
 
     def __str__(self) -> str:
         inputs = [f"[{self.inputs[0]}, ...]"] if self.variadic else list(self.inputs)
         params = [
-            name if default is inspect.Parameter.empty else f"{name}={default!r}"
-            for name, default in (self.defaults or {}).items()
+            name if default is _REQUIRED else f"{name}={default!r}"
+            for name, default in self.defaults.items()
         ]
         return f"{self.name}({', '.join(inputs + params)})"
 
@@ -217,19 +223,15 @@ class _Each:
 
 def _read_signature(
     forward: Callable[..., Any],
-) -> tuple[tuple[str, ...], Params | None, bool]:
-    """Return the inputs' names, the parameters' defaults (or None), and variadic."""
+) -> tuple[tuple[str, ...], Params, bool]:
+    """Return the inputs' names, the parameters' defaults, and whether it is variadic."""
     if isinstance(forward, np.ufunc):
-        return (("x",) if forward.nin == 1 else ("a", "b")), None, False
+        return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
     parameters = inspect.signature(forward).parameters.values()
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return inputs, keywords or None, variadic
-
-
-def _is_list(x: Any) -> bool:
-    return isinstance(x, list | tuple)
+    return inputs, keywords, variadic
 
 
 def _register(op: Op) -> None:

@@ -465,7 +465,7 @@ def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 sum.vjp(
     x=lambda g, y, x, axis, keepdims: broadcast_to(
-        g if axis is None else _kept(g, x, axis), x.shape
+        g if axis is None else _kept(g, x, axis), shape=x.shape
     )
 )
 

@@ -119,7 +119,7 @@ class SGD(Optimiser):
             v *= self.momentum
             v += g
             g = v
-        p -= np.multiply(g, self.lr, out=self._scratch[i])
+        p -= np.multiply(g, self.lr, self._scratch[i])
 
 
 class Adam(Optimiser):

@@ -129,22 +129,15 @@ class Tensor(Node):
                     f"backward: this has shape {self.shape}, and only a single number "
                     "has a gradient; sum() it, or pass gradient="
                 )
-            gradient = np.ones(self.shape, self.dtype)
+            gradient = np.ones(self.shape, self.dtype) if self.ndim else self.dtype.type(1)
         elif np.shape(gradient) != self.shape:
             raise ValueError(
                 f"backward: the gradient has shape {np.shape(gradient)}, "
                 f"and this has {self.shape}; they must be equal"
             )
-        if not isinstance(gradient, Tensor):
-            gradient = Tensor(np.asarray(gradient, self.dtype))
-        elif gradient.dtype != self.dtype:
-            gradient = gradient.astype(self.dtype)
-        autodiff.backward(
-            self,
-            gradient if create_graph else gradient.data,
-            retain_graph=retain_graph,
-            create_graph=create_graph,
-        )
+        else:
+            gradient = Tensor(gradient, dtype=self.dtype).data
+        autodiff.backward(self, gradient, retain_graph, create_graph)
 
     def zero_grad(self) -> None:
         """Forget the gradient that was accumulated."""
