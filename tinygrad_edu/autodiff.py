@@ -8,6 +8,7 @@ inputs: when its turn comes, whatever uses it has added its share already.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -23,9 +24,7 @@ __all__ = ["backward", "pull_back"]
 RELEASED = object()
 
 
-def backward(
-    root: Node, gradient: Any, retain_graph: bool, create_graph: bool
-) -> None:
+def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) -> None:
     """Add the gradient of `root` to the `.grad` of every leaf that it depends on.
 
     If a rule fails, no `.grad` has changed and the graph is whole.
@@ -42,7 +41,7 @@ def backward(
 
 def pull_back(
     root: Node, gradient: Any, create_graph: bool = False
-) -> tuple[dict[Node, Any], list[Node]]:
+) -> tuple[dict[Any, Any], list[Node]]:
     """Return the cotangent of each leaf, and the nodes that were visited.
 
     With `create_graph` the rules run on Tensors, and so are recorded; else on arrays.
@@ -88,7 +87,7 @@ def pull_back(
             if cotangent.shape != data.shape or cotangent.dtype is not data.dtype:
                 cotangent = _fit(cotangent, data, op)
             if node.origin is not None:
-                node.origin.verify_gradient(node, x, cotangent)
+                node.origin.verify_gradient(x, cotangent)
             if x.op is None:
                 if x in of_leaves:
                     of_leaves[x] = of_leaves[x] + cotangent
@@ -130,7 +129,7 @@ def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
 
 
 def _of_unchosen(
-    op: Op, rule: Any, arguments: tuple[Any, ...], params: dict[str, Any]
+    op: Op, rule: Any, arguments: Sequence[Any], params: dict[str, Any]
 ) -> Any:
     """Run a rule where `g` may be 0 since an element was left out further on.
 

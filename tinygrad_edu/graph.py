@@ -65,7 +65,7 @@ class Mode(NamedTuple):
 
 
 # A context variable, so that each thread and each asynchronous task has its own.
-current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())
+current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039, a tuple is immutable
 
 
 @contextmanager
@@ -105,8 +105,6 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
             kind = x.__class__
             if x.requires_grad:
                 needs_grad = True
-        elif x.__class__ is float or (x.__class__ is ndarray and x.dtype.kind == "f"):
-            values.append(x)
         elif _is_plain(x):
             values.append(x)
         else:  # a list, a NumPy scalar: made a constant; or an error that says why not

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -42,17 +42,18 @@ OPS: dict[str, Op] = {}
 
 
 class Op:
-    """One operation, declared once; everything else reads it here.
+    r"""One operation, declared once; everything else reads it here.
 
     Parameters
     ----------
     forward : callable
-        Computes the answer from arrays. Positional arguments are the inputs, keyword-only
-        arguments the parameters; ``*arrays`` makes an op of any number of inputs.
+        Computes the answer from arrays. Its positional arguments are the inputs, its
+        keyword-only arguments the parameters; ``*arrays`` stands for any number of
+        inputs.
     name : str, optional
         By default that of `forward`.
     tex : str, optional
-        The formula, with the inputs' names in braces: ``r"{a} \\odot {b}"``.
+        The formula, with the inputs' names in braces: ``r"{a} \odot {b}"``.
     signature : str, optional
         NumPy's notation for shapes, ``"(m,k),(k,n)->(m,n)"``; ``"()->()"`` for what
         works elementwise. None where shapes depend on the parameters.
@@ -67,18 +68,6 @@ class Op:
         that happened in what was left out, a NaN or an infinity, reaches a gradient.
     doc : str, optional
         By default `forward`'s docstring.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> @tg.op(tex=r"{x}^3")
-    ... def cube(x):
-    ...     return x**3
-    >>> cube = cube.vjp(x=lambda g, y, x: g * 3 * x**2)
-    >>> x = tg.Tensor(2.0, requires_grad=True)
-    >>> x.cube().backward()
-    >>> x.grad.item()
-    12.0
     """
 
     def __init__(
@@ -127,8 +116,8 @@ class Op:
 
         Each is called as ``rule(g, y, *inputs, **params)`` and gives the input's
         cotangent, where `g` is that of the answer `y`. It may have the broadcast shape:
-        the traversal sums over what was broadcast. The rule of ``*arrays`` is told which
-        one is meant by the keyword ``position``.
+        the traversal sums over what was broadcast. The rule of ``*arrays`` is told by
+        the keyword ``position`` which of them is meant.
         """
         if rules.keys() != set(self.inputs):
             raise TypeError(
@@ -172,7 +161,9 @@ class Op:
         else:
             n = len(self.inputs)
             inputs, rest = args[:n], args[n:]
-            inputs += tuple(params.pop(k) for k in self.inputs[len(inputs) :] if k in params)
+            inputs += tuple(
+                params.pop(k) for k in self.inputs[len(inputs) :] if k in params
+            )
         bound = self.defaults | dict(zip(self.defaults, rest)) | params
         if (
             (len(inputs) != len(self.inputs) if not self.variadic else not inputs)
@@ -180,7 +171,9 @@ class Op:
             or len(bound) > len(self.defaults)
             or any(bound[k] is _REQUIRED for k in self._required)
         ):
-            raise TypeError(f"{self.name}: call it as {self}; {self._got(args, params)}")
+            raise TypeError(
+                f"{self.name}: call it as {self}; {self._got(args, params)}"
+            )
         return inputs, bound or None
 
     @staticmethod
@@ -224,7 +217,7 @@ class _Each:
 def _read_signature(
     forward: Callable[..., Any],
 ) -> tuple[tuple[str, ...], Params, bool]:
-    """Return the inputs' names, the parameters' defaults, and whether it is variadic."""
+    """Return the inputs' names, the parameters' defaults, and if it is variadic."""
     if isinstance(forward, np.ufunc):
         return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
     parameters = inspect.signature(forward).parameters.values()
@@ -240,7 +233,9 @@ def _register(op: Op) -> None:
     One's own ops may be declared again, as happens in a notebook.
     """
     known = OPS.get(op.name)
-    if known is not None and known.forward.__module__.startswith(("numpy", __package__)):
+    if known is not None and known.forward.__module__.startswith(
+        ("numpy", __package__)
+    ):
         raise ValueError(
             f"op: {op.name!r} is built in already; give yours another name"
         )
@@ -255,6 +250,12 @@ def _register(op: Op) -> None:
         setattr(Node, op.name, method)
 
 
+@overload
+def op(forward: Callable[..., Any], /, **declaration: Any) -> Op: ...
+@overload
+def op(**declaration: Any) -> Callable[[Callable[..., Any]], Op]: ...
+
+
 def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
     """Declare an op of your own; a decorator, with or without arguments.
 
@@ -266,12 +267,22 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
     ------
     ValueError
         If a built-in op has that name.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> @tg.op(tex=r"{x}^3", signature="()->()")
+    ... def cube(x):
+    ...     return x**3
+    >>> cube = cube.vjp(x=lambda g, y, x: g * 3 * x**2)
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> x.cube().backward()
+    >>> x.grad.item()
+    12.0
     """
     return partial(Op, **declaration) if forward is None else Op(forward, **declaration)
 
 
-def composite(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
+def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
     """Enter a function that is composed of ops in the table; a decorator."""
-    if forward is None:
-        return partial(Composite, **declaration)
-    return Composite(forward, **declaration)
+    return partial(Composite, **declaration)

@@ -138,7 +138,7 @@ sign = op(
     doc="-1, 0 or 1.",
 ).vjp(x=lambda g, y, x: 0 * g)
 
-# --- Exponentials and what is made of them ---------------------------------------------
+# --- Exponentials and what is made of them --------------------------------------------
 
 exp = op(
     np.exp,
@@ -213,7 +213,6 @@ def softplus(x: Any) -> Any:
 
 
 softplus.vjp(x=lambda g, y, x: g * sigmoid(x))
-
 
 
 @op(
@@ -337,7 +336,7 @@ def clip(x: Any, *, min: Any = None, max: Any = None) -> Any:
 # --- Shapes ---------------------------------------------------------------------------
 
 
-@op
+@op()
 def reshape(x: Any, *, shape: Any) -> Any:
     """Give the same elements, in the same order, another shape."""
     return np.reshape(x, shape)
@@ -357,7 +356,7 @@ transpose.vjp(
 )
 
 
-@op
+@op()
 def broadcast_to(x: Any, *, shape: Any) -> Any:
     """Repeat along new axes and along axes of size 1, as arithmetic does."""
     answer = np.empty(shape, np.asarray(x).dtype)
@@ -369,7 +368,7 @@ def broadcast_to(x: Any, *, shape: Any) -> Any:
 broadcast_to.vjp(x=lambda g, y, x, shape: g)
 
 
-@op
+@op()
 def astype(x: Any, *, dtype: Any) -> Any:
     """Convert to another dtype; the gradient is converted back."""
     return np.asarray(x).astype(dtype)
@@ -378,7 +377,7 @@ def astype(x: Any, *, dtype: Any) -> Any:
 astype.vjp(x=lambda g, y, x, dtype: g)
 
 
-@composite
+@composite()
 def expand_dims(x: Any, *, axis: Any) -> Any:
     """Insert axes of size 1 at the places `axis` of the answer."""
     ndim = np.ndim(x) + np.size(axis)
@@ -387,7 +386,7 @@ def expand_dims(x: Any, *, axis: Any) -> Any:
     return reshape(x, tuple(1 if i in axes else next(sizes) for i in range(ndim)))
 
 
-@composite
+@composite()
 def squeeze(x: Any, *, axis: Any = None) -> Any:
     """Remove axes of size 1: all of them, or those named."""
     return reshape(x, np.squeeze(np.empty(np.shape(x), bool), axis).shape)
@@ -397,15 +396,13 @@ def _axis_index(axis: int, start: int, stop: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(start, stop),)
 
 
-@op
+@op()
 def concatenate(*arrays: Any, axis: int = 0) -> Any:
     """Join a list of arrays along an axis that they have."""
     return np.concatenate(arrays, axis=axis)
 
 
-def _concatenate_arrays(
-    g: Any, y: Any, *arrays: Any, axis: int, position: int
-) -> Any:
+def _concatenate_arrays(g: Any, y: Any, *arrays: Any, axis: int, position: int) -> Any:
     axis %= y.ndim
     before = 0
     for a in arrays[:position]:
@@ -416,7 +413,7 @@ def _concatenate_arrays(
 concatenate.vjp(arrays=_concatenate_arrays)
 
 
-@composite
+@composite()
 def stack(*arrays: Any, axis: int = 0) -> Any:
     """Join arrays of one shape along a new axis."""
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
@@ -431,7 +428,7 @@ def getitem(x: Any, *, index: Any) -> Any:
 getitem.vjp(x=lambda g, y, x, index: add_at(g, index, x.shape))
 
 
-@op
+@op()
 def add_at(x: Any, *, index: Any, shape: Any) -> Any:
     """Zeros of a shape, with `x` added at an index; where it repeats, values add up."""
     answer = np.zeros(shape, np.asarray(x).dtype)
@@ -458,7 +455,7 @@ def _kept(r: Any, x: Any, axis: Any) -> Any:
 
 
 @op(tex=r"\sum {x}")
-def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The sum over an axis, over several, or over all."""
     return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
@@ -476,10 +473,8 @@ def _share_of_best(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return where(best, _kept(g, x, axis) / ties, 0)
 
 
-@op(
-    tex=r"\max {x}", subgradient="shared evenly among ties", selects=True
-)
-def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+@op(tex=r"\max {x}", subgradient="shared evenly among ties", selects=True)
+def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The largest element."""
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
@@ -487,10 +482,8 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 max.vjp(x=_share_of_best)
 
 
-@op(
-    tex=r"\min {x}", subgradient="shared evenly among ties", selects=True
-)
-def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+@op(tex=r"\min {x}", subgradient="shared evenly among ties", selects=True)
+def min(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The smallest element."""
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
@@ -499,7 +492,7 @@ min.vjp(x=_share_of_best)
 
 
 @op(tex=r"\log \sum e^{{{x}}}")
-def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def logsumexp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """log(sum(exp(x))), without overflow: the largest is taken out of the sum first."""
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
@@ -509,9 +502,7 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 logsumexp.vjp(
-    x=lambda g, y, x, axis, keepdims: (
-        _kept(g, x, axis) * exp(x - _kept(y, x, axis))
-    )
+    x=lambda g, y, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(y, x, axis))
 )
 
 
@@ -522,21 +513,21 @@ def _count(x: Any, axis: Any) -> int:
 
 
 @composite(tex=r"\operatorname{{mean}} {x}")
-def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def mean(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The arithmetic mean."""
     return sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
 
 
 @composite(tex=r"\operatorname{{var}} {x}")
-def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: Any = False) -> Any:
     """The variance: squared deviations from the mean, over their number less `ddof`."""
     deviations = square(x - mean(x, axis, keepdims=True))
     return sum(deviations, axis=axis, keepdims=keepdims) / (_count(x, axis) - ddof)
 
 
 @composite(tex=r"\prod {x}")
-def prod(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """The product: a tree of products of two, which is right also where factors are 0."""
+def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """The product: a tree of products of two, so right also where a factor is 0."""
     x = x if isinstance(x, Node) else np.asarray(x)
     kept = _kept_shape(x.shape, axis)
     reduced = [i for i in range(x.ndim) if kept[i] != x.shape[i]]
@@ -569,7 +560,7 @@ def log_softmax(x: Any, *, axis: Any = -1) -> Any:
 # --- Products of matrices -------------------------------------------------------------
 
 
-def _mT(a: Any) -> Any:
+def _matrix_transpose(a: Any) -> Any:
     """Transpose matrices: exchange the last two axes."""
     if a.ndim == 2:
         return a.T
@@ -618,7 +609,7 @@ def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
         return g[..., None] * b
     if a.ndim == 1:
         return matmul(b, g[..., None])[..., 0]
-    return g @ _mT(b)
+    return g @ _matrix_transpose(b)
 
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -627,8 +618,8 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == 1:
         return a[:, None] * g[..., None, :]
     if b.ndim == 1:
-        return matmul(_mT(a), g[..., None])[..., 0]
-    return _mT(a) @ g
+        return matmul(_matrix_transpose(a), g[..., None])[..., 0]
+    return _matrix_transpose(a) @ g
 
 
 matmul = op(
@@ -639,7 +630,7 @@ matmul = op(
 ).vjp(a=_matmul_a, b=_matmul_b)
 
 
-@composite
+@composite()
 def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Any:
     """Sum over pairs of axes: lay both flat as matrices and multiply them."""
     if isinstance(axes, int):

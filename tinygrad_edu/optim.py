@@ -40,7 +40,7 @@ class Optimiser:
         for p in self.params:
             if not (isinstance(p, Tensor) and p.requires_grad and p.is_leaf):
                 raise TypeError(
-                    f"{type(self).__name__}: {p!r} is not a leaf Tensor that requires a "
+                    f"{type(self).__name__}: {p!r} is no leaf Tensor that requires a "
                     "gradient; pass model.parameters()"
                 )
         self.steps = 0

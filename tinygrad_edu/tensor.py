@@ -1,7 +1,7 @@
 """`Tensor`: an array that records what is done with it.
 
-Its operators, and the methods that it has from the table of ops, record; its comparisons
-and queries answer at once, with plain arrays and numbers.
+Its operators record, and so do the methods that it has from the table of ops; its
+comparisons and queries answer with plain arrays and numbers.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu import autodiff, ops
-from tinygrad_edu.graph import Node, new_index, record
+from tinygrad_edu import autodiff, graph, ops
+from tinygrad_edu.graph import Node, new_index
+from tinygrad_edu.op import OPS
 
 __all__ = ["Tensor"]
+
+record: Callable[..., Tensor] = graph.record
 
 
 class Tensor(Node):
@@ -25,7 +28,7 @@ class Tensor(Node):
     data : array_like
         Real numbers. Floats keep their dtype; integers and booleans are constants.
     requires_grad : bool
-        Whether `backward` shall leave a gradient in ``.grad``. Such a Tensor owns a copy
+        Whether `backward` shall leave a gradient in ``.grad``. Such a Tensor has a copy
         of the data, since optimisers change it in place; any other one shares the
         array's memory.
     dtype : dtype, optional
@@ -129,14 +132,20 @@ class Tensor(Node):
                     f"backward: this has shape {self.shape}, and only a single number "
                     "has a gradient; sum() it, or pass gradient="
                 )
-            gradient = np.ones(self.shape, self.dtype) if self.ndim else self.dtype.type(1)
+            gradient = (
+                np.ones(self.shape, self.dtype) if self.ndim else self.dtype.type(1)
+            )
         elif np.shape(gradient) != self.shape:
             raise ValueError(
                 f"backward: the gradient has shape {np.shape(gradient)}, "
                 f"and this has {self.shape}; they must be equal"
             )
+        elif isinstance(gradient, Tensor) and create_graph:
+            gradient = gradient.astype(self.dtype)  # part of the graph, if it has one
         else:
             gradient = Tensor(gradient, dtype=self.dtype).data
+        if create_graph and not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient)
         autodiff.backward(self, gradient, retain_graph, create_graph)
 
     def zero_grad(self) -> None:
@@ -156,7 +165,8 @@ class Tensor(Node):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        shape: tuple[int, ...] = self.data.shape
+        return shape
 
     @property
     def ndim(self) -> int:
@@ -168,7 +178,8 @@ class Tensor(Node):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype
+        dtype: np.dtype[Any] = self.data.dtype
+        return dtype
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return the value: the array itself, not a copy."""
@@ -200,8 +211,27 @@ class Tensor(Node):
         if self.dtype not in (np.float64, np.int64, np.bool_):
             text += f", dtype={self.dtype}"
         if self.requires_grad:
-            text += ", requires_grad=True" if self.op is None else f", op={self.op.name}"
+            text += (
+                ", requires_grad=True" if self.op is None else f", op={self.op.name}"
+            )
         return f"Tensor({text})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError(
+                "array: NumPy would lose this Tensor's graph; use .data for its value, "
+                "and stack() or concatenate() to put Tensors together"
+            )
+        return np.array(self.data, dtype, copy=copy)
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
+    ) -> Any:
+        """Let ``array * tensor`` and ``np.exp(tensor)`` record."""
+        op = OPS_OF_UFUNCS.get(ufunc)
+        if op is None or method != "__call__" or kwargs:
+            return NotImplemented
+        return op(*inputs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
@@ -259,7 +289,7 @@ class Tensor(Node):
         return record(ops.abs, (self,))
 
     def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index=_plain_index(index))
+        return record(ops.getitem, (self,), {"index": _plain_index(index)})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -268,7 +298,7 @@ class Tensor(Node):
             "or write to .data before it is used"
         )
 
-    # --- Comparisons: plain arrays of bool, and hashing by identity ---------------------
+    # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
 
     def __lt__(self, other: Any) -> Any:
         return self.data < _plain(other)
@@ -290,26 +320,33 @@ class Tensor(Node):
 
     __hash__ = object.__hash__
 
-    # --- Methods whose arguments ndarray takes in a looser form --------------------------
+    # --- Methods whose arguments ndarray takes in a looser form -----------------------
 
     @property
     def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
         """The transpose: the axes reversed."""
-        return ops.transpose(self)
+        return record(ops.transpose, (self,), {"axes": None})
 
     def reshape(self, *shape: Any) -> Tensor:
         """``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-        return ops.reshape(self, shape=shape[0] if len(shape) == 1 else shape)
+        return record(
+            ops.reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
+        )
 
     def transpose(self, *axes: Any) -> Tensor:
         """``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``."""
-        if len(axes) <= 1:
-            return ops.transpose(self, axes=axes[0] if axes else None)
-        return ops.transpose(self, axes=axes)
+        if len(axes) == 1 and not isinstance(axes[0], int):
+            (axes,) = axes
+        return record(ops.transpose, (self,), {"axes": axes or None})
 
     if TYPE_CHECKING:  # the methods that come from the table of ops
 
         def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
+
+OPS_OF_UFUNCS = {
+    op.forward: op for op in OPS.values() if isinstance(op.forward, np.ufunc)
+}
 
 
 def _plain(x: Any) -> Any:
