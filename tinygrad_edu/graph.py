@@ -105,6 +105,8 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
             kind = x.__class__
             if x.requires_grad:
                 needs_grad = True
+        elif x.__class__ is float or (x.__class__ is ndarray and x.dtype.kind == "f"):
+            values.append(x)  # the usual cases of _is_plain, in line since it is faster
         elif _is_plain(x):
             values.append(x)
         else:  # a list, a NumPy scalar: made a constant; or an error that says why not

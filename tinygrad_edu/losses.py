@@ -15,7 +15,7 @@ from tinygrad_edu.ops import (
     log_softmax,
     multiply,
     softplus,
-    square,
+    squared_norm,
     subtract,
     sum,
     where,
@@ -66,7 +66,7 @@ def mse(prediction: Any, target: Any) -> Any:
             [0.5 ]])
     """
     n = _examples("mse", prediction, target)
-    return sum(square(prediction - target)) * (0.5 / n)
+    return squared_norm(prediction - target) * (0.5 / n)
 
 
 def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
@@ -104,9 +104,9 @@ def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
         raise ValueError("l2: there are no weights; pass model.weights")
     if n <= 0:
         raise ValueError(f"l2: n is the size of the training set, and it is {n}")
-    total = sum(square(weights[0]))
+    total = squared_norm(weights[0])
     for w in weights[1:]:
-        total = total + sum(square(w))
+        total = total + squared_norm(w)
     return total * (0.5 * lam / n)
 
 

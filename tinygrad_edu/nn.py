@@ -169,10 +169,11 @@ class MLP(Module):
 
     def logits(self, x: Any) -> Any:
         """Return the last layer's `z`, of shape (N, n_out), for `x` of (N, n_in)."""
+        *hidden, last = zip(self.weights, self.biases)
         a = x
-        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        for w, b in hidden:
             a = sigmoid(linear(a, w, b))
-        return linear(a, self.weights[-1], self.biases[-1])
+        return linear(a, *last)
 
     def forward(self, x: Any) -> Any:
         """Return the network's output, sigmoid(z) of the last layer."""

@@ -467,6 +467,18 @@ sum.vjp(
 )
 
 
+@op(tex=r"\left\|{x}\right\|^2")
+def squared_norm(x: Any) -> Any:
+    """The sum of the squares of all elements.
+
+    One op and not two, since it is faster: no array of squares is made.
+    """
+    return np.vdot(x, x)
+
+
+squared_norm.vjp(x=lambda g, y, x: 2 * g * x)
+
+
 def _share_of_best(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     best = (x == _kept(y, x, axis)) | (x != x)  # NaN is the answer if there is one
     ties = np.sum(best, axis=axis, keepdims=True, dtype=g.dtype)
@@ -658,7 +670,7 @@ def linear(x: Any, w: Any, b: Any) -> Any:
     One op and not three, since it is faster: the gradient of `w` comes out in `w`'s own
     memory order.
     """
-    return np.dot(x, w.T) + b
+    return np.asarray(x).dot(np.asarray(w).T) + b
 
 
 linear.vjp(

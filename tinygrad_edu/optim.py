@@ -119,7 +119,8 @@ class SGD(Optimiser):
             v *= self.momentum
             v += g
             g = v
-        p -= np.multiply(g, self.lr, self._scratch[i])
+        lr = np.asarray(self.lr, p.dtype)  # NumPy is slower with a Python number
+        p -= np.multiply(g, lr, self._scratch[i])
 
 
 class Adam(Optimiser):

@@ -126,16 +126,16 @@ class Tensor(Node):
                 "backward: nothing that this was computed from requires a gradient "
                 "(create the leaves with requires_grad=True, outside of no_grad())"
             )
+        value = self.data
         if gradient is None:
-            if self.size != 1:
+            if value.size != 1:
                 raise ValueError(
                     f"backward: this has shape {self.shape}, and only a single number "
                     "has a gradient; sum() it, or pass gradient="
                 )
-            gradient = (
-                np.ones(self.shape, self.dtype) if self.ndim else self.dtype.type(1)
-            )
-        elif np.shape(gradient) != self.shape:
+            one = value.dtype.type(1)
+            gradient = np.full(value.shape, one) if value.ndim else one
+        elif np.shape(gradient) != value.shape:
             raise ValueError(
                 f"backward: the gradient has shape {np.shape(gradient)}, "
                 f"and this has {self.shape}; they must be equal"
