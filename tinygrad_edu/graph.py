@@ -65,7 +65,7 @@ class Mode(NamedTuple):
 
 
 # A context variable, so that each thread and each asynchronous task has its own.
-current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039, a tuple is immutable
+current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039
 
 
 @contextmanager
@@ -120,8 +120,8 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
     node.data = data
     node.grad = node.name = node.origin = None
     node.index = new_index()
-    mode_now = current_mode.get()
-    if needs_grad and mode_now.recording:
+    recording, watch = current_mode.get()
+    if recording and needs_grad:
         node.requires_grad = True
         node.op = op
         node.inputs = inputs
@@ -130,8 +130,8 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
         node.requires_grad = False
         node.op = node.params = None
         node.inputs = ()
-    if mode_now.watch is not None:
-        mode_now.watch(node, op, inputs)
+    if watch is not None:
+        watch(node, op, inputs)
     return node
 
 
