@@ -8,7 +8,10 @@
 Tensor(27.)
 """
 
-from tinygrad_edu import data, losses, nn, optim, reference
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu import losses, nn, optim, reference
 from tinygrad_edu.debug import debug
 from tinygrad_edu.graph import no_grad
 from tinygrad_edu.op import OPS, op
@@ -66,6 +69,9 @@ from tinygrad_edu.ops import (
     xlogy,
 )
 from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinygrad_edu import data
 
 __version__ = "0.1.0"
 
@@ -132,3 +138,16 @@ __all__ = [
     "xlog1py",
     "xlogy",
 ]
+
+# Loaded when first asked for, so that importing the package stays quick.
+_LAZY_MODULES = {"data"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_MODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -101,12 +101,12 @@ class Origin:
 
 
 def _watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
-    origin = Origin(*_caller(), op, inputs)
+    origin = Origin(*caller(), op, inputs)
     origin.verify_answer(node.data)
     node.origin = origin
 
 
-def _caller() -> tuple[str, int]:
+def caller() -> tuple[str, int]:
     """Find the innermost line that is not this package's own."""
     frame = sys._getframe()
     while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:

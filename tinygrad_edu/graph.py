@@ -97,7 +97,7 @@ def no_grad() -> Any:
 
 def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     """Apply `op` to inputs that include a Node, and remember it in the answer."""
-    values = []
+    values: list[Any] = []
     needs_grad = False
     for x in inputs:
         if isinstance(x, Node):

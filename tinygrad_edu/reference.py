@@ -49,7 +49,7 @@ def sigmoid_prime(z: Array) -> Array:
     >>> float(sigmoid_prime(np.array(0.0)))
     0.25
     """
-    return sigmoid(z) * (1 - sigmoid(z))
+    return np.asarray(sigmoid(z) * (1 - sigmoid(z)))
 
 
 def feedforward(weights: Sequence[Array], biases: Sequence[Array], x: Array) -> Array:

@@ -1,0 +1,181 @@
+"""IDX files: what is damaged is refused by name, what is sound arrives whole."""
+
+import gzip
+import re
+import struct
+import tempfile
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+
+from tinygrad_edu.idx import _CHUNK, read_idx
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+endings = st.sampled_from(["", ".gz"])
+byte_arrays = hnp.arrays(
+    np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=6)
+)
+
+
+def idx(array: NDArray[Any]) -> bytes:
+    """Encode as IDX, written here a second time so that the reader is judged by it."""
+    header = bytes([0, 0, 8, array.ndim])
+    dimensions = b"".join(side.to_bytes(4, "big") for side in array.shape)
+    return header + dimensions + array.astype(np.uint8).tobytes()
+
+
+def write(path: Path, content: bytes) -> Path:
+    """Write `content`, compressed where the name says so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """Give a folder that Hypothesis may use from one example to the next."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@given(array=byte_arrays, end=endings)
+def test_read_idx_gives_back_what_was_written(
+    scratch: Path, array: NDArray[np.uint8], end: str
+) -> None:
+    read = read_idx(write(scratch / f"whole{end}", idx(array)))
+    np.testing.assert_array_equal(read, array, strict=True)
+    assert read.flags.writeable
+
+
+def test_read_idx_takes_a_path_as_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "text", idx(np.arange(3)))
+    assert read_idx(str(path)).tolist() == [0, 1, 2]
+
+
+def test_read_idx_counts_across_chunks(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, 3 * _CHUNK, np.uint8)
+    assert (read_idx(write(tmp_path / "long.gz", idx(array))) == array).all()
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_a_byte_too_many_after_a_whole_chunk_is_seen(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path / f"long{end}", idx(np.ones(_CHUNK)) + b"x")
+    with pytest.raises(ValueError, match="too many"):
+        read_idx(path)
+
+
+@given(array=byte_arrays, end=endings, part=st.floats(0, 1, exclude_max=True))
+@example(array=np.ones((2, 2), np.uint8), end=".gz", part=0.0)
+@example(array=np.ones((2, 2), np.uint8), end=".gz", part=0.99)
+def test_truncated_anywhere_is_refused_by_name(
+    scratch: Path, array: NDArray[np.uint8], end: str, part: float
+) -> None:
+    path = write(scratch / f"truncated{end}", idx(array))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        read_idx(path)
+
+
+@given(array=byte_arrays, end=endings, at=st.integers(0, 23), byte=st.integers(0, 255))
+@example(array=np.zeros((2, 2, 2), np.uint8), end="", at=3, byte=5)
+@example(array=np.full((1, 256), 1, np.uint8), end="", at=3, byte=65)
+def test_damaged_header_is_refused_by_name_or_harmless(
+    scratch: Path, array: NDArray[np.uint8], end: str, at: int, byte: int
+) -> None:
+    path = write(scratch / f"flipped{end}", idx(array))
+    content = bytearray(path.read_bytes())
+    # A plain file has no checksum: a changed element cannot be told from a true one.
+    assume(at < (len(content) if end else 4 + 4 * array.ndim))
+    content[at] = byte
+    path.write_bytes(content)
+    fault = ""
+    try:
+        read = read_idx(path)
+    except ValueError as error:
+        fault = str(error)
+    if fault:
+        assert str(path) in fault
+    else:
+        np.testing.assert_array_equal(read, array, strict=True)
+
+
+def test_dimensions_beyond_numpys_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "deep", bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"x")
+    with pytest.raises(ValueError, match=r"deep: no array has the shape"):
+        read_idx(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "ends within its header"),
+        (b"\0\0\x08", "ends within its header"),
+        (b"\0\0\x08\1\0\0\0", "ends within its header"),
+        (b"\x1f\x8b\x08\1\0\0\0\1x", "wrong magic number: 1f8b"),
+        (b"\0\0\x0d\1\0\0\0\1xxxx", "element type 0x0d"),
+        (b"\0\0\x08\0x", "no array"),
+        (b"\0\0\x08\1\0\0\0\0", "no array"),
+        (b"\0\0\x08\1\0\0\0\2x", "claims 2 bytes, .* too few"),
+        (b"\0\0\x08\1\0\0\0\2xxx", "claims 2 bytes, .* too many .oversized"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_each_fault_is_named(
+    tmp_path: Path, content: bytes, fault: str, end: str
+) -> None:
+    path = write(tmp_path / f"faulty{end}", content)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: ") + f".*{fault}"):
+        read_idx(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda whole: idx(np.arange(5)), id="not gzip"),
+        pytest.param(lambda whole: whole + b"garbage", id="garbage after it"),
+        pytest.param(lambda whole: whole[:-8] + bytes(8), id="checksum"),
+        pytest.param(lambda whole: whole[:10] + b"\xff" + whole[11:], id="deflate"),
+    ],
+)
+def test_damaged_gzip_is_named(tmp_path: Path, damage: Any) -> None:
+    path = write(tmp_path / "faulty.gz", idx(np.arange(5)))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"faulty\.gz: damaged gzip"):
+        read_idx(path)
+
+
+def test_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        read_idx(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("shape", "follow", "fault"),
+    [
+        pytest.param((2**31, 28, 28), 1 << 24, "too few", id="forged header"),
+        pytest.param((2, 28, 28), 1 << 24, "too many", id="bomb"),
+    ],
+)
+def test_a_lying_header_costs_no_memory(
+    tmp_path: Path, end: str, shape: tuple[int, ...], follow: int, fault: str
+) -> None:
+    header = bytes([0, 0, 8, 3]) + struct.pack(">3I", *shape)
+    path = write(tmp_path / f"lie{end}", header + bytes(follow))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=fault):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
