@@ -20,8 +20,11 @@ from tinygrad_edu.ops import positive, where
 
 __all__ = ["backward", "pull_back"]
 
-# What stands in place of the op of a node whose graph has been released.
-RELEASED = object()
+
+class RELEASED:
+    """What stands in place of a node's op once its graph has been released."""
+
+    name = "released"
 
 
 def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) -> None:
@@ -65,7 +68,7 @@ def pull_back(
                 "pass retain_graph=True to the earlier one, or compute the value again"
             )
         if node.origin is not None:
-            node.origin.verify_inputs(node)
+            node.origin.verify(node)
         visited.append(node)
         if create_graph:
             arguments = [g, node, *inputs]
@@ -84,19 +87,23 @@ def pull_back(
                 cotangent = _of_unchosen(op, rule, arguments, params or {})
                 unchosen.add(x)
             data = x.data
-            if cotangent.shape != data.shape or cotangent.dtype is not data.dtype:
+            try:
+                fits = cotangent.shape == data.shape and cotangent.dtype is data.dtype
+            except AttributeError:
+                raise TypeError(
+                    f"{op.name}: a backward rule gave {cotangent!r}, and not an array"
+                ) from None
+            if not fits:
                 cotangent = _fit(cotangent, data, op)
             if node.origin is not None:
-                node.origin.verify_gradient(x, cotangent)
+                node.origin.verify_gradient(node, x, cotangent)
             if x.op is None:
                 if x in of_leaves:
                     of_leaves[x] = of_leaves[x] + cotangent
                 else:
                     # A leaf's gradient is the user's, who may change it: it shares
                     # memory with nothing.
-                    shared = cotangent is g or (
-                        not create_graph and cotangent.base is not None
-                    )
+                    shared = cotangent is g or _value(cotangent).base is not None
                     of_leaves[x] = positive(cotangent) if shared else cotangent
             elif x in of_nodes:
                 of_nodes[x] = of_nodes[x] + cotangent
@@ -112,8 +119,8 @@ def _value(x: Any) -> Any:
 
 def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
-    shape = like.shape
-    extra = cotangent.ndim - len(shape)
+    shape, given = like.shape, cotangent.shape
+    extra = len(given) - len(shape)
     if extra > 0:
         cotangent = cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))
     if cotangent.shape != shape and cotangent.ndim == len(shape):
@@ -121,10 +128,12 @@ def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
         cotangent = cotangent.sum(axis=repeated, keepdims=True)
     if cotangent.shape != shape:
         raise ValueError(
-            f"{op.name}: a backward rule gave an answer of shape {cotangent.shape} for "
-            f"an input of shape {shape}; it must have that shape, or one that the "
-            "input was broadcast to"
+            f"{op.name}: a backward rule gave an answer of shape {given} for an input "
+            f"of shape {shape}; it must have that shape, or one that the input was "
+            "broadcast to"
         )
+    if cotangent.dtype.kind not in "fiub":
+        raise TypeError(f"{op.name}: a backward rule gave numbers of {cotangent.dtype}")
     return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -15,7 +15,7 @@ from tinygrad_edu.op import Op
 
 __all__ = ["Origin", "debug"]
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def debug() -> AbstractContextManager[None]:
@@ -48,62 +48,59 @@ def debug() -> AbstractContextManager[None]:
 
 
 class Origin:
-    """Where a node was recorded, and what its inputs were then."""
+    """Where a node was recorded, and what its value and inputs were then."""
 
-    def __init__(self, file: str, line: int, op: Op, inputs: tuple[Any, ...]) -> None:
+    def __init__(self, file: str, line: int, node: Node) -> None:
         self.file = file
         self.line = line
-        self.op = op
-        self.inputs = inputs
-        self._fingerprints = [_fingerprint(_value(x)) for x in inputs]
+        self._fingerprints = _fingerprints(node)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 
-    def verify_inputs(self, node: Node) -> None:
-        """Raise if an input was changed since it was used."""
-        for position, fingerprint in enumerate(self._fingerprints):
-            if _fingerprint(_value(node.inputs[position])) != fingerprint:
+    def verify(self, node: Node) -> None:
+        """Raise if something that the rules need was changed since."""
+        for what, fingerprint in _fingerprints(node).items():
+            if self._fingerprints[what] != fingerprint:
                 raise ValueError(
-                    f"{self.op.name}: its input {self._describe(position)} was changed "
-                    f"after it was used (at {self}), so its gradient would be wrong; "
-                    "change arrays after backward(), or give the op a copy"
+                    f"{node.op.name}: its {what} was changed after it was used (at "
+                    f"{self}), so its gradient would be wrong; change arrays after "
+                    "backward(), or give the op a copy"
                 )
 
-    def verify_answer(self, value: np.ndarray[Any, Any]) -> None:
-        """Raise if the answer is not finite."""
-        if np.isfinite(value).all():
-            return
-        what = "a NaN" if np.isnan(value).any() else "an infinity"
-        for position, x in enumerate(self.inputs):
-            if not np.isfinite(_value(x)).all():
-                raise ValueError(
-                    f"{self.op.name}: {what} came in with the input "
-                    f"{self._describe(position)} (at {self})"
-                )
-        raise ValueError(f"{self.op.name}: made {what} (at {self})")
-
-    def verify_gradient(self, x: Any, cotangent: Any) -> None:
+    def verify_gradient(self, node: Node, x: Any, cotangent: Any) -> None:
         """Raise if what a rule gave for the input `x` is not finite."""
         if not np.isfinite(_value(cotangent)).all():
-            what = "a NaN" if np.isnan(_value(cotangent)).any() else "an infinity"
-            (position, *_) = (i for i, y in enumerate(self.inputs) if y is x)
+            (position, *_) = (i for i, y in enumerate(node.inputs) if y is x)
             raise ValueError(
-                f"{self.op.name}: the gradient of its input {self._describe(position)} "
-                f"has {what} (recorded at {self})"
+                f"{node.op.name}: the gradient of its "
+                f"{_describe(node.op, node.inputs, position)} has "
+                f"{_what(cotangent)} (recorded at {self})"
             )
 
-    def _describe(self, position: int) -> str:
-        names = self.op.inputs
-        name = f"{names[0]}[{position}]" if self.op.variadic else names[position]
-        given = getattr(self.inputs[position], "name", None)
-        return f"{name} ({given!r})" if given else name
+
+def _describe(op: Op, inputs: tuple[Any, ...], position: int) -> str:
+    name = f"{op.inputs[0]}[{position}]" if op.variadic else op.inputs[position]
+    given = getattr(inputs[position], "name", None)
+    return f"input {name} ({given!r})" if given else f"input {name}"
+
+
+def _what(x: Any) -> str:
+    return "a NaN" if np.isnan(_value(x)).any() else "an infinity"
 
 
 def _watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
-    origin = Origin(*caller(), op, inputs)
-    origin.verify_answer(node.data)
-    node.origin = origin
+    """Look at an answer when it has been computed."""
+    node.origin = origin = Origin(*caller(), node)
+    if np.isfinite(node.data).all():
+        return
+    for position, x in enumerate(inputs):
+        if not np.isfinite(_value(x)).all():
+            raise ValueError(
+                f"{op.name}: {_what(x)} came in with the "
+                f"{_describe(op, inputs, position)} (at {origin})"
+            )
+    raise ValueError(f"{op.name}: made {_what(node)} (at {origin})")
 
 
 def caller() -> tuple[str, int]:
@@ -118,5 +115,19 @@ def _value(x: Any) -> Any:
     return x.data if isinstance(x, Node) else np.asarray(x)
 
 
-def _fingerprint(array: np.ndarray[Any, Any]) -> tuple[tuple[int, ...], str, int]:
+def _fingerprints(node: Node) -> dict[str, Any]:
+    """What tells whether the answer, the inputs and the parameters are as they were."""
+    found = {"answer": _fingerprint(node.data)}
+    for position, x in enumerate(node.inputs):
+        found[_describe(node.op, node.inputs, position)] = _fingerprint(_value(x))
+    for name, value in (node.params or {}).items():
+        parts = value if isinstance(value, tuple) else (value,)
+        found[f"parameter {name}"] = [
+            _fingerprint(part) if isinstance(part, np.ndarray) else repr(part)
+            for part in parts
+        ]
+    return found
+
+
+def _fingerprint(array: Any) -> Any:
     return array.shape, str(array.dtype), crc32(array.tobytes())

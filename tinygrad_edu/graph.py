@@ -121,7 +121,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
     node.grad = node.name = node.origin = None
     node.index = new_index()
     recording, watch = current_mode.get()
-    if recording and needs_grad:
+    if recording and needs_grad and data.dtype.kind == "f":
         node.requires_grad = True
         node.op = op
         node.inputs = inputs

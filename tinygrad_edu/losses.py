@@ -13,8 +13,7 @@ import numpy as np
 
 from tinygrad_edu.ops import (
     log_softmax,
-    multiply,
-    softplus,
+    sigmoid_cross_entropy,
     squared_norm,
     subtract,
     sum,
@@ -183,7 +182,7 @@ def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
             [ 0.  ]])
     """
     n = _examples("cross_entropy_with_logits", logits, target)
-    return sum(softplus(logits) - multiply(target, logits)) * (1.0 / n)
+    return sum(sigmoid_cross_entropy(logits, target)) * (1.0 / n)
 
 
 def softmax_cross_entropy(logits: Any, target: Any) -> Any:
@@ -217,7 +216,7 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
     n = _examples("softmax_cross_entropy", logits, target)
     y = target.data if isinstance(target, Tensor) else np.asarray(target)
     # A class that has no weight may well be impossible: 0 log 0 = 0.
-    return sum(where(y == 0, 0, target * log_softmax(logits))) * (-1.0 / n)
+    return sum(target * where(y == 0, 0, log_softmax(logits))) * (-1.0 / n)
 
 
 def _examples(loss: str, prediction: Any, target: Any) -> int:
@@ -231,4 +230,7 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
             f"{loss}: the prediction has shape {shape}, the target {wanted}; they must "
             "be equal (reshape the one that is wrong: a loss does not broadcast)"
         )
-    return shape[0] if shape else 1
+    n = shape[0] if shape else 1
+    if n == 0:
+        raise ValueError(f"{loss}: there are no examples, the shape is {shape}")
+    return n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +49,7 @@ class Module:
     def named_parameters(self) -> dict[str, Tensor]:
         """Return each parameter once, under the path that leads to it."""
         found: dict[Tensor, str] = {}
-        for path, parameter in _parameters(vars(self), ()):
-            found.setdefault(parameter, ".".join(path))
+        _find_parameters(self, (), found, set())
         return {path: parameter for parameter, path in found.items()}
 
     def parameters(self) -> list[Tensor]:
@@ -58,20 +57,22 @@ class Module:
         return list(self.named_parameters().values())
 
 
-def _parameters(
-    thing: Any, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+def _find_parameters(
+    thing: Any, path: tuple[str, ...], found: dict[Tensor, str], seen: set[int]
+) -> None:
+    """Enter the parameters in `thing` into `found`; a part may refer to its owner."""
     if isinstance(thing, Tensor):
         if thing.requires_grad and thing.is_leaf:
-            yield path, thing
+            found.setdefault(thing, ".".join(path))
         return
+    if not isinstance(thing, Module | list | tuple | dict) or id(thing) in seen:
+        return
+    seen.add(id(thing))
     if isinstance(thing, Module):
         thing = vars(thing)
-    if isinstance(thing, list | tuple):
-        thing = {str(i): part for i, part in enumerate(thing)}
-    if isinstance(thing, dict):
-        for name, part in thing.items():
-            yield from _parameters(part, (*path, str(name)))
+    parts = thing if isinstance(thing, dict) else dict(enumerate(thing))
+    for name, part in parts.items():
+        _find_parameters(part, (*path, str(name)), found, seen)
 
 
 class Linear(Module):

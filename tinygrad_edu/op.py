@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.errors import explain_failure
 from tinygrad_edu.graph import Node, Params, record
 
-__all__ = ["OPS", "REAL", "Composite", "Domain", "Op"]
+__all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op"]
 
 # A backward rule: (g, y, *inputs, **params) -> the cotangent of one input, where g is
 # the cotangent of the answer y. It is written in ops and operators, never on `.data`:
@@ -39,6 +39,7 @@ class Domain(NamedTuple):
 REAL = Domain()
 
 OPS: dict[str, Op] = {}
+BUILT_IN: set[str] = set()  # the names of those that no one may declare again
 
 
 class Op:
@@ -97,7 +98,7 @@ class Op:
         self.subgradient = subgradient
         self.selects = selects
         self.rules: dict[str, Rule] = {}
-        self.rule_of_each: Any = ()
+        self.rule_of_each: Any = _NoRules(self)
         self.__doc__ = doc or forward.__doc__
         self._default_params = self.defaults or None
         self._required = [k for k, v in self.defaults.items() if v is _REQUIRED]
@@ -147,7 +148,7 @@ class Op:
             if params is None:
                 return self.forward(*values)
             return self.forward(*values, **params)
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
             raise explain_failure(
                 self.name, self.signature, values, params, error
             ) from None
@@ -156,30 +157,24 @@ class Op:
         self, args: tuple[Any, ...], params: Params
     ) -> tuple[tuple[Any, ...], Params | None]:
         """Sort a call's arguments into the inputs and the full set of parameters."""
-        if self.variadic:
-            inputs, rest = tuple(args[0]) if args else (), args[1:]
-        else:
-            n = len(self.inputs)
-            inputs, rest = args[:n], args[n:]
-            inputs += tuple(
-                params.pop(k) for k in self.inputs[len(inputs) :] if k in params
-            )
-        bound = self.defaults | dict(zip(self.defaults, rest)) | params
+        n = 1 if self.variadic else len(self.inputs)
+        named = tuple(params.pop(k) for k in self.inputs[len(args) :] if k in params)
+        inputs, rest = args[:n] + named, dict(zip(self.defaults, args[n:]))
+        bound = self.defaults | rest | params
         if (
-            (len(inputs) != len(self.inputs) if not self.variadic else not inputs)
-            or len(rest) > len(self.defaults)
+            len(inputs) != n
+            or (self.variadic and not isinstance(inputs[0], list | tuple))
+            or len(args) > n + len(self.defaults)
             or len(bound) > len(self.defaults)
+            or rest.keys() & params.keys()
             or any(bound[k] is _REQUIRED for k in self._required)
         ):
+            keywords = f" and the keywords {', '.join(params)}" if params else ""
             raise TypeError(
-                f"{self.name}: call it as {self}; {self._got(args, params)}"
+                f"{self.name}: call it as {self}; this call has {len(args)} "
+                f"positional arguments{keywords}"
             )
-        return inputs, bound or None
-
-    @staticmethod
-    def _got(args: tuple[Any, ...], params: Params) -> str:
-        keywords = f" and the keywords {', '.join(params)}" if params else ""
-        return f"this call has {len(args)} positional arguments{keywords}"
+        return tuple(inputs[0]) if self.variadic else inputs, bound or None
 
     def __str__(self) -> str:
         inputs = [f"[{self.inputs[0]}, ...]"] if self.variadic else list(self.inputs)
@@ -201,7 +196,23 @@ class Composite(Op):
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         inputs, bound = self._bind(inputs, params)
-        return self.forward(*inputs, **(bound or {}))
+        try:
+            return self.forward(*inputs, **(bound or {}))
+        except np.exceptions.AxisError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+
+class _NoRules:
+    """In place of the rules of an op that was given none."""
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+
+    def __iter__(self) -> Iterator[Rule]:
+        raise TypeError(
+            f"{self.op.name}: it has no backward rules; declare one for each input "
+            f"with {self.op.name}.vjp({', '.join(f'{x}=...' for x in self.op.inputs)})"
+        )
 
 
 class _Each:
@@ -233,9 +244,7 @@ def _register(op: Op) -> None:
     One's own ops may be declared again, as happens in a notebook.
     """
     known = OPS.get(op.name)
-    if known is not None and known.forward.__module__.startswith(
-        ("numpy", __package__)
-    ):
+    if op.name in BUILT_IN:
         raise ValueError(
             f"op: {op.name!r} is built in already; give yours another name"
         )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.graph import Node
-from tinygrad_edu.op import Domain, composite, op
+from tinygrad_edu.op import BUILT_IN, OPS, Domain, composite, op
 
 POSITIVE = Domain(low=0.0)
 NONZERO = Domain(excluding=(0.0,))
@@ -81,16 +81,16 @@ positive = op(
 
 
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """The formula is b a^(b-1); where b is 0 it is 0, whatever a^(-1) may be."""
-    exponent = b - (b != 0)
-    if np.any(exponent < 0):
-        a = where((a == 0) & (exponent < 0), np.inf, a)  # so that 0^(b-1) counts as 0
+    """The formula is b a^(b-1)."""
+    exponent = b - 1
+    if np.any(exponent < 0):  # inf to a negative power is 0, by the convention below
+        a = where((a == 0) & (exponent < 0), np.inf, a)
     return g * b * a**exponent
 
 
 def _power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     """The formula is y log a; at a = 0 it is 0, for a negative base there is none."""
-    return g * y * log(where(a > 0, a, where(a == 0, 1, np.nan)))
+    return g * y * log(where(a == 0, 1, where(a < 0, np.nan, a)))
 
 
 power = op(
@@ -215,6 +215,11 @@ def softplus(x: Any) -> Any:
 softplus.vjp(x=lambda g, y, x: g * sigmoid(x))
 
 
+def _floats(a: Any, b: Any) -> tuple[Any, Any]:
+    dtype = np.result_type(a, b, np.float16)
+    return np.asarray(a, dtype), np.asarray(b, dtype)
+
+
 @op(
     tex=r"{a} \log {b}",
     signature="(),()->()",
@@ -223,13 +228,14 @@ softplus.vjp(x=lambda g, y, x: g * sigmoid(x))
 )
 def xlogy(a: Any, b: Any) -> Any:
     """a log(b), and 0 where a = 0, also at b = 0: as cross-entropy wants it."""
-    zero = np.equal(a, 0) & ~np.isnan(b)
+    a, b = _floats(a, b)
+    zero = (a == 0) & ~np.isnan(b)
     return np.where(zero, 0, a * np.log(np.where(zero, 1, b)))
 
 
 xlogy.vjp(
     a=lambda g, y, a, b: g * log(where((a == 0) & (b == 0), 1, b)),
-    b=lambda g, y, a, b: g * a / where(a == 0, 1, b),
+    b=lambda g, y, a, b: g * a / where((a == 0) & (b == 0), 1, b),
 )
 
 
@@ -241,13 +247,26 @@ xlogy.vjp(
 )
 def xlog1py(a: Any, b: Any) -> Any:
     """a log(1 + b), and 0 where a = 0, also at b = -1; exact for small `b`."""
-    zero = np.equal(a, 0) & ~np.isnan(b)
+    a, b = _floats(a, b)
+    zero = (a == 0) & ~np.isnan(b)
     return np.where(zero, 0, a * np.log1p(np.where(zero, 0, b)))
 
 
 xlog1py.vjp(
     a=lambda g, y, a, b: g * log1p(where((a == 0) & (b == -1), 0, b)),
-    b=lambda g, y, a, b: g * a / where(a == 0, 1, 1 + b),
+    b=lambda g, y, a, b: g * a / (1 + where((a == 0) & (b == -1), 0, b)),
+)
+
+
+@op(tex=r"\log(1 + e^{{{z}}}) - {t} {z}", signature="(),()->()")
+def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
+    """-t log(a) - (1-t) log(1-a) for a = sigmoid(z), accurate in both tails of `z`."""
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+
+
+sigmoid_cross_entropy.vjp(
+    z=lambda g, y, z, t: g * (sigmoid(z) - t),
+    t=lambda g, y, z, t: -g * z,
 )
 
 # --- Choices --------------------------------------------------------------------------
@@ -269,8 +288,8 @@ relu.vjp(x=lambda g, y, x: g * sign(y))
 
 
 def _won(g: Any, a: Any, b: Any) -> Any:
-    """Give g where a > b, half of it where a = b."""
-    return where(a > b, g, where(a == b, g / 2, 0))
+    """Give g where a > b, half of it where a = b; and g if one of them is NaN."""
+    return where(a < b, 0, where(a == b, g / 2, g))
 
 
 maximum = op(
@@ -342,7 +361,7 @@ def reshape(x: Any, *, shape: Any) -> Any:
     return np.reshape(x, shape)
 
 
-reshape.vjp(x=lambda g, y, x, shape: reshape(g, x.shape))
+reshape.vjp(x=lambda g, y, x, shape: reshape(g, shape=x.shape))
 
 
 @op(tex="{x}^T")
@@ -352,7 +371,9 @@ def transpose(x: Any, *, axes: Any = None) -> Any:
 
 
 transpose.vjp(
-    x=lambda g, y, x, axes: transpose(g, None if axes is None else np.argsort(axes))
+    x=lambda g, y, x, axes: transpose(
+        g, axes=axes and tuple(np.argsort(normalize_axis_tuple(axes, x.ndim)))
+    )
 )
 
 
@@ -441,17 +462,22 @@ add_at.vjp(x=lambda g, y, x, index, shape: getitem(g, index))
 # --- Reductions -----------------------------------------------------------------------
 
 
+def _axes(axis: Any, ndim: int) -> Any:
+    """The axes of a reduction, counted from the front."""
+    if axis is None or ndim == 0:
+        return range(ndim)
+    return normalize_axis_tuple(axis, ndim)
+
+
 def _kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """The shape after a reduction with keepdims=True."""
-    if axis is None or not shape:
-        return (1,) * len(shape)
-    axes = normalize_axis_tuple(axis, len(shape))
+    axes = _axes(axis, len(shape))
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
 def _kept(r: Any, x: Any, axis: Any) -> Any:
     """Give r, a reduction of x, the axes it lost, so that it broadcasts against x."""
-    return reshape(r, _kept_shape(x.shape, axis)) if r.ndim < x.ndim else r
+    return r if r.ndim == x.ndim else reshape(r, shape=_kept_shape(x.shape, axis))
 
 
 @op(tex=r"\sum {x}")
@@ -508,20 +534,21 @@ def logsumexp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """log(sum(exp(x))), without overflow: the largest is taken out of the sum first."""
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
-    with np.errstate(divide="ignore"):  # log(0) where all are -inf
+    with np.errstate(divide="ignore", over="ignore"):  # if all are -inf, or one is inf
         total = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else np.squeeze(total, axis)
 
 
 logsumexp.vjp(
-    x=lambda g, y, x, axis, keepdims: _kept(g, x, axis) * exp(x - _kept(y, x, axis))
+    x=lambda g, y, x, axis, keepdims: (
+        _kept(g, x, axis) * exp(x - _kept(where(y == -np.inf, 0, y), x, axis))
+    )
 )
 
 
 def _count(x: Any, axis: Any) -> int:
     """How many elements of x go into each element of a reduction."""
-    shape = np.shape(x)
-    return math.prod(n for n, k in zip(shape, _kept_shape(shape, axis)) if k != n)
+    return math.prod(np.shape(x)[i] for i in _axes(axis, np.ndim(x)))
 
 
 @composite(tex=r"\operatorname{{mean}} {x}")
@@ -541,32 +568,35 @@ def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: Any = False) -> An
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The product: a tree of products of two, so right also where a factor is 0."""
     x = x if isinstance(x, Node) else np.asarray(x)
-    kept = _kept_shape(x.shape, axis)
-    reduced = [i for i in range(x.ndim) if kept[i] != x.shape[i]]
-    others = [i for i in range(x.ndim) if i not in reduced]
     n = _count(x, axis)
     if n == 0:
         return sum(x, axis=axis, keepdims=keepdims) + 1  # the empty product
+    reduced = _axes(axis, x.ndim)
+    others = [i for i in range(x.ndim) if i not in reduced]
     shape = tuple(x.shape[i] for i in others)
-    factors = reshape(transpose(x, reduced + others), (n, *shape))
+    factors = reshape(transpose(x, (*reduced, *others)), (n, *shape))
     while n > 1:
         half, odd = divmod(n, 2)
         pairs = factors[:half] * factors[half : 2 * half]
         factors = concatenate([pairs, factors[-1:]]) if odd else pairs
         n = half + odd
-    return reshape(factors, kept if keepdims else shape)
+    return reshape(factors, _kept_shape(x.shape, axis) if keepdims else shape)
+
+
+@op(tex=r"\log \operatorname{{softmax}} {x}")
+def log_softmax(x: Any, *, axis: Any = -1) -> Any:
+    """The logarithm of `softmax`, accurate for large numbers and where it is near 0."""
+    x = x - np.max(x, axis=axis, keepdims=True)
+    return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
+
+
+log_softmax.vjp(x=lambda g, y, x, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
 
 
 @composite(tex=r"\operatorname{{softmax}} {x}")
 def softmax(x: Any, *, axis: Any = -1) -> Any:
     """exp(x) over its sum along an axis."""
-    return exp(log_softmax(x, axis))
-
-
-@composite(tex=r"\log \operatorname{{softmax}} {x}")
-def log_softmax(x: Any, *, axis: Any = -1) -> Any:
-    """The logarithm of `softmax`, accurate also where that is near 0."""
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    return exp(log_softmax(x, axis=axis))
 
 
 # --- Products of matrices -------------------------------------------------------------
@@ -591,7 +621,7 @@ def _dot_a(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 def _dot_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     if np.ndim(a) == 2 and 0 < np.ndim(b) <= 2:
-        return a.T.dot(g)
+        return dot(a.T, g)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return g * a
     rows = list(range(a.ndim - 1))
@@ -660,7 +690,9 @@ def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Any:
 
 
 def _rows(x: Any) -> Any:
-    return x if x.ndim == 2 else reshape(x, (-1, x.shape[-1]))
+    """Lay all axes but the last flat."""
+    *sizes, n = x.shape
+    return x if len(sizes) == 1 else reshape(x, (math.prod(sizes), n))
 
 
 @op(tex=r"{x} {w}^T + {b}", signature="(m?,k),(n,k),(n)->(m?,n)")
@@ -678,3 +710,5 @@ linear.vjp(
     w=lambda g, y, x, w, b: _rows(g).T.dot(_rows(x)),
     b=lambda g, y, x, w, b: g,
 )
+
+BUILT_IN.update(OPS)

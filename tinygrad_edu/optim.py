@@ -57,17 +57,15 @@ class Optimiser:
         ValueError
             If none has.
         """
-        self.steps += 1
-        idle = True
-        for i, p in enumerate(self.params):
-            if p.grad is not None:
-                self.update(i, p.data, p.grad.data)
-                idle = False
-        if idle:
+        if all(p.grad is None for p in self.params):
             raise ValueError(
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
+        self.steps += 1
+        for i, p in enumerate(self.params):
+            if p.grad is not None:
+                self.update(i, p.data, p.grad.data)
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""

@@ -7,6 +7,7 @@ comparisons and queries answer with plain arrays and numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,20 +72,18 @@ class Tensor(Node):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        array = np.asarray(data.data if isinstance(data, Node) else data, dtype)
-        kind = array.dtype.kind
-        if kind not in "fiub":
-            raise TypeError(
-                f"Tensor: it holds real numbers, and this has the dtype {array.dtype}"
-                + ("; take .real and .imag apart" if kind == "c" else "")
-            )
+        array = np.asarray(data.data if isinstance(data, Node) else data)
+        _check_real(array.dtype)
+        if dtype is not None and array.dtype != dtype:
+            _check_real(np.dtype(dtype))
+            array = array.astype(dtype)
         if requires_grad:
-            if kind != "f":
+            if array.dtype.kind != "f":
                 raise TypeError(
                     f"Tensor: {array.dtype} is constant, only floats have a gradient; "
                     "pass dtype=float"
                 )
-            array = array.copy() if _shares_memory(array, data) else array
+            array = array.copy()
         self.data = array
         self.requires_grad = requires_grad
         self.name = name
@@ -211,9 +210,7 @@ class Tensor(Node):
         if self.dtype not in (np.float64, np.int64, np.bool_):
             text += f", dtype={self.dtype}"
         if self.requires_grad:
-            text += (
-                ", requires_grad=True" if self.op is None else f", op={self.op.name}"
-            )
+            text += ", requires_grad=True" if self.is_leaf else f", op={self.op.name}"
         return f"Tensor({text})"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -228,10 +225,24 @@ class Tensor(Node):
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
         """Let ``array * tensor`` and ``np.exp(tensor)`` record."""
-        op = OPS_OF_UFUNCS.get(ufunc)
-        if op is None or method != "__call__" or kwargs:
-            return NotImplemented
-        return op(*inputs)
+        name = _OP_NAMES.get(ufunc.__name__, ufunc.__name__)
+        if method != "__call__" or kwargs:
+            raise TypeError(
+                f"{name}: with Tensors NumPy's plain call is all there is, and not "
+                f"{', '.join(f'{k}=' for k in kwargs) or method}; an array is not "
+                "written to in place: write a = a + t for a += t"
+            )
+        if ufunc in _COMPARISONS:
+            return ufunc(*map(_plain, inputs))
+        return _op_of(ufunc)(*inputs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Let ``np.sum(tensor, axis=0)`` record."""
+        if function in _QUERIES:
+            return function(*map(_plain, args), **kwargs)
+        return _op_of(function)(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
@@ -344,9 +355,42 @@ class Tensor(Node):
         def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
 
-OPS_OF_UFUNCS = {
-    op.forward: op for op in OPS.values() if isinstance(op.forward, np.ufunc)
+# NumPy's functions that answer at once, with plain arrays and numbers.
+_COMPARISONS = {
+    np.less,
+    np.less_equal,
+    np.greater,
+    np.greater_equal,
+    np.equal,
+    np.not_equal,
+    np.isfinite,
+    np.isinf,
+    np.isnan,
+    np.signbit,
 }
+_QUERIES = {
+    np.shape,
+    np.ndim,
+    np.size,
+    np.result_type,
+    np.zeros_like,
+    np.ones_like,
+    np.empty_like,
+}
+_OP_NAMES = {"absolute": "abs"}
+
+
+def _op_of(function: Any) -> Any:
+    """Find the op that has the name of a function of NumPy's."""
+    name = _OP_NAMES.get(function.__name__, function.__name__)
+    if name in OPS and getattr(np, name, None) is function:
+        return OPS[name]
+    near = get_close_matches(name, OPS, n=1)
+    raise TypeError(
+        f"{name}: this function of NumPy's does not work on Tensors"
+        + (f"; the nearest that does is {near[0]}" if near else "")
+        + "; for the plain value pass .data"
+    )
 
 
 def _plain(x: Any) -> Any:
@@ -360,5 +404,9 @@ def _plain_index(index: Any) -> Any:
     return _plain(index)
 
 
-def _shares_memory(array: np.ndarray[Any, Any], data: Any) -> bool:
-    return array is data or array.base is not None or isinstance(data, Node)
+def _check_real(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiub":
+        raise TypeError(
+            f"Tensor: it holds real numbers, and this has the dtype {dtype}"
+            + ("; take .real and .imag apart" if dtype.kind == "c" else "")
+        )

@@ -1,0 +1,64 @@
+"""Draw the sigmoid and its derivative, which comes from the engine's backward pass."""
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import tinygrad_edu as tg
+
+
+def sigmoid_and_slope(grid):
+    """Return the sigmoid at each point of the grid, and its derivative there."""
+    x = tg.Tensor(grid, requires_grad=True)
+    y = tg.sigmoid(x)
+    # Each y depends on its own x alone, so that a cotangent of ones asks for dy/dx at
+    # every point at once.
+    y.backward(np.ones_like(grid))
+    return y.numpy(), x.grad.numpy()
+
+
+def draw():
+    x = np.linspace(-8, 8, 401)
+    y, slope = sigmoid_and_slope(x)
+    every = slice(None, None, 20)
+    by_hand = tg.reference.sigmoid_prime(x)
+
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot(x, y, label=r"$\sigma(x) = 1/(1 + e^{-x})$")
+    axes.plot(x, slope, label=r"$\sigma'(x)$, by backward()")
+    formula = r"$\sigma(x)\,(1 - \sigma(x))$, by hand"
+    axes.plot(x[every], by_hand[every], "k.", label=formula)
+    axes.set(title="The sigmoid and its derivative", xlabel="x", xlim=(-8, 8))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    error = abs(slope - by_hand).max()
+    print(f"backward() is within {error:.0e} of the formula by hand")
+    return figure
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="write this file; else a window opens or, where there is no display, "
+        "sigmoid.png is written",
+    )
+    path = parser.parse_args().plot
+    if path and not path.parent.is_dir():
+        parser.error(f"--plot: there is no folder {path.parent}")
+
+    figure = draw()
+    if path is None and plt.get_backend().lower() != "agg":
+        plt.show()
+    else:
+        path = path or Path("sigmoid.png")
+        figure.savefig(path, dpi=150)
+        print(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A training step of tinygrad_edu against its rivals: first equal, then timed.
+
+    pytest tests/benchmarks
+
+Every program runs on one thread: threadpoolctl holds the BLAS (see `conftest.py`).
+That all programs compute the same thing is asserted; a time never is, the table only
+marks each limit ok or over.
+"""
+
+import gc
+import time
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from steps import OURS, PROGRAMS, hand_numpy
+
+SETTINGS = [
+    # sizes, batch, and for some rivals the largest ratio ours / theirs
+    ([2, 3, 1], 4, {"PyTorch": 0.35}),
+    ([784, 30, 10], 10, {"PyTorch": 0.45, "hand NumPy": 1.9}),
+    ([784, 30, 10], 128, {"PyTorch": 0.85, "hand NumPy": 1.25}),
+    ([784, 100, 10], 1024, {"hand NumPy": 1.06}),
+]
+LEARNING_RATE = 0.5
+ROUNDS = 50
+ROUND_SECONDS = 0.004
+
+
+def label(sizes, batch):
+    return f"{sizes} x {batch}"
+
+
+@pytest.fixture(scope="module")
+def results(report):
+    """Filled by the tests, printed when the last one is done."""
+    times, absent = {}, {}
+    yield times, absent
+    if times:
+        report += table(times, absent)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch"), [(sizes, batch) for sizes, batch, _ in SETTINGS], ids=str
+)
+def test_programs_agree_and_are_timed(sizes, batch, results):
+    times, absent = results
+    problem = make_problem(sizes, batch)
+    steps = {}
+    for name, program in PROGRAMS.items():
+        try:
+            step, parameters = program(*problem, LEARNING_RATE)
+        except ModuleNotFoundError as reason:
+            absent[name] = reason
+            continue
+        assert_right(name, step, parameters, problem)
+        steps[name] = step
+    times[label(sizes, batch)] = time_in_turn(steps)
+
+
+# Agreement
+
+
+def make_problem(sizes, batch):
+    rng = np.random.default_rng(0)
+    weights = [
+        rng.standard_normal((n_out, n_in), np.float32) * n_in**-0.5
+        for n_in, n_out in pairwise(sizes)
+    ]
+    biases = [rng.standard_normal(n_out, np.float32) for n_out in sizes[1:]]
+    x = rng.random((batch, sizes[0]), np.float32)
+    y = rng.random((batch, sizes[-1]), np.float32)
+    return weights, biases, x, y
+
+
+def assert_right(name, step, parameters, problem):
+    """Three steps must cost, and must change the weights, as in float64 by hand."""
+    weights, biases, x, y = problem
+    weights = [w.astype(float) for w in weights]
+    biases = [b.astype(float) for b in biases]
+    x, y = x.astype(float), y.astype(float)
+    judge, truth = hand_numpy(weights, biases, x, y, LEARNING_RATE)
+
+    for _ in range(3):
+        expected = cost(truth(), x, y)
+        judge()
+        loss = step()
+        assert loss is None or abs(loss.item() / expected - 1) < 1e-5, name
+
+    # The change is compared, not the weights: a step that did nothing has to fail.
+    for start, got, want in zip(weights + biases, parameters(), truth(), strict=True):
+        assert got.dtype == np.float32, name
+        error = np.linalg.norm(got - want) / np.linalg.norm(want - start)
+        assert error < 1e-4, f"{name}: a change of shape {start.shape} is off"
+
+
+def cost(parameters, x, y):
+    h, depth = x, len(parameters) // 2
+    for w, b in zip(parameters[:depth], parameters[depth:], strict=True):
+        h = 1 / (1 + np.exp(-(h @ w.T + b)))
+    return np.sum((y - h) ** 2) / (2 * len(x))
+
+
+# Timing. pytest-benchmark times one program after the other, so on a shared machine a
+# busy second decides who wins. Here the programs take turns every few milliseconds,
+# and each round gives one ratio of neighbours: what slows a round slows both.
+
+
+def time_in_turn(steps):
+    """Microseconds a step, for each program an array with one entry a round."""
+    repeats = {name: steps_per_round(step) for name, step in steps.items()}
+    times = {name: [] for name in steps}
+    gc.collect()
+    gc.freeze()  # the collector need not walk what the imports left behind
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            step()  # not counted: refills the caches the last program emptied
+            seconds = time_steps(step, repeats[name])
+            times[name].append(1e6 * seconds / repeats[name])
+    gc.unfreeze()
+    return {name: np.array(rounds) for name, rounds in times.items()}
+
+
+def steps_per_round(step):
+    time_steps(step, 3)
+    return max(1, round(ROUND_SECONDS / (time_steps(step, 3) / 3)))
+
+
+def time_steps(step, repeats):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    return time.perf_counter() - start
+
+
+# The table
+
+
+def table(times, absent):
+    names = [name for name in PROGRAMS if name not in absent]
+    rivals = [name for name in names if name != OURS]
+
+    def row(title, names, cells):
+        cells = zip(names, cells, strict=True)
+        return f"{title:<22}" + "".join(f"{c:>{len(name) + 2}}" for name, c in cells)
+
+    yield row("microseconds a step", names, names)
+    for setting, of in times.items():
+        yield row(setting, names, (f"{np.median(of[name]):.1f}" for name in names))
+    yield from (f"{name}: skipped, {reason}" for name, reason in absent.items())
+
+    yield ""
+    yield row(f"{OURS} / each", rivals, rivals)
+    for setting, of in times.items():
+        ratios = (np.median(of[OURS] / of[name]) for name in rivals)
+        yield row(setting, rivals, (f"{ratio:.2f}" for ratio in ratios))
+
+    yield ""
+    yield "limits (in brackets the middle half of the rounds)"
+    for sizes, batch, limits in SETTINGS:
+        of = times.get(label(sizes, batch), {})
+        for rival in (name for name in limits if name in of):
+            low, ratio, high = np.quantile(of[OURS] / of[rival], [0.25, 0.5, 0.75])
+            mark = "ok" if ratio <= limits[rival] else "over"
+            yield (
+                f"{label(sizes, batch):<22} {OURS} / {rival:<10}  "
+                f"{ratio:.2f} ({low:.2f} to {high:.2f}) <= {limits[rival]:.2f}  {mark}"
+            )

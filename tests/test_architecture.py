@@ -1,0 +1,135 @@
+"""The house: who may import whom, read from the imports themselves."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinygrad_edu as tg
+
+# A module imports only from the floors below its own, so there can be no cycle.
+FLOORS = {
+    "errors": 0,
+    "graph": 0,
+    "idx": 0,
+    "reference": 0,
+    "digits": 1,
+    "op": 1,
+    "data": 2,
+    "ops": 2,
+    "autodiff": 3,
+    "debug": 3,
+    "tensor": 4,
+    "losses": 5,
+    "nn": 5,
+    "optim": 5,
+    "__init__": 9,
+}
+
+# Who may import what besides NumPy and the standard library: what an extra installs.
+GUESTS = {"digits": {"pooch"}}
+
+PACKAGE = Path(tg.__file__).parent
+TREES = {path.stem: ast.parse(path.read_text()) for path in PACKAGE.glob("*.py")}
+
+each_module = pytest.mark.parametrize("module", sorted(TREES))
+
+
+def imports(tree):
+    """List what a tree imports, in full: "numpy", "tinygrad_edu.graph.Node".
+
+    Also what it names to `import_module`.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call):
+            function = ast.unparse(node.func)
+            if function.endswith(("import_module", "__import__")):
+                yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+
+
+def own_modules(tree):
+    """Name the modules of the package that a tree imports."""
+    parts = (name.split(".") for name in imports(tree))
+    return {part[1] for part in parts if part[0] == "tinygrad_edu"}
+
+
+def test_every_module_has_a_floor():
+    assert FLOORS.keys() ^ TREES.keys() == set()
+
+
+@each_module
+def test_a_module_imports_only_from_the_floors_below(module):
+    not_below = {m for m in own_modules(TREES[module]) if FLOORS[m] >= FLOORS[module]}
+    assert not_below == set()
+
+
+@pytest.mark.parametrize("module", ["errors", "graph", "idx", "reference"])
+def test_the_ground_floor_imports_nothing_of_the_package(module):
+    assert own_modules(TREES[module]) == set()
+
+
+@each_module
+def test_no_import_hides_inside_a_function_to_dodge_a_cycle(module):
+    hidden = {
+        name
+        for function in ast.walk(TREES[module])
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for name in own_modules(function)
+    }
+    assert hidden == set()
+
+
+@each_module
+def test_numpy_is_the_only_package_that_is_needed(module):
+    roots = {name.partition(".")[0] for name in imports(TREES[module])}
+    others = roots - sys.stdlib_module_names - {"numpy", "tinygrad_edu"}
+    assert others == GUESTS.get(module, set())
+
+
+@each_module
+def test_every_module_says_what_it_is_for(module):
+    assert ast.get_docstring(TREES[module])
+
+
+def test_importing_the_package_loads_nothing_but_numpy():
+    """Measured in a fresh interpreter against what NumPy alone loads."""
+
+    def loaded(statement):
+        code = f"import sys; {statement}; print(*sys.modules)"
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return {name.partition(".")[0] for name in run.stdout.split()}
+
+    more = loaded("import tinygrad_edu") - loaded("import numpy")
+    assert more - sys.stdlib_module_names == {"tinygrad_edu"}
+
+
+# --- The front door -------------------------------------------------------------------
+
+
+def test_the_package_reexports_by_name():
+    assert [name for name in imports(TREES["__init__"]) if name.endswith("*")] == []
+
+
+def test_all_names_what_is_imported_and_nothing_else():
+    own = (name for name in imports(TREES["__init__"]) if name.startswith(tg.__name__))
+    assert set(tg.__all__) ^ {name.rpartition(".")[2] for name in own} == set()
+
+
+def test_all_is_there_and_sorted():
+    assert tg.__all__ == sorted(set(tg.__all__))
+    assert all(hasattr(tg, name) for name in tg.__all__)
+    assert set(dir(tg)) >= set(tg.__all__)
+
+
+def test_a_name_that_is_not_at_the_front_door_raises():
+    with pytest.raises(AttributeError, match="sigmiod"):
+        _ = tg.sigmiod

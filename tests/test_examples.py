@@ -1,0 +1,269 @@
+"""The examples, run as a user runs them, with warnings as errors."""
+
+import json
+import os
+import re
+import runpy
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+HISTORY = {"train_cost", "test_cost", "test_accuracy", "seconds"}
+
+needs_extra = pytest.mark.skipif(
+    not all(map(find_spec, ("matplotlib", "rich", "mlxtend"))),
+    reason="the extra named examples is not installed",
+)
+pytestmark = needs_extra
+
+real_folder = os.environ.get("TINYGRAD_EDU_DATA")
+
+
+def run(script, *options, status=0, cwd=None, **variables):
+    """Run a script, check its exit status, and return (stdout, stderr)."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / script, *map(str, options)],
+        env={**os.environ, "MPLBACKEND": "agg", **variables},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+def assert_png(path):
+    header = path.read_bytes()[:24]
+    assert header.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">2I", header[16:])
+    assert width >= 600
+    assert height >= 400
+
+
+def write_idx(path, array):
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + array.tobytes())
+
+
+@pytest.fixture
+def tiny_mnist(tmp_path):
+    """Make a folder with 43 training and 17 test images, of noise."""
+    rng = np.random.default_rng(5)
+    for part, n in {"train": 43, "t10k": 17}.items():
+        images = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", images)
+        labels = rng.integers(0, 10, n, dtype=np.uint8)
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", labels)
+    return tmp_path
+
+
+# --- train_xor --------------------------------------------------------------------
+
+
+def test_xor_is_learnt_from_at_least_19_of_20_seeds():
+    train = runpy.run_path(str(EXAMPLES / "train_xor.py"))["train"]
+    x, y = tg.data.xor()
+    models = [train(seed)[0] for seed in range(20)]
+    assert sum(((m(x) > 0.5) == (y > 0.5)).all() for m in models) >= 19
+
+
+def test_xor_prints_four_cases_and_draws(tmp_path):
+    path = tmp_path / "xor.png"
+    out, err = run("train_xor.py", "--plot", path)
+    rows = re.findall(r"^ ([01]) ([01]) +([01]) +(0\.\d{3}|1\.000) +yes$", out, re.M)
+    assert [(int(a) ^ int(b)) == int(target) for a, b, target, _ in rows] == [True] * 4
+    assert all(abs(float(h) - int(target)) < 0.1 for _, _, target, h in rows)
+    assert "4 of 4 right" in out
+    assert not err
+    assert_png(path)
+
+
+def test_xor_says_when_it_got_stuck():
+    out, _ = run("train_xor.py", "--epochs", 1, "--seed", 3, "--lr", 0.1)
+    assert "NO" in out
+    assert "another --seed" in out
+
+
+# --- train_mnist ------------------------------------------------------------------
+
+
+def test_mnist_falls_back_on_5000_digits(tmp_path):
+    out_file, picture = tmp_path / "history.json", tmp_path / "curves.png"
+    options = ("--epochs", 2, "--json", out_file, "--plot", picture)
+    # Even where colours are forced on, as some CI systems do, a log stays plain.
+    variables = {"TINYGRAD_EDU_DATA": str(tmp_path), "FORCE_COLOR": "1"}
+    out, err = run("train_mnist.py", *options, **variables)
+    assert not err
+    assert "\x1b" not in out
+    assert "4,000 of the 5,000 real MNIST digits" in out
+    assert "--data DIR" in out
+
+    history = json.loads(out_file.read_text())
+    assert history.keys() == HISTORY
+    assert {len(values) for values in history.values()} == {2}
+    assert history["train_cost"][1] < history["train_cost"][0]
+    best = max(history["test_accuracy"])
+    assert best > 0.85
+    assert f"best test accuracy {best:.2%}" in out
+    lines = re.findall(
+        r"^epoch +(\d+)  train cost (\S+)  test cost (\S+)  test accuracy (\S+)$",
+        out,
+        re.M,
+    )
+    assert lines == [
+        (str(epoch), f"{train:.4f}", f"{test:.4f}", f"{accuracy:.2%}")
+        for epoch, (train, test, accuracy, _) in enumerate(zip(*history.values()), 1)
+    ]
+    assert_png(picture)
+
+
+@pytest.mark.parametrize("cost", ["mse", "cross-entropy"])
+@pytest.mark.parametrize("init", ["scaled", "large"])
+def test_mnist_does_what_the_textbook_does(tiny_mnist, cost, init):
+    """Its costs are those of the same training with the formulas by hand."""
+    epochs, batch, lr, lam = 2, 10, 0.5, 3.0
+    path = tiny_mnist / "history.json"
+    run(
+        "train_mnist.py",
+        *("--data", tiny_mnist, "--json", path, "--hidden", 4, "--epochs", epochs),
+        *("--batch-size", batch, "--lr", lr, "--l2", lam, "--seed", 7),
+        *("--cost", cost, "--init", init),
+    )
+    history = json.loads(path.read_text())
+
+    digits = tg.data.mnist(tiny_mnist)
+    x, x_test = (
+        tg.data.normalise(images, np.float64)
+        for images in (digits.train_images, digits.test_images)
+    )
+    y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
+    rng = np.random.default_rng(7)
+    model = tg.nn.MLP([784, 4, 10], rng, init)
+    w, b = ([p.numpy() for p in ps] for ps in (model.weights, model.biases))
+    for epoch in range(epochs):
+        for xs, ys in tg.data.minibatches(x, y, batch, rng):
+            dw, db = tg.reference.gradients(w, b, xs, ys, cost, lam, n=len(x))
+            for p, g in zip(w + b, dw + db):
+                p -= lr * g
+        train_cost = tg.reference.cost(w, b, x, y, cost, lam)
+        test_cost = tg.reference.cost(w, b, x_test, y_test, cost, lam)
+        guess = tg.reference.feedforward(w, b, x_test).argmax(axis=1)
+        assert history["train_cost"][epoch] == pytest.approx(train_cost, rel=1e-5)
+        assert history["test_cost"][epoch] == pytest.approx(test_cost, rel=1e-5)
+        assert history["test_accuracy"][epoch] == np.mean(guess == digits.test_labels)
+
+
+def test_mnist_shows_a_progress_bar_on_a_terminal(tiny_mnist):
+    screen, terminal = pytest.importorskip("pty").openpty()
+    script = EXAMPLES / "train_mnist.py"
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", script, "--data", tiny_mnist, "--epochs", "2"],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        stdout=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # Linux's way to say that the other end was closed
+        while piece := os.read(screen, 4096):
+            shown += piece
+    os.close(screen)
+    assert process.wait(timeout=100) == 0
+    text = shown.decode()
+    assert re.search(r"loss \d\.\d{4} test accuracy \d+\.\d\d%.* left", text)
+    assert re.search(r"epoch  2  train cost \d\.\d{4}  test cost", text)
+    assert "best test accuracy" in text
+
+
+def test_mnist_names_the_damaged_file(tiny_mnist):
+    labels = tiny_mnist / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1])
+    out, err = run("train_mnist.py", "--data", tiny_mnist, status=1)
+    assert not out
+    assert len(err.splitlines()) == 1
+    assert str(labels) in err
+    assert "too few" in err
+
+
+def test_mnist_does_not_fall_back_when_told_where(tmp_path):
+    out, err = run("train_mnist.py", "--data", tmp_path, status=1)
+    assert not out
+    assert len(err.splitlines()) == 1
+    assert f"{tmp_path} lacks" in err
+
+
+@pytest.mark.skipif(
+    not real_folder, reason="TINYGRAD_EDU_DATA names no folder with the real MNIST"
+)
+def test_mnist_learns_the_full_set():
+    out, _ = run("train_mnist.py", "--epochs", 3)
+    best = re.search(r"best test accuracy (\S+)%", out)
+    assert float(best[1]) >= 94
+
+
+# --- plot_sigmoid -----------------------------------------------------------------
+
+
+def test_sigmoid_is_drawn(tmp_path):
+    path = tmp_path / "curve.png"
+    out, err = run("plot_sigmoid.py", "--plot", path)
+    assert float(re.search(r"within (\S+) of the formula", out)[1]) < 1e-15
+    assert not err
+    assert_png(path)
+
+
+def test_sigmoid_without_a_display_goes_to_a_file(tmp_path):
+    out, _ = run("plot_sigmoid.py", cwd=tmp_path)
+    assert "Wrote sigmoid.png" in out
+    assert_png(tmp_path / "sigmoid.png")
+
+
+def test_sigmoid_slope_is_the_derivative():
+    function = runpy.run_path(str(EXAMPLES / "plot_sigmoid.py"))["sigmoid_and_slope"]
+    x, h = np.linspace(-5, 5, 11), 1e-6
+    y, slope = function(x)
+    difference = (tg.reference.sigmoid(x + h) - tg.reference.sigmoid(x - h)) / (2 * h)
+    np.testing.assert_allclose(y, tg.reference.sigmoid(x), rtol=1e-14)
+    np.testing.assert_allclose(slope, difference, rtol=1e-7)
+
+
+# --- Options ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "complaint"),
+    [
+        ("train_xor.py", ["--epochs", "0"], "--epochs must be at least 1"),
+        ("train_xor.py", ["--seed", "-1"], "--seed must be at least 0"),
+        ("train_xor.py", ["--lr", "inf"], "--lr must be at least 0"),
+        ("train_mnist.py", ["--epochs", "-3"], "--epochs must be at least 1"),
+        ("train_mnist.py", ["--batch-size", "0"], "--batch-size must be at least 1"),
+        ("train_mnist.py", ["--lr", "nan"], "--lr must be at least 0"),
+        ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be at least 0"),
+        ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
+        ("train_mnist.py", ["--json", "no/such/file"], "no folder"),
+        ("plot_sigmoid.py", ["--plot", "no/such/file.png"], "no folder"),
+    ],
+)
+def test_bad_options_are_refused(tmp_path, script, options, complaint):
+    out, err = run(script, *options, status=2, cwd=tmp_path)
+    assert not out
+    assert complaint in err
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("*.py")))
+def test_help_tells_every_option(script):
+    out, _ = run(script, "--help")
+    source = (EXAMPLES / script).read_text()
+    for option in re.findall(r'"(--[a-z0-9-]+)",', source):
+        assert re.search(rf"^  {option}\b.*\n?.* [a-z]{{2}}", out, re.M)

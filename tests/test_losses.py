@@ -1,0 +1,302 @@
+"""Losses: the formulas of the textbook, exact in the tails, and no broadcasting."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import tinygrad_edu as tg
+from tinygrad_edu import losses
+
+PAIRED = {
+    "mse": losses.mse,
+    "cross_entropy": losses.cross_entropy,
+    "cross_entropy_with_logits": losses.cross_entropy_with_logits,
+    "softmax_cross_entropy": losses.softmax_cross_entropy,
+}
+each_loss = pytest.mark.parametrize("name", PAIRED)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def leaf(value, dtype=np.float64):
+    return tg.Tensor(value, requires_grad=True, dtype=dtype)
+
+
+def wide(*arrays):
+    """Convert to NumPy's widest float, in which the formulas are judged."""
+    return [np.asarray(array, np.longdouble) for array in arrays]
+
+
+def value_and_gradient(loss, prediction, target, c=1.0):
+    """Return both for c times the loss: `c` is the random cotangent."""
+    x = leaf(prediction, np.asarray(prediction).dtype)
+    y = loss(x, target)
+    assert y.shape == ()
+    y.backward(c)
+    return y.item(), x.grad.data
+
+
+# --- The formulas ---------------------------------------------------------------------
+
+
+def mse_by_hand(h, y):
+    h, y = wide(h, y)
+    return np.sum((y - h) ** 2) / (2 * len(h)), (h - y) / len(h)
+
+
+def cross_entropy_by_hand(h, y):
+    h, y = wide(h, y)
+    value = -np.sum(y * np.log(h) + (1 - y) * np.log1p(-h)) / len(h)
+    return value, (h - y) / (h * (1 - h)) / len(h)
+
+
+def cross_entropy_with_logits_by_hand(z, y):
+    z, y = wide(z, y)
+    h = 1 / (1 + np.exp(-z))
+    return cross_entropy_by_hand(h, y)[0], (h - y) / len(z)
+
+
+def softmax_cross_entropy_by_hand(z, y):
+    z, y = wide(z, y)
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    p = e / e.sum(axis=-1, keepdims=True)
+    total = y.sum(axis=-1, keepdims=True)
+    return -np.sum(y * np.log(p)) / len(z), (p * total - y) / len(z)
+
+
+BY_HAND = {
+    "mse": mse_by_hand,
+    "cross_entropy": cross_entropy_by_hand,
+    "cross_entropy_with_logits": cross_entropy_with_logits_by_hand,
+    "softmax_cross_entropy": softmax_cross_entropy_by_hand,
+}
+
+
+@each_loss
+@given(
+    shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_value_and_gradient_are_those_of_the_formula(name, shape, seed):
+    rng = np.random.default_rng(seed)
+    prediction = rng.uniform(0.01, 0.99, shape)
+    if "softmax" in name or "logits" in name:
+        prediction = rng.uniform(-5.0, 5.0, shape)
+    target, c = rng.uniform(0, 1, shape), rng.standard_normal()
+    value, gradient = value_and_gradient(PAIRED[name], prediction, target, c)
+    expected, expected_gradient = BY_HAND[name](prediction, target)
+    np.testing.assert_allclose(value, float(expected), rtol=1e-12)
+    expected_gradient = (c * expected_gradient).astype(float)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-11, atol=1e-14)
+
+
+@each_loss
+def test_both_sides_have_their_gradients(name, rng):
+    """A target may be computed as well: the teacher of another network, say."""
+    h, y = leaf(rng.uniform(0.2, 0.8, (3, 2))), leaf(rng.uniform(0.2, 0.8, (3, 2)))
+    c, v, step = rng.standard_normal(), rng.standard_normal((3, 2)), 2.0**-17
+    PAIRED[name](h, y).backward(c)
+    up, down = (PAIRED[name](h.data, y.data + s * v) for s in (step, -step))
+    slope = c * (float(up) - float(down)) / (2 * step)
+    np.testing.assert_allclose(np.vdot(y.grad.data, v), slope, rtol=1e-7)
+
+
+@each_loss
+def test_targets_may_be_lists_arrays_or_tensors(name, rng):
+    h, y = leaf(rng.uniform(0.2, 0.8, (3, 2))), rng.uniform(0, 1, (3, 2))
+    values = {PAIRED[name](h, t).item() for t in (y, y.tolist(), tg.Tensor(y))}
+    assert len(values) == 1
+
+
+@each_loss
+def test_targets_may_be_integers_or_booleans(name):
+    h = leaf([[0.25, 0.75], [0.5, 0.5]])
+    y = np.array([[0, 1], [1, 0]])
+    expected = PAIRED[name](h, y.astype(float)).item()
+    assert PAIRED[name](h, y).item() == expected
+    assert PAIRED[name](h, y.tolist()).item() == expected
+
+
+def test_the_two_forms_of_cross_entropy_agree(rng):
+    z, y = rng.uniform(-5, 5, (4, 3)), rng.uniform(0, 1, (4, 3))
+    from_logits = value_and_gradient(losses.cross_entropy_with_logits, z, y)
+    x = leaf(z)
+    from_h = losses.cross_entropy(x.sigmoid(), y)
+    from_h.backward()
+    np.testing.assert_allclose(from_h.item(), from_logits[0], rtol=1e-13)
+    np.testing.assert_allclose(x.grad.data, from_logits[1], rtol=1e-11)
+
+
+@each_loss
+def test_losses_are_plain_functions_of_arrays_too(name, rng):
+    h, y = rng.uniform(0.2, 0.8, (3, 2)), rng.uniform(0, 1, (3, 2))
+    value = PAIRED[name](h, y)
+    assert not isinstance(value, tg.Tensor)
+    assert float(value) == PAIRED[name](leaf(h), y).item()
+
+
+@each_loss
+def test_losses_stay_float32(name, rng):
+    h = leaf(rng.uniform(0.2, 0.8, (3, 2)), np.float32)
+    loss = PAIRED[name](h, rng.uniform(0, 1, (3, 2)).astype(np.float32))
+    assert loss.dtype == np.float32
+    loss.backward()
+    assert h.grad.dtype == np.float32
+
+
+# --- Shapes ---------------------------------------------------------------------------
+
+
+@each_loss
+@pytest.mark.parametrize(
+    ("prediction", "target"),
+    [
+        ((4, 1), (4,)),
+        ((4,), (4, 1)),
+        ((4, 1), (1, 4)),
+        ((4, 2), (4, 1)),
+        ((4, 1), ()),
+        ((4, 2), (2,)),
+        ((1, 4, 2), (4, 2)),
+    ],
+)
+@pytest.mark.parametrize("wrap", [np.asarray, tg.Tensor, np.ndarray.tolist])
+def test_a_loss_does_not_broadcast(name, prediction, target, wrap):
+    h = leaf(np.full(prediction, 0.5))
+    message = f"{name}: the prediction has shape {prediction}, the target {target}; "
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PAIRED[name](h, wrap(np.full(target, 0.5)))
+
+
+@each_loss
+def test_a_loss_of_no_examples_is_an_error_that_names_it(name):
+    with pytest.raises(ValueError, match=f"{name}: "):
+        PAIRED[name](leaf(np.empty((0, 2))), np.empty((0, 2)))
+
+
+# --- Tails ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_zero_log_zero_is_zero(dtype):
+    """Right and certain: the value is exactly 0, and the gradient finite."""
+    h = np.array([[0.0, 1.0], [1.0, 0.0]], dtype)
+    value, gradient = value_and_gradient(losses.cross_entropy, h, h.copy())
+    assert value == 0.0
+    np.testing.assert_array_equal(gradient, np.array([[1, -1], [-1, 1]], dtype) / 2)
+
+
+def test_wrong_and_certain_is_infinitely_bad():
+    h, y = np.array([[0.0], [1.0]]), np.array([[1.0], [0.0]])
+    with np.errstate(divide="ignore"):
+        value, gradient = value_and_gradient(losses.cross_entropy, h, y)
+    assert value == np.inf
+    assert gradient.tolist() == [[-np.inf], [np.inf]]
+
+
+def test_small_probabilities_are_told_apart():
+    """It is log1p(-h), and not the log of a rounded 1 - h."""
+    h, y = np.array([[1e-20]]), np.array([[0.0]])
+    value, gradient = value_and_gradient(losses.cross_entropy, h, y)
+    assert value == 1e-20
+    assert gradient == [[1.0]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_of_a_thousand_are_exact(dtype):
+    z = np.array([[1000.0], [-1000.0], [1000.0], [-1000.0]], dtype)
+    y = np.array([[1.0], [0.0], [0.0], [1.0]], dtype)
+    value, gradient = value_and_gradient(losses.cross_entropy_with_logits, z, y)
+    assert value == 500.0
+    assert gradient.ravel().tolist() == [0.0, 0.0, 0.25, -0.25]
+
+
+def test_logits_in_the_tails_keep_their_accuracy():
+    z = np.array([[40.0], [-40.0]])
+    y = np.array([[1.0], [0.0]])
+    value, gradient = value_and_gradient(losses.cross_entropy_with_logits, z, y)
+    small = float(np.exp(np.longdouble(-40)))
+    np.testing.assert_allclose(gradient[1], small / 2, rtol=1e-14)
+    np.testing.assert_allclose(value, small, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax_of_logits_of_a_thousand_is_exact(dtype):
+    z = np.array([[1000.0, 0.0, -1000.0], [0.0, 1000.0, 0.0]], dtype)
+    y = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype)
+    value, gradient = value_and_gradient(losses.softmax_cross_entropy, z, y)
+    assert value == 500.0
+    assert gradient.tolist() == [[0.0, 0.0, 0.0], [0.0, 0.5, -0.5]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_impossible_classes_may_have_a_logit_of_minus_infinity(dtype):
+    z = np.array([[0.5, -np.inf, 1.5], [-np.inf, 2.0, -np.inf]], dtype)
+    y = np.array([[0.25, 0.0, 0.75], [0.0, 1.0, 0.0]], dtype)
+    value, gradient = value_and_gradient(losses.softmax_cross_entropy, z, y)
+    possible = softmax_cross_entropy_by_hand(z[:1, [0, 2]], y[:1, [0, 2]])
+    tolerance = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(value, float(possible[0]) / 2, rtol=tolerance)
+    expected = np.zeros((2, 3))
+    expected[0, [0, 2]] = possible[1][0] / 2
+    np.testing.assert_allclose(gradient, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_an_impossible_class_that_came_true_is_infinitely_bad():
+    z, y = leaf([[0.0, -np.inf]]), np.array([[0.0, 1.0]])
+    assert losses.softmax_cross_entropy(z, y).item() == np.inf
+
+
+# --- L2 -------------------------------------------------------------------------------
+
+
+def test_l2_is_that_of_the_formula(rng):
+    weights = [leaf(rng.standard_normal((3, 2))), leaf(rng.standard_normal((1, 3)))]
+    c = rng.standard_normal()
+    penalty = losses.l2(weights, lam=0.3, n=50)
+    expected = 0.3 / (2 * 50) * sum(np.sum(wide(w.data)[0] ** 2) for w in weights)
+    np.testing.assert_allclose(penalty.item(), float(expected), rtol=1e-14)
+    penalty.backward(c)
+    for w in weights:
+        np.testing.assert_allclose(w.grad.data, c * 0.3 / 50 * w.data, rtol=1e-14)
+
+
+def test_l2_counts_weights_and_never_biases(rng):
+    model = tg.nn.MLP([2, 3, 1], rng=0)
+    losses.l2(model.weights, lam=0.3, n=4).backward()
+    for w in model.weights:
+        np.testing.assert_allclose(w.grad.data, 0.3 / 4 * w.data, rtol=1e-14)
+    assert [b.grad for b in model.biases] == [None, None]
+
+
+def test_l2_takes_one_weight_or_an_iterator(rng):
+    w = leaf(rng.standard_normal((3, 2)))
+    expected = losses.l2([w], 0.3, 4).item()
+    assert losses.l2(w, 0.3, 4).item() == expected
+    assert losses.l2(iter([w]), 0.3, 4).item() == expected
+
+
+def test_l2_stays_float32():
+    w = leaf([[1.0, 2.0]], np.float32)
+    penalty = losses.l2([w, w], lam=0.3, n=4)
+    assert penalty.dtype == np.float32
+    penalty.backward()
+    assert w.grad.dtype == np.float32
+
+
+def test_l2_of_no_weights_is_an_error():
+    with pytest.raises(ValueError, match=r"l2: .*pass model\.weights"):
+        losses.l2([], 0.3, 4)
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_l2_wants_the_size_of_the_training_set(n):
+    with pytest.raises(ValueError, match=f"l2: .*training set, and it is {n}"):
+        losses.l2([leaf([1.0])], 0.3, n)

@@ -1,0 +1,1071 @@
+"""The table of ops: one suite walks it, and what is peculiar to an op is told exactly.
+
+Each function under `walk_ops` holds for every op, a user's own as well. Differences are
+taken along random directions: under a gradient of ones a backward pass of softmax that
+gives zeros would pass.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from decimal import Decimal, localcontext
+from itertools import chain, combinations
+from typing import Any
+
+import numpy as np
+import pytest
+import strategies
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
+
+import tinygrad_edu as tg
+from tinygrad_edu.graph import Node
+from tinygrad_edu.op import Composite, Op
+
+# As they are now: other tests may declare more.
+OPS = dict(tg.OPS)
+
+PROFILE = settings(
+    max_examples=50, deadline=None, derandomize="CI" in os.environ, print_blob=False
+)
+STEP = 2.0**-17  # near the cube root of float64's eps; a power of 2, to be exact
+
+nan, inf = np.nan, np.inf
+floats = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+# --- The suite ------------------------------------------------------------------------
+
+CHECKS: list[Callable[..., None]] = []
+
+
+def walk_ops(check: Callable[..., None]) -> Callable[..., None]:
+    """Have a check run for every op, on whatever calls of it Hypothesis thinks of."""
+    check = PROFILE(given(data=st.data())(check))
+    CHECKS.append(check)
+    return pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))(check)
+
+
+@walk_ops
+def test_value_is_that_of_numpy(op: Op, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    inputs, params = draw_call(data, op, dtype)
+    answer = call(op, inputs, params)
+    exact = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in inputs]
+    expected = call(EXPECTED.get(op.name) or getattr(np, op.name), exact, params)
+    if not op.variadic:
+        assert np.shape(answer) == np.shape(expected)
+    assert_close(answer, expected, 256 * np.finfo(dtype).eps)
+
+
+@walk_ops
+def test_gradient_is_that_of_central_differences(op: Op, data: st.DataObject) -> None:
+    inputs, params = draw_call(data, op)
+    constant = data.draw(constants(inputs), label="constant")
+    check_gradient(op, inputs, params, constant, data.draw(generators))
+
+
+def check_gradient(
+    op: Op, inputs: Any, params: Any, constant: set[int], rng: np.random.Generator
+) -> None:
+    tensors = differentiated(inputs, constant)
+    y = call(op, tensors, params)
+    cotangent = rng.standard_normal(y.shape)
+    y.backward(cotangent)
+    for position, x in enumerate(tensors):
+        if isinstance(x, tg.Tensor):
+            expected = np.zeros(x.shape)
+            for place in np.ndindex(x.shape):
+                direction = np.zeros(x.shape)
+                direction[place] = 1
+                slope = derivative(
+                    lambda *xs: call(op, xs, params), inputs, {position: direction}
+                )
+                expected[place] = np.sum(cotangent * slope)
+            assert_close(x.grad.data, expected, 1e-6)
+
+
+@walk_ops
+def test_gradient_of_the_gradient(op: Op, data: st.DataObject) -> None:
+    inputs, params = draw_call(data, op)
+    constant = data.draw(constants(inputs), label="constant")
+    check_second_order(op, inputs, params, constant, data.draw(generators))
+
+
+def check_second_order(
+    op: Op, inputs: Any, params: Any, constant: set[int], rng: np.random.Generator
+) -> None:
+    """The gradient of <v, gradient>, by the inputs and by the cotangent.
+
+    By the inputs it is the Hessian times v, which is symmetric: so it is the derivative
+    of the gradient along v, and one difference tells it. By the cotangent it is the
+    derivative of the answer along v.
+    """
+    tensors = differentiated(inputs, constant)
+    directions = {
+        i: rng.standard_normal(x.shape)
+        for i, x in enumerate(tensors)
+        if isinstance(x, tg.Tensor)
+    }
+    y = call(op, tensors, params)
+    cotangent = tg.Tensor(rng.standard_normal(y.shape), requires_grad=True)
+    y.backward(cotangent, create_graph=True)
+    along = 0
+    for i, v in directions.items():
+        along = along + tg.sum(tensors[i].grad * v)
+        tensors[i].zero_grad()
+    along.backward()
+
+    slope = derivative(lambda *xs: call(op, xs, params), inputs, directions)
+    assert_close(gradient_of(cotangent), slope, 1e-6)
+
+    def gradient(*xs: Any) -> Any:
+        tensors = differentiated(xs, constant)
+        call(op, tensors, params).backward(cotangent.data)
+        return np.concatenate([tensors[i].grad.data.ravel() for i in directions])
+
+    second = np.concatenate([gradient_of(tensors[i]).ravel() for i in directions])
+    assert_close(second, derivative(gradient, inputs, directions), 1e-6)
+
+
+@walk_ops
+def test_float32_stays_float32(op: Op, data: st.DataObject) -> None:
+    """In the answer and the gradients, and on the way to both."""
+    inputs, params = draw_call(data, op, np.float32)
+    tensors = differentiated(inputs)
+    y = call(op, tensors, params)
+    if "dtype" in params:
+        assert y.dtype == params["dtype"]
+    else:
+        assert {node.dtype for node in graph_of(y)} == {np.dtype(np.float32)}
+    y.backward(np.ones(y.shape, np.float32), create_graph=True)
+    for x in tensors:
+        if isinstance(x, tg.Tensor):
+            assert x.grad.dtype == np.float32
+            assert x.grad.shape == x.shape
+            if "dtype" not in params:
+                assert {n.dtype for n in graph_of(x.grad)} == {np.dtype(np.float32)}
+            x.zero_grad()
+
+
+@walk_ops
+def test_nothing_passed_in_is_changed_or_shared(op: Op, data: st.DataObject) -> None:
+    inputs, params = draw_call(data, op)
+    shape = np.shape(call(op, deepcopy(inputs), params))
+    cotangent = data.draw(generators).standard_normal(shape)
+    tensors = differentiated(inputs)
+    leaves = [x for x in tensors if isinstance(x, tg.Tensor)]
+    passed = [*inputs, cotangent, *params.values(), *(x.data for x in leaves)]
+    before = deepcopy(passed)
+
+    call(op, inputs, params)
+    call(op, tensors, params).backward(cotangent)
+    for now, then in zip(passed, before):
+        assert_equal(now, then)
+    for a, b in combinations([cotangent, *(x.grad.data for x in leaves)], 2):
+        assert not np.shares_memory(a, b)
+
+
+@walk_ops
+def test_array_or_tensor_function_or_method(op: Op, data: st.DataObject) -> None:
+    """However an op is called, the answer is the same."""
+    inputs, params = draw_call(data, op)
+    answer = call(op, inputs, params)
+    assert isinstance(answer, np.ndarray | np.generic)
+    tensors = differentiated(inputs)
+    assert_same(call(op, tensors, params).data, answer)
+    with tg.no_grad():
+        recorded = call(op, tensors, params)
+    assert recorded.is_leaf or recorded in tensors  # clip without bounds does nothing
+    if not op.variadic:
+        positional = [params.get(name, op.defaults[name]) for name in op.defaults]
+        named = dict(zip(op.inputs, tensors))
+        first, *others = (tg.Tensor(x) for x in inputs)
+        assert_same(getattr(first, op.name)(*others, *positional).data, answer)
+        assert_same(op(**named, **params).data, answer)
+        assert_same(op(*tensors, *positional).data, answer)
+
+
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def draw_call(
+    data: st.DataObject, op: Op, dtype: Any = np.float64
+) -> tuple[list[np.ndarray], dict[str, Any]]:
+    return data.draw(strategies.calls(op, dtype), label=f"a call of {op.name}")
+
+
+def constants(inputs: list[np.ndarray]) -> st.SearchStrategy[set[int]]:
+    """The positions of some inputs, but not of all that could be differentiated."""
+    variable = [i for i, x in enumerate(inputs) if x.dtype.kind == "f"]
+    choices = (combinations(variable, n) for n in range(len(variable)))
+    return st.sampled_from([set(choice) for choice in chain(*choices)])
+
+
+def differentiated(inputs: Any, constant: set[int] = frozenset()) -> list[Any]:
+    """Leaves of a graph, but for what is no float or is to be constant."""
+    return [
+        x if i in constant or x.dtype.kind != "f" else tg.Tensor(x, requires_grad=True)
+        for i, x in enumerate(inputs)
+    ]
+
+
+def call(f: Callable[..., Any], inputs: Any, params: dict[str, Any]) -> Any:
+    if isinstance(f, Op) and f.variadic:
+        return f(list(inputs), **params)
+    return f(*inputs, **params)
+
+
+def derivative(
+    f: Callable[..., Any], inputs: list[np.ndarray], directions: dict[int, np.ndarray]
+) -> Any:
+    """The derivative along a direction, by central differences."""
+
+    def at(step: float) -> Any:
+        return f(*(x + step * directions.get(i, 0) for i, x in enumerate(inputs)))
+
+    return (at(STEP) - at(-STEP)) / (2 * STEP)
+
+
+def gradient_of(leaf: tg.Tensor) -> np.ndarray:
+    """The gradient; zeros if the answer did not depend on the leaf at all."""
+    return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.data
+
+
+def graph_of(y: tg.Tensor) -> set[tg.Tensor]:
+    """Return the floats among the nodes that `y` depends on."""
+    nodes, todo = {y}, [y]
+    while todo:
+        new = {x for x in todo.pop().inputs if isinstance(x, tg.Tensor)} - nodes
+        nodes |= new
+        todo += new
+    return {node for node in nodes if node.dtype.kind == "f"}
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float) -> None:
+    """Equal up to `tolerance`, relative to the largest element or to 1."""
+    scale = np.max(np.abs(expected), initial=1)
+    assert np.shape(actual) == np.shape(expected)
+    assert_allclose(actual, expected, rtol=0, atol=float(tolerance * scale))
+
+
+def assert_same(actual: np.ndarray, expected: Any) -> None:
+    assert actual.dtype == expected.dtype
+    assert actual.shape == expected.shape
+    assert_array_equal(actual, expected)
+
+
+def _add_at(x: Any, index: Any, shape: Any) -> Any:
+    numbers = np.arange(np.prod(shape, dtype=int)).reshape(shape)[index]
+    answer = np.zeros(numbers.size and numbers.max() + 1, x.dtype)
+    for number, value in zip(np.ravel(numbers), np.ravel(x)):
+        answer[number] += value
+    return np.resize(np.append(answer, np.zeros(np.prod(shape, dtype=int))), shape)
+
+
+def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims))
+
+
+def _softmax(x: Any, axis: Any = -1) -> Any:
+    return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
+
+
+# Where NumPy has no function of that name, or gives its parameters others.
+EXPECTED: dict[str, Callable[..., Any]] = {
+    "add_at": _add_at,
+    "astype": lambda x, dtype: x.astype(dtype),
+    "clip": lambda x, min=None, max=None: np.minimum(
+        np.maximum(x, -inf if min is None else min), inf if max is None else max
+    ),
+    "concatenate": lambda *arrays, axis=0: np.concatenate(arrays, axis),
+    "getitem": lambda x, index: x[index],
+    "linear": lambda x, w, b: np.einsum("...k,nk->...n", x, w) + b,
+    "log_softmax": lambda x, axis=-1: np.log(_softmax(x, axis)),
+    "logsumexp": _logsumexp,
+    "relu": lambda x: (x + np.abs(x)) / 2,
+    "reshape": lambda x, shape: x.reshape(shape),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "softmax": _softmax,
+    "softplus": lambda x: np.log(1 + np.exp(x)),
+    "squared_norm": lambda x: np.sum(x * x),
+    "stack": lambda *arrays, axis=0: np.stack(arrays, axis),
+    "xlog1py": lambda a, b: a * np.log(1 + b),
+    "xlogy": lambda a, b: a * np.log(b),
+}
+
+# --- The table is complete ------------------------------------------------------------
+
+NO_FORMULA = {
+    "add_at": "an index is no mathematics",
+    "astype": "a conversion changes no number",
+    "broadcast_to": "shapes only",
+    "concatenate": "shapes only",
+    "expand_dims": "shapes only",
+    "getitem": "an index is no mathematics",
+    "reshape": "shapes only",
+    "squeeze": "shapes only",
+    "stack": "shapes only",
+    "tensordot": "its formula is in its axes",
+}
+
+
+def test_every_parameter_has_a_strategy() -> None:
+    ops = {name: op for name, op in OPS.items() if name not in strategies.LAYOUTS}
+    assert strategies.LAYOUTS.keys() <= OPS.keys()
+    missing = {
+        (op.name, parameter)
+        for op in ops.values()
+        for parameter in op.defaults
+        if strategies.parameter(op, parameter) is None
+    }
+    assert missing == set()
+    known = {name for op in ops.values() for name in op.defaults}
+    known |= {f"{op.name}.{name}" for op in ops.values() for name in op.defaults}
+    assert strategies.PARAMETERS.keys() - known == set()
+
+
+def test_every_op_is_exported() -> None:
+    assert OPS.keys() - set(tg.__all__) == set()
+    assert [name for name, op in OPS.items() if getattr(tg, name) is not op] == []
+
+
+def test_every_op_is_a_method() -> None:
+    methods = {name for name, op in OPS.items() if not op.variadic}
+    assert methods - set(dir(tg.Tensor)) == set()
+
+
+def test_every_op_is_documented() -> None:
+    assert [name for name, op in OPS.items() if not op.__doc__] == []
+    assert {name for name, op in OPS.items() if op.tex is None} == NO_FORMULA.keys()
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.tex], ids=str)
+def test_formulas_hold_the_inputs(op: Op) -> None:
+    formula = op.tex.format(**{name: f"<{name}>" for name in op.inputs})
+    assert all(f"<{name}>" in formula for name in op.inputs)
+    assert formula.count("{") == formula.count("}")
+
+
+def test_every_primitive_has_a_rule_for_each_input() -> None:
+    for op in OPS.values():
+        if not isinstance(op, Composite):
+            assert tuple(op.rules) == op.inputs, op
+        assert op.domain.keys() == set(op.inputs), op
+
+
+# --- Kinks: the table of subgradients -------------------------------------------------
+
+# (inputs, parameters, gradient by each input)
+SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
+    "abs": [((0.0,), {}, (0,)), ((-0.0,), {}, (0,))],
+    "clip": [
+        ((0.0,), {"min": 0.0, "max": 1.0}, (0.5,)),
+        ((1.0,), {"min": 0.0, "max": 1.0}, (0.5,)),
+        ((1.0,), {"max": 1.0}, (0.5,)),
+        (([-1.0, 0.0, 0.5],), {"min": 0.0}, ([0, 0.5, 1],)),
+        (([0.5, 1.0, 2.0],), {"max": 1.0}, ([1, 0.5, 0],)),
+        (([0.0, 1.0],), {"min": np.array([0, -1], np.float16)}, ([0.5, 1],)),
+    ],
+    "max": [
+        (([2.0, 1.0, 2.0],), {}, ([0.5, 0, 0.5],)),
+        (([0.0, -0.0, 0.0],), {"axis": 0, "keepdims": True}, ([1 / 3] * 3,)),
+        (([[3.0, 3.0], [3.0, 1.0]],), {"axis": 0}, ([[0.5, 1], [0.5, 0]],)),
+        (([[3.0, 3.0], [3.0, 1.0]],), {"axis": (0, 1)}, ([[1 / 3] * 2, [1 / 3, 0]],)),
+        (([inf, 1.0, inf],), {}, ([0.5, 0, 0.5],)),
+    ],
+    "maximum": [
+        ((1.0, 1.0), {}, (0.5, 0.5)),
+        ((0.0, -0.0), {}, (0.5, 0.5)),
+        ((inf, inf), {}, (0.5, 0.5)),
+        (([1.0, 2.0], [2.0, 2.0]), {}, ([0, 0.5], [1, 0.5])),
+    ],
+    "min": [
+        (([2.0, 1.0, 1.0],), {}, ([0, 0.5, 0.5],)),
+        (([[3.0, 3.0], [3.0, 4.0]],), {"axis": -1}, ([[0.5, 0.5], [1, 0]],)),
+        (([-inf, 1.0, -inf],), {}, ([0.5, 0, 0.5],)),
+    ],
+    "minimum": [
+        ((1.0, 1.0), {}, (0.5, 0.5)),
+        ((-0.0, 0.0), {}, (0.5, 0.5)),
+        (([1.0, 2.0], [2.0, 2.0]), {}, ([1, 0.5], [0, 0.5])),
+    ],
+    "power": [
+        ((0.0, 0.0), {}, (0, 0)),
+        ((0.0, 0.5), {}, (0, 0)),
+        ((0.0, 1.0), {}, (1, 0)),
+        ((0.0, 1.5), {}, (0, 0)),
+        ((0.0, 2.0), {}, (0, 0)),
+        ((0.0, 3.0), {}, (0, 0)),
+        (([0.0, 2.0], [0.5, 3.0]), {}, ([0, 12], [0, 8 * np.log(2)])),
+        ((-2.0, 3.0), {}, (12, nan)),
+        ((-2.0, 0.0), {}, (0, nan)),
+        ((-2.0, -1.0), {}, (-0.25, nan)),
+    ],
+    "relu": [((0.0,), {}, (0,)), ((-0.0,), {}, (0,)), ((nan,), {}, (nan,))],
+    "sign": [(([-2.0, 0.0, 2.0],), {}, ([0, 0, 0],))],
+    "sqrt": [((0.0,), {}, (0,)), (([0.0, 4.0],), {}, ([0, 0.25],))],
+    "xlog1py": [
+        ((0.0, -1.0), {}, (0, 0)),
+        (([0.0, 0.0, 2.0], [-1.0, 1.0, 0.0]), {}, ([0, np.log(2), 0], [0, 0, 2])),
+    ],
+    "xlogy": [
+        ((0.0, 0.0), {}, (0, 0)),
+        (([0.0, 0.0, 2.0], [0.0, 2.0, 1.0]), {}, ([0, np.log(2), 0], [0, 0, 2])),
+    ],
+}
+
+
+def test_every_subgradient_has_its_line() -> None:
+    declared = {name for name, op in OPS.items() if op.subgradient or op.kink}
+    assert declared == SUBGRADIENTS.keys()
+    assert [name for name in declared if not OPS[name].subgradient] == []
+
+
+@floats
+@pytest.mark.parametrize("graph", [False, True], ids=["arrays", "recorded"])
+@pytest.mark.parametrize(
+    ("name", "inputs", "params", "expected"),
+    [(name, *line) for name, lines in SUBGRADIENTS.items() for line in lines],
+)
+def test_subgradient(
+    name: str, inputs: Any, params: Any, expected: Any, graph: bool, dtype: Any
+) -> None:
+    leaves = differentiated([np.array(x, dtype) for x in inputs])
+    y = OPS[name](*leaves, **params)
+    cotangent = np.resize(np.array([-1.5, 3.0, 0.75], dtype), y.shape)
+    y.backward(cotangent, create_graph=graph)
+    if cotangent.size != 1 and "axis" in params:
+        cotangent = np.expand_dims(cotangent, params["axis"])
+    for leaf, slope in zip(leaves, expected, strict=True):
+        wanted = (cotangent * slope).astype(dtype)
+        assert_allclose(leaf.grad.data, wanted.reshape(leaf.shape), rtol=1e-6)
+        leaf.zero_grad()
+
+
+# Where a rule has to take care, though the function is smooth. The last: what of the
+# inputs is constant.
+SMOOTH: list[tuple[str, tuple[Any, ...], set[int]]] = [
+    ("abs", (-2.0,), set()),
+    ("divide", (0.0, 2.0), set()),
+    ("log1p", (0.0,), set()),
+    ("logsumexp", ([2.0, 2.0],), set()),
+    ("multiply", (0.0, 0.0), set()),
+    ("power", (-2.0, -1.0), {1}),
+    ("power", (-2.0, 0.0), {1}),
+    ("power", (-2.0, 3.0), {1}),
+    ("power", (0.0, 0.0), {1}),
+    ("power", (0.0, 1.0), {1}),
+    ("power", (0.0, 2.0), {1}),
+    ("power", (0.0, 3.0), {1}),
+    ("power", (0.0, 2.5), {0}),
+    ("power", (2.0, 0.0), set()),
+    ("power", (2.0, 1.0), set()),
+    ("power", (2.0, 2.0), set()),
+    ("prod", ([0.0, 2.0, 3.0],), set()),
+    ("prod", ([0.0, 2.0, 0.0],), set()),
+    ("sigmoid", (0.0,), set()),
+    ("softplus", (0.0,), set()),
+    ("squared_norm", ([0.0, 0.0],), set()),
+    ("tanh", (0.0,), set()),
+    ("var", ([2.0, 2.0],), set()),
+    ("xlog1py", (0.0, 1.0), set()),
+    ("xlog1py", (2.0, 0.0), set()),
+    ("xlogy", (0.0, 2.0), set()),
+    ("xlogy", (2.0, 1.0), set()),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "constant"),
+    SMOOTH,
+    ids=[f"{line[0]}{line[1]}" for line in SMOOTH],
+)
+def test_smooth_at_a_peculiar_point(name: str, inputs: Any, constant: set[int]) -> None:
+    arrays = [np.array(x) for x in inputs]
+    for check in (check_gradient, check_second_order):
+        check(OPS[name], arrays, {}, constant, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "second"),
+    [
+        (lambda x: x**2, 0.0, 2),
+        (lambda x: x**2.0, 0.0, 2),
+        (lambda x: x**3, 0.0, 0),
+        (lambda x: x**1, 0.0, 0),
+        (lambda x: x**0, 0.0, 0),
+        (lambda x: x**0.5, 0.0, 0),
+        (lambda x: x**3, -2.0, -12),
+        (lambda x: x**-1, -2.0, -0.25),
+        (tg.sqrt, 0.0, 0),
+        (tg.abs, 0.0, 0),
+        (tg.relu, 0.0, 0),
+        (lambda x: tg.maximum(x * x, x * x), 0.0, 2),
+        (lambda x: tg.prod(tg.stack([x, x, x + 1])), 0.0, 2),
+    ],
+)
+def test_second_derivative_at_a_peculiar_point(f: Any, x: float, second: float) -> None:
+    x = tg.Tensor(x, requires_grad=True)
+    assert second_derivative(f, x) == pytest.approx(second)
+
+
+def second_derivative(f: Callable[[tg.Tensor], tg.Tensor], x: tg.Tensor) -> float:
+    f(x).backward(create_graph=True)
+    first = x.grad
+    x.zero_grad()
+    if first.requires_grad:
+        first.backward()
+    return gradient_of(x).item()
+
+
+def test_norm_at_zero_has_the_gradient_zero() -> None:
+    x = tg.Tensor(np.zeros(3), requires_grad=True)
+    tg.sqrt(tg.sum(x**2)).backward(create_graph=True)
+    assert_array_equal(x.grad.data, np.zeros(3))
+    along = tg.sum(x.grad * np.array([1.5, -2.0, 0.5]))
+    x.zero_grad()
+    along.backward()
+    assert_array_equal(x.grad.data, np.zeros(3))
+
+
+def test_prod_with_zeros() -> None:
+    x = tg.Tensor([[0.0, 2.0, 3.0], [0.0, 0.0, 5.0]], requires_grad=True)
+    tg.prod(x, axis=1).backward([1.0, -2.0])
+    assert_array_equal(x.grad.data, [[6, 0, 0], [0, 0, 0]])
+
+
+def test_repeated_indices_add_up() -> None:
+    x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = x[[0, 0, 2, -3]]
+    (y * y).backward([1.0, 10.0, 100.0, 1000.0], create_graph=True)
+    assert_array_equal(x.grad.data, [2022, 0, 600])
+    along = tg.sum(x.grad * np.array([1.0, 1.0, -1.0]))
+    x.zero_grad()
+    along.backward()
+    assert_array_equal(x.grad.data, [2022, 0, -200])
+
+
+# --- What was not taken has no say ----------------------------------------------------
+
+
+def _norm(x: Any) -> Any:
+    return tg.sqrt(tg.sum(x * x, keepdims=True))
+
+
+# (function, x, its derivative, its second derivative), elementwise or of one element
+NOT_TAKEN: dict[str, tuple[Callable[[Any], Any], Any, Any, Any]] = {
+    "log": (
+        lambda x: tg.where(x > 0, tg.log(x), 0),
+        [-1.0, 0.0, 2.0],
+        [0, 0, 0.5],
+        [0, 0, -0.25],
+    ),
+    "log in b": (
+        lambda x: tg.where(x <= 0, x, tg.log(x)),
+        [-1.0, 0.0, 2.0],
+        [1, 1, 0.5],
+        [0, 0, -0.25],
+    ),
+    "exp": (lambda x: tg.where(x < 100, tg.exp(x), 0), [1000.0, 0.0], [0, 1], [0, 1]),
+    "sqrt": (
+        lambda x: tg.where(x > 0, tg.sqrt(x), 0),
+        [-1.0, 0.0, 4.0],
+        [0, 0, 0.25],
+        [0, 0, -1 / 32],
+    ),
+    "divide": (lambda x: tg.where(x != 0, 1 / x, 0), [0.0, 2.0], [0, -0.25], [0, 0.25]),
+    "sine over x": (
+        lambda x: tg.where(x != 0, tg.sin(x) / x, 1),
+        [0.0, np.pi],
+        [0, -1 / np.pi],
+        [0, 2 / np.pi**2],
+    ),
+    "power": (
+        lambda x: tg.where(x > 0, x**-0.5, 0),
+        [-1.0, 0.0, 4.0],
+        [0, 0, -1 / 16],
+        [0, 0, 3 / 128],
+    ),
+    "power of itself": (
+        lambda x: tg.where(x > 0, x**x, 0),
+        [-1.5, 0.0, 1.0],
+        [0, 0, 1],
+        [0, 0, 2],
+    ),
+    "several on end": (
+        lambda x: tg.where(x > 1, tg.sqrt(tg.log(x)), 0),
+        [-1.0, 0.0, 0.5, 1.0, np.e],
+        [0, 0, 0, 0, 1 / (2 * np.e)],
+        [0, 0, 0, 0, -3 / (4 * np.e**2)],
+    ),
+    "twice chosen": (
+        lambda x: tg.where(x > 0, tg.relu(tg.log(x)), 0),
+        [-1.0, 0.0, 0.5, 2.0],
+        [0, 0, 0, 0.5],
+        [0, 0, 0, -0.25],
+    ),
+    "maximum": (lambda x: tg.maximum(tg.log(x), -1), [0.0, 2.0], [0, 0.5], [0, -0.25]),
+    "minimum": (lambda x: tg.minimum(1 / x, 1), [0.0, 2.0], [0, -0.25], [0, 0.25]),
+    "relu": (lambda x: tg.relu(tg.log(x)), [0.0, 2.0], [0, 0.5], [0, -0.25]),
+    "clip": (
+        lambda x: tg.clip(tg.log(x), min=-1, max=5),
+        [0.0, 2.0, inf],
+        [0, 0.5, 0],
+        [0, -0.25, 0],
+    ),
+    "max": (lambda x: tg.max(tg.log(x)), [0.0, 2.0], [0, 0.5], [0, -0.25]),
+    "min": (lambda x: tg.min(1 / x), [0.0, 2.0], [0, -0.25], [0, 0.25]),
+    "getitem": (lambda x: tg.log(x)[1], [0.0, 2.0, -1.0], [0, 0.5, 0], [0, -0.25, 0]),
+    "getitem of a slice": (lambda x: tg.exp(x)[:1], [0.0, 1000.0], [1, 0], [1, 0]),
+    "a vector over its norm": (
+        lambda x: tg.where(_norm(x) > 0, x / _norm(x), 0),
+        [0.0, 0.0],
+        [0, 0],
+        [0, 0],
+    ),
+    "reduced": (
+        lambda x: tg.where(x > 0, tg.sum(tg.log(x), keepdims=True), x),
+        [-1.0, 0.0],
+        [1, 1],
+        [0, 0],
+    ),
+    "broadcast": (
+        lambda x: tg.where(x > 0, tg.broadcast_to(tg.log(tg.sum(x)), (2,)), x),
+        [0.0, 0.0],
+        [1, 1],
+        [0, 0],
+    ),
+    "joined": (
+        lambda x: tg.concatenate([tg.log(x), tg.exp(x)])[2:],
+        [0.0, 1.0],
+        [1, np.e],
+        [1, np.e],
+    ),
+    "logsumexp": (
+        lambda x: tg.where(x > 0, tg.logsumexp(x), 2 * x),
+        [-inf, -inf],
+        [2, 2],
+        [0, 0],
+    ),
+    "log_softmax": (
+        lambda x: tg.where(np.isfinite(x.data), tg.log_softmax(x), 0),
+        [-inf, 0.0],
+        [0, 0],
+        [0, 0],
+    ),
+    # Here a cotangent is 0 though the element was taken: its derivative is not lost.
+    "zero, where": (
+        lambda x: tg.where(x > -1, tg.sin(x), 0) ** 2,
+        [0.0, -2.0],
+        [0, 0],
+        [2, 0],
+    ),
+    "zero, maximum": (lambda x: tg.maximum(tg.sin(x), -1) ** 2, [0.0], [0], [2]),
+    "zero, clip": (lambda x: tg.clip(tg.sin(x), -1, 1) ** 2, [0.0], [0], [2]),
+    "zero, max": (lambda x: tg.max(tg.sin(x)) ** 2, [0.0, -1.0], [0, 0], [2, 0]),
+    "zero, getitem": (lambda x: tg.sin(x)[0] ** 2, [0.0, 1.0], [0, 0], [2, 0]),
+    "zero, relu": (lambda x: (tg.relu(tg.exp(x)) - 1) ** 2, [0.0], [0], [2]),
+}
+
+
+@floats
+@pytest.mark.parametrize(
+    ("f", "x", "first", "second"), NOT_TAKEN.values(), ids=list(NOT_TAKEN)
+)
+def test_not_taken(f: Any, x: Any, first: Any, second: Any, dtype: Any) -> None:
+    """Neither NaN nor a warning comes of it, at the first and the second order."""
+    x = tg.Tensor(x, requires_grad=True, dtype=dtype)
+    with np.errstate(all="ignore"):  # NumPy may well complain on the way forward
+        y = f(x)
+    weights = np.resize(np.array([1.5, -2.25, 0.75], dtype), y.shape)
+    y.backward(weights, retain_graph=True)
+    assert_allclose(x.grad.data, weights * first, rtol=1e-5, atol=1e-6)
+
+    x.zero_grad()
+    y.backward(weights, create_graph=True)
+    along = tg.sum(x.grad * np.array(0.5, dtype))
+    assert_allclose(x.grad.data, weights * first, rtol=1e-5, atol=1e-6)
+    x.zero_grad()
+    if along.requires_grad:
+        along.backward()
+    assert_allclose(gradient_of(x), weights * second / 2, rtol=1e-5, atol=1e-6)
+
+
+def test_nan_that_was_taken_is_not_hidden() -> None:
+    x = tg.Tensor([-1.0, nan, 1.0], requires_grad=True)
+    tg.sum(tg.where(x > 0, x, 2 * x) * x).backward()
+    assert_array_equal(x.grad.data, [-4, nan, 2])
+    x.zero_grad()
+    tg.max(x * x).backward()
+    assert np.isnan(x.grad.data[1])
+
+
+# --- Both tails -----------------------------------------------------------------------
+
+
+def exact_sigmoid(x: Decimal) -> Decimal:
+    return 1 / (1 + (-x).exp())
+
+
+def exact_softplus(x: Decimal) -> Decimal:
+    return (1 + x.exp()).ln()
+
+
+def ulps(actual: Any, exact: Decimal, at_least: float = 0) -> float:
+    """The error in units of the last place of the exact answer, or of `at_least`."""
+    size = max(abs(actual.dtype.type(exact)), actual.dtype.type(at_least))
+    return float(abs(Decimal(float(actual)) - exact) / Decimal(float(np.spacing(size))))
+
+
+@floats
+@pytest.mark.parametrize(
+    ("op", "exact"),
+    [(tg.sigmoid, exact_sigmoid), (tg.softplus, exact_softplus)],
+    ids=["sigmoid", "softplus"],
+)
+def test_a_few_ulp_in_both_tails(op: Op, exact: Any, dtype: Any) -> None:
+    limit = -np.log(np.finfo(dtype).smallest_subnormal)  # where the answer becomes 0
+
+    @settings(PROFILE, max_examples=300)
+    @given(st.floats(-limit, limit).map(dtype))
+    @example(dtype(0))
+    @example(dtype(-limit))
+    @example(dtype(np.log(np.finfo(dtype).tiny)))
+    @example(dtype(np.log(np.finfo(dtype).eps)))
+    def check(x: Any) -> None:
+        with localcontext(prec=400):
+            assert ulps(op(x), exact(Decimal(float(x)))) <= 4
+
+    check()
+
+
+@floats
+def test_logsumexp_in_both_tails(dtype: Any) -> None:
+    @PROFILE
+    @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=4))
+    def check(values: list[float]) -> None:
+        x = np.array(values, dtype)
+        with localcontext(prec=50):
+            top = Decimal(float(x.max()))
+            total = sum((Decimal(float(v)) - top).exp() for v in x)
+            exact = top + total.ln()
+        size = max(1, abs(float(top)))
+        assert ulps(tg.logsumexp(x), exact, at_least=size) <= 4
+
+    check()
+
+
+@floats
+@pytest.mark.parametrize("name", ["sigmoid", "softplus", "tanh", "relu"])
+@given(x=st.floats())
+@example(x=1000.0)
+@example(x=-1000.0)
+@PROFILE
+def test_no_warning_for_any_number(name: str, dtype: Any, x: float) -> None:
+    with np.errstate(over="ignore"):
+        leaf = tg.Tensor(np.array(x, dtype), requires_grad=True)
+    y = OPS[name](leaf)
+    y.backward(create_graph=True)
+    assert np.isnan(y.data) == np.isnan(x)
+    assert np.isnan(leaf.grad.data) == np.isnan(x)
+    leaf.zero_grad()
+
+
+@floats
+def test_infinities(dtype: Any) -> None:
+    x = tg.Tensor([-inf, inf, nan], requires_grad=True, dtype=dtype)
+    assert_array_equal(tg.sigmoid(x).data, [0, 1, nan])
+    assert_array_equal(tg.softplus(x).data, [0, inf, nan])
+    tg.sum(tg.sigmoid(x) + tg.softplus(x)).backward()
+    assert_array_equal(x.grad.data, [0, 1, nan])
+
+
+@pytest.mark.parametrize(
+    ("x", "value", "gradient"),
+    [
+        ([-inf, 0.0], 0, [0, 1]),
+        ([-inf, -inf], -inf, None),
+        ([inf, 0.0], inf, None),
+        ([nan, 0.0], nan, [nan, nan]),
+        ([1e5, 1e5], 1e5 + np.log(2), [0.5, 0.5]),
+        ([-1e5, -1e5], np.log(2) - 1e5, [0.5, 0.5]),
+    ],
+)
+def test_logsumexp_of_what_is_infinite_or_large(
+    x: Any, value: float, gradient: Any
+) -> None:
+    x = tg.Tensor(x, requires_grad=True)
+    y = tg.logsumexp(x)
+    assert_array_equal(y.data, value)
+    if gradient is not None:
+        y.backward()
+        # Its rule goes by the answer, which is rounded at its own size.
+        assert_allclose(x.grad.data, gradient, rtol=1e-11)
+
+
+@floats
+def test_softmax_of_large_numbers(dtype: Any) -> None:
+    """Only differences matter, and these numbers' differences are exact."""
+    small = np.array([0, 1, -2], dtype)
+    for op in (tg.softmax, tg.log_softmax):
+        tolerance = 16 * np.finfo(dtype).eps
+        assert_allclose(op(small + 8192), op(small), rtol=tolerance)
+
+
+# --- Dtypes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in OPS.values() if op.elementwise and len(op.inputs) > 1], ids=str
+)
+@pytest.mark.parametrize("number", [2, 2.0, np.float32(2)], ids=repr)
+def test_python_numbers_are_weak(op: Op, number: Any) -> None:
+    for position in range(len(op.inputs)):
+        if op.inputs[position] == "condition":
+            continue
+        inputs: list[Any] = [number] * len(op.inputs)
+        x = inputs[position] = tg.Tensor(np.float32([1.5]), requires_grad=True)
+        y = op(*inputs)
+        assert y.dtype == np.float32
+        y.backward([1.0])
+        assert x.grad.dtype == np.float32
+
+
+def test_each_gradient_has_its_inputs_dtype() -> None:
+    narrow = tg.Tensor([1.5, 2.5], requires_grad=True, dtype=np.float32)
+    wide = tg.Tensor([[2.0], [3.0]], requires_grad=True)
+    y = narrow * wide
+    assert y.dtype == np.float64
+    tg.sum(y).backward()
+    assert (narrow.grad.dtype, wide.grad.dtype) == (np.float32, np.float64)
+    assert_array_equal(narrow.grad.data, [5, 5])
+
+
+def test_astype_gives_the_gradient_back_in_the_dtype_that_came() -> None:
+    x = tg.Tensor([1.5, 2.5], requires_grad=True)
+    y = x.astype(np.float32)
+    assert y.dtype == np.float32
+    tg.sum(y * y).backward()
+    assert x.grad.dtype == np.float64
+    assert_array_equal(x.grad.data, [3, 5])
+
+
+def test_integers_are_constants() -> None:
+    x = tg.Tensor([1.5, 2.5], requires_grad=True)
+    n = tg.Tensor([2, 3])
+    assert_array_equal((x**n).data, [2.25, 15.625])
+    tg.sum(x**n).backward()
+    assert_array_equal(x.grad.data, [3, 18.75])
+    assert n.grad is None
+
+
+def test_where_takes_a_condition_of_numbers() -> None:
+    condition = tg.Tensor([0.0, 2.0], requires_grad=True)
+    x = tg.Tensor([3.0, 4.0], requires_grad=True)
+    y = condition.where(x, -x)
+    assert_array_equal(y.data, [-3, 4])
+    tg.sum(y).backward()
+    assert_array_equal(condition.grad.data, [0, 0])
+    assert_array_equal(x.grad.data, [-1, 1])
+
+
+def test_dot_of_numbers_and_of_stacks() -> None:
+    a = tg.Tensor(2.0, requires_grad=True)
+    b = tg.Tensor([[1.0, 2.0]], requires_grad=True)
+    for product in (tg.dot(a, b), tg.dot(b, a)):
+        assert_array_equal(product.data, [[2, 4]])
+        product.backward([[1.0, 10.0]])
+    assert_array_equal(a.grad.data, 42)
+    assert_array_equal(b.grad.data, [[4, 40]])
+    assert tg.dot(np.ones((2, 3, 4)), np.ones((5, 4, 6))).shape == (2, 3, 5, 6)
+
+
+# --- Errors: the op, what it met, the way out -----------------------------------------
+
+X = np.ones((2, 3))
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, tg.Tensor], ids=["array", "Tensor"])
+def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
+    with pytest.raises(ValueError, match="dot") as caught:
+        tg.dot(wrap(np.ones((4, 3))), wrap(np.ones((4, 1))))
+    assert str(caught.value) == (
+        "dot: shapes (4, 3) and (4, 1) do not align: 3 (dim 1) != 4 (dim 0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "message"),
+    [
+        (
+            lambda x: x + np.ones(2),
+            ValueError,
+            r"add: shapes \(2, 3\) and \(2,\) do not broadcast: "
+            r"3 \(dim 1\) != 2 \(dim 0\); aligned from the right",
+        ),
+        (
+            lambda x: x @ np.ones((2, 3)),
+            ValueError,
+            r"matmul: shapes \(2, 3\) and \(2, 3\) do not align: "
+            r"3 \(dim 1\) != 2 \(dim 0\)",
+        ),
+        (
+            lambda x: tg.matmul(x, 2.0),
+            ValueError,
+            r"matmul: shapes \(2, 3\) and \(\) .*too few dimensions",
+        ),
+        (
+            lambda x: tg.linear(x, np.ones((4, 3)), np.ones(5)),
+            ValueError,
+            r"linear: shapes .*: 4 \(dim 0\) != 5 \(dim 0\)",
+        ),
+        (
+            lambda x: tg.sum(x, axes=0),
+            TypeError,
+            r"sum: call it as sum\(x, axis=None, keepdims=False\); this call has 1 "
+            "positional arguments and the keywords axes",
+        ),
+        (lambda x: tg.mean(x, dim=0), TypeError, r"mean: call it as mean\(x, axis"),
+        (lambda x: tg.add(x), TypeError, r"add: call it as add\(a, b\)"),
+        (lambda x: tg.add(x, x, x), TypeError, r"add: call it as add\(a, b\)"),
+        (lambda x: tg.reshape(x), TypeError, r"reshape: call it as .*\(x, shape\)"),
+        (lambda x: tg.concatenate([]), TypeError, r"concatenate: call it as"),
+        (
+            lambda x: tg.reshape(x, (4, 2)),
+            ValueError,
+            r"reshape: .* \(inputs: float64 \(2, 3\), shape=\(4, 2\)\)",
+        ),
+        (lambda x: tg.concatenate([x, x[0]]), ValueError, "concatenate: "),
+        (lambda x: tg.stack([x, x[0]]), ValueError, "concatenate: "),
+        (lambda x: tg.broadcast_to(x, (2, 2)), ValueError, "broadcast_to: "),
+        (lambda x: tg.transpose(x, (0, 0)), ValueError, "transpose: "),
+        (lambda x: x[5], IndexError, "getitem: index 5 is out of bounds"),
+        (lambda x: tg.getitem(x, 5), IndexError, "getitem: index 5 is out of bounds"),
+        (lambda x: x["a"], IndexError, "getitem: "),
+        (lambda x: tg.max(x[:0]), ValueError, "max: "),
+        (lambda x: x + 1j, TypeError, "complex"),
+        (lambda x: tg.multiply(x, np.ones(3) * 1j), TypeError, "complex"),
+        (lambda x: tg.Tensor([1j]), TypeError, "complex128; take .real and .imag"),
+        (lambda x: tg.Tensor("a"), TypeError, "real numbers"),
+        (lambda x: x * "a", TypeError, "real numbers"),
+        (lambda x: tg.add(X, "a"), TypeError, "add: "),
+        (lambda x: x + None, TypeError, "real numbers"),
+    ],
+)
+def test_error(f: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        f(tg.Tensor(X, requires_grad=True))
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, tg.Tensor], ids=["array", "Tensor"])
+@pytest.mark.parametrize(
+    "op", [op for op in OPS.values() if "axis" in op.defaults], ids=str
+)
+def test_wrong_axis(op: Op, wrap: Any) -> None:
+    """The error names the op, or the one that it is made of."""
+    x = wrap(X)
+    with pytest.raises(ValueError, match="axis 7 is out of bounds") as caught:
+        op([x, x] if op.variadic else x, axis=7)
+    assert str(caught.value).partition(":")[0] in OPS
+
+
+# --- Ops of one's own -----------------------------------------------------------------
+
+
+@pytest.fixture
+def forget_new_ops() -> Iterator[None]:
+    yield
+    for name in tg.OPS.keys() - OPS.keys():
+        del tg.OPS[name]
+        if hasattr(Node, name):
+            delattr(Node, name)
+
+
+@pytest.mark.usefixtures("forget_new_ops")
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_own_op_passes_the_suite(check: Any) -> None:
+    @tg.op(tex=r"\sqrt{{{a}^2 + {b}^2}}", signature="(),()->()")
+    def hypot(a: Any, b: Any) -> Any:
+        """The long side."""
+        return np.hypot(a, b)
+
+    hypot.vjp(
+        a=lambda g, y, a, b: g * a / y,
+        b=lambda g, y, a, b: g * b / y,
+    )
+    check(op=hypot)
+
+
+@pytest.mark.usefixtures("forget_new_ops")
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_own_op_with_parameter_domain_and_kink(
+    check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tg.op(
+        signature="()->()",
+        domain=strategies.Domain(low=10, excluding=(12,)),
+        kink=lambda x, slope: x - 11.3,
+        subgradient="the slope",
+    )
+    def leaky(x: Any, *, slope: float = 0.25) -> Any:
+        """`relu` that leaks."""
+        return np.where(x > 11.3, x, slope * x)
+
+    leaky.vjp(x=lambda g, y, x, slope: tg.where(x > 11.3, g, slope * g))
+    monkeypatch.setitem(EXPECTED, "leaky", leaky.forward)
+    check(op=leaky)
+
+
+@pytest.mark.usefixtures("forget_new_ops")
+def test_a_wrong_rule_is_caught() -> None:
+    @tg.op(signature="()->()")
+    def cube(x: Any) -> Any:
+        return x**3
+
+    for wrong in (
+        lambda g, y, x: -3 * g * x**2,
+        lambda g, y, x: 6 * g * x**2,
+        lambda g, y, x: 3 * x**2 + 0 * g,
+        lambda g, y, x: 0 * g,
+    ):
+        cube.vjp(x=wrong)
+        with pytest.raises(AssertionError):
+            test_gradient_is_that_of_central_differences(op=cube)
+    cube.vjp(x=lambda g, y, x: g * (3 * np.asarray(x.data) ** 2))  # x is not recorded
+    test_gradient_is_that_of_central_differences(op=cube)
+    with pytest.raises(AssertionError):
+        test_gradient_of_the_gradient(op=cube)
+
+
+@pytest.mark.usefixtures("forget_new_ops")
+def test_own_op_is_function_method_and_entry() -> None:
+    def twice(x: Any) -> Any:
+        return 2 * x
+
+    first = tg.op(twice).vjp(x=lambda g, y, x: 2 * g)
+    assert tg.OPS["twice"] is first
+    second = tg.op(twice).vjp(x=lambda g, y, x: 2 * g)  # as in a notebook
+    assert tg.OPS["twice"] is second
+    assert second(3.0) == 6.0
+    x = tg.Tensor(3.0, requires_grad=True)
+    x.twice().backward()
+    assert x.grad.item() == 2
+
+
+@pytest.mark.usefixtures("forget_new_ops")
+def test_declarations_that_are_refused() -> None:
+    with pytest.raises(ValueError, match="op: 'exp' is built in already; give yours"):
+        tg.op(lambda x: x, name="exp")
+    assert tg.OPS["exp"] is tg.exp
+
+    triple = tg.op(lambda x: 3 * x, name="triple")
+    with pytest.raises(TypeError, match=r"triple: .* are x; .* for y"):
+        triple.vjp(y=lambda g, y, x: 3 * g)
+    with pytest.raises(TypeError, match=r"triple: .* are x; .* for none"):
+        triple.vjp()
+
+    triple.vjp(x=lambda g, y, x: g[:1])
+    y = triple(tg.Tensor([1.0, 2.0], requires_grad=True))
+    with pytest.raises(ValueError, match=r"triple: a backward rule .* \(1,\) for"):
+        y.backward([1.0, 1.0])

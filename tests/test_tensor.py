@@ -1,0 +1,633 @@
+"""The Tensor: what it takes, how it answers, and what it refuses to do in silence."""
+
+import copy
+import operator
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.tensor import Tensor
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def leaf(value, dtype=np.float64, name=None):
+    return Tensor(value, requires_grad=True, dtype=dtype, name=name)
+
+
+# --- Making one -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype", "shape"),
+    [
+        (2.0, np.float64, ()),
+        (2, np.int64, ()),
+        (True, np.bool_, ()),
+        ([1.0, 2], np.float64, (2,)),
+        ([[1, 2], [3, 4]], np.int64, (2, 2)),
+        ((), np.float64, (0,)),
+        (np.float16(2), np.float16, ()),
+        (np.ones((2, 3), np.float32), np.float32, (2, 3)),
+        (np.ones(2, np.longdouble), np.longdouble, (2,)),
+        (np.ones(2, np.uint8), np.uint8, (2,)),
+        (Tensor([1.0]), np.float64, (1,)),
+        ([Tensor([1.0]), Tensor([2.0])], np.float64, (2, 1)),
+        (range(3), np.int64, (3,)),
+    ],
+    ids=repr,
+)
+def test_a_tensor_has_the_dtype_and_shape_that_numpy_gives(data, dtype, shape):
+    t = Tensor(data)
+    assert (t.dtype, t.shape, t.ndim) == (dtype, shape, len(shape))
+    assert t.size == t.data.size
+    assert type(t.data) is np.ndarray
+    assert not t.requires_grad
+    assert t.is_leaf
+    assert t.grad is None
+    assert t.name is None
+
+
+def test_dtype_converts():
+    assert Tensor([1, 2], dtype=np.float32).dtype == np.float32
+    assert Tensor([1.9], dtype=int).data.tolist() == [1]
+    assert Tensor([1, 2], requires_grad=True, dtype=float).requires_grad
+
+
+def test_a_name_is_kept():
+    assert Tensor(1.0, name="slope").name == "slope"
+
+
+def test_a_constant_shares_the_arrays_memory(rng):
+    array = rng.standard_normal(3)
+    assert Tensor(array).data is array
+    assert Tensor(Tensor(array)).data is array
+    assert np.shares_memory(Tensor(array[1:]).data, array)
+
+
+class Exporter:
+    """Something that NumPy makes an array of in its own way."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda array: array,
+        lambda array: array[1:],
+        lambda array: array.T,
+        lambda array: array.view(np.matrix) if array.ndim == 2 else array[:],
+        lambda array: Tensor(array),
+        lambda array: Tensor(array, requires_grad=True),
+        lambda array: memoryview(array),
+        lambda array: Exporter(array),
+        lambda array: Exporter(array[1:]),
+    ],
+)
+@pytest.mark.parametrize("dtype", [None, np.float64])
+def test_a_leaf_has_a_copy_of_the_data(rng, wrap, dtype):
+    array = rng.standard_normal((3, 2))
+    data = wrap(array)
+    x = Tensor(data, requires_grad=True, dtype=dtype)
+    source = data.data if isinstance(data, Tensor) else array
+    assert not np.shares_memory(x.data, source)
+    before = x.data.copy()
+    source[...] = 0.0
+    np.testing.assert_array_equal(x.data, before)
+
+
+def test_a_tensor_made_of_a_tensor_is_a_new_leaf():
+    x = leaf([1.0, 2.0])
+    y = Tensor(x, requires_grad=True)
+    (y * 3.0).sum().backward()
+    assert x.grad is None
+    assert y.grad.data.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        1j,
+        [1.0, 1j],
+        np.ones(2, np.complex64),
+        "1.0",
+        ["a"],
+        b"1",
+        None,
+        [None],
+        ...,
+        {"a": 1.0},
+        [[1.0], "a"],
+        np.array(["2020-01-01"], "M8[D]"),
+        np.array([1], "m8[s]"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("dtype", [None, float])
+def test_a_tensor_holds_real_numbers_only(data, dtype):
+    for requires_grad in (False, True):
+        with pytest.raises((TypeError, ValueError)):
+            Tensor(data, requires_grad, dtype)
+
+
+def test_complex_numbers_are_told_the_way_out():
+    with pytest.raises(TypeError, match=r"complex128; take \.real and \.imag apart"):
+        Tensor([1j])
+
+
+@pytest.mark.parametrize("data", [1, [1, 2], True, np.ones(2, np.uint8)], ids=repr)
+def test_integers_and_booleans_have_no_gradient(data):
+    with pytest.raises(TypeError, match=r"(int|bool).* pass dtype=float"):
+        Tensor(data, requires_grad=True)
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8])
+def test_a_dtype_without_gradient_is_refused(dtype):
+    with pytest.raises(TypeError, match="only floats have a gradient"):
+        Tensor([1.0], requires_grad=True, dtype=dtype)
+
+
+# --- Operators ------------------------------------------------------------------------
+
+ARITHMETIC = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
+OTHERS = {
+    "number": 1.5,
+    "integer": 2,
+    "list": [0.5, 1.5, 2.5],
+    "nested list": [[0.5], [1.5]],
+    "tuple": (0.5, 1.5, 2.5),
+    "array": np.array([[0.5, 1.5, 2.5], [1.25, 0.75, 2.0]]),
+    "array without dimensions": np.array(1.5),
+    "NumPy number": np.float64(1.5),
+    "NumPy integer": np.int64(2),
+    "Tensor": Tensor([0.5, 1.5, 2.5]),
+}
+
+
+def check_value_and_gradient(function, x, rng):
+    """Judge by NumPy, and by a difference along a random direction."""
+    y = function(x)
+    assert type(y) is Tensor
+    assert y.requires_grad
+    assert y.op is not None
+    np.testing.assert_array_equal(y.data, function(x.data))
+    g, v, step = rng.standard_normal(y.shape), rng.standard_normal(x.shape), 2.0**-17
+    x.zero_grad()
+    y.backward(g)
+    up, down = function(x.data + step * v), function(x.data - step * v)
+    slope = np.sum(g * (np.asarray(up) - down)) / (2 * step)
+    np.testing.assert_allclose(np.sum(x.grad.data * v), slope, rtol=1e-7, atol=1e-8)
+
+
+def plain(x):
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("sign", ARITHMETIC)
+def test_arithmetic_from_either_side(sign, other, rng):
+    operate = ARITHMETIC[sign]
+    x = leaf(rng.uniform(0.5, 2.0, 3))
+
+    def on_the_left(t):
+        return operate(t, other if isinstance(t, Tensor) else plain(other))
+
+    def on_the_right(t):
+        return operate(other if isinstance(t, Tensor) else plain(other), t)
+
+    check_value_and_gradient(on_the_left, x, rng)
+    check_value_and_gradient(on_the_right, x, rng)
+
+
+@pytest.mark.parametrize("wrap", [list, np.asarray, Tensor])
+def test_matrix_products_from_either_side(wrap, rng):
+    matrix = rng.standard_normal((3, 3))
+    other = wrap(matrix.tolist() if wrap is list else matrix)
+    x = leaf(rng.standard_normal((3, 3)))
+    check_value_and_gradient(
+        lambda t: t @ (other if isinstance(t, Tensor) else matrix), x, rng
+    )
+    check_value_and_gradient(
+        lambda t: (other if isinstance(t, Tensor) else matrix) @ t, x, rng
+    )
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        operator.neg,
+        operator.pos,
+        operator.abs,
+        np.exp,
+        np.negative,
+        np.tanh,
+        lambda x: np.add(x, np.ones(3)),
+        lambda x: np.multiply(np.full((2, 1), 3.0), x),
+        lambda x: np.sum(x, axis=0),
+        lambda x: np.mean(x),
+    ],
+)
+def test_unary_operators_and_numpys_functions_record(function, rng):
+    check_value_and_gradient(function, leaf(rng.uniform(0.5, 2.0, 3)), rng)
+
+
+@pytest.mark.parametrize("other", [None, "a", ..., 1j, {}], ids=repr)
+@pytest.mark.parametrize("sign", ARITHMETIC)
+def test_what_is_no_number_is_no_operand(sign, other):
+    with pytest.raises(TypeError):
+        ARITHMETIC[sign](leaf([1.0]), other)
+    with pytest.raises(TypeError):
+        ARITHMETIC[sign](other, leaf([1.0]))
+
+
+# --- Comparisons ----------------------------------------------------------------------
+
+COMPARISONS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("sign", COMPARISONS)
+def test_comparisons_give_plain_arrays_of_bool_from_either_side(sign, other):
+    compare = COMPARISONS[sign]
+    x = leaf([0.5, 1.5, 2.0])
+    for answer, expected in (
+        (compare(x, other), compare(x.data, plain(other))),
+        (compare(other, x), compare(plain(other), x.data)),
+    ):
+        assert not isinstance(answer, Tensor)
+        np.testing.assert_array_equal(answer, expected, strict=True)
+        assert answer.dtype == bool
+
+
+def test_a_comparison_chooses_without_being_differentiated():
+    x = leaf([-1.0, 2.0])
+    tg.where(x > 0, x * 3.0, 0.0).backward([0.5, 0.7])
+    np.testing.assert_allclose(x.grad.data, [0.0, 2.1])
+
+
+def test_equal_tensors_are_two_keys():
+    a, b = Tensor([1.0]), Tensor([1.0])
+    assert (a == b).all()
+    assert len({a, b, a}) == 2
+    assert {a: "first", b: "second"}[b] == "second"
+    assert hash(a) != hash(b)
+
+
+# --- Numbers, lengths, rows -----------------------------------------------------------
+
+
+def test_one_element_becomes_a_python_number():
+    for x in (leaf(2.5), leaf([2.5]), leaf([[2.5]])):
+        assert (float(x), int(x), x.item(), bool(x)) == (2.5, 2, 2.5, True)
+        assert type(x.item()) is type(float(x)) is float
+    assert type(int(Tensor(3))) is type(Tensor(3).item()) is int
+    assert not Tensor(0.0)
+
+
+@pytest.mark.parametrize("convert", [float, int, bool, Tensor.item])
+def test_more_than_one_element_is_no_number(convert):
+    with pytest.raises((TypeError, ValueError)):
+        convert(leaf([1.0, 2.0]))
+
+
+def test_len_counts_rows():
+    assert len(leaf(np.ones((2, 3)))) == 2
+    assert len(Tensor([])) == 0
+    with pytest.raises(TypeError):
+        len(leaf(1.0))
+
+
+def test_iteration_gives_recorded_rows(rng):
+    x = leaf(rng.standard_normal((2, 3)))
+    first, second = x
+    np.testing.assert_array_equal(second.data, x.data[1])
+    g = rng.standard_normal(3)
+    (first * second).backward(g)
+    np.testing.assert_allclose(x.grad.data, g * x.data[::-1], rtol=1e-15)
+
+
+def test_a_number_has_no_rows():
+    with pytest.raises(TypeError, match="without dimensions"):
+        iter(leaf(1.0))
+
+
+def test_numpy_gives_the_array_itself():
+    x = leaf([1.0])
+    assert x.numpy() is x.data
+
+
+def test_detach_gives_a_constant_that_shares_memory():
+    x = leaf([1.0, 2.0], name="x")
+    y = (x * 2.0).detach()
+    assert not y.requires_grad
+    assert y.is_leaf
+    d = x.detach()
+    assert d.data is x.data
+    assert d.name == "x"
+    (d * x).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, x.data)
+
+
+def test_zero_grad_forgets_the_gradient():
+    x = leaf(2.0)
+    (x * 3.0).backward()
+    assert x.grad.item() == 3.0
+    x.zero_grad()
+    assert x.grad is None
+
+
+# --- Shapes and indices ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.T,
+        lambda x: x.transpose(),
+        lambda x: x.transpose(2, 0, 1),
+        lambda x: x.transpose((2, 0, 1)),
+        lambda x: x.transpose([2, 0, 1]),
+        lambda x: x.transpose(-1, 0, 1),
+        lambda x: x.transpose(None),
+        lambda x: x.transpose(np.int64(2), np.int64(0), np.int64(1)),
+        lambda x: x.reshape(6, 4),
+        lambda x: x.reshape((6, 4)),
+        lambda x: x.reshape([6, 4]),
+        lambda x: x.reshape(-1),
+        lambda x: x.reshape(2, -1),
+        lambda x: x[0],
+        lambda x: x[-1, 1:, ::2],
+        lambda x: x[..., None, 0],
+        lambda x: x[[0, 0, 1]],
+        lambda x: x[np.array([1, 0]), :, [0, 3]],
+        lambda x: x[np.ones((2, 3), bool)],
+        lambda x: x[1, 2, 3],
+        lambda x: x[()],
+    ],
+)
+def test_shapes_and_indices_are_those_of_numpy(function, rng):
+    check_value_and_gradient(function, leaf(rng.standard_normal((2, 3, 4))), rng)
+
+
+@pytest.mark.parametrize("axes", [(1, 2, 0), (-1, 0, 1), (1, -1, -3), (-3, -2, -1)])
+def test_the_gradient_of_a_transpose_finds_its_way_back(axes, rng):
+    """The sides are equal, so that a wrong way back would have the right shape."""
+    x, g = leaf(rng.standard_normal((3, 3, 3))), rng.standard_normal((3, 3, 3))
+    x.transpose(axes).backward(g)
+    v = rng.standard_normal((3, 3, 3))
+    expected = np.vdot(g, v.transpose(axes))
+    np.testing.assert_allclose(np.vdot(x.grad.data, v), expected, rtol=1e-13)
+
+
+def test_transpose_of_a_vector_takes_its_one_axis(rng):
+    for axis in (0, -1, np.int64(0)):
+        check_value_and_gradient(lambda x, a=axis: x.transpose(a), leaf([1.0, 2]), rng)
+
+
+def test_reshape_to_no_dimensions(rng):
+    check_value_and_gradient(lambda x: x.reshape(()), leaf([2.0]), rng)
+
+
+@pytest.mark.parametrize(
+    ("index", "same"),
+    [
+        (Tensor([2, 0, 0]), np.array([2, 0, 0])),
+        (Tensor(1), 1),
+        (Tensor([True, False, True]), np.array([True, False, True])),
+        ((Tensor([0, 1]), Tensor([1, 1])), (np.array([0, 1]), np.array([1, 1]))),
+        ((slice(None), Tensor([1])), (slice(None), np.array([1]))),
+        (Tensor(np.array([2, 1], np.uint8)), np.array([2, 1])),
+    ],
+    ids=repr,
+)
+def test_integer_and_boolean_tensors_are_indices(index, same, rng):
+    x = leaf(rng.standard_normal((3, 2)))
+    check_value_and_gradient(
+        lambda t: t[index if isinstance(t, Tensor) else same], x, rng
+    )
+
+
+def test_a_constant_tensor_is_an_index_of_an_array():
+    array = np.arange(5.0)
+    np.testing.assert_array_equal(array[Tensor([2, 0])], [2.0, 0.0])
+
+
+def test_a_float_tensor_is_no_index():
+    with pytest.raises(IndexError, match="getitem"):
+        _ = leaf([1.0, 2.0])[Tensor([0.0])]
+
+
+# --- In words -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tensor", "text"),
+    [
+        (Tensor(2.0), "Tensor(2.)"),
+        (Tensor([1, 2]), "Tensor([1, 2])"),
+        (Tensor([True]), "Tensor([ True])"),
+        (Tensor([1.0, 2.5]), "Tensor([1. , 2.5])"),
+        (Tensor([[1.0], [2.0]]), "Tensor([[1.],\n        [2.]])"),
+        (Tensor(np.float32(2)), "Tensor(2., dtype=float32)"),
+        (leaf([1.0]), "Tensor([1.], requires_grad=True)"),
+        (leaf([1.0]) * 2.0, "Tensor([2.], op=multiply)"),
+        (
+            leaf([1.0], np.float32).exp() * 0.0,
+            "Tensor([0.], dtype=float32, op=multiply)",
+        ),
+    ],
+    ids=lambda x: "" if isinstance(x, str) else None,
+)
+def test_repr_shows_value_dtype_and_origin(tensor, text):
+    assert repr(tensor) == text
+
+
+# --- What is not written to -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("tensor", [leaf([1.0, 2.0]), Tensor([1.0, 2.0])])
+def test_writing_into_a_tensor_is_refused_with_a_way_out(tensor):
+    for index in (0, slice(None), np.array([True, False])):
+        with pytest.raises(TypeError, match=r"where\(\), concatenate\(\) or stack\(\)"):
+            tensor[index] = 5.0
+    assert tensor.data.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("sign", "operate"),
+    [
+        ("+=", operator.iadd),
+        ("-=", operator.isub),
+        ("*=", operator.imul),
+        ("/=", operator.itruediv),
+        ("**=", operator.ipow),
+    ],
+)
+def test_an_augmented_assignment_makes_a_new_tensor(sign, operate, rng):
+    old = t = leaf([1.0, 2.0])
+    array, before = old.data, old.data.copy()
+    t = operate(t, 3.0)
+    assert t is not old
+    assert t.op is not None
+    assert old.data is array
+    np.testing.assert_array_equal(old.data, before)
+    t.backward(rng.standard_normal(2))
+    assert old.grad is not None
+
+
+@pytest.mark.parametrize("tensor", [leaf([1.0, 2.0]), Tensor([1.0, 2.0])])
+def test_a_tensor_is_not_added_into_an_array_in_place(tensor):
+    array = np.ones(2)
+    with pytest.raises(TypeError) as caught:
+        array += tensor
+    assert array.tolist() == [1.0, 1.0]
+    message = str(caught.value)
+    assert message.startswith("add: "), "errors name the op"
+    assert "__array_ufunc__" not in message, "and not the machinery"
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [leaf([1.0]), leaf([1.0]) * 2.0, leaf(1.0), leaf(1.0) * 2.0],
+    ids=["leaf", "computed", "leaf number", "computed number"],
+)
+@pytest.mark.parametrize(
+    "lose",
+    [
+        np.asarray,
+        np.array,
+        lambda t: np.array([t, t]),
+        lambda t: np.asarray(t, np.float32),
+        lambda t: np.full(2, t),
+        lambda t: np.ones(1).__setitem__(slice(None), t),
+        lambda t: np.ones((2, 2)).__setitem__((0, slice(1)), t),
+        lambda t: np.copyto(np.ones(1), t),
+        lambda t: Tensor([t, t]),
+    ],
+)
+def test_a_graph_is_not_lost_in_an_array(tensor, lose):
+    with pytest.raises(TypeError, match=r"graph.*\.data.*stack\(\) or concatenate\(\)"):
+        lose(tensor)
+
+
+def test_a_graph_of_many_elements_is_not_lost_in_one_element_of_an_array():
+    array = np.ones(2)
+    with pytest.raises((TypeError, ValueError), match=r"graph|array element"):
+        array[0] = leaf([1.0, 2.0])
+    assert array.tolist() == [1.0, 1.0]
+
+
+def test_one_element_of_an_array_takes_a_number_as_float_does():
+    """NumPy asks for nothing but ``float(t)`` here, so no Tensor can refuse."""
+    array, x = np.ones(2), leaf(3.0)
+    array[0] = x
+    assert array.tolist() == [float(x), 1.0]
+
+
+def test_a_constant_becomes_an_array():
+    t = Tensor([1, 2])
+    assert np.asarray(t) is t.data or np.shares_memory(np.asarray(t), t.data)
+    assert not np.shares_memory(np.array(t), t.data)
+    assert np.asarray(t, np.float32).dtype == np.float32
+    array = np.zeros(2)
+    array[:] = t
+    assert array.tolist() == [1.0, 2.0]
+    with pytest.raises(ValueError, match="copy"):
+        np.array(t, float, copy=False)
+
+
+def test_what_numpy_offers_beyond_a_call_is_refused():
+    x = leaf([1.0, 2.0])
+    for call in (
+        lambda: np.add(x, 1.0, out=np.ones(2)),
+        lambda: np.add(x, 1.0, where=np.array([True, False])),
+        lambda: np.add.at(np.ones(2), [0], x),
+        lambda: np.heaviside(x, 0.5),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+# --- Copies ---------------------------------------------------------------------------
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+}
+each_copy = pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES.keys())
+
+
+@each_copy
+def test_a_copied_leaf_trains_on_its_own(duplicate, rng):
+    for shape in ((), (2, 3)):
+        x = leaf(rng.standard_normal(shape), np.float32, name="W1")
+        y = duplicate(x)
+        np.testing.assert_array_equal(y.data, x.data, strict=True)
+        assert (type(y), y.name, y.requires_grad, y.is_leaf) == (Tensor, "W1", 1, 1)
+        assert y is not x
+        before, c = x.data.copy(), rng.standard_normal(shape)
+        (y * c).sum().backward()
+        np.testing.assert_allclose(y.grad.data, c, rtol=1e-6)
+        assert x.grad is None
+        tg.optim.SGD([y], lr=0.5).step()
+        np.testing.assert_array_equal(x.data, before)
+        np.testing.assert_allclose(y.data, before - 0.5 * c, rtol=1e-5, atol=1e-6)
+
+
+@each_copy
+def test_a_copied_constant_is_a_constant(duplicate):
+    y = duplicate(Tensor([1, 2], name="labels"))
+    assert y.data.tolist() == [1, 2]
+    assert (y.name, y.requires_grad) == ("labels", False)
+
+
+@each_copy
+def test_a_copy_is_newer_than_what_was_made_before(duplicate):
+    x = leaf(2.0)
+    y = x * 3.0
+    assert duplicate(x).index > y.index
+
+
+@each_copy
+def test_a_computed_tensor_is_not_copied(duplicate):
+    y = leaf([1.0]) * 2.0
+    with pytest.raises(TypeError, match=r"copy: .*detach\(\)"):
+        duplicate(y)
+    y.sum().backward()
+    with pytest.raises(TypeError, match=r"copy: .*detach\(\)"):
+        duplicate(y)
+
+
+# --- Sizes ----------------------------------------------------------------------------
+
+
+@given(shape=st.lists(st.integers(0, 3), max_size=4))
+def test_size_and_ndim_are_those_of_the_array(shape):
+    t = Tensor(np.empty(shape))
+    assert (t.shape, t.ndim, t.size) == (t.data.shape, t.data.ndim, t.data.size)
