@@ -291,6 +291,7 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "squared_norm": lambda x: np.sum(x * x),
     "stack": lambda *arrays, axis=0: np.stack(arrays, axis),
     "xlog1py": lambda a, b: a * np.log(1 + b),
+    "sigmoid_cross_entropy": lambda z, t: np.log(1 + np.exp(z)) - t * z,
     "xlogy": lambda a, b: a * np.log(b),
 }
 

@@ -526,7 +526,6 @@ def test_a_tensor_is_not_added_into_an_array_in_place(tensor):
         lambda t: np.full(2, t),
         lambda t: np.ones(1).__setitem__(slice(None), t),
         lambda t: np.ones((2, 2)).__setitem__((0, slice(1)), t),
-        lambda t: np.copyto(np.ones(1), t),
         lambda t: Tensor([t, t]),
     ],
 )

@@ -8,7 +8,7 @@ called with a `Node` among its inputs it is recorded.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, overload
@@ -157,14 +157,16 @@ class Op:
         self, args: tuple[Any, ...], params: Params
     ) -> tuple[tuple[Any, ...], Params | None]:
         """Sort a call's arguments into the inputs and the full set of parameters."""
-        n = 1 if self.variadic else len(self.inputs)
+        n = len(self.inputs)
         named = tuple(params.pop(k) for k in self.inputs[len(args) :] if k in params)
         inputs, rest = args[:n] + named, dict(zip(self.defaults, args[n:]))
         bound = self.defaults | rest | params
+        if self.variadic and inputs:
+            inputs = tuple(inputs[0]) if isinstance(inputs[0], Iterable) else ()
+            n = max(len(inputs), 1)
         if (
             len(inputs) != n
-            or (self.variadic and not isinstance(inputs[0], list | tuple))
-            or len(args) > n + len(self.defaults)
+            or len(rest) < len(args) - len(self.inputs)
             or len(bound) > len(self.defaults)
             or rest.keys() & params.keys()
             or any(bound[k] is _REQUIRED for k in self._required)
@@ -174,7 +176,7 @@ class Op:
                 f"{self.name}: call it as {self}; this call has {len(args)} "
                 f"positional arguments{keywords}"
             )
-        return tuple(inputs[0]) if self.variadic else inputs, bound or None
+        return inputs, bound or None
 
     def __str__(self) -> str:
         inputs = [f"[{self.inputs[0]}, ...]"] if self.variadic else list(self.inputs)

@@ -261,6 +261,7 @@ xlog1py.vjp(
 @op(tex=r"\log(1 + e^{{{z}}}) - {t} {z}", signature="(),()->()")
 def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
     """-t log(a) - (1-t) log(1-a) for a = sigmoid(z), accurate in both tails of `z`."""
+    z, t = _floats(z, t)
     return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
 
 
