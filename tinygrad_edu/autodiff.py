@@ -103,7 +103,7 @@ def pull_back(
                 else:
                     # A leaf's gradient is the user's, who may change it: it shares
                     # memory with nothing.
-                    shared = cotangent is g or _value(cotangent).base is not None
+                    shared = cotangent is g or cotangent.base is not None
                     of_leaves[x] = positive(cotangent) if shared else cotangent
             elif x in of_nodes:
                 of_nodes[x] = of_nodes[x] + cotangent

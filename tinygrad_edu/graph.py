@@ -52,6 +52,11 @@ class Node:
     params: Params | None
     requires_grad: bool
 
+    @property
+    def base(self) -> Any:
+        """The object whose memory the value is a view of, or None: as ndarray's."""
+        return self.data.base
+
 
 new_index = count().__next__
 _new = object.__new__
