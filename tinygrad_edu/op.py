@@ -35,6 +35,12 @@ class Domain(NamedTuple):
     high: float = np.inf
     excluding: tuple[float, ...] = ()
 
+    def __str__(self) -> str:
+        without = ", ".join(f"{point:g}" for point in self.excluding)
+        return f"({self.low:g}, {self.high:g})" + (
+            f" without {without}" * bool(without)
+        )
+
 
 REAL = Domain()
 
@@ -99,13 +105,27 @@ class Op:
         self.selects = selects
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = _NoRules(self)
-        self.__doc__ = doc or forward.__doc__
+        self.__doc__ = self._document(doc or forward.__doc__ or "")
         self._default_params = self.defaults or None
         self._required = [k for k, v in self.defaults.items() if v is _REQUIRED]
         # With how many arguments a call needs no binding; with none, if it always does.
         self._arity = -1 if self.variadic else len(self.inputs)
         self._plain = -1 if self._required else self._arity
         _register(self)
+
+    def _document(self, text: str) -> str:
+        """Add to a docstring what the declaration tells."""
+        domains = {
+            name: str(domain) for name, domain in self.domain.items() if domain != REAL
+        }
+        facts = {
+            "Formula": self.tex and self.tex.format(**{x: x for x in self.inputs}),
+            "Shapes": self.signature,
+            "Domain": ", ".join(f"{name} in {d}" for name, d in domains.items()),
+            "Subgradient": self.subgradient,
+        }
+        lines = [f"{fact}: {told}." for fact, told in facts.items() if told]
+        return "\n\n".join([f"{self}: {inspect.cleandoc(text)}", *lines])
 
     @property
     def elementwise(self) -> bool:
