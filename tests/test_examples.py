@@ -68,7 +68,7 @@ def tiny_mnist(tmp_path):
     return tmp_path
 
 
-# --- train_xor --------------------------------------------------------------------
+# --- train_xor ------------------------------------------------------------------------
 
 
 def test_xor_is_learnt_from_at_least_19_of_20_seeds():
@@ -95,7 +95,7 @@ def test_xor_says_when_it_got_stuck():
     assert "another --seed" in out
 
 
-# --- train_mnist ------------------------------------------------------------------
+# --- train_mnist ----------------------------------------------------------------------
 
 
 def test_mnist_falls_back_on_5000_digits(tmp_path):
@@ -211,7 +211,7 @@ def test_mnist_learns_the_full_set():
     assert float(best[1]) >= 94
 
 
-# --- plot_sigmoid -----------------------------------------------------------------
+# --- plot_sigmoid ---------------------------------------------------------------------
 
 
 def test_sigmoid_is_drawn(tmp_path):
@@ -237,7 +237,7 @@ def test_sigmoid_slope_is_the_derivative():
     np.testing.assert_allclose(slope, difference, rtol=1e-7)
 
 
-# --- Options ----------------------------------------------------------------------
+# --- Options --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,14 @@ from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_edu import data
+    from tinygrad_edu.checking import GradientError, gradcheck
+    from tinygrad_edu.comparing import compare
 
 __version__ = "0.1.0"
 
 __all__ = [
     "OPS",
+    "GradientError",
     "Tensor",
     "abs",
     "add",
@@ -85,6 +88,7 @@ __all__ = [
     "astype",
     "broadcast_to",
     "clip",
+    "compare",
     "concatenate",
     "cos",
     "data",
@@ -95,6 +99,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "getitem",
+    "gradcheck",
     "linear",
     "log",
     "log1p",
@@ -141,13 +146,21 @@ __all__ = [
     "xlogy",
 ]
 
-# Loaded when first asked for, so that importing the package stays quick.
+# Loaded when first asked for, so that importing the package stays quick: what is a
+# module, and what is in which module.
 _LAZY_MODULES = {"data"}
+_LAZY_NAMES = {
+    "GradientError": "checking",
+    "compare": "comparing",
+    "gradcheck": "checking",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_MODULES:
         return import_module(f"{__name__}.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

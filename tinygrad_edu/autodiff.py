@@ -130,7 +130,7 @@ def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
         raise ValueError(
             f"{op.name}: a backward rule gave an answer of shape {given} for an input "
             f"of shape {shape}; it must have that shape, or one that the input was "
-            "broadcast to"
+            "broadcast to" + (" (transposed?)" if given == shape[::-1] else "")
         )
     if cotangent.dtype.kind not in "fiub":
         raise TypeError(f"{op.name}: a backward rule gave numbers of {cotangent.dtype}")

@@ -58,6 +58,26 @@ class Node:
         return self.data.base
 
 
+def topological_order(*roots: Node) -> list[Node]:
+    """Return the roots and all nodes behind them, each before what it was made of.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> a = tg.Tensor(2.0, requires_grad=True)
+    >>> b = a + a
+    >>> topological_order(b * b)[1:] == [b, a]
+    True
+    """
+    found = set(roots)
+    stack = list(roots)
+    while stack:
+        new = {x for x in stack.pop().inputs if isinstance(x, Node)} - found
+        found |= new
+        stack += new
+    return sorted(found, key=lambda node: node.index, reverse=True)
+
+
 new_index = count().__next__
 _new = object.__new__
 

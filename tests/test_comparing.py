@@ -1,0 +1,199 @@
+"""compare finds the layer where a derivation by hand went wrong, and the slip."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.reference import gradients, sigmoid
+
+NAMES = ["W1", "W2", "b1", "b2"]
+
+
+class Lesson:
+    """A [4, 3, 2] network, and the quantities of its backpropagation by hand."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.model = tg.nn.MLP([4, 3, 2], rng=rng)
+        self.x, self.y = rng.random((5, 4)), rng.random((5, 2))
+        self.weights = [w.data for w in self.model.weights]
+        self.biases = [b.data for b in self.model.biases]
+        self.a1 = sigmoid(self.x @ self.weights[0].T + self.biases[0])
+        self.a2 = sigmoid(self.a1 @ self.weights[1].T + self.biases[1])
+
+    def by_hand(self, *how):
+        dw, db = gradients(self.weights, self.biases, self.x, self.y, *how)
+        return dw + db
+
+    def from_deltas(self, delta2, delta1):
+        a1, x = self.a1, self.x
+        return [delta1.T @ x, delta2.T @ a1, delta1.sum(axis=0), delta2.sum(axis=0)]
+
+    @property
+    def mse(self):
+        return tg.losses.mse(self.model(self.x), self.y)
+
+    @property
+    def cross_entropy(self):
+        z = self.model.logits(self.x)
+        return tg.losses.cross_entropy_with_logits(z, self.y)
+
+
+@pytest.fixture
+def lesson():
+    return Lesson()
+
+
+def verdicts(comparison):
+    return {row.parameter: row.verdict for row in comparison}
+
+
+def test_a_right_derivation_is_right(lesson):
+    comparison = tg.compare(lesson.by_hand(), lesson.mse, lesson.model)
+    assert comparison
+    assert [row.parameter for row in comparison] == ["W2", "b2", "W1", "b1"]
+    assert all(row.relative_difference < 1e-12 for row in comparison)
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda arrays: arrays,
+        lambda arrays: dict(zip(NAMES, arrays)),
+        lambda arrays: lambda: arrays,
+        lambda arrays: lambda: dict(zip(NAMES, arrays)),
+    ],
+    ids=["arrays", "by name", "a function", "a function, by name"],
+)
+def test_gradients_are_given_in_many_ways(lesson, give):
+    how = ("cross-entropy", 0.5, 20)
+    loss = lesson.cross_entropy + tg.losses.l2(lesson.model.weights, 0.5, 20)
+    assert tg.compare(give(lesson.by_hand(*how)), loss, lesson.model)
+    for p in lesson.model.parameters():
+        assert p.grad is None
+    loss.backward()
+
+
+def test_parameters_are_given_in_many_ways(lesson):
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    loss = (w * w).sum()
+    for wrt in (w, [w], {"w": w}):
+        assert tg.compare(2 * w.data, loss, wrt) or isinstance(wrt, dict)
+    assert tg.compare({"w": 2 * w.data}, loss, {"w": w})
+    (row,) = tg.compare([2 * w.data], loss, [w])
+    assert row.parameter == "parameter 0"
+
+
+def test_plain_slips_are_named(lesson):
+    dw1, dw2, db1, db2 = lesson.by_hand()
+    found = verdicts(
+        tg.compare([-dw1, dw2, 0 * db1, 5 * db2], lesson.mse, lesson.model)
+    )
+    assert found == {
+        "W1": "wrong: its sign is flipped",
+        "W2": "right",
+        "b1": "wrong: it is zero",
+        "b2": "wrong: it is 5 times too large: divide by the number of rows, 5",
+    }
+
+
+def test_the_shape_tells(lesson):
+    dw1, dw2, db1, db2 = lesson.by_hand()
+    found = verdicts(tg.compare([dw1.T, dw2[:1], db1, db2], lesson.mse, lesson.model))
+    assert found["W1"] == "wrong: it is transposed"
+    assert found["W2"] == "wrong: it has the shape (1, 3)"
+
+
+def test_a_stray_number_is_pointed_at(lesson):
+    dw1, dw2, db1, db2 = lesson.by_hand()
+    dw1[2, 1] += 0.5
+    comparison = tg.compare([dw1, dw2, db1, db2], lesson.mse, lesson.model)
+    assert not comparison
+    assert re.match(r"wrong: it is .* at \[2, 1\]", verdicts(comparison)["W1"])
+    scalar = tg.Tensor(2.0, requires_grad=True)
+    found = verdicts(tg.compare([np.array(7.0)], scalar * scalar, scalar))
+    assert found == {"parameter 0": "wrong: it is 7 and should be 4"}
+
+
+def test_a_derivative_of_sigmoid_left_out_is_found_in_its_layer(lesson):
+    a1, a2, w2 = lesson.a1, lesson.a2, lesson.weights[1]
+    delta2 = (a2 - lesson.y) / 5
+    delta1 = (delta2 @ w2) * a1 * (1 - a1)
+    mine = lesson.from_deltas(delta2, delta1)
+    slip = "wrong: the derivative of sigmoid is left out (whose answer has shape {})"
+    found = verdicts(tg.compare(mine, lesson.mse, lesson.model))
+    assert set(found.values()) == {slip.format("(5, 2)")}
+
+    delta2 = (a2 - lesson.y) / 5 * a2 * (1 - a2)
+    mine = lesson.from_deltas(delta2, delta2 @ w2)
+    found = verdicts(tg.compare(mine, lesson.mse, lesson.model))
+    assert found["W2"] == found["b2"] == "right"
+    assert found["W1"] == found["b1"] == slip.format("(5, 3)")
+
+
+def test_a_derivative_of_sigmoid_too_much_in_cross_entropy_is_found(lesson):
+    a1, a2 = lesson.a1, lesson.a2
+    delta2 = (a2 - lesson.y) / 5 * a2 * (1 - a2)
+    delta1 = (delta2 @ lesson.weights[1]) * a1 * (1 - a1)
+    mine = lesson.from_deltas(delta2, delta1)
+    found = verdicts(tg.compare(mine, lesson.cross_entropy, lesson.model))
+    assert all(
+        "cross-entropy has delta = a - y" in verdict for verdict in found.values()
+    )
+
+
+def test_a_penalty_left_out_is_found(lesson):
+    loss = lesson.cross_entropy + tg.losses.l2(lesson.model.weights, 0.5, 20)
+    found = verdicts(tg.compare(lesson.by_hand("cross-entropy"), loss, lesson.model))
+    assert found == {
+        "W2": "wrong: what comes by way of squared_norm is left out (of W2)",
+        "W1": "wrong: what comes by way of squared_norm is left out (of W1)",
+        "b2": "right",
+        "b1": "right",
+    }
+
+
+def test_a_parameter_that_plays_no_part_has_the_gradient_zero(lesson):
+    other = tg.Tensor([1.0], requires_grad=True, name="other")
+    comparison = tg.compare([np.zeros(1)], lesson.mse, [other])
+    assert comparison
+
+
+def test_float32_is_compared_more_loosely():
+    w = tg.Tensor(np.ones(3, np.float32), requires_grad=True)
+    loss = (w * w).sum()
+    assert tg.compare([2.0001 * w.data], loss, [w])
+    assert not tg.compare([2.0001 * w.data], loss, [w], rtol=1e-6)
+
+
+def test_it_prints_as_a_table(lesson):
+    comparison = tg.compare(lesson.by_hand(), lesson.mse, lesson.model)
+    assert str(comparison).splitlines()[0].split() == [
+        "parameter",
+        "shape",
+        "relative_difference",
+        "verdict",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mine", "text"),
+    [
+        ([np.zeros(3)], "1 arrays for 4 parameters: W1, W2, b1, b2"),
+        (
+            {"W1": np.zeros(3)},
+            "the gradients are for W1, and the parameters are W1, W2",
+        ),
+    ],
+)
+def test_an_array_is_wanted_for_each_parameter(lesson, mine, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        tg.compare(mine, lesson.mse, lesson.model)
+
+
+@pytest.mark.parametrize("loss", [3.0, tg.Tensor(1.0), tg.Tensor([1.0, 2.0], True)])
+def test_a_loss_is_one_number_that_depends(lesson, loss):
+    with pytest.raises(ValueError, match="the loss is a Tensor of one number"):
+        tg.compare(lesson.by_hand(), loss, lesson.model)

@@ -1,0 +1,239 @@
+"""Hold a gradient that was derived by hand against the engine's, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.autodiff import pull_back
+from tinygrad_edu.graph import Node, topological_order
+from tinygrad_edu.nn import Module
+from tinygrad_edu.ops import sigmoid
+from tinygrad_edu.slips import likeliest_slip
+from tinygrad_edu.table import Table
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["Comparison", "compare"]
+
+Array = np.ndarray[Any, Any]
+Rule = Callable[..., Any]
+
+
+class Row(NamedTuple):
+    """One parameter's gradient by hand against the engine's."""
+
+    parameter: str
+    shape: tuple[int, ...]
+    relative_difference: float  # the largest one, by the largest element
+    verdict: str
+
+
+class Comparison(Table):
+    """The rows of a comparison; true if all agree; prints as a table."""
+
+    __slots__ = ()
+
+    header = tuple(Row._fields)
+
+    def __bool__(self) -> bool:
+        return all(row.verdict == "right" for row in self)
+
+
+def compare(
+    mine: Any, loss: Tensor, wrt: Any, *, rtol: float | None = None
+) -> Comparison:
+    """Compare a gradient that you derived with the engine's, and guess the slip.
+
+    Parameters
+    ----------
+    mine : sequence of arrays, dict of str to array, or callable
+        Your gradient, an array for each parameter in the order (or with the names) of
+        `wrt`; or a function without arguments that returns that.
+    loss : Tensor
+        The number whose gradient it is, computed from the parameters by ops. Its graph
+        is kept, and no ``.grad`` is changed.
+    wrt : Module, sequence of Tensor, dict of str to Tensor, or Tensor
+        The parameters.
+    rtol : float, optional
+        What to allow, relative to the largest element of the gradient; 1e-7 by default,
+        for float32 1e-3.
+
+    Returns
+    -------
+    Comparison
+        A row for each parameter, in the order in which backpropagation comes to them,
+        the last layer first: so the first wrong row is where the slip was made. True if
+        all agree; ``print`` shows a table.
+
+    Raises
+    ------
+    ValueError
+        If there is not one array for each parameter, or the loss is no single number
+        that depends on them.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    >>> loss = (w * w).sum()
+    >>> print(tg.compare([-2.0 * w.data], loss, [w]))
+    parameter  shape  relative_difference  verdict
+    w          (2,)   2.0e+00              wrong: its sign is flipped
+    """
+    if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
+        raise ValueError(
+            "compare: the loss is a Tensor of one number that depends on the "
+            "parameters by recorded ops"
+        )
+    parameters = _by_name(wrt)
+    given = _given(mine() if callable(mine) else mine, parameters)
+    right = _gradients(loss, parameters)
+    slips: list[tuple[str, dict[str, Array]]] = []
+    rows = []
+    for name in _as_visited(loss, parameters):
+        gradient = right[name]
+        tolerance = rtol or (1e-7 if gradient.dtype.itemsize >= 8 else 1e-3)
+        difference = _difference(given[name], gradient)
+        verdict = "right"
+        if not difference <= tolerance:
+            slips = slips or list(_slips(loss, parameters))
+            slip = likeliest_slip(
+                given[name],
+                lambda g: _difference(g, gradient) <= tolerance,  # noqa: B023
+                sizes=_sizes(loss),
+                factors={},
+                others={what: found[name] for what, found in slips},
+            )
+            verdict = f"wrong: {slip or _first_sight(given[name], gradient)}"
+        rows.append(Row(name, gradient.shape, difference, verdict))
+    return Comparison(rows)
+
+
+def _by_name(wrt: Any) -> dict[str, Tensor]:
+    if isinstance(wrt, Mapping):
+        return dict(wrt)
+    if isinstance(wrt, Tensor):
+        wrt = [wrt]
+    if isinstance(wrt, Module):
+        wrt = wrt.parameters()
+    return {p.name or f"parameter {i}": p for i, p in enumerate(wrt)}
+
+
+def _given(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
+    if not isinstance(mine, Mapping):
+        arrays = [mine] if isinstance(mine, np.ndarray) else list(mine)
+        if len(arrays) != len(parameters):
+            raise ValueError(
+                f"compare: there are {len(arrays)} arrays for {len(parameters)} "
+                f"parameters: {', '.join(parameters)}"
+            )
+        mine = dict(zip(parameters, arrays))
+    if mine.keys() != parameters.keys():
+        raise ValueError(
+            f"compare: the gradients are for {', '.join(mine)}, and the parameters are "
+            f"{', '.join(parameters)}"
+        )
+    return {name: np.asarray(array, float) for name, array in mine.items()}
+
+
+def _as_visited(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
+    """Name the parameters in the order in which backpropagation comes to them."""
+    names: dict[Node, str] = {p: name for name, p in parameters.items()}
+    inputs = (x for node in topological_order(loss) for x in node.inputs)
+    visited = [names[x] for x in inputs if isinstance(x, Node) and x in names]
+    return list(dict.fromkeys([*visited, *parameters]))
+
+
+def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
+    found, _ = pull_back(loss, np.ones(loss.shape, loss.dtype))
+    return {name: found.get(p, np.zeros_like(p.data)) for name, p in parameters.items()}
+
+
+def _difference(array: Array, gradient: Array) -> float:
+    """The largest difference, relative to the gradient's largest element."""
+    if array.shape != gradient.shape:
+        return np.inf
+    size = np.max(np.abs(gradient), initial=0.0) or 1.0
+    return float(np.max(np.abs(array - gradient), initial=0.0) / size)
+
+
+def _first_sight(array: Array, gradient: Array) -> str:
+    if array.shape != gradient.shape:
+        return f"it has the shape {array.shape}"
+    worst = np.unravel_index(np.argmax(np.abs(array - gradient)), array.shape)
+    where = f" at {[int(i) for i in worst]}" if worst else ""
+    return f"it is {array[worst]:.4g} and should be {gradient[worst]:.4g}{where}"
+
+
+# --- What people get wrong ------------------------------------------------------------
+
+
+def _sizes(loss: Tensor) -> dict[str, int]:
+    """The numbers of rows that occur: one of them is the number of examples."""
+    rows = {len(x.data) for x in topological_order(loss) if x.data.ndim}
+    return {f"the number of rows, {n}": n for n in sorted(rows)}
+
+
+def _slips(
+    loss: Tensor, parameters: Mapping[str, Tensor]
+) -> Iterator[tuple[str, dict[str, Array]]]:
+    """Give pairs of a slip in the derivation and the gradients to which it leads.
+
+    A slip is made in the engine's own walk, at one node: its rules are exchanged.
+    """
+    for node in topological_order(loss):
+        if node.op is None:
+            continue
+        slips: dict[str, Callable[[Rule], Rule]] = {}
+        if node.op.elementwise and len(node.inputs) == 1:
+            slips[f"the derivative of {node.op.name} is left out"] = _without_derivative
+        if node.op.name == "sigmoid_cross_entropy":
+            what = "a factor sigmoid'(z) is there: cross-entropy has delta = a - y"
+            slips[what] = _times_sigmoid_prime
+        if any(x is p for x in node.inputs for p in parameters.values()):
+            slips[f"what comes by way of {node.op.name} is left out"] = _nothing
+        for what, change in slips.items():
+            with _changed(node, change):
+                yield f"{what} ({_describe(node)})", _gradients(loss, parameters)
+
+
+def _without_derivative(rule: Rule) -> Rule:
+    return lambda g, *arguments, **params: g
+
+
+def _times_sigmoid_prime(rule: Rule) -> Rule:
+    return lambda g, y, z, t: rule(g, y, z, t) * sigmoid(z) * (1 - sigmoid(z))
+
+
+def _nothing(rule: Rule) -> Rule:
+    return lambda *arguments, **params: 0 * rule(*arguments, **params)
+
+
+class _ChangedOp(NamedTuple):
+    """What the walk needs of an op."""
+
+    name: str
+    rule_of_each: list[Rule]
+    selects: bool = False
+    elementwise: bool = False
+
+
+@contextmanager
+def _changed(node: Node, change: Callable[[Rule], Rule]) -> Iterator[None]:
+    """Exchange the rules of one node for a while."""
+    op = node.op
+    rules = [change(rule) for _, rule in zip(node.inputs, op.rule_of_each)]
+    node.op = _ChangedOp(op.name, rules)
+    try:
+        yield
+    finally:
+        node.op = op
+
+
+def _describe(node: Node) -> str:
+    parameters = [x.name for x in node.inputs if isinstance(x, Node) and x.name]
+    shape = f"whose answer has shape {node.data.shape}"
+    return f"of {', '.join(parameters)}" if parameters else shape

@@ -1,0 +1,72 @@
+"""What a wrong gradient looks like, found by trying what people get wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["likeliest_slip"]
+
+Array = np.ndarray[Any, Any]
+
+
+def likeliest_slip(
+    wrong: Array,
+    agrees: Callable[[Array], bool],
+    sizes: Mapping[str, int],
+    factors: Mapping[str, Array],
+    others: Mapping[str, Array],
+) -> str | None:
+    """Say what was done to the right gradient to make it the wrong one, or None.
+
+    Parameters
+    ----------
+    wrong : ndarray
+        The wrong gradient.
+    agrees : callable
+        Whether an array is the right gradient, as far as that is known.
+    sizes : dict of str to int
+        Numbers that may have been forgotten as a factor, by what they count.
+    factors : dict of str to ndarray
+        Quantities that may have been forgotten as a factor, by name.
+    others : dict of str to ndarray
+        Wrong gradients that are known beforehand, by what leads to them.
+
+    Examples
+    --------
+    >>> right = np.array([1.0, 2.0])
+    >>> likeliest_slip(-right, lambda g: bool(np.allclose(g, right)), {}, {}, {})
+    'its sign is flipped'
+    """
+    if not np.any(wrong):
+        return "it is zero"
+    with np.errstate(all="ignore"):
+        for slip, mended in _mended(wrong, sizes, factors):
+            if agrees(mended):
+                return slip
+    atol = 1e-6 * float(np.max(np.abs(wrong)))
+    for slip, other in others.items():
+        if other.shape == wrong.shape and np.allclose(other, wrong, 0, atol):
+            return slip
+    return None
+
+
+def _mended(
+    wrong: Array, sizes: Mapping[str, int], factors: Mapping[str, Array]
+) -> Iterator[tuple[str, Array]]:
+    """Give pairs of a slip and the gradient without it."""
+    yield "its sign is flipped", -wrong
+    yield "it is twice as large as it should be", wrong / 2
+    yield "it is half as large as it should be", wrong * 2
+    if wrong.ndim == 2 and len(wrong) > 1:
+        yield "it is transposed", wrong.T
+    for what, n in sizes.items():
+        if n > 1:
+            yield f"it is {n} times too large: divide by {what}", wrong / n
+            yield f"it is {n} times too small: do not divide by {what}", wrong * n
+    for what, factor in factors.items():
+        if factor.shape in (wrong.shape, ()):
+            yield f"the factor {what} is missing", wrong * factor
+            yield f"the factor {what} is there once too often", wrong / factor

@@ -1,0 +1,40 @@
+"""A tuple of rows that prints as a table."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = ["Table"]
+
+
+class Table(tuple[Any, ...]):
+    """Rows of one length, under a header; a subclass gives the header.
+
+    Examples
+    --------
+    >>> class Powers(Table):
+    ...     header = ("n", "2 to the n")
+    >>> print(Powers([(1, 2.0), (10, 1024.0)]))
+    n   2 to the n
+    1   2.0e+00
+    10  1.0e+03
+    """
+
+    __slots__ = ()
+
+    header: ClassVar[tuple[str, ...]] = ()
+
+    def __str__(self) -> str:
+        lines = [self.header, *map(_cells, self)]
+        widths = [max(map(len, column)) for column in zip(*lines)]
+        return "\n".join(
+            "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in lines
+        )
+
+    def _repr_markdown_(self) -> str:
+        lines = [self.header, ("---",) * len(self.header), *map(_cells, self)]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cells(row: tuple[Any, ...]) -> list[str]:
+    return [f"{x:.1e}" if isinstance(x, float) else str(x) for x in row]
