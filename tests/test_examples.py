@@ -237,6 +237,20 @@ def test_sigmoid_slope_is_the_derivative():
     np.testing.assert_allclose(slope, difference, rtol=1e-7)
 
 
+# --- check_gradients --------------------------------------------------------------------
+
+
+def test_every_judge_agrees_about_every_gradient():
+    out, _ = run("check_gradients.py")
+    rows = re.findall(r"│ \[(?:784|2), .*\] +│ ([Wb][12]) +│ \(.*?\) +│(.*)│", out)
+    assert [name for name, _ in rows] == ["W1", "W2", "b1", "b2"] * 2
+    for _, columns in rows:
+        by_hand, differences, *others = (float(x) for x in columns.split("│"))
+        assert by_hand < 1e-12
+        assert differences < 1e-8
+        assert all(x < 1e-12 for x in others)
+
+
 # --- Options --------------------------------------------------------------------------
 
 
