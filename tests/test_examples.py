@@ -237,7 +237,7 @@ def test_sigmoid_slope_is_the_derivative():
     np.testing.assert_allclose(slope, difference, rtol=1e-7)
 
 
-# --- check_gradients --------------------------------------------------------------------
+# --- check_gradients ------------------------------------------------------------------
 
 
 def test_every_judge_agrees_about_every_gradient():

@@ -11,6 +11,7 @@ The names are NumPy's, so `sum`, `max`, `min` and `abs` here are not Python's.
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -340,8 +341,15 @@ where.vjp(
 )
 
 
+def _to_bounds(x: Any, min: Any, max: Any) -> Any:
+    """How far x is from the nearest bound."""
+    distances = [np.abs(x - bound) for bound in (min, max) if bound is not None]
+    return reduce(np.minimum, distances, np.inf)
+
+
 @composite(
     tex=r"\operatorname{{clip}}({x})",
+    kink=_to_bounds,
     subgradient="1/2 at a bound: as the maximum and minimum that it is made of",
 )
 def clip(x: Any, *, min: Any = None, max: Any = None) -> Any:
@@ -506,13 +514,27 @@ def squared_norm(x: Any) -> Any:
 squared_norm.vjp(x=lambda g, y, x: 2 * g * x)
 
 
+def _gaps(x: Any, axis: Any) -> Any:
+    """The differences between neighbours by size, among what is reduced to one."""
+    axes = _axes(axis, x.ndim)
+    kept = [i for i in range(x.ndim) if i not in axes]
+    shape = [x.shape[i] for i in kept]
+    rows = np.transpose(x, (*kept, *axes)).reshape(*shape, _count(x, axis))
+    return np.diff(np.sort(rows))
+
+
 def _share_of_best(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     best = (x == _kept(y, x, axis)) | (x != x)  # NaN is the answer if there is one
     ties = np.sum(best, axis=axis, keepdims=True, dtype=g.dtype)
     return where(best, _kept(g, x, axis) / ties, 0)
 
 
-@op(tex=r"\max {x}", subgradient="shared evenly among ties", selects=True)
+@op(
+    tex=r"\max {x}",
+    kink=lambda x, axis, keepdims: _gaps(x, axis)[..., -1:],
+    subgradient="shared evenly among ties",
+    selects=True,
+)
 def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The largest element."""
     return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
@@ -521,7 +543,12 @@ def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 max.vjp(x=_share_of_best)
 
 
-@op(tex=r"\min {x}", subgradient="shared evenly among ties", selects=True)
+@op(
+    tex=r"\min {x}",
+    kink=lambda x, axis, keepdims: _gaps(x, axis)[..., :1],
+    subgradient="shared evenly among ties",
+    selects=True,
+)
 def min(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """The smallest element."""
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
