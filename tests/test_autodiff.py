@@ -511,7 +511,7 @@ def test_the_gradients_of_a_sum_are_two_arrays(rng, create_graph):
 
 def test_a_rule_that_gives_complex_numbers_is_taught():
     op = tg.op(np.positive, name="turned").vjp(x=lambda g, y, x: g * 1j)
-    with pytest.raises(TypeError, match=r"turned: a backward rule gave .* complex128"):
+    with pytest.raises(TypeError, match=r"turned: .*j.*real numbers"):
         op(leaf([1.0, 2.0])).backward([1.0, 1.0])
 
 

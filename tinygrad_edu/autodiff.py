@@ -21,10 +21,21 @@ from tinygrad_edu.ops import positive, where
 __all__ = ["backward", "pull_back"]
 
 
-class RELEASED:
+class _Released:
     """What stands in place of a node's op once its graph has been released."""
 
     name = "released"
+    selects = elementwise = False
+
+    @property
+    def rule_of_each(self) -> Any:
+        raise ValueError(
+            "backward: a part of this graph was released by an earlier backward(); "
+            "pass retain_graph=True to the earlier one, or compute the value again"
+        )
+
+
+RELEASED = _Released()
 
 
 def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) -> None:
@@ -62,11 +73,6 @@ def pull_back(
         node = heappop(frontier)[1]
         g = of_nodes.pop(node)
         op, inputs, params = node.op, node.inputs, node.params
-        if op is RELEASED:
-            raise ValueError(
-                "backward: a part of this graph was released by an earlier backward(); "
-                "pass retain_graph=True to the earlier one, or compute the value again"
-            )
         if node.origin is not None:
             node.origin.verify(node)
         visited.append(node)
@@ -87,13 +93,8 @@ def pull_back(
                 cotangent = _of_unchosen(op, rule, arguments, params or {})
                 unchosen.add(x)
             data = x.data
-            try:
-                fits = cotangent.shape == data.shape and cotangent.dtype is data.dtype
-            except AttributeError:
-                raise TypeError(
-                    f"{op.name}: a backward rule gave {cotangent!r}, and not an array"
-                ) from None
-            if not fits:
+            dtype = getattr(cotangent, "dtype", None)
+            if dtype is not data.dtype or cotangent.shape != data.shape:
                 cotangent = _fit(cotangent, data, op)
             if node.origin is not None:
                 node.origin.verify_gradient(node, x, cotangent)
@@ -119,6 +120,11 @@ def _value(x: Any) -> Any:
 
 def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
+    if not hasattr(cotangent, "dtype") or cotangent.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{op.name}: a backward rule gave {cotangent!r}, and not an array of real "
+            "numbers"
+        )
     shape, given = like.shape, cotangent.shape
     extra = len(given) - len(shape)
     if extra > 0:
@@ -132,8 +138,6 @@ def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
             f"of shape {shape}; it must have that shape, or one that the input was "
             "broadcast to" + (" (transposed?)" if given == shape[::-1] else "")
         )
-    if cotangent.dtype.kind not in "fiub":
-        raise TypeError(f"{op.name}: a backward rule gave numbers of {cotangent.dtype}")
     return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
 
 

@@ -462,7 +462,11 @@ getitem.vjp(x=lambda g, y, x, index: add_at(g, index, x.shape))
 def add_at(x: Any, *, index: Any, shape: Any) -> Any:
     """Zeros of a shape, with `x` added at an index; where it repeats, values add up."""
     answer = np.zeros(shape, np.asarray(x).dtype)
-    np.add.at(answer, index, x)
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(part, int | slice) for part in parts):
+        answer[index] = x  # nothing repeats, and this is faster
+    else:
+        np.add.at(answer, index, x)
     return answer
 
 
