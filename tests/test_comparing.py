@@ -79,8 +79,10 @@ def test_gradients_are_given_in_many_ways(lesson, give):
 def test_parameters_are_given_in_many_ways(lesson):
     w = tg.Tensor([1.0, 2.0], requires_grad=True)
     loss = (w * w).sum()
-    for wrt in (w, [w], {"w": w}):
-        assert tg.compare(2 * w.data, loss, wrt) or isinstance(wrt, dict)
+    for mine in (2 * w.data, 2 * w, [2 * w.data]):
+        assert tg.compare(mine, loss, w)
+    scalar = tg.Tensor(3.0, requires_grad=True)
+    assert tg.compare(6.0, scalar * scalar, scalar)
     assert tg.compare({"w": 2 * w.data}, loss, {"w": w})
     (row,) = tg.compare([2 * w.data], loss, [w])
     assert row.parameter == "parameter 0"
@@ -166,6 +168,7 @@ def test_float32_is_compared_more_loosely():
     loss = (w * w).sum()
     assert tg.compare([2.0001 * w.data], loss, [w])
     assert not tg.compare([2.0001 * w.data], loss, [w], rtol=1e-6)
+    assert not tg.compare([2.0001 * w.data], loss, [w], rtol=0.0)
 
 
 def test_it_prints_as_a_table(lesson):
@@ -176,6 +179,31 @@ def test_it_prints_as_a_table(lesson):
         "relative_difference",
         "verdict",
     ]
+
+
+def test_a_gradient_that_is_not_there_yet(lesson):
+    with pytest.raises(ValueError, match=r"for W1 is None; was backward\(\) called"):
+        tg.compare(
+            [p.grad for p in lesson.model.parameters()], lesson.mse, lesson.model
+        )
+
+
+def test_parts_of_one_name_are_told_apart_by_their_path():
+    class Two(tg.nn.Module):
+        def __init__(self):
+            self.a, self.b = tg.nn.Linear(2, 2, rng=0), tg.nn.Linear(2, 1, rng=1)
+
+        def forward(self, x):
+            return self.b(tg.tanh(self.a(x)))
+
+    model, x = Two(), np.ones((3, 2))
+    loss = tg.losses.mse(model(x), np.zeros((3, 1)))
+    loss.backward(retain_graph=True)
+    mine = {path: p.grad for path, p in model.named_parameters().items()}
+    comparison = tg.compare(mine, loss, model)
+    assert comparison
+    names = {"a.weight", "a.bias", "b.weight", "b.bias"}
+    assert {row.parameter for row in comparison} == names
 
 
 @pytest.mark.parametrize(

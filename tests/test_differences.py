@@ -47,7 +47,8 @@ def test_a_smooth_function_does_not(phi):
 
 
 def test_the_first_step_fits_dtype_and_size():
-    assert first_step(np.zeros(2)) == 0.05
-    assert first_step(np.array([-40.0])) == 2.0
-    assert first_step(np.array([1.0], np.float32)) == 0.2
-    assert first_step(np.empty(0)) == 0.05
+    x = np.array([0.5, -40.0])
+    assert first_step(x, np.array([1.0, 0.0])) == 0.05
+    assert first_step(x, np.array([0.0, 1.0])) == 2.0
+    assert first_step(np.array([1.0], np.float32), np.ones(1)) == 0.2
+    assert first_step(np.empty(0), np.empty(0)) == 0.05

@@ -261,3 +261,8 @@ def test_an_unknown_initialisation_is_told_the_known_ones():
 def test_parameters_are_real_floats(dtype):
     with pytest.raises(TypeError, match="Tensor"):
         MLP([2, 1], dtype=dtype)
+
+
+def test_sizes_are_a_list():
+    with pytest.raises(TypeError, match=r"the sizes are a list, as in \[784, 30, 10\]"):
+        tg.nn.MLP(2, 3)

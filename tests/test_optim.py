@@ -295,3 +295,11 @@ def test_an_optimiser_of_ones_own_defines_update(rng):
     np.testing.assert_allclose(w.data, [0.9, 2.1])
     with pytest.raises(TypeError, match=r"Nothing: define update\(self, i, p, g\)"):
         Nothing([w]).step()
+
+
+def test_parameters_are_given_in_a_list_and_once():
+    w = tg.Tensor(1.0, requires_grad=True)
+    with pytest.raises(TypeError, match=r"SGD: Linear is no list.*parameters\(\)"):
+        tg.optim.SGD(tg.nn.Linear(1, 1), lr=0.1)
+    with pytest.raises(ValueError, match="SGD: a parameter is there twice"):
+        tg.optim.SGD([w, w], lr=0.1)

@@ -24,6 +24,7 @@ def slip_of(wrong):
     ("wrong", "slip"),
     [
         (0 * RIGHT, "it is zero"),
+        (np.nan * RIGHT, "it has a NaN or an infinity"),
         (-RIGHT, "its sign is flipped"),
         (2 * RIGHT, "it is twice as large as it should be"),
         (RIGHT / 2, "it is half as large as it should be"),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.diagnosis import causes
-from tinygrad_edu.probe import FEW, Probe, normal, scale
+from tinygrad_edu.probe import FEW, Check, Probe, normal, scale
 from tinygrad_edu.table import Table
 from tinygrad_edu.tensor import Tensor
 
@@ -72,8 +72,8 @@ def gradcheck(
         2 checks the second derivatives too: the gradient of a random combination of the
         gradients.
     rtol, atol : float, optional
-        What to allow, relative to the input's largest derivative, and absolutely; by
-        default it depends on the dtype (1e-6 relative for float64).
+        What to allow, relative to the derivative and absolutely; by default it depends
+        on the dtype (1e-6 relative for float64) and on what rounding may feign.
 
     Returns
     -------
@@ -84,8 +84,9 @@ def gradcheck(
     ------
     GradientError
         If a gradient is wrong. The message names the op, its input, the line of your
-        program that called it, and what the fault looks like; or says that the function
-        has a kink there.
+        program that called it, and what the fault looks like; or says that there is a
+        kink. (At a kink where the rule gives the mean of the slopes to the left and
+        right, as that of `abs` does, differences agree with it, and it passes.)
     TypeError, ValueError
         If this is no check: integers, NaN, a function that returns no Tensor, draws
         random numbers, or changes its inputs.
@@ -121,16 +122,14 @@ def _rows(
     rows = []
     for position, checks in enumerate(probe.checks(rng)):
         x, name = probe.leaves[position], names[position]
-        tolerance = probe.tolerance(position, checks, rtol, atol)
-        worst = max(checks, key=lambda check: check.excess, default=None)
-        if worst is not None and not worst.excess <= tolerance:
-            raise GradientError(
-                f"gradcheck: the {'second derivative' if order == 2 else 'gradient'} "
-                f"for {name}{_place(worst.direction)} is wrong: reverse mode gives "
-                f"{worst.reverse:.8g}, differences give {worst.difference:.8g} (and "
-                f"may differ by {tolerance:.1g})"
-                + "".join(f"\n- {c}" for c in causes(probe, position, worst, order))
-            )
+        for check in checks:
+            tolerance = probe.tolerance(position, check, rtol, atol)
+            if not check.excess <= tolerance:
+                worst = max(checks, key=lambda check: check.excess)
+                raise GradientError(
+                    _headline(name, worst, order, tolerance)
+                    + "".join(f"\n- {c}" for c in causes(probe, position, worst, order))
+                )
         what = "coordinates" if x.size <= FEW else "directions"
         apart = max((abs(c.reverse - c.difference) for c in checks), default=0.0)
         rows.append(
@@ -144,6 +143,16 @@ def _rows(
             )
         )
     return rows
+
+
+def _headline(name: str, check: Check, order: int, tolerance: float) -> str:
+    which = "second derivative" if order == 2 else "gradient"
+    verdict = "is wrong" if check.tells else "cannot be checked"
+    return (
+        f"gradcheck: the {which} for {name}{_place(check.direction)} {verdict}: "
+        f"reverse mode gives {check.reverse:.8g}, differences give "
+        f"{check.difference:.8g} (and may differ by {tolerance:.1g})"
+    )
 
 
 def _place(direction: Array) -> str:

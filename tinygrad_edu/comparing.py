@@ -89,13 +89,18 @@ def compare(
             "parameters by recorded ops"
         )
     parameters = _by_name(wrt)
-    given = _given(mine() if callable(mine) else mine, parameters)
+    mine = mine() if callable(mine) else mine
+    if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
+        mine = [mine]
+    given = _given(mine, parameters)
     right = _gradients(loss, parameters)
     slips: list[tuple[str, dict[str, Array]]] = []
     rows = []
     for name in _as_visited(loss, parameters):
         gradient = right[name]
-        tolerance = rtol or (1e-7 if gradient.dtype.itemsize >= 8 else 1e-3)
+        tolerance = rtol
+        if tolerance is None:
+            tolerance = 1e-7 if gradient.dtype.itemsize >= 8 else 1e-3
         difference = _difference(given[name], gradient)
         verdict = "right"
         if not difference <= tolerance:
@@ -115,16 +120,18 @@ def compare(
 def _by_name(wrt: Any) -> dict[str, Tensor]:
     if isinstance(wrt, Mapping):
         return dict(wrt)
-    if isinstance(wrt, Tensor):
-        wrt = [wrt]
     if isinstance(wrt, Module):
-        wrt = wrt.parameters()
-    return {p.name or f"parameter {i}": p for i, p in enumerate(wrt)}
+        paths = wrt.named_parameters()
+    else:
+        parameters = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+        paths = {f"parameter {i}": p for i, p in enumerate(parameters)}
+    named = {p.name: p for p in paths.values() if p.name}
+    return named if len(named) == len(paths) else paths
 
 
 def _given(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
     if not isinstance(mine, Mapping):
-        arrays = [mine] if isinstance(mine, np.ndarray) else list(mine)
+        arrays = list(mine)
         if len(arrays) != len(parameters):
             raise ValueError(
                 f"compare: there are {len(arrays)} arrays for {len(parameters)} "
@@ -136,7 +143,15 @@ def _given(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
             f"compare: the gradients are for {', '.join(mine)}, and the parameters are "
             f"{', '.join(parameters)}"
         )
-    return {name: np.asarray(array, float) for name, array in mine.items()}
+    for name, array in mine.items():
+        if array is None:
+            raise ValueError(
+                f"compare: the gradient for {name} is None; was backward() called?"
+            )
+    return {
+        name: np.asarray(array.data if isinstance(array, Node) else array, float)
+        for name, array in mine.items()
+    }
 
 
 def _as_visited(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:

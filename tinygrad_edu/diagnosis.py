@@ -45,25 +45,10 @@ def causes(probe: Probe, position: int, worst: Check, order: int) -> list[str]:
 
     with mode(watch=remember):
         probe.f(*probe.leaves)
-    found = [kink for node in computed if (kink := _kink(node))]
-    if not worst.tells:
-        return found or [_without_fault(probe, position, worst)]
-    found = found or [fault for node in computed for fault in _faults(node, order)]
+    found: list[str] = []
+    if worst.tells:
+        found = [fault for node in computed for fault in _faults(node, order)]
     return list(dict.fromkeys(found)) or [_without_fault(probe, position, worst)]
-
-
-def _kink(node: Node) -> str | None:
-    """Say so if an op stands where it has no derivative."""
-    if node.op.kink is None:
-        return None
-    distance = np.abs(node.op.kink(*_values(node), **(node.params or {})))
-    if np.min(distance, initial=np.inf) > 1e-9:
-        return None
-    return (
-        f"you are at a kink of {node.op.name} (called at {node.origin}), where it has "
-        f"no derivative; by convention its rule gives: {node.op.subgradient}; check "
-        "somewhere else"
-    )
 
 
 def _faults(node: Node, order: int) -> Iterator[str]:
@@ -80,21 +65,25 @@ def _faults(node: Node, order: int) -> Iterator[str]:
     rng = np.random.default_rng(1)
     leaves = [Tensor(values[i], requires_grad=True) for i in places]
     probe = Probe(apply, leaves, normal(rng, apply(*leaves)))
-    names = [op.inputs[0 if op.variadic else place] for place in places]
+    names = [
+        f"{op.inputs[0]}[{place}]" if op.variadic else op.inputs[place]
+        for place in places
+    ]
     right = True
     for position, checks in _wrong(probe, rng):
         right = False
-        worst = max(checks, key=lambda check: check.excess)
-        if probe.bends(position, worst.direction):
+        if all(probe.bends(position, check.direction) for check in checks):
+            convention = op.subgradient or "not declared"
             yield (
                 f"you are at a kink of {op.name} (called at {node.origin}): to the "
-                "left and right of it the slopes differ; check somewhere else"
+                "left and right of it the slopes differ. What its rule gives there is "
+                f"a convention ({convention}); check somewhere else"
             )
             continue
         yield (
             f"the rule of {op.name} for its input {names[position]} (shape "
             f"{leaves[position].shape}, called at {node.origin}) is wrong: "
-            f"{_slip(probe, position, checks, op, names)}"
+            f"{_slip(probe, position, op, names)}"
         )
     if right and order == 2:
         for position, _ in _wrong(probe.second(rng), rng):
@@ -113,23 +102,25 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _wrong(
-    probe: Probe, rng: np.random.Generator
-) -> Iterator[tuple[int, Sequence[Check]]]:
+def _wrong(probe: Probe, rng: np.random.Generator) -> Iterator[tuple[int, list[Check]]]:
+    """Give the leaves whose gradient is wrong, and the checks that tell so."""
     for position, checks in enumerate(probe.checks(rng)):
-        tolerance = probe.tolerance(position, checks)
-        if any(check.tells and check.excess > tolerance for check in checks):
-            yield position, checks
+        wrong = [
+            check
+            for check in checks
+            if check.tells and check.excess > probe.tolerance(position, check)
+        ]
+        if wrong:
+            yield position, wrong
 
 
-def _slip(
-    probe: Probe, position: int, checks: Sequence[Check], op: Op, names: list[str]
-) -> str:
+def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
     """Name the fault of a rule."""
     x, g = probe.leaves[position], probe.cotangent
     y = probe.f(*probe.leaves).data
     gradients = probe.gradients()
     wrong = gradients[position]
+    checks = probe.checks(np.random.default_rng(2))[position]
     axis = _axis_without_sum(probe, position, checks)
     if axis is not None:
         return f"the sum over axis {axis} of the answer is missing (it was broadcast)"

@@ -191,6 +191,8 @@ def _draw(
     That is the order of M. Nielsen's programs, so that a generator in the same state
     gives the same network.
     """
+    if not isinstance(sizes, Sequence | np.ndarray):
+        raise TypeError(f"nn: the sizes are a list, as in [784, 30, 10], not {sizes!r}")
     if len(sizes) < 2 or any(n < 1 for n in sizes):
         raise ValueError(
             f"nn: the sizes are {list(sizes)}; give at least two, inputs first, "

@@ -71,8 +71,8 @@ class Op:
     subgradient : str, optional
         What the rules give there.
     selects : bool, optional
-        Whether the op leaves out some of its inputs' elements, as `where` does. Nothing
-        that happened in what was left out, a NaN or an infinity, reaches a gradient.
+        Whether the op leaves out some of its inputs' elements, as `where` does. No NaN
+        or infinity that came about in them, elementwise, reaches a gradient.
     doc : str, optional
         By default `forward`'s docstring.
     """

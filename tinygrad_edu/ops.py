@@ -83,7 +83,7 @@ positive = op(
 
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     """The formula is b a^(b-1)."""
-    exponent = b - 1
+    exponent = b - 1.0
     if np.any(exponent < 0):  # inf to a negative power is 0, by the convention below
         a = where((a == 0) & (exponent < 0), np.inf, a)
     return g * b * a**exponent
@@ -200,6 +200,7 @@ def sigmoid(x: Any) -> Any:
     Accurate to a few units in the last place for all `x`, without overflow: with
     e = exp(-abs(x)) it is 1/(1 + e) for positive `x` and e/(1 + e) for negative `x`.
     """
+    x = _float(x)
     e = np.exp(-np.abs(x))
     return np.maximum(np.sign(x), e) / (1 + e)
 
@@ -210,10 +211,17 @@ sigmoid.vjp(x=lambda g, y, x: g * (y * (1 - y)))
 @op(tex=r"\log(1 + e^{{{x}}})", signature="()->()")
 def softplus(x: Any) -> Any:
     """log(1 + e^x), a smooth `relu`; accurate in both tails, without overflow."""
+    x = _float(x)
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 softplus.vjp(x=lambda g, y, x: g * sigmoid(x))
+
+
+def _float(x: Any) -> Any:
+    """Convert integers: the negative of an unsigned one would be a large one."""
+    x = np.asarray(x)
+    return x if x.dtype.kind in "fc" else x.astype(float)
 
 
 def _floats(a: Any, b: Any) -> tuple[Any, Any]:
@@ -564,6 +572,7 @@ min.vjp(x=_share_of_best)
 @op(tex=r"\log \sum e^{{{x}}}")
 def logsumexp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     """log(sum(exp(x))), without overflow: the largest is taken out of the sum first."""
+    x = _float(x)
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):  # if all are -inf, or one is inf
@@ -618,6 +627,7 @@ def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 @op(tex=r"\log \operatorname{{softmax}} {x}")
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     """The logarithm of `softmax`, accurate for large numbers and where it is near 0."""
+    x = _float(x)
     x = x - np.max(x, axis=axis, keepdims=True)
     return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 

@@ -34,6 +34,11 @@ class Optimiser:
     """
 
     def __init__(self, params: Iterable[Tensor]) -> None:
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: {type(params).__name__} is no list of "
+                "parameters; pass model.parameters()"
+            )
         self.params = list(params)
         if not self.params:
             raise ValueError(f"{type(self).__name__}: there are no parameters")
@@ -43,6 +48,8 @@ class Optimiser:
                     f"{type(self).__name__}: {p!r} is no leaf Tensor that requires a "
                     "gradient; pass model.parameters()"
                 )
+        if len(set(self.params)) < len(self.params):
+            raise ValueError(f"{type(self).__name__}: a parameter is there twice")
         self.steps = 0
 
     def update(self, i: int, p: Array, g: Array) -> None:

@@ -40,6 +40,8 @@ def likeliest_slip(
     >>> likeliest_slip(-right, lambda g: bool(np.allclose(g, right)), {}, {}, {})
     'its sign is flipped'
     """
+    if not np.isfinite(wrong).all():
+        return "it has a NaN or an infinity"
     if not np.any(wrong):
         return "it is zero"
     with np.errstate(all="ignore"):
