@@ -1,27 +1,25 @@
 """The table of ops: one suite walks it, and what is peculiar to an op is told exactly.
 
-Each function under `walk_ops` holds for every op, a user's own as well. Differences are
-taken along random directions: under a gradient of ones a backward pass of softmax that
-gives zeros would pass.
+Each op passes the checks of `tinygrad_edu.testing`, as a user's own does, and is what
+NumPy says or what a plain formula does.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from decimal import Decimal, localcontext
-from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
 import pytest
-import strategies
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal, assert_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
+from tinygrad_edu import testing
 from tinygrad_edu.graph import Node
 from tinygrad_edu.op import Composite, Op
+from tinygrad_edu.testing import Call
 
 # As they are now: other tests may declare more.
 OPS = dict(tg.OPS)
@@ -29,230 +27,40 @@ OPS = dict(tg.OPS)
 PROFILE = settings(
     max_examples=50, deadline=None, derandomize="CI" in os.environ, print_blob=False
 )
-STEP = 2.0**-17  # near the cube root of float64's eps; a power of 2, to be exact
 
 nan, inf = np.nan, np.inf
 floats = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 # --- The suite ------------------------------------------------------------------------
 
-CHECKS: list[Callable[..., None]] = []
-
-
-def walk_ops(check: Callable[..., None]) -> Callable[..., None]:
-    """Have a check run for every op, on whatever calls of it Hypothesis thinks of."""
-    check = PROFILE(given(data=st.data())(check))
-    CHECKS.append(check)
-    return pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))(check)
+walk_ops = pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
 
 
 @walk_ops
+def test_op(op: Op) -> None:
+    @PROFILE
+    @given(testing.calls(op))
+    def check_all(call: Call) -> None:
+        for check in testing.CHECKS:
+            check(call)
+
+    check_all()
+
+
+@walk_ops
+@given(data=st.data())
+@PROFILE
 def test_value_is_that_of_numpy(op: Op, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
-    inputs, params = draw_call(data, op, dtype)
-    answer = call(op, inputs, params)
-    exact = [x.astype(np.longdouble) if x.dtype.kind == "f" else x for x in inputs]
-    expected = call(EXPECTED.get(op.name) or getattr(np, op.name), exact, params)
-    if not op.variadic:
-        assert np.shape(answer) == np.shape(expected)
-    assert_close(answer, expected, 256 * np.finfo(dtype).eps)
-
-
-@walk_ops
-def test_gradient_is_that_of_central_differences(op: Op, data: st.DataObject) -> None:
-    inputs, params = draw_call(data, op)
-    constant = data.draw(constants(inputs), label="constant")
-    check_gradient(op, inputs, params, constant, data.draw(generators))
-
-
-def check_gradient(
-    op: Op, inputs: Any, params: Any, constant: set[int], rng: np.random.Generator
-) -> None:
-    tensors = differentiated(inputs, constant)
-    y = call(op, tensors, params)
-    cotangent = rng.standard_normal(y.shape)
-    y.backward(cotangent)
-    for position, x in enumerate(tensors):
-        if isinstance(x, tg.Tensor):
-            expected = np.zeros(x.shape)
-            for place in np.ndindex(x.shape):
-                direction = np.zeros(x.shape)
-                direction[place] = 1
-                slope = derivative(
-                    lambda *xs: call(op, xs, params), inputs, {position: direction}
-                )
-                expected[place] = np.sum(cotangent * slope)
-            assert_close(x.grad.data, expected, 1e-6)
-
-
-@walk_ops
-def test_gradient_of_the_gradient(op: Op, data: st.DataObject) -> None:
-    inputs, params = draw_call(data, op)
-    constant = data.draw(constants(inputs), label="constant")
-    check_second_order(op, inputs, params, constant, data.draw(generators))
-
-
-def check_second_order(
-    op: Op, inputs: Any, params: Any, constant: set[int], rng: np.random.Generator
-) -> None:
-    """The gradient of <v, gradient>, by the inputs and by the cotangent.
-
-    By the inputs it is the Hessian times v, which is symmetric: so it is the derivative
-    of the gradient along v, and one difference tells it. By the cotangent it is the
-    derivative of the answer along v.
-    """
-    tensors = differentiated(inputs, constant)
-    directions = {
-        i: rng.standard_normal(x.shape)
-        for i, x in enumerate(tensors)
-        if isinstance(x, tg.Tensor)
-    }
-    y = call(op, tensors, params)
-    cotangent = tg.Tensor(rng.standard_normal(y.shape), requires_grad=True)
-    y.backward(cotangent, create_graph=True)
-    along = 0
-    for i, v in directions.items():
-        along = along + tg.sum(tensors[i].grad * v)
-        tensors[i].zero_grad()
-    along.backward()
-
-    slope = derivative(lambda *xs: call(op, xs, params), inputs, directions)
-    assert_close(gradient_of(cotangent), slope, 1e-6)
-
-    def gradient(*xs: Any) -> Any:
-        tensors = differentiated(xs, constant)
-        call(op, tensors, params).backward(cotangent.data)
-        return np.concatenate([tensors[i].grad.data.ravel() for i in directions])
-
-    second = np.concatenate([gradient_of(tensors[i]).ravel() for i in directions])
-    assert_close(second, derivative(gradient, inputs, directions), 1e-6)
-
-
-@walk_ops
-def test_float32_stays_float32(op: Op, data: st.DataObject) -> None:
-    """In the answer and the gradients, and on the way to both."""
-    inputs, params = draw_call(data, op, np.float32)
-    tensors = differentiated(inputs)
-    y = call(op, tensors, params)
-    if "dtype" in params:
-        assert y.dtype == params["dtype"]
-    else:
-        assert {node.dtype for node in graph_of(y)} == {np.dtype(np.float32)}
-    y.backward(np.ones(y.shape, np.float32), create_graph=True)
-    for x in tensors:
-        if isinstance(x, tg.Tensor):
-            assert x.grad.dtype == np.float32
-            assert x.grad.shape == x.shape
-            if "dtype" not in params:
-                assert {n.dtype for n in graph_of(x.grad)} == {np.dtype(np.float32)}
-            x.zero_grad()
-
-
-@walk_ops
-def test_nothing_passed_in_is_changed_or_shared(op: Op, data: st.DataObject) -> None:
-    inputs, params = draw_call(data, op)
-    shape = np.shape(call(op, deepcopy(inputs), params))
-    cotangent = data.draw(generators).standard_normal(shape)
-    tensors = differentiated(inputs)
-    leaves = [x for x in tensors if isinstance(x, tg.Tensor)]
-    passed = [*inputs, cotangent, *params.values(), *(x.data for x in leaves)]
-    before = deepcopy(passed)
-
-    call(op, inputs, params)
-    call(op, tensors, params).backward(cotangent)
-    for now, then in zip(passed, before):
-        assert_equal(now, then)
-    for a, b in combinations([cotangent, *(x.grad.data for x in leaves)], 2):
-        assert not np.shares_memory(a, b)
-
-
-@walk_ops
-def test_array_or_tensor_function_or_method(op: Op, data: st.DataObject) -> None:
-    """However an op is called, the answer is the same."""
-    inputs, params = draw_call(data, op)
-    answer = call(op, inputs, params)
-    assert isinstance(answer, np.ndarray | np.generic)
-    tensors = differentiated(inputs)
-    assert_same(call(op, tensors, params).data, answer)
-    with tg.no_grad():
-        recorded = call(op, tensors, params)
-    assert recorded.is_leaf or recorded in tensors  # clip without bounds does nothing
-    if not op.variadic:
-        positional = [params.get(name, op.defaults[name]) for name in op.defaults]
-        named = dict(zip(op.inputs, tensors))
-        first, *others = (tg.Tensor(x) for x in inputs)
-        assert_same(getattr(first, op.name)(*others, *positional).data, answer)
-        assert_same(op(**named, **params).data, answer)
-        assert_same(op(*tensors, *positional).data, answer)
-
-
-generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
-
-
-def draw_call(
-    data: st.DataObject, op: Op, dtype: Any = np.float64
-) -> tuple[list[np.ndarray], dict[str, Any]]:
-    return data.draw(strategies.calls(op, dtype), label=f"a call of {op.name}")
-
-
-def constants(inputs: list[np.ndarray]) -> st.SearchStrategy[set[int]]:
-    """The positions of some inputs, but not of all that could be differentiated."""
-    variable = [i for i, x in enumerate(inputs) if x.dtype.kind == "f"]
-    choices = (combinations(variable, n) for n in range(len(variable)))
-    return st.sampled_from([set(choice) for choice in chain(*choices)])
-
-
-def differentiated(inputs: Any, constant: set[int] = frozenset()) -> list[Any]:
-    """Leaves of a graph, but for what is no float or is to be constant."""
-    return [
-        x if i in constant or x.dtype.kind != "f" else tg.Tensor(x, requires_grad=True)
-        for i, x in enumerate(inputs)
-    ]
-
-
-def call(f: Callable[..., Any], inputs: Any, params: dict[str, Any]) -> Any:
-    if isinstance(f, Op) and f.variadic:
-        return f(list(inputs), **params)
-    return f(*inputs, **params)
-
-
-def derivative(
-    f: Callable[..., Any], inputs: list[np.ndarray], directions: dict[int, np.ndarray]
-) -> Any:
-    """The derivative along a direction, by central differences."""
-
-    def at(step: float) -> Any:
-        return f(*(x + step * directions.get(i, 0) for i, x in enumerate(inputs)))
-
-    return (at(STEP) - at(-STEP)) / (2 * STEP)
-
-
-def gradient_of(leaf: tg.Tensor) -> np.ndarray:
-    """The gradient; zeros if the answer did not depend on the leaf at all."""
-    return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.data
-
-
-def graph_of(y: tg.Tensor) -> set[tg.Tensor]:
-    """Return the floats among the nodes that `y` depends on."""
-    nodes, todo = {y}, [y]
-    while todo:
-        new = {x for x in todo.pop().inputs if isinstance(x, tg.Tensor)} - nodes
-        nodes |= new
-        todo += new
-    return {node for node in nodes if node.dtype.kind == "f"}
-
-
-def assert_close(actual: Any, expected: Any, tolerance: float) -> None:
-    """Equal up to `tolerance`, relative to the largest element or to 1."""
+    call = data.draw(testing.calls(op)).astype(dtype)
+    answer = call.run(call.inputs)
+    exact = call.astype(np.longdouble).inputs
+    formula = EXPECTED.get(op.name) or getattr(np, op.name)
+    expected = formula(*exact, **call.params)
+    assert np.shape(answer) == np.shape(expected)
     scale = np.max(np.abs(expected), initial=1)
-    assert np.shape(actual) == np.shape(expected)
-    assert_allclose(actual, expected, rtol=0, atol=float(tolerance * scale))
-
-
-def assert_same(actual: np.ndarray, expected: Any) -> None:
-    assert actual.dtype == expected.dtype
-    assert actual.shape == expected.shape
-    assert_array_equal(actual, expected)
+    tolerance = float(256 * np.finfo(dtype).eps * scale)
+    assert_allclose(answer, expected, rtol=0, atol=tolerance)
 
 
 def _add_at(x: Any, index: Any, shape: Any) -> Any:
@@ -312,18 +120,17 @@ NO_FORMULA = {
 
 
 def test_every_parameter_has_a_strategy() -> None:
-    ops = {name: op for name, op in OPS.items() if name not in strategies.LAYOUTS}
-    assert strategies.LAYOUTS.keys() <= OPS.keys()
+    ops = {name: op for name, op in OPS.items() if name not in testing.LAYOUTS}
+    assert testing.LAYOUTS.keys() <= OPS.keys()
     missing = {
         (op.name, parameter)
         for op in ops.values()
-        for parameter in op.defaults
-        if strategies.parameter(op, parameter) is None
+        for parameter in op.defaults.keys() - testing.choices(op, {}).keys()
     }
     assert missing == set()
     known = {name for op in ops.values() for name in op.defaults}
     known |= {f"{op.name}.{name}" for op in ops.values() for name in op.defaults}
-    assert strategies.PARAMETERS.keys() - known == set()
+    assert testing.PARAMETERS.keys() - known == set()
 
 
 def test_every_op_is_exported() -> None:
@@ -432,7 +239,7 @@ def test_every_subgradient_has_its_line() -> None:
 def test_subgradient(
     name: str, inputs: Any, params: Any, expected: Any, graph: bool, dtype: Any
 ) -> None:
-    leaves = differentiated([np.array(x, dtype) for x in inputs])
+    leaves = [tg.Tensor(x, requires_grad=True, dtype=dtype) for x in inputs]
     y = OPS[name](*leaves, **params)
     cotangent = np.resize(np.array([-1.5, 3.0, 0.75], dtype), y.shape)
     y.backward(cotangent, create_graph=graph)
@@ -483,9 +290,9 @@ SMOOTH: list[tuple[str, tuple[Any, ...], set[int]]] = [
     ids=[f"{line[0]}{line[1]}" for line in SMOOTH],
 )
 def test_smooth_at_a_peculiar_point(name: str, inputs: Any, constant: set[int]) -> None:
-    arrays = [np.array(x) for x in inputs]
-    for check in (check_gradient, check_second_order):
-        check(OPS[name], arrays, {}, constant, np.random.default_rng(0))
+    call = Call(OPS[name], [np.array(x) for x in inputs], {}, frozenset(constant))
+    testing.check_gradient(call)
+    testing.check_second_order(call)
 
 
 @pytest.mark.parametrize(
@@ -518,6 +325,11 @@ def second_derivative(f: Callable[[tg.Tensor], tg.Tensor], x: tg.Tensor) -> floa
     if first.requires_grad:
         first.backward()
     return gradient_of(x).item()
+
+
+def gradient_of(leaf: tg.Tensor) -> np.ndarray:
+    """The gradient; zeros if the answer did not depend on the leaf at all."""
+    return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.data
 
 
 def test_norm_at_zero_has_the_gradient_zero() -> None:
@@ -981,62 +793,6 @@ def forget_new_ops() -> Iterator[None]:
         del tg.OPS[name]
         if hasattr(Node, name):
             delattr(Node, name)
-
-
-@pytest.mark.usefixtures("forget_new_ops")
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_own_op_passes_the_suite(check: Any) -> None:
-    @tg.op(tex=r"\sqrt{{{a}^2 + {b}^2}}", signature="(),()->()")
-    def hypot(a: Any, b: Any) -> Any:
-        """The long side."""
-        return np.hypot(a, b)
-
-    hypot.vjp(
-        a=lambda g, y, a, b: g * a / y,
-        b=lambda g, y, a, b: g * b / y,
-    )
-    check(op=hypot)
-
-
-@pytest.mark.usefixtures("forget_new_ops")
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_own_op_with_parameter_domain_and_kink(
-    check: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @tg.op(
-        signature="()->()",
-        domain=strategies.Domain(low=10, excluding=(12,)),
-        kink=lambda x, slope: x - 11.3,
-        subgradient="the slope",
-    )
-    def leaky(x: Any, *, slope: float = 0.25) -> Any:
-        """`relu` that leaks."""
-        return np.where(x > 11.3, x, slope * x)
-
-    leaky.vjp(x=lambda g, y, x, slope: tg.where(x > 11.3, g, slope * g))
-    monkeypatch.setitem(EXPECTED, "leaky", leaky.forward)
-    check(op=leaky)
-
-
-@pytest.mark.usefixtures("forget_new_ops")
-def test_a_wrong_rule_is_caught() -> None:
-    @tg.op(signature="()->()")
-    def cube(x: Any) -> Any:
-        return x**3
-
-    for wrong in (
-        lambda g, y, x: -3 * g * x**2,
-        lambda g, y, x: 6 * g * x**2,
-        lambda g, y, x: 3 * x**2 + 0 * g,
-        lambda g, y, x: 0 * g,
-    ):
-        cube.vjp(x=wrong)
-        with pytest.raises(AssertionError):
-            test_gradient_is_that_of_central_differences(op=cube)
-    cube.vjp(x=lambda g, y, x: g * (3 * np.asarray(x.data) ** 2))  # x is not recorded
-    test_gradient_is_that_of_central_differences(op=cube)
-    with pytest.raises(AssertionError):
-        test_gradient_of_the_gradient(op=cube)
 
 
 @pytest.mark.usefixtures("forget_new_ops")

@@ -73,6 +73,7 @@ from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
     from tinygrad_edu import data
+    from tinygrad_edu import testing as testing  # not for *: it needs an extra
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
 
@@ -148,7 +149,7 @@ __all__ = [
 
 # Loaded when first asked for, so that importing the package stays quick: what is a
 # module, and what is in which module.
-_LAZY_MODULES = {"data"}
+_LAZY_MODULES = {"data", "testing"}
 _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",
@@ -165,4 +166,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*__all__, *_LAZY_MODULES})

@@ -1,0 +1,372 @@
+"""`check_op` lets a right op pass, and names the fault of a wrong one."""
+
+import re
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu import testing
+from tinygrad_edu.graph import Node
+from tinygrad_edu.op import OPS, Domain
+from tinygrad_edu.testing import Call, arrays, calls, check_op, values_in
+
+
+@pytest.fixture(autouse=True)
+def table_left_as_found():
+    """Forget the ops that a test declares: other tests walk the table."""
+    ops, methods = set(OPS), set(vars(Node))
+    yield
+    for name in OPS.keys() - ops:
+        del OPS[name]
+    for name in vars(Node).keys() - methods:
+        delattr(Node, name)
+
+
+def cube(forward=lambda x: x * x * x, rule=lambda g, y, x: 3 * g * x * x, **declared):
+    """Declare an op that is right, but for what is given."""
+    return tg.op(forward, name="cube", signature="()->()", **declared).vjp(x=rule)
+
+
+# --- Right ops ------------------------------------------------------------------------
+
+
+def test_a_right_op_passes():
+    assert check_op(cube()) is None
+
+
+def test_an_op_of_two_inputs_passes():
+    op = tg.op(np.hypot, signature="(),()->()").vjp(
+        a=lambda g, y, a, b: g * a / y,
+        b=lambda g, y, a, b: g * b / y,
+    )
+    check_op(op)
+
+
+def test_an_op_of_matrices_passes():
+    @tg.op(signature="(m,k),(k)->(m)")
+    def apply(w, x):
+        return np.matvec(w, x) if hasattr(np, "matvec") else (w @ x[..., None])[..., 0]
+
+    apply.vjp(
+        w=lambda g, y, w, x: tg.expand_dims(g, -1) * tg.expand_dims(x, -2),
+        x=lambda g, y, w, x: tg.sum(tg.expand_dims(g, -1) * w, axis=-2),
+    )
+    check_op(apply, examples=20)
+
+
+def test_a_reduction_passes():
+    @tg.op(signature="(n)->()")
+    def halved_sum(x, *, keepdims=False):
+        return np.sum(x, axis=-1, keepdims=keepdims) / 2
+
+    halved_sum.vjp(
+        x=lambda g, y, x, keepdims: (
+            tg.broadcast_to(g if keepdims else tg.expand_dims(g, -1), x.shape) / 2
+        )
+    )
+    check_op(halved_sum, examples=20)
+
+
+def test_an_op_with_domain_and_kink_passes():
+    @tg.op(
+        signature="()->()",
+        domain=Domain(low=10, excluding=(12,)),
+        kink=lambda x, slope: x - 11.3,
+        subgradient="the slope",
+    )
+    def leaky(x, *, slope=0.25):
+        return np.where(x > 11.3, x, slope * x)
+
+    leaky.vjp(x=lambda g, y, x, slope: tg.where(x > 11.3, g, slope * g))
+    check_op(leaky)
+
+
+def test_an_op_of_many_inputs_passes():
+    @tg.op
+    def total(*arrays):
+        return sum(arrays)
+
+    total.vjp(arrays=lambda g, y, *arrays, position: g)
+    check_op(total, examples=20)
+
+
+def test_an_integer_or_a_condition_has_no_gradient():
+    @tg.op(signature="(),()->()")
+    def masked(condition, x):
+        return np.where(condition, x, 0)
+
+    masked.vjp(
+        condition=lambda g, y, condition, x: 0 * g,
+        x=lambda g, y, condition, x: tg.where(condition, g, 0),
+    )
+    check_op(masked)
+
+
+# --- Parameters -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def scaled():
+    seen = []
+
+    @tg.op(signature="()->()")
+    def scaled(x, *, factor, shift=0.0):
+        seen.append((factor, shift))
+        return factor * x + shift
+
+    scaled.seen = seen
+    return scaled.vjp(x=lambda g, y, x, factor, shift: factor * g)
+
+
+def test_a_parameter_is_drawn_from_its_strategy(scaled):
+    check_op(scaled, factor=st.floats(2, 3), examples=10)
+    factors, shifts = zip(*scaled.seen)
+    assert all(2 <= factor <= 3 for factor in factors)
+    assert set(shifts) == {0.0}
+
+
+def test_a_default_is_used_in_some_calls_and_not_in_others(scaled):
+    check_op(scaled, factor=st.just(2.0), shift=st.just(1.0))
+    assert set(scaled.seen) == {(2.0, 0.0), (2.0, 1.0)}
+
+
+def test_a_strategy_may_depend_on_the_shape_and_on_other_parameters(scaled):
+    check_op(
+        scaled,
+        factor=lambda shape, params: st.just(1.0 + len(shape)),
+        shift=lambda shape, params: st.just(10 * params["factor"]),
+        examples=10,
+    )
+    assert all(shift in (0, 10 * factor) for factor, shift in scaled.seen)
+    assert {factor for factor, _ in scaled.seen} > {1.0}
+
+
+def test_a_parameter_without_default_needs_a_strategy(scaled):
+    message = r"scaled: its parameter factor .*: check_op\(scaled, factor=\.\.\.\)"
+    with pytest.raises(TypeError, match=message):
+        check_op(scaled)
+
+
+def test_a_strategy_needs_a_parameter(scaled):
+    message = r"scaled: scaled\(x, factor, shift=0.0\) has no parameter facto$"
+    with pytest.raises(TypeError, match=message):
+        check_op(scaled, facto=st.just(1.0))
+
+
+# --- Wrong ops ------------------------------------------------------------------------
+
+FIRST = "the gradient by x is not that of central differences"
+SECOND = "the gradient's gradient is not that of differences of the gradient"
+BY_COTANGENT = "the gradient's gradient by the cotangent is not the forward derivative"
+
+
+def in_place(x):
+    x = np.asarray(x)
+    x *= 2
+    return x
+
+
+def rule_in_place(g, y, x):
+    g = g.data if isinstance(g, Node) else g
+    g *= 3 * np.asarray(x.data) ** 2
+    return g
+
+
+def on_data(g, y, x):
+    return g * (3 * np.asarray(x.data if isinstance(x, Node) else x) ** 2)
+
+
+def by_data(g, y, x):
+    return 3 * (g.data if isinstance(g, Node) else g) * x * x
+
+
+# What is wrong: the declaration, and what is said of it.
+WRONG = {
+    "negated": ({"rule": lambda g, y, x: -3 * g * x * x}, FIRST),
+    "twice as large": ({"rule": lambda g, y, x: 6 * g * x * x}, FIRST),
+    "zero": ({"rule": lambda g, y, x: 0 * g}, FIRST),
+    "of another op": ({"rule": lambda g, y, x: 2 * g * x}, FIRST),
+    "without g": ({"rule": lambda g, y, x: 3 * x * x + 0 * g}, FIRST),
+    "a sum": ({"rule": lambda g, y, x: tg.sum(3 * g * x * x) + 0 * g}, FIRST),
+    "x is not recorded": ({"rule": on_data}, SECOND),
+    "g is not recorded": ({"rule": by_data}, BY_COTANGENT),
+    "no array": ({"rule": lambda g, y, x: 3.0}, "TypeError: cube: a backward rule"),
+    "the rule raises": (
+        {"rule": lambda g, y, x: g.no_such_attribute},
+        "AttributeError: ",
+    ),
+    "the op raises": ({"forward": lambda x: x + "a"}, "TypeError: cube: "),
+    "a NaN": ({"forward": lambda x: x * np.nan}, "the answer is not finite"),
+    "another shape": (
+        {"forward": lambda x: np.sum(x * x * x)},
+        "the answer's shape is not that of the signature",
+    ),
+    "a list": (
+        {"forward": lambda x: (x * x * x).tolist()},
+        "called on arrays it does not give an array",
+    ),
+    "float64": (
+        {"forward": lambda x: x * x * np.multiply(x, 1.0, dtype=np.float64)},
+        "for float32, the answer is computed in float32 and float64",
+    ),
+    "float64 on the way back": (
+        {"rule": lambda g, y, x: np.float64(3.0) * g * x * x},
+        "for float32, the gradient by x is computed in ",
+    ),
+    "changes its input": (
+        {"forward": in_place},
+        "something that was passed in was changed",
+    ),
+    "changes the cotangent": (
+        {"rule": rule_in_place},
+        "something that was passed in was changed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("wrong", "claim"), WRONG.values(), ids=WRONG)
+def test_a_wrong_op_is_named_with_its_fault_and_call(wrong, claim):
+    with pytest.raises(AssertionError) as caught:
+        check_op(cube(**wrong))
+    first, call, *rest = str(caught.value).splitlines()
+    assert first.startswith(f"cube: {claim}")
+    assert re.fullmatch(r" +call +cube\(x=.+\)", call)
+    if claim in (FIRST, SECOND, BY_COTANGENT):
+        facts = [line.split()[0] for line in rest]
+        assert facts == ["cotangent", "got", "expected"]
+
+
+def test_the_failure_is_the_smallest_and_the_same_each_time():
+    messages = []
+    for _ in range(2):
+        with pytest.raises(AssertionError) as caught:
+            check_op(cube(rule=lambda g, y, x: -3 * g * x * x))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+    assert "cube(x=0.0625)" in messages[0] or "cube(x=-0.0625)" in messages[0]
+
+
+def test_a_wrong_rule_is_named_by_its_input():
+    op = tg.op(np.hypot, signature="(),()->()").vjp(
+        a=lambda g, y, a, b: g * a / y,
+        b=lambda g, y, a, b: g * a / y,
+    )
+    with pytest.raises(AssertionError, match="hypot: the gradient by b is not that of"):
+        check_op(op)
+
+
+def test_one_of_many_inputs_is_named_by_its_position():
+    @tg.op
+    def total(*arrays):
+        return sum(arrays)
+
+    total.vjp(arrays=lambda g, y, *arrays, position: -g)
+    message = r"total: the gradient by arrays\[0\] is [^$]*total\(\[.*\]\)"
+    with pytest.raises(AssertionError, match=message):
+        check_op(total)
+
+
+def test_gradients_that_share_memory_are_named():
+    memory = {}
+
+    def shared(g, y, a, b):
+        answer = memory.setdefault(g.shape, np.zeros(g.shape))
+        answer[...] = g
+        return answer
+
+    op = tg.op(np.add, name="sum_of_two").vjp(a=shared, b=shared)
+    with pytest.raises(AssertionError, match="sum_of_two: gradients share"):
+        check_op(op)
+
+
+def test_an_op_that_is_no_method_is_named():
+    op = tg.op(lambda x: x * 1.0, name="ndim").vjp(x=lambda g, y, x: g)
+    with pytest.raises(AssertionError, match="ndim: Tensors have no such method"):
+        check_op(op)
+
+
+def test_a_method_that_is_another_is_named():
+    op = tg.op(lambda x: 2.0 * x, name="detach").vjp(x=lambda g, y, x: 2.0 * g)
+    with pytest.raises(AssertionError, match="detach: called on a Tensor, as its meth"):
+        check_op(op)
+
+
+def test_an_op_without_rules_is_named():
+    op = tg.op(lambda x: 2 * x, name="twice")
+    with pytest.raises(AssertionError, match=r"twice: TypeError: .* no backward rules"):
+        check_op(op)
+
+
+# --- Calls ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        Domain(),
+        Domain(low=0.0),
+        Domain(high=-3.0),
+        Domain(0.0, 1.0),
+        Domain(low=-1.0, excluding=(0.0, 2.0)),
+    ],
+    ids=str,
+)
+def test_values_lie_well_within_the_domain(domain):
+    values = np.array(values_in(domain))
+    assert 16 <= len(values) <= 64
+    assert (domain.low < values).all()
+    assert (values < domain.high).all()
+    assert not set(values) & set(domain.excluding)
+    np.testing.assert_array_equal(values, values.astype(np.float32))
+
+
+@given(arrays("x", Domain(low=0.0), (2, 3)))
+def test_arrays_have_the_shape_and_the_domain(x):
+    assert x.shape == (2, 3)
+    assert (x > 0).all()
+
+
+@given(arrays("condition", Domain(), (2,)))
+def test_a_condition_is_of_booleans(condition):
+    assert condition.dtype == bool
+
+
+@given(calls(tg.maximum))
+def test_calls_keep_away_from_kinks(call):
+    a, b = call.inputs
+    assert np.all(np.abs(a - b) >= testing.FROM_KINKS)
+
+
+@given(calls(tg.where))
+def test_something_is_always_left_to_differentiate(call):
+    assert any(isinstance(x, tg.Tensor) for x in call.leaves())
+
+
+def test_a_call_is_written_as_one_writes_it():
+    x = np.array([[1.0, 2.0]])
+    assert str(Call(tg.exp, [x], {})) == "exp(x=[[1.0, 2.0]])"
+    assert str(Call(tg.sum, [x], {"axis": None})) == "sum(x=[[1.0, 2.0]], axis=None)"
+    narrow = Call(tg.add, [x, np.empty((0, 2))], {}).astype(np.float32)
+    assert str(narrow) == "add(a=[[1.0, 2.0]] float32, b=empty((0, 2)) float32)"
+    joined = Call(tg.stack, [x, x], {"axis": 1})
+    assert str(joined) == "stack([[[1.0, 2.0]], [[1.0, 2.0]]], axis=1)"
+
+
+# --- Without Hypothesis ---------------------------------------------------------------
+
+
+def test_without_hypothesis_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(ImportError, match=r'pip install "tinygrad_edu\[test\]"'):
+        runpy.run_path(testing.__file__)
+
+
+def test_without_hypothesis_all_else_can_be_imported():
+    code = "import sys; sys.modules['hypothesis'] = None; from tinygrad_edu import *"
+    subprocess.run([sys.executable, "-c", code], check=True)
