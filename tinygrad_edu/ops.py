@@ -225,6 +225,7 @@ def _float(x: Any) -> Any:
 
 
 def _floats(a: Any, b: Any) -> tuple[Any, Any]:
+    a, b = (x if isinstance(x, int | float) else np.asarray(x) for x in (a, b))
     dtype = np.result_type(a, b, np.float16)
     return np.asarray(a, dtype), np.asarray(b, dtype)
 
