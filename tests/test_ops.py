@@ -753,6 +753,8 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (lambda x: tg.stack([x, x[0]]), ValueError, "concatenate: "),
         (lambda x: tg.broadcast_to(x, (2, 2)), ValueError, "broadcast_to: "),
         (lambda x: tg.transpose(x, (0, 0)), ValueError, "transpose: "),
+        # As many elements to sum over on both sides, but of axes that do not match.
+        (lambda x: tg.tensordot(x, x.T, 2), ValueError, "tensordot: "),
         (lambda x: x[5], IndexError, "getitem: index 5 is out of bounds"),
         (lambda x: tg.getitem(x, 5), IndexError, "getitem: index 5 is out of bounds"),
         (lambda x: x["a"], IndexError, "getitem: "),
@@ -826,3 +828,24 @@ def test_declarations_that_are_refused() -> None:
     y = triple(tg.Tensor([1.0, 2.0], requires_grad=True))
     with pytest.raises(ValueError, match=r"triple: a backward rule .* \(1,\) for"):
         y.backward([1.0, 1.0])
+
+
+# --- What mutation testing found untested ---------------------------------------------
+
+
+def test_a_logarithm_of_zero_that_counts_has_an_infinite_slope() -> None:
+    a = tg.Tensor([2.0, 0.0], requires_grad=True)
+    with np.errstate(divide="ignore"):
+        tg.xlogy(a, [0.0, 0.0]).backward([1.0, 1.0])
+    np.testing.assert_array_equal(a.grad.data, [-inf, 0.0])
+
+
+def test_a_nan_is_not_hidden_by_a_factor_zero() -> None:
+    np.testing.assert_array_equal(tg.xlogy([0.0, 0.0], [nan, 0.0]), [nan, 0.0])
+    np.testing.assert_array_equal(tg.xlog1py([0.0, 0.0], [nan, -1.0]), [nan, 0.0])
+
+
+def test_the_convention_for_powers_of_zero_is_for_each_element() -> None:
+    a = tg.Tensor([0.0, 0.0, 3.0], requires_grad=True)
+    (a ** np.array([2.0, 0.5, -1.0])).backward([1.0, 1.0, 1.0])
+    np.testing.assert_allclose(a.grad.data, [0.0, 0.0, -1 / 9])

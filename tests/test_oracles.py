@@ -1,0 +1,651 @@
+"""Judges from outside: other engines, complex numbers, and 400 digits.
+
+Random programs of all ops are differentiated twice, by this engine and by others;
+analytic ops once, by a complex step, which has no rounding error to speak of; and in
+the tails of sigmoid and its kin mpmath tells how many units in the last place are lost.
+"""
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.lib.array_utils import normalize_axis_tuple
+
+import tinygrad_edu as tg
+from tinygrad_edu import testing
+from tinygrad_edu.op import Op
+from tinygrad_edu.testing import Call
+
+# As they are now: other tests may declare more.
+OPS = dict(tg.OPS)
+
+PROFILE = settings(
+    max_examples=20, deadline=None, derandomize="CI" in os.environ, print_blob=False
+)
+
+# --- Random programs ------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """One line of a program."""
+
+    op: Op
+    operands: list[Any]  # the numbers of earlier values; or arrays, which are constant
+    params: dict[str, Any]
+
+
+class Program(NamedTuple):
+    """Value 0, 1, ... are the inputs, then comes the answer of each step."""
+
+    inputs: list[np.ndarray]
+    steps: list[Step]
+    seed: int
+
+    def run(
+        self,
+        ops: Mapping[str, Callable[..., Any]],
+        inputs: list[Any],
+        constant: Callable[[np.ndarray], Any] = np.asarray,
+    ) -> list[Any]:
+        """Return the values that were not used further, in another engine's ops."""
+        values = list(inputs)
+        unused = set(range(len(values)))
+        for step in self.steps:
+            unused -= {i for i in step.operands if isinstance(i, int)}
+            unused.add(len(values))
+            operands = [
+                values[i] if isinstance(i, int) else constant(i) for i in step.operands
+            ]
+            values.append(ops[step.op.name](*operands, **step.params))
+        return [values[i] for i in sorted(unused)]
+
+    def weights(self, arrays: list[np.ndarray], salt: int) -> list[np.ndarray]:
+        """Return random numbers in the shapes of some arrays."""
+        rng = np.random.default_rng([self.seed, salt])
+        return [rng.standard_normal(np.shape(x)) for x in arrays]
+
+
+NO_COUNTERPART = {"astype": "programs are of float64 throughout"}
+NAMES = [name for name in OPS if name not in NO_COUNTERPART]
+
+# What a step passes for parameters that depend on more than the first input's shape.
+GIVEN: dict[str, list[dict[str, Any]]] = {
+    "concatenate": [{"axis": 0}, {"axis": -1}],
+    "stack": [{}, {"axis": -1}],
+    "tensordot": [{"axes": 1}, {}, {"axes": 0}],
+}
+
+
+@st.composite
+def programs(draw: st.DrawFn, op: Op) -> Program:
+    """Draw a program that begins with a call of `op`, and goes on with up to 7 more."""
+    call = draw(testing.calls(op))
+    assume(all(x.size for x in [*call.inputs, call.run(call.inputs)]))
+    inputs = [x for x in call.inputs if x.dtype.kind == "f"]
+    numbers = iter(range(len(inputs)))
+    operands = [next(numbers) if x.dtype.kind == "f" else x for x in call.inputs]
+    steps = [Step(op, operands, call.params)]
+    values = [*inputs, compute(steps[0], inputs)]
+    for name in draw(st.lists(st.sampled_from(NAMES), max_size=7)):
+        add_steps(draw, OPS[name], steps, values)
+    return Program(inputs, steps, draw(st.integers(0, 2**32 - 1)))
+
+
+def add_steps(draw: st.DrawFn, op: Op, steps: list[Step], values: list[Any]) -> None:
+    """Add a call of `op` on earlier values, if there are any that it can take.
+
+    What has grown large is made small first, and what leaves the domain is put into it.
+    """
+    params = draw(st.sampled_from(GIVEN.get(op.name, [{}])))
+    names = [name for name in op.inputs if name != "condition"] * (1 + op.variadic)
+    first = draw(st.integers(0, len(values) - 1))
+    others = product(range(len(values)), repeat=len(names) - 1)
+    fitting = [i for i in others if fits(op, [values[j] for j in (first, *i)], params)]
+    if not fitting:
+        return
+    operands: list[Any] = [first, *draw(st.sampled_from(fitting))]
+    for i, (number, name) in enumerate(zip(operands, names)):
+        x, (low, high, excluding) = values[number], op.domain[name]
+        margin = min((np.min(np.abs(x - end)) for end in excluding), default=1)
+        repairs: list[tuple[Op, list[Any]]] = []
+        if (size := np.max(np.abs(x))) > 8:
+            repairs += [(tg.divide, [np.array(size / 2)])]
+        if not (low + 0.1 < np.min(x) and np.max(x) < high - 0.1 and margin > 0.1):
+            repairs += [(tg.tanh, []), (tg.exp, [])]
+        for repair, constants in repairs:
+            steps.append(Step(repair, [operands[i], *constants], {}))
+            operands[i] = len(values)
+            values.append(compute(steps[-1], values))
+
+    arrays = [values[i] for i in operands]
+    if op.name == "add_at":
+        if arrays[0].ndim == 0:
+            return
+        length, *rest = arrays[0].shape
+        rows = st.lists(st.integers(0, 2), min_size=length, max_size=length)
+        params = {"index": draw(rows), "shape": (3, *rest)}
+    elif op.name not in GIVEN:
+        for name, choice in testing.choices(op, {}).items():
+            strategy = choice(arrays[0].shape, op.defaults | params)
+            params = params | {name: draw(strategy)}
+    if op.name == "where":
+        shape = np.broadcast_shapes(*(x.shape for x in arrays))
+        operands = [draw(testing.arrays("condition", op.domain["a"], shape)), *operands]
+    if op.kink is not None:
+        distance = op.kink(*arrays, **op.defaults | params)
+        if np.min(np.abs(distance), initial=1) < 1e-3:
+            return
+    step = Step(op, operands, params)
+    answer = compute(step, values)
+    if 0 < answer.size <= 64:
+        steps.append(step)
+        values.append(answer)
+
+
+def fits(op: Op, arrays: list[np.ndarray], params: dict[str, Any]) -> bool:
+    """Whether the arrays' shapes go together: NumPy is asked, where it knows."""
+    if op is tg.linear:
+        x, w, b = (x.shape for x in arrays)
+        return len(x) > 0 and len(w) == 2 and x[-1] == w[1] and b == w[:1]
+    try:
+        if op.elementwise:
+            np.broadcast_shapes(*(x.shape for x in arrays))
+        elif len(arrays) > 1:
+            args = [arrays] if op.variadic else arrays
+            getattr(np, op.name)(*args, **params)
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
+def compute(step: Step, values: list[Any]) -> np.ndarray:
+    arrays = [values[i] if isinstance(i, int) else i for i in step.operands]
+    return np.asarray(Call(step.op, arrays, step.params).run(arrays))
+
+
+# --- Three engines --------------------------------------------------------------------
+
+# The outputs; the gradient of their sum, weighted; and the gradient of the gradient's
+# sum, weighted.
+Derivatives = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
+
+
+def ours(program: Program) -> Derivatives:
+    def flat(op: Op) -> Callable[..., Any]:
+        return lambda *xs, **params: Call(op, list(xs), params).run(xs)
+
+    leaves = [tg.Tensor(x, requires_grad=True) for x in program.inputs]
+    outputs = program.run({name: flat(op) for name, op in OPS.items()}, leaves)
+    total = weighted_sum(outputs, program.weights([y.data for y in outputs], 0), tg.sum)
+    total.backward(create_graph=True)
+    gradients = [
+        tg.Tensor(np.zeros(x.shape)) if x.grad is None else x.grad for x in leaves
+    ]
+    for x in leaves:
+        x.zero_grad()
+    along = weighted_sum(gradients, program.weights(program.inputs, 1), tg.sum)
+    if along.requires_grad:
+        along.backward()
+    second = [np.zeros(x.shape) if x.grad is None else x.grad.data for x in leaves]
+    return [y.data for y in outputs], [g.data for g in gradients], second
+
+
+def weighted_sum(values: list[Any], weights: list[Any], add_up: Any) -> Any:
+    total: Any = 0.0
+    for value, weight in zip(values, weights):
+        total = total + add_up(value * weight)
+    return total
+
+
+def by_torch(program: Program) -> Derivatives:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    ops = torch_ops()
+    leaves = [torch.tensor(x, requires_grad=True) for x in program.inputs]
+
+    def gradient(values: list[Any], salt: int) -> list[Any]:
+        arrays = [y.numpy(force=True) for y in values]
+        weights = [torch.as_tensor(w) for w in program.weights(arrays, salt)]
+        total = weighted_sum(values, weights, torch.sum)
+        if not total.requires_grad:
+            return [torch.zeros_like(x) for x in leaves]
+        return list(
+            torch.autograd.grad(
+                total, leaves, create_graph=True, materialize_grads=True
+            )
+        )
+
+    outputs = program.run(ops, leaves, torch.as_tensor)
+    first = gradient(outputs, 0)
+    second = gradient(first, 1)
+    return tuple([x.numpy(force=True) for x in xs] for xs in (outputs, first, second))
+
+
+def by_autograd(program: Program) -> Derivatives:
+    autograd = pytest.importorskip("autograd", reason="HIPS autograd is not installed")
+    anp = autograd.numpy
+    ops = autograd_ops()
+    n = len(program.inputs)
+
+    def total(*inputs: Any) -> Any:
+        outputs = program.run(ops, list(inputs))
+        return weighted_sum(outputs, weights, anp.sum)
+
+    def along(*inputs: Any) -> Any:
+        gradients = autograd.grad(total, tuple(range(n)))(*inputs)
+        return weighted_sum(gradients, program.weights(program.inputs, 1), anp.sum)
+
+    outputs = program.run(ops, program.inputs)
+    weights = program.weights(outputs, 0)
+    first = autograd.grad(total, tuple(range(n)))(*program.inputs)
+    second = autograd.grad(along, tuple(range(n)))(*program.inputs)
+    return outputs, list(first), list(second)
+
+
+@pytest.mark.filterwarnings("ignore:Output seems independent of input")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("peer", [by_torch, by_autograd], ids=["torch", "autograd"])
+def test_a_program_has_the_derivatives_that_others_find(peer: Any, name: str) -> None:
+    @PROFILE
+    @given(programs(OPS[name]))
+    def check(program: Program) -> None:
+        for mine, other in zip(ours(program), peer(program)):
+            scale = max(1.0, *(np.max(np.abs(x), initial=0) for x in other))
+            for x, y in zip(mine, other, strict=True):
+                np.testing.assert_allclose(x, y, rtol=0, atol=1e-9 * scale)
+
+    check()
+
+
+@pytest.mark.parametrize("module", ["torch", "autograd"])
+def test_every_op_has_a_counterpart_or_a_reason(module: str) -> None:
+    pytest.importorskip(module, reason=f"{module} is not installed")
+    counterparts = {"torch": torch_ops, "autograd": autograd_ops}[module]()
+    assert counterparts.keys() ^ NO_COUNTERPART.keys() == OPS.keys()
+
+
+# --- The others' names for things -----------------------------------------------------
+
+
+def torch_ops() -> dict[str, Callable[..., Any]]:
+    import torch
+    from torch.nn import functional
+
+    def reduce(f: Any) -> Any:
+        def reduced(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+            # An empty tuple means all axes there.
+            axes = reduced_axes(x, axis)
+            return f(x, axes, keepdims) if axes else f(x[None], (0,), False)
+
+        return reduced
+
+    def prod(x: Any, axes: Any, keepdims: bool) -> Any:
+        for axis in sorted(axes, reverse=True):
+            x = torch.prod(x, axis, keepdims)
+        return x
+
+    def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+        return reduce(
+            lambda x, axes, k: torch.var(x, axes, correction=ddof, keepdim=k)
+        )(x, axis, keepdims)
+
+    def log_softmax(x: Any, axis: Any = -1) -> Any:
+        return x - reduce(torch.logsumexp)(x, axis, True)
+
+    def cross_entropy(z: Any, t: Any) -> Any:
+        z, t = torch.broadcast_tensors(z, t)
+        return functional.binary_cross_entropy_with_logits(z, t, reduction="none")
+
+    def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+        bounds = [
+            b if b is None else torch.as_tensor(b, dtype=x.dtype) for b in (min, max)
+        ]
+        return x if min is max is None else torch.clip(x, *bounds)
+
+    same = "abs add cos divide exp expm1 log log1p matmul maximum minimum multiply"
+    same += " negative positive relu sigmoid sign sin sqrt square subtract tanh"
+    return {name: getattr(torch, name) for name in same.split()} | {
+        "add_at": lambda x, index, shape: (
+            torch.zeros(math.prod(shape), dtype=x.dtype)
+            .index_add(0, torch.as_tensor(places(shape, index).ravel()), x.reshape(-1))
+            .reshape(shape)
+        ),
+        "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
+        "clip": clip,
+        "concatenate": lambda *xs, axis=0: torch.cat(xs, axis),
+        "dot": lambda a, b: (
+            a * b
+            if not (a.ndim and b.ndim)
+            else torch.tensordot(a, b, ([a.ndim - 1], [max(b.ndim - 2, 0)]))
+        ),
+        "expand_dims": lambda x, axis: x.reshape(like(x, np.expand_dims, axis)),
+        "getitem": lambda x, index: torch.take(
+            x, torch.as_tensor(places(x.shape, index))
+        ),
+        "linear": functional.linear,
+        "log_softmax": log_softmax,
+        "logsumexp": reduce(torch.logsumexp),
+        "max": reduce(torch.amax),
+        "mean": reduce(torch.mean),
+        "min": reduce(torch.amin),
+        # Its own loses the mixed second derivative where b = 0.
+        "power": lambda a, b: torch.exp(b * torch.log(a)),
+        "prod": reduce(prod),
+        "reshape": lambda x, shape: x.reshape(shape),
+        "sigmoid_cross_entropy": cross_entropy,
+        "softmax": lambda x, axis=-1: torch.exp(log_softmax(x, axis)),
+        "softplus": functional.softplus,
+        "squared_norm": lambda x: torch.vdot(x.ravel(), x.ravel()),
+        "squeeze": lambda x, axis=None: x.reshape(like(x, np.squeeze, axis)),
+        "stack": lambda *xs, axis=0: torch.stack(xs, axis),
+        "sum": reduce(torch.sum),
+        "tensordot": lambda a, b, axes=2: torch.tensordot(a, b, axes),
+        "transpose": lambda x, axes=None: x.permute(
+            axes or tuple(reversed(range(x.ndim)))
+        ),
+        "var": var,
+        "where": torch.where,
+        "xlog1py": torch.special.xlog1py,
+        "xlogy": torch.special.xlogy,
+    }
+
+
+def autograd_ops() -> dict[str, Callable[..., Any]]:
+    import autograd.numpy as anp
+
+    def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        # Its own divides by each factor, and so gives NaN where one is 0.
+        axes = reduced_axes(x, axis)
+        kept = [i for i in range(anp.ndim(x)) if i not in axes]
+        rows = anp.transpose(x, (*axes, *kept))
+        rows = anp.reshape(rows, (-1, *(x.shape[i] for i in kept)))
+        total = rows[0]
+        for row in rows[1:]:
+            total = total * row
+        return anp.reshape(total, like(x, np.sum, axis, keepdims=keepdims))
+
+    def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return anp.log(anp.sum(anp.exp(x), reduced_axes(x, axis), keepdims=keepdims))
+
+    def log_softmax(x: Any, axis: Any = -1) -> Any:
+        return x - logsumexp(x, axis, True)
+
+    def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+        x = x if min is None else anp.maximum(x, min)
+        return x if max is None else anp.minimum(x, max)
+
+    def spread(x: Any, index: Any, shape: Any) -> Any:
+        ones = np.eye(math.prod(shape))[places(shape, index).ravel()]
+        return anp.reshape(anp.dot(anp.ravel(x), ones), shape)
+
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        # Its own does not sum over what was broadcast.
+        zeros = np.zeros(np.broadcast_shapes(*map(np.shape, (condition, a, b))))
+        return anp.where(condition, a + zeros, b + zeros)
+
+    def transpose(x: Any, axes: Any = None) -> Any:
+        return anp.transpose(x, axes and normalize_axis_tuple(axes, anp.ndim(x)))
+
+    same = "abs add cos divide dot exp expm1 log log1p matmul max maximum mean min"
+    same += " minimum multiply negative sign sin sqrt square subtract sum tanh"
+    same += " tensordot var"
+    return {name: getattr(anp, name) for name in same.split()} | {
+        "add_at": spread,
+        "broadcast_to": lambda x, shape: x + np.zeros(shape),
+        "clip": clip,
+        "concatenate": lambda *xs, axis=0: anp.concatenate(xs, axis),
+        "expand_dims": lambda x, axis: anp.reshape(x, like(x, np.expand_dims, axis)),
+        "getitem": lambda x, index: anp.ravel(x)[places(x.shape, index)],
+        "linear": lambda x, w, b: anp.dot(x, w.T) + b,
+        "log_softmax": log_softmax,
+        "logsumexp": logsumexp,
+        "positive": lambda x: 1.0 * x,
+        "power": lambda a, b: anp.exp(b * anp.log(a)),  # as for PyTorch
+        "prod": prod,
+        "relu": lambda x: anp.maximum(x, 0.0),
+        "reshape": lambda x, shape: anp.reshape(x, shape),
+        "sigmoid": lambda x: 1 / (1 + anp.exp(-x)),
+        "sigmoid_cross_entropy": lambda z, t: anp.logaddexp(0.0, z) - t * z,
+        "softmax": lambda x, axis=-1: anp.exp(log_softmax(x, axis)),
+        "softplus": lambda x: anp.logaddexp(0.0, x),
+        "squared_norm": lambda x: anp.sum(x * x),
+        "squeeze": lambda x, axis=None: anp.reshape(x, like(x, np.squeeze, axis)),
+        "stack": lambda *xs, axis=0: anp.stack(xs, axis),
+        "transpose": transpose,
+        "where": where,
+        "xlog1py": lambda a, b: a * anp.log1p(b),
+        "xlogy": lambda a, b: a * anp.log(b),
+    }
+
+
+def reduced_axes(x: Any, axis: Any) -> tuple[int, ...]:
+    """Count the axes of a reduction from the front."""
+    if axis is None or x.ndim == 0:
+        return tuple(range(x.ndim))
+    return normalize_axis_tuple(axis, x.ndim)
+
+
+def like(x: Any, f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[int, ...]:
+    """Return the shape that NumPy's `f` gives."""
+    return f(np.zeros(tuple(x.shape)), *args, **kwargs).shape
+
+
+def places(shape: Any, index: Any) -> np.ndarray:
+    """Number the elements of an array, and return the numbers at an index."""
+    numbers = np.arange(math.prod(shape)).reshape(tuple(shape))
+    return np.array(numbers[index])
+
+
+# --- Complex step ---------------------------------------------------------------------
+
+NOT_ANALYTIC = {
+    "abs": "the absolute value has a derivative in one direction only",
+    "astype": "a conversion to real numbers loses what the step is in",
+    "sigmoid": "computed by the absolute value, for accuracy",
+    "sigmoid_cross_entropy": "computed by the absolute value, for accuracy",
+    "sign": "x / |x| for complex numbers",
+    "softplus": "computed by the absolute value, for accuracy",
+    "squared_norm": "one of the factors is conjugated",
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPS.keys() - NOT_ANALYTIC.keys()))
+def test_the_gradient_is_that_of_a_complex_step(name: str) -> None:
+    """f'(x) = Im f(x + ih) / h up to h^2, and without a difference of like numbers.
+
+    W. Squire, G. Trapp, "Using complex variables to estimate derivatives of real
+    functions", SIAM Review 40 (1998), 110-112.
+    """
+    h = 1e-100
+
+    @PROFILE
+    @given(testing.calls(OPS[name]))
+    def check(call: Call) -> None:
+        leaves = call.leaves()
+        y = call.run(leaves)
+        cotangent = np.random.default_rng(call.seed).standard_normal(y.shape)
+        y.backward(cotangent)
+        for position, leaf in enumerate(leaves):
+            if not isinstance(leaf, tg.Tensor):
+                continue
+            expected = np.zeros(leaf.shape)
+            for place in np.ndindex(leaf.shape):
+                moved = list(call.inputs)
+                moved[position] = moved[position].astype(complex)
+                moved[position][place] += 1j * h
+                expected[place] = np.sum(cotangent * np.imag(call.run(moved))) / h
+            scale = np.max(np.abs(expected), initial=1)
+            np.testing.assert_allclose(
+                leaf.grad.data, expected, rtol=0, atol=1e-13 * scale
+            )
+
+    check()
+
+
+def test_what_is_not_analytic_is_an_op() -> None:
+    assert NOT_ANALYTIC.keys() <= OPS.keys()
+
+
+# --- 400 digits -----------------------------------------------------------------------
+
+
+class Accuracy(NamedTuple):
+    """How many units in the last place a value and its derivative may be off.
+
+    A unit is that of the exact answer; or that of the number 1, if this is larger and
+    the bound is absolute. NumPy's own functions take up to 2.5 of the 4.
+    """
+
+    ours: Callable[[Any], Any]
+    exact: Callable[[Any, Any], Any]  # of mpmath and a number
+    where: str
+    absolute: str = ""  # which of the two bounds are
+    value: float = 4
+    gradient: float = 4
+
+
+def row(z: Any) -> Any:
+    """Return z, 0 and 1: what a softmax is taken of."""
+    return tg.stack([z, 0 * z, 0 * z + 1])
+
+
+def target(z: Any, y: Any) -> np.ndarray:
+    return np.array([y], z.dtype)
+
+
+def loss(f: Callable[..., Any], y: float) -> Callable[[Any], Any]:
+    """Return the loss of one number against `y`."""
+    return lambda z: f(z.reshape(1, 1), target(z, [y]))
+
+
+def softmax_loss(z: Any) -> Any:
+    return tg.losses.softmax_cross_entropy(row(z).reshape(1, 3), target(z, [1, 0, 0]))
+
+
+def softplus(mp: Any, z: Any) -> Any:
+    return mp.log1p(mp.exp(z))
+
+
+def logsumexp(mp: Any, z: Any) -> Any:
+    return mp.log(mp.exp(z) + 1 + mp.e)
+
+
+def first_of_log_softmax(mp: Any, z: Any) -> Any:
+    return z - logsumexp(mp, z)
+
+
+# What is near to 1 is known absolutely, and so is what is computed as the rest to 1; so
+# is the derivative of sigmoid on the right, since its rule is y (1 - y).
+ACCURACY = {
+    "sigmoid, left": Accuracy(tg.sigmoid, lambda mp, z: 1 / (1 + mp.exp(-z)), "left"),
+    "sigmoid, right": Accuracy(
+        tg.sigmoid, lambda mp, z: 1 / (1 + mp.exp(-z)), "right", "gradient"
+    ),
+    "softplus": Accuracy(tg.softplus, softplus, "anywhere"),
+    # Its rule goes by the answer, which is rounded at its own size.
+    "logsumexp": Accuracy(
+        lambda z: tg.logsumexp(row(z)), logsumexp, "anywhere", "gradient", gradient=24
+    ),
+    "log_softmax, left": Accuracy(
+        lambda z: tg.log_softmax(row(z))[0], first_of_log_softmax, "left"
+    ),
+    "log_softmax, right": Accuracy(
+        lambda z: tg.log_softmax(row(z))[0],
+        first_of_log_softmax,
+        "right",
+        "value, gradient",
+    ),
+    "log_softmax of another": Accuracy(
+        lambda z: tg.log_softmax(row(z))[1],
+        lambda mp, z: -logsumexp(mp, z),
+        "anywhere",
+        "gradient",
+    ),
+    "mse": Accuracy(
+        loss(tg.losses.mse, 0.25), lambda mp, z: (z - 0.25) ** 2 / 2, "anywhere"
+    ),
+    "l2": Accuracy(
+        lambda z: tg.losses.l2([z], 0.5, 10), lambda mp, z: z**2 / 40, "anywhere"
+    ),
+    "cross_entropy, 0": Accuracy(
+        loss(tg.losses.cross_entropy, 0.0),
+        lambda mp, h: -mp.log1p(-h),
+        "probabilities",
+    ),
+    "cross_entropy, 1": Accuracy(
+        loss(tg.losses.cross_entropy, 1.0), lambda mp, h: -mp.log(h), "probabilities"
+    ),
+    "cross_entropy, 1/4": Accuracy(
+        loss(tg.losses.cross_entropy, 0.25),
+        lambda mp, h: -(mp.log(h) + 3 * mp.log1p(-h)) / 4,
+        "probabilities",
+        "gradient",
+    ),
+    "cross_entropy_with_logits, 0": Accuracy(
+        loss(tg.losses.cross_entropy_with_logits, 0.0), softplus, "anywhere"
+    ),
+    "cross_entropy_with_logits, 1": Accuracy(
+        loss(tg.losses.cross_entropy_with_logits, 1.0),
+        lambda mp, z: softplus(mp, z) - z,
+        "anywhere",
+        "gradient",
+    ),
+    "cross_entropy_with_logits, 1/4": Accuracy(
+        loss(tg.losses.cross_entropy_with_logits, 0.25),
+        lambda mp, z: softplus(mp, z) - z / 4,
+        "anywhere",
+        "gradient",
+    ),
+    "softmax_cross_entropy, left": Accuracy(
+        softmax_loss, lambda mp, z: -first_of_log_softmax(mp, z), "left"
+    ),
+    "softmax_cross_entropy, right": Accuracy(
+        softmax_loss,
+        lambda mp, z: -first_of_log_softmax(mp, z),
+        "right",
+        "value, gradient",
+    ),
+}
+
+
+def numbers(where: str, dtype: Any) -> np.ndarray:
+    """Return numbers as far out as exp(z) goes; or probabilities, as near to 0 and 1.
+
+    What is computed from them is no smaller than the smallest normal number.
+    """
+    info = np.finfo(dtype)
+    if where == "probabilities":
+        small, large = np.geomspace(2 * info.tiny, 0.5, 40), np.geomspace(info.eps, 0.5)
+        return np.concatenate([small, 1 - large]).astype(dtype)
+    end = -np.log(info.tiny) - 1
+    rng = np.random.default_rng(0)
+    near = np.concatenate([rng.standard_normal(40) * size for size in (4, 1e-3)])
+    z = np.concatenate([np.linspace(0, end, 40)[1:], np.abs(near)])
+    signs = {"left": [-1], "right": [1], "anywhere": [-1, 1]}[where]
+    return np.outer(signs, z).ravel().astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", ACCURACY.values(), ids=list(ACCURACY))
+def test_units_in_the_last_place(case: Accuracy, dtype: Any) -> None:
+    mp = pytest.importorskip("mpmath", reason="mpmath is not installed").mp
+
+    def units(actual: Any, exact: Any, absolute: bool) -> float:
+        size = max(abs(dtype(float(exact))), dtype(absolute), np.finfo(dtype).tiny)
+        return float(abs(float(actual) - exact) / float(np.spacing(size)))
+
+    with mp.workdps(400):
+        for number in numbers(case.where, dtype):
+            x, exact_x = tg.Tensor(number, requires_grad=True), mp.mpf(float(number))
+            y = case.ours(x)
+            y.backward()
+            assert y.dtype == x.grad.dtype == dtype
+            exact_y = case.exact(mp, exact_x)
+            slope = mp.diff(lambda z: case.exact(mp, z), exact_x)
+            assert units(y.data, exact_y, "value" in case.absolute) <= case.value
+            assert units(x.grad.data, slope, "grad" in case.absolute) <= case.gradient
