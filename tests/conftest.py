@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `--hypothesis-profile=mutation` fails without looking further."""
+"""Profiles of Hypothesis: `mutation` is content with the first failure."""
 
 from hypothesis import Phase, settings
 

@@ -508,11 +508,8 @@ def shapes_for(
     core = {name: draw(sides) for name in names}
     seldom = st.sampled_from([False, False, False, True])
     left_out = {name for name in names if name[-1] == "?" and draw(seldom)}
-    ndim = (
-        0
-        if left_out
-        else draw(st.sampled_from([1, 1, 0] if names else [2, 1, 2, 0, 3]))
-    )
+    ndims = st.sampled_from([1, 1, 0] if names else [2, 1, 2, 0, 3])
+    ndim = 0 if left_out else draw(ndims)
     loop = draw(st.tuples(*[sides] * ndim))
     if signature is None:
         return [loop] * count
