@@ -2,7 +2,7 @@
 
 A check that cannot fail proves nothing. So the rules of each op are sabotaged, one at a
 time, in the ways in which rules are wrong, and so is the traversal; then the checks of
-`tinygrad_edu.testing` are made on a few calls, until one fails. What survives is listed,
+`tinygrad_edu.testing` are made on some calls, until one fails. What survives is listed,
 with the reason why it is no fault.
 """
 
@@ -22,7 +22,7 @@ from tinygrad_edu.testing import Call
 
 # As they are now: other tests may declare more.
 OPS = dict(tg.OPS)
-EXAMPLES = 200
+EXAMPLES = 150
 
 Rule = Callable[..., Any]
 
@@ -57,14 +57,9 @@ def some_calls(name: str) -> list[Call]:
     return drawn
 
 
-@pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
-def test_an_op_that_is_not_sabotaged_passes(op: Op) -> None:
-    assert not is_caught(op)
-
-
 # --- Rules ----------------------------------------------------------------------------
 
-# Each takes an op, and the position of one of its inputs, and gives a wrong rule for it.
+# Each takes an op and the position of one of its inputs, and gives a wrong rule for it.
 SABOTAGES: dict[str, Callable[[Op, int], Rule]] = {}
 
 
@@ -156,6 +151,7 @@ SURVIVORS: dict[tuple[str, str], dict[str, str]] = {
 
 @pytest.mark.parametrize("op", [op for op in OPS.values() if op.rules], ids=str)
 def test_each_sabotage_of_a_rule_is_caught(op: Op) -> None:
+    assert not is_caught(op)
     rules = dict(op.rules)
     for i, name in enumerate(rules):
         survivors = set()
@@ -176,46 +172,66 @@ def test_survivors_are_rules_that_there_are() -> None:
 
 # --- The traversal --------------------------------------------------------------------
 
-# What is broken: the function, a piece of its source, and what is put in its place.
-BREAKAGES = {
+# What is broken: the function, pieces of its source and what is put in their place, and
+# an op whose checks notice. (To visit the oldest first is by itself slow and not wrong,
+# since a node comes again with what it was not given yet; so here it comes only once.)
+BREAKAGES: dict[str, tuple[str, dict[str, str], Op]] = {
     "a leaf's gradients are not added up": (
         "pull_back",
-        "of_leaves[x] + cotangent",
-        "cotangent",
+        {"of_leaves[x] + cotangent": "cotangent"},
+        tg.var,
     ),
     "a node's gradients are not added up": (
         "pull_back",
-        "of_nodes[x] + cotangent",
-        "cotangent",
+        {"of_nodes[x] + cotangent": "cotangent"},
+        tg.prod,
     ),
-    "oldest first": ("pull_back", "(-x.index, x)", "(x.index, x)"),
-    "leaves share memory": (
+    "oldest first": (
         "pull_back",
-        "positive(cotangent) if shared else cotangent",
-        "cotangent",
+        {
+            "(-x.index, x)": "(x.index, x)",
+            "of_nodes.pop(node)": "of_nodes[node]",
+        },
+        tg.prod,
+    ),
+    "gradients share memory": (
+        "pull_back",
+        {"positive(cotangent) if shared else cotangent": "cotangent"},
+        tg.add,
     ),
     "one slice for the sum over new axes": (
         "_fit",
-        "cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))",
-        "cotangent[(0,) * extra]",
+        {
+            "cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))": (
+                "cotangent[(0,) * extra]"
+            )
+        },
+        tg.multiply,
     ),
     "the mean for the sum over axes that were repeated": (
         "_fit",
-        "cotangent.sum(axis=repeated, keepdims=True)",
-        "cotangent.mean(axis=repeated, keepdims=True)",
+        {"cotangent.sum(axis=repeated": "cotangent.mean(axis=repeated"},
+        tg.multiply,
     ),
-    "the dtype is left as it is": ("_fit", "cotangent.astype(like.dtype)", "cotangent"),
+    "the dtype is left as it is": (
+        "_fit",
+        {"cotangent.astype(like.dtype)": "cotangent"},
+        tg.astype,
+    ),
 }
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=list(BREAKAGES))
 def test_each_breakage_of_the_traversal_is_caught(
-    breakage: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+    breakage: tuple[str, dict[str, str], Op], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, right, wrong = breakage
+    name, changes, op = breakage
+    assert not is_caught(op)
     source = inspect.getsource(getattr(autodiff, name))
-    assert source.count(right) == 1
+    for right, wrong in changes.items():
+        assert source.count(right) == 1
+        source = source.replace(right, wrong)
     names = dict(vars(autodiff))
-    exec(source.replace(right, wrong), names)
+    exec(source, names)
     monkeypatch.setattr(autodiff, name, names[name])
-    assert any(map(is_caught, OPS.values()))
+    assert is_caught(op)
