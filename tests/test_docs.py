@@ -1,0 +1,68 @@
+"""What the README and the pages in docs/ show is run as it stands."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.graph import Node
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(autouse=True)
+def table_left_as_found():
+    before = dict(tg.OPS)
+    yield
+    for name in tg.OPS.keys() - before.keys():
+        del tg.OPS[name]
+        delattr(Node, name)
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page):
+    names = {}
+    for number, block in enumerate(blocks(page, "python")):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+    assert "np" in names or not blocks(page, "python")
+
+
+def test_the_network_of_the_readme_learns_xor(capsys):
+    exec(blocks(ROOT / "README.md", "python")[0], {})
+    assert capsys.readouterr().out == "[0. 1. 1. 0.]\n"
+
+
+def test_the_fault_in_the_readme_is_named():
+    op = tg.op(lambda x: 1 / (1 + np.exp(-x)), name="sigma", signature="()->()")
+    op.vjp(x=lambda g, y, x: g * y)
+    (shown,) = blocks(ROOT / "README.md", "pycon")
+    with pytest.raises(tg.GradientError) as caught:
+        tg.gradcheck(lambda x: op(x).sum(), [0.5, -1.0])
+    message = str(caught.value)
+    assert "the gradient for x at [0] is wrong" in message
+    assert "the gradient for x at [0] is wrong" in shown
+    assert "is wrong: the factor (1 - y) is missing" in message
+    assert "is wrong: the factor (1 - y) is missing" in shown
+
+
+def test_the_slip_in_the_page_is_named(capsys):
+    names = {}
+    for block in blocks(ROOT / "docs" / "is-my-gradient-right.md", "python")[:2]:
+        exec(block, names)
+    rows = capsys.readouterr().out.splitlines()[-4:]
+    slip = "the derivative of sigmoid is left out (whose answer has shape (5, 4))"
+    assert [row.split()[0] for row in rows] == ["W2", "b2", "W1", "b1"]
+    assert [slip in row for row in rows] == [False, False, True, True]
+
+
+def test_links_lead_somewhere():
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
