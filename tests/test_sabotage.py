@@ -35,7 +35,7 @@ def is_caught(op: Op) -> bool:
         for call in some_calls(op.name):
             for check in checks:
                 check(call)
-    except (AssertionError, IndexError, TypeError, ValueError):
+    except (AssertionError, IndexError, TypeError, ValueError, RuntimeWarning):
         return True
     return False
 
@@ -48,7 +48,7 @@ def some_calls(name: str) -> list[Call]:
     @settings(
         max_examples=EXAMPLES, phases=[Phase.generate], database=None, deadline=None
     )
-    @seed(1)
+    @seed(3)
     @given(testing.calls(OPS[name]))
     def draw(call: Call) -> None:
         drawn.append(call)

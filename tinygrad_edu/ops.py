@@ -724,7 +724,13 @@ def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Any:
     b_summed = normalize_axis_tuple(axes[1], np.ndim(b))
     a_kept = [i for i in range(np.ndim(a)) if i not in a_summed]
     b_kept = [i for i in range(np.ndim(b)) if i not in b_summed]
-    k = math.prod(np.shape(a)[i] for i in a_summed)
+    summed = [np.shape(a)[i] for i in a_summed]
+    if summed != [np.shape(b)[i] for i in b_summed]:
+        raise ValueError(
+            f"tensordot: shapes {np.shape(a)} and {np.shape(b)} do not align: the "
+            f"sizes of the axes {a_summed} and {b_summed} must be equal"
+        )
+    k = math.prod(summed)
     rows = [np.shape(a)[i] for i in a_kept]
     columns = [np.shape(b)[i] for i in b_kept]
     left = reshape(transpose(a, (*a_kept, *a_summed)), (math.prod(rows), k))
