@@ -15,59 +15,57 @@ from tinygrad_edu import losses, nn, optim, reference
 from tinygrad_edu.debug import debug
 from tinygrad_edu.graph import no_grad
 from tinygrad_edu.op import OPS, op
-from tinygrad_edu.ops import (
+from tinygrad_edu.ops.arithmetic import (
     abs,
     add,
-    add_at,
-    astype,
-    broadcast_to,
-    clip,
-    concatenate,
-    cos,
     divide,
-    dot,
-    exp,
-    expand_dims,
-    expm1,
-    getitem,
-    linear,
-    log,
-    log1p,
-    log_softmax,
-    logsumexp,
-    matmul,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
     multiply,
     negative,
     positive,
+    sign,
+    subtract,
+)
+from tinygrad_edu.ops.choices import clip, maximum, minimum, where
+from tinygrad_edu.ops.functions import (
+    cos,
+    exp,
+    expm1,
+    log,
+    log1p,
     power,
-    prod,
     relu,
-    reshape,
     sigmoid,
     sigmoid_cross_entropy,
-    sign,
     sin,
-    softmax,
     softplus,
     sqrt,
     square,
-    squared_norm,
-    squeeze,
-    stack,
-    subtract,
-    sum,
     tanh,
-    tensordot,
-    transpose,
-    var,
-    where,
     xlog1py,
     xlogy,
+)
+from tinygrad_edu.ops.indexing import add_at, getitem
+from tinygrad_edu.ops.joining import concatenate, stack
+from tinygrad_edu.ops.products import dot, linear, matmul, tensordot
+from tinygrad_edu.ops.reductions import (
+    log_softmax,
+    logsumexp,
+    max,
+    mean,
+    min,
+    prod,
+    softmax,
+    squared_norm,
+    sum,
+    var,
+)
+from tinygrad_edu.ops.shapes import (
+    astype,
+    broadcast_to,
+    expand_dims,
+    reshape,
+    squeeze,
+    transpose,
 )
 from tinygrad_edu.tensor import Tensor
 

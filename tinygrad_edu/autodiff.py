@@ -16,7 +16,8 @@ import numpy as np
 
 from tinygrad_edu.graph import Node
 from tinygrad_edu.op import Op
-from tinygrad_edu.ops import positive, where
+from tinygrad_edu.ops.arithmetic import positive
+from tinygrad_edu.ops.choices import where
 
 __all__ = ["backward", "pull_back"]
 

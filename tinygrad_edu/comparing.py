@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.autodiff import pull_back
 from tinygrad_edu.graph import Node, topological_order
 from tinygrad_edu.nn import Module
-from tinygrad_edu.ops import sigmoid
+from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.slips import likeliest_slip
 from tinygrad_edu.table import Table
 from tinygrad_edu.tensor import Tensor

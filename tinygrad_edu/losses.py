@@ -11,16 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.ops import (
-    log_softmax,
-    sigmoid_cross_entropy,
-    squared_norm,
-    subtract,
-    sum,
-    where,
-    xlog1py,
-    xlogy,
-)
+from tinygrad_edu.ops.arithmetic import subtract
+from tinygrad_edu.ops.choices import where
+from tinygrad_edu.ops.functions import sigmoid_cross_entropy, xlog1py, xlogy
+from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
 from tinygrad_edu.tensor import Tensor
 
 __all__ = [

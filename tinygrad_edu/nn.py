@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.ops import linear, sigmoid
+from tinygrad_edu.ops.functions import sigmoid
+from tinygrad_edu.ops.products import linear
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 from tinygrad_edu.errors import explain_failure
 from tinygrad_edu.graph import Node, Params, record
 
-__all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op"]
+__all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op", "as_array"]
 
 # A backward rule: (g, y, *inputs, **params) -> the cotangent of one input, where g is
 # the cotangent of the answer y. It is written in ops and operators, never on `.data`:
@@ -317,3 +317,8 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
 def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
     """Enter a function that is composed of ops in the table; a decorator."""
     return partial(Composite, **declaration)
+
+
+def as_array(x: Any) -> Any:
+    """Make a list or a number an array, so that it has a shape; Tensors stay."""
+    return x if isinstance(x, Node) else np.asarray(x)

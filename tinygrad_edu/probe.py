@@ -14,7 +14,8 @@ import numpy as np
 
 from tinygrad_edu.autodiff import pull_back
 from tinygrad_edu.differences import Estimate, bends, derivative, first_step
-from tinygrad_edu.ops import multiply, sum
+from tinygrad_edu.ops.arithmetic import multiply
+from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["FEW", "Check", "Probe", "normal"]

@@ -12,9 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu import autodiff, graph, ops
+from tinygrad_edu import autodiff, graph
 from tinygrad_edu.graph import Node, new_index
 from tinygrad_edu.op import OPS
+from tinygrad_edu.ops.arithmetic import abs as absolute
+from tinygrad_edu.ops.arithmetic import (
+    add,
+    divide,
+    multiply,
+    negative,
+    positive,
+    subtract,
+)
+from tinygrad_edu.ops.functions import power
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.shapes import reshape, transpose
 
 __all__ = ["Tensor"]
 
@@ -255,52 +268,52 @@ class Tensor(Node):
     # --- Operators --------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Tensor:
-        return record(ops.add, (self, other))
+        return record(add, (self, other))
 
     def __radd__(self, other: Any) -> Tensor:
-        return record(ops.add, (other, self))
+        return record(add, (other, self))
 
     def __sub__(self, other: Any) -> Tensor:
-        return record(ops.subtract, (self, other))
+        return record(subtract, (self, other))
 
     def __rsub__(self, other: Any) -> Tensor:
-        return record(ops.subtract, (other, self))
+        return record(subtract, (other, self))
 
     def __mul__(self, other: Any) -> Tensor:
-        return record(ops.multiply, (self, other))
+        return record(multiply, (self, other))
 
     def __rmul__(self, other: Any) -> Tensor:
-        return record(ops.multiply, (other, self))
+        return record(multiply, (other, self))
 
     def __truediv__(self, other: Any) -> Tensor:
-        return record(ops.divide, (self, other))
+        return record(divide, (self, other))
 
     def __rtruediv__(self, other: Any) -> Tensor:
-        return record(ops.divide, (other, self))
+        return record(divide, (other, self))
 
     def __pow__(self, other: Any) -> Tensor:
-        return record(ops.power, (self, other))
+        return record(power, (self, other))
 
     def __rpow__(self, other: Any) -> Tensor:
-        return record(ops.power, (other, self))
+        return record(power, (other, self))
 
     def __matmul__(self, other: Any) -> Tensor:
-        return record(ops.matmul, (self, other))
+        return record(matmul, (self, other))
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return record(ops.matmul, (other, self))
+        return record(matmul, (other, self))
 
     def __neg__(self) -> Tensor:
-        return record(ops.negative, (self,))
+        return record(negative, (self,))
 
     def __pos__(self) -> Tensor:
-        return record(ops.positive, (self,))
+        return record(positive, (self,))
 
     def __abs__(self) -> Tensor:
-        return record(ops.abs, (self,))
+        return record(absolute, (self,))
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(ops.getitem, (self,), {"index": _plain_index(index)})
+        return record(getitem, (self,), {"index": _plain_index(index)})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -336,19 +349,19 @@ class Tensor(Node):
     @property
     def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
         """The transpose: the axes reversed."""
-        return record(ops.transpose, (self,), {"axes": None})
+        return record(transpose, (self,), {"axes": None})
 
     def reshape(self, *shape: Any) -> Tensor:
         """``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         return record(
-            ops.reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
+            reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
         )
 
     def transpose(self, *axes: Any) -> Tensor:
         """``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``."""
         if len(axes) == 1 and not isinstance(axes[0], int):
             (axes,) = axes
-        return record(ops.transpose, (self,), {"axes": axes or None})
+        return record(transpose, (self,), {"axes": axes or None})
 
     if TYPE_CHECKING:  # the methods that come from the table of ops
 

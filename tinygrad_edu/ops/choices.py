@@ -1,0 +1,85 @@
+"""Choices between values: `where`, the larger, the smaller.
+
+Nothing of what was not chosen reaches a gradient, NaN included.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.op import composite, op
+
+
+@op(
+    tex=r"{a} \text{{ where }} {condition} \text{{, else }} {b}",
+    signature="(),(),()->()",
+    selects=True,
+)
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`.
+
+    Nothing of the branch that was not taken reaches a gradient, NaN included.
+    """
+    return np.where(condition, a, b)
+
+
+where.vjp(
+    condition=lambda g, y, condition, a, b: 0 * g,
+    a=lambda g, y, condition, a, b: where(condition, g, 0),
+    b=lambda g, y, condition, a, b: where(condition, 0, g),
+)
+
+
+def _won(g: Any, a: Any, b: Any) -> Any:
+    """Give g where a > b, half of it where a = b; and g if one of them is NaN."""
+    return where(a < b, 0, where(a == b, g / 2, g))
+
+
+maximum = op(
+    np.maximum,
+    tex=r"\max({a}, {b})",
+    signature="(),()->()",
+    kink=lambda a, b: a - b,
+    subgradient="half to each where a = b",
+    selects=True,
+    doc="The larger of two, element by element.",
+).vjp(
+    a=lambda g, y, a, b: _won(g, a, b),
+    b=lambda g, y, a, b: _won(g, b, a),
+)
+
+minimum = op(
+    np.minimum,
+    tex=r"\min({a}, {b})",
+    signature="(),()->()",
+    kink=lambda a, b: a - b,
+    subgradient="half to each where a = b",
+    selects=True,
+    doc="The smaller of two, element by element.",
+).vjp(
+    a=lambda g, y, a, b: _won(g, b, a),
+    b=lambda g, y, a, b: _won(g, a, b),
+)
+
+
+def _to_bounds(x: Any, min: Any, max: Any) -> Any:
+    """How far x is from the nearest bound."""
+    distances = [np.abs(x - bound) for bound in (min, max) if bound is not None]
+    return reduce(np.minimum, distances, np.inf)
+
+
+@composite(
+    tex=r"\operatorname{{clip}}({x})",
+    kink=_to_bounds,
+    subgradient="1/2 at a bound: as the maximum and minimum that it is made of",
+)
+def clip(x: Any, *, min: Any = None, max: Any = None) -> Any:
+    """Limit the values to an interval; a bound may be None, a number or an array."""
+    if min is not None:
+        x = maximum(x, min)
+    if max is not None:
+        x = minimum(x, max)
+    return x

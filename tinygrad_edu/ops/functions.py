@@ -1,0 +1,207 @@
+"""Functions of one number, or of two: powers, exponentials, circles, and their kin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.op import Domain, op
+from tinygrad_edu.ops.arithmetic import sign
+from tinygrad_edu.ops.choices import where
+
+POSITIVE = Domain(low=0.0)
+
+
+def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The formula is b a^(b-1)."""
+    exponent = b - 1.0
+    if np.any(exponent < 0):  # inf to a negative power is 0, by the convention below
+        a = where((a == 0) & (exponent < 0), np.inf, a)
+    return g * b * a**exponent
+
+
+def _power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The formula is y log a; at a = 0 it is 0, for a negative base there is none."""
+    return g * y * log(where(a == 0, 1, where(a < 0, np.nan, a)))
+
+
+power = op(
+    np.power,
+    tex="{a}^{{{b}}}",
+    signature="(),()->()",
+    domain={"a": POSITIVE},
+    subgradient="at a = 0: for a, 0 if b < 1 (its slope there is infinite or none); "
+    "for b, 0",
+    doc="`a` to the power of `b`. For a negative base, the gradient for `b` is NaN.",
+).vjp(a=_power_a, b=_power_b)
+
+square = op(
+    np.square,
+    tex="{x}^2",
+    signature="()->()",
+    doc="The square.",
+).vjp(x=lambda g, y, x: g * (2 * x))
+
+sqrt = op(
+    np.sqrt,
+    tex=r"\sqrt{{{x}}}",
+    signature="()->()",
+    domain=POSITIVE,
+    subgradient="0 at x = 0, so that norms have the gradient 0 there and not NaN",
+    doc="The square root.",
+).vjp(x=lambda g, y, x: g / where(y == 0, np.inf, 2 * y))
+
+exp = op(
+    np.exp,
+    tex="e^{{{x}}}",
+    signature="()->()",
+    doc="The exponential.",
+).vjp(x=lambda g, y, x: g * y)
+
+expm1 = op(
+    np.expm1,
+    tex="e^{{{x}}} - 1",
+    signature="()->()",
+    doc="exp(x) - 1, exact for small `x`.",
+).vjp(x=lambda g, y, x: g * (y + 1))
+
+log = op(
+    np.log,
+    tex=r"\log {x}",
+    signature="()->()",
+    domain=POSITIVE,
+    doc="The natural logarithm.",
+).vjp(x=lambda g, y, x: g / x)
+
+log1p = op(
+    np.log1p,
+    tex=r"\log(1 + {x})",
+    signature="()->()",
+    domain=Domain(low=-1.0),
+    doc="log(1 + x), exact for small `x`.",
+).vjp(x=lambda g, y, x: g / (1 + x))
+
+sin = op(
+    np.sin,
+    tex=r"\sin {x}",
+    signature="()->()",
+    doc="The sine.",
+).vjp(x=lambda g, y, x: g * cos(x))
+
+cos = op(
+    np.cos,
+    tex=r"\cos {x}",
+    signature="()->()",
+    doc="The cosine.",
+).vjp(x=lambda g, y, x: -g * sin(x))
+
+tanh = op(
+    np.tanh,
+    tex=r"\tanh {x}",
+    signature="()->()",
+    doc="The hyperbolic tangent.",
+).vjp(x=lambda g, y, x: g * (1 - y * y))
+
+
+@op(tex=r"\sigma({x})", signature="()->()")
+def sigmoid(x: Any) -> Any:
+    """The logistic function, 1/(1 + e^-x).
+
+    Accurate to a few units in the last place for all `x`, without overflow: with
+    e = exp(-abs(x)) it is 1/(1 + e) for positive `x` and e/(1 + e) for negative `x`.
+    """
+    x = as_float(x)
+    e = np.exp(-np.abs(x))
+    return np.maximum(np.sign(x), e) / (1 + e)
+
+
+sigmoid.vjp(x=lambda g, y, x: g * (y * (1 - y)))
+
+
+@op(tex=r"\log(1 + e^{{{x}}})", signature="()->()")
+def softplus(x: Any) -> Any:
+    """log(1 + e^x), a smooth `relu`; accurate in both tails, without overflow."""
+    x = as_float(x)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+softplus.vjp(x=lambda g, y, x: g * sigmoid(x))
+
+
+@op(
+    tex=r"\max({x}, 0)",
+    signature="()->()",
+    kink=lambda x: x,
+    subgradient="0 at x = 0",
+    selects=True,
+)
+def relu(x: Any) -> Any:
+    """The positive part; NaN stays NaN, in the gradient as well."""
+    return np.maximum(x, 0)
+
+
+relu.vjp(x=lambda g, y, x: g * sign(y))
+
+
+def as_float(x: Any) -> Any:
+    """Convert integers: the negative of an unsigned one would be a large one."""
+    x = np.asarray(x)
+    return x if x.dtype.kind in "fc" else x.astype(float)
+
+
+def as_floats(a: Any, b: Any) -> tuple[Any, Any]:
+    a, b = (x if isinstance(x, int | float) else np.asarray(x) for x in (a, b))
+    dtype = np.result_type(a, b, np.float16)
+    return np.asarray(a, dtype), np.asarray(b, dtype)
+
+
+@op(
+    tex=r"{a} \log {b}",
+    signature="(),()->()",
+    domain={"b": POSITIVE},
+    subgradient="0 at a = b = 0",
+)
+def xlogy(a: Any, b: Any) -> Any:
+    """a log(b), and 0 where a = 0, also at b = 0: as cross-entropy wants it."""
+    a, b = as_floats(a, b)
+    zero = (a == 0) & ~np.isnan(b)
+    return np.where(zero, 0, a * np.log(np.where(zero, 1, b)))
+
+
+xlogy.vjp(
+    a=lambda g, y, a, b: g * log(where((a == 0) & (b == 0), 1, b)),
+    b=lambda g, y, a, b: g * a / where((a == 0) & (b == 0), 1, b),
+)
+
+
+@op(
+    tex=r"{a} \log(1 + {b})",
+    signature="(),()->()",
+    domain={"b": Domain(low=-1.0)},
+    subgradient="0 at a = 0, b = -1",
+)
+def xlog1py(a: Any, b: Any) -> Any:
+    """a log(1 + b), and 0 where a = 0, also at b = -1; exact for small `b`."""
+    a, b = as_floats(a, b)
+    zero = (a == 0) & ~np.isnan(b)
+    return np.where(zero, 0, a * np.log1p(np.where(zero, 0, b)))
+
+
+xlog1py.vjp(
+    a=lambda g, y, a, b: g * log1p(where((a == 0) & (b == -1), 0, b)),
+    b=lambda g, y, a, b: g * a / (1 + where((a == 0) & (b == -1), 0, b)),
+)
+
+
+@op(tex=r"\log(1 + e^{{{z}}}) - {t} {z}", signature="(),()->()")
+def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
+    """-t log(a) - (1-t) log(1-a) for a = sigmoid(z), accurate in both tails of `z`."""
+    z, t = as_floats(z, t)
+    return np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+
+
+sigmoid_cross_entropy.vjp(
+    z=lambda g, y, z, t: g * (sigmoid(z) - t),
+    t=lambda g, y, z, t: -g * z,
+)
