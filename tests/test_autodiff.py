@@ -94,7 +94,7 @@ def test_each_node_is_visited_once_newest_first():
     fibonacci = [x * 1.0, x * 1.0]
     for _ in range(15):
         fibonacci.append(fibonacci[-1] + fibonacci[-2])
-    leaves, visited = pull_back(fibonacci[-1], np.float64(1.0))
+    leaves, visited = pull_back({fibonacci[-1]: np.float64(1.0)})
     assert visited == fibonacci[::-1]
     assert leaves[x] == 1597.0
 
@@ -114,7 +114,7 @@ def test_only_nodes_that_lead_to_a_leaf_are_visited(rng):
     product = x * constant.exp()
     y = product + constant.sin()
     _ = product.exp(), y * x  # what is computed from y or beside it
-    leaves, visited = pull_back(y, np.ones(3))
+    leaves, visited = pull_back({y: np.ones(3)})
     assert visited == [y, product]
     assert list(leaves) == [x]
 

@@ -68,6 +68,15 @@ from tinygrad_edu.ops.shapes import (
     transpose,
 )
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 
 if TYPE_CHECKING:
     from tinygrad_edu import data
@@ -98,7 +107,12 @@ __all__ = [
     "expand_dims",
     "expm1",
     "getitem",
+    "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
     "linear",
     "log",
     "log1p",
@@ -139,7 +153,9 @@ __all__ = [
     "tanh",
     "tensordot",
     "transpose",
+    "value_and_grad",
     "var",
+    "vjp",
     "where",
     "xlog1py",
     "xlogy",

@@ -8,13 +8,13 @@ inputs: when its turn comes, whatever uses it has added its share already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node
+from tinygrad_edu.graph import Node, value_of
 from tinygrad_edu.op import Op
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
@@ -44,7 +44,7 @@ def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) 
 
     If a rule fails, no `.grad` has changed and the graph is whole.
     """
-    cotangents, visited = pull_back(root, gradient, create_graph)
+    cotangents, visited = pull_back({root: gradient}, create_graph)
     for leaf, g in cotangents.items():
         if leaf.grad is not None:
             g = (leaf.grad if create_graph else leaf.grad.data) + g
@@ -55,20 +55,35 @@ def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) 
 
 
 def pull_back(
-    root: Node, gradient: Any, create_graph: bool = False
+    cotangents: Mapping[Any, Any],
+    create_graph: bool = False,
+    variables: range = range(0),
 ) -> tuple[dict[Any, Any], list[Node]]:
     """Return the cotangent of each leaf, and the nodes that were visited.
 
-    With `create_graph` the rules run on Tensors, and so are recorded; else on arrays.
+    Parameters
+    ----------
+    cotangents : dict of Node to array or Node
+        What to start from: the cotangents of some nodes, which require gradients.
+    create_graph : bool
+        Run the rules on Tensors, so that they are recorded; else on arrays.
+    variables : range
+        By what to differentiate, for transforms: the numbers of nodes that count as
+        leaves, whatever they were made of; older nodes are constants.
     """
-    if root.op is None:
-        return {root: positive(gradient)}, []
-
+    oldest, newest = variables.start, variables.stop - 1
     of_leaves: dict[Node, Any] = {}
-    of_nodes: dict[Node, Any] = {root: gradient}
-    frontier = [(-root.index, root)]  # the keys of of_nodes: a heap, newest on top
+    of_nodes: dict[Node, Any] = {}
+    frontier: list[Any] = []  # the keys of of_nodes: a heap, newest on top
     visited = []
     unchosen: set[Node] = set()  # nodes of which an op may have left out elements
+
+    for root, g in cotangents.items():
+        if root.op is None or oldest <= root.index <= newest:
+            of_leaves[root] = positive(g)
+        elif root.index > newest:
+            of_nodes[root] = g
+            heappush(frontier, (-root.index, root))
 
     while frontier:
         node = heappop(frontier)[1]
@@ -86,7 +101,7 @@ def pull_back(
         chosen = not (op.selects or node in unchosen)
 
         for x, rule in zip(inputs, op.rule_of_each):
-            if not (isinstance(x, Node) and x.requires_grad):
+            if not (isinstance(x, Node) and x.requires_grad and x.index >= oldest):
                 continue
             if chosen:
                 cotangent = rule(*arguments, **params) if params else rule(*arguments)
@@ -99,7 +114,7 @@ def pull_back(
                 cotangent = _fit(cotangent, data, op)
             if node.origin is not None:
                 node.origin.verify_gradient(node, x, cotangent)
-            if x.op is None:
+            if x.op is None or x.index <= newest:
                 if x in of_leaves:
                     of_leaves[x] = of_leaves[x] + cotangent
                 else:
@@ -113,10 +128,6 @@ def pull_back(
                 of_nodes[x] = cotangent
                 heappush(frontier, (-x.index, x))
     return of_leaves, visited
-
-
-def _value(x: Any) -> Any:
-    return x.data if isinstance(x, Node) else x
 
 
 def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
@@ -154,7 +165,7 @@ def _of_unchosen(
         cotangent = rule(*arguments, **params)
     g = arguments[0]
     if op.elementwise and cotangent.shape == g.shape:
-        lost = (g == 0) & ~np.isfinite(_value(cotangent))
+        lost = (g == 0) & ~np.isfinite(value_of(cotangent))
         if lost.any():
             return where(lost, 0, cotangent)
     return cotangent

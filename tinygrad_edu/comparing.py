@@ -163,7 +163,7 @@ def _as_visited(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
 
 
 def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
-    found, _ = pull_back(loss, np.ones(loss.shape, loss.dtype))
+    found, _ = pull_back({loss: np.ones(loss.shape, loss.dtype)})
     return {name: found.get(p, np.zeros_like(p.data)) for name, p in parameters.items()}
 
 

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, mode
+from tinygrad_edu.graph import Node, mode, value_of
 from tinygrad_edu.op import Op
 
 __all__ = ["Origin", "debug"]
@@ -70,7 +70,7 @@ class Origin:
 
     def verify_gradient(self, node: Node, x: Any, cotangent: Any) -> None:
         """Raise if what a rule gave for the input `x` is not finite."""
-        if not np.isfinite(_value(cotangent)).all():
+        if not np.isfinite(value_of(cotangent)).all():
             (position, *_) = (i for i, y in enumerate(node.inputs) if y is x)
             raise ValueError(
                 f"{node.op.name}: the gradient of its "
@@ -86,7 +86,7 @@ def _describe(op: Op, inputs: tuple[Any, ...], position: int) -> str:
 
 
 def _what(x: Any) -> str:
-    return "a NaN" if np.isnan(_value(x)).any() else "an infinity"
+    return "a NaN" if np.isnan(value_of(x)).any() else "an infinity"
 
 
 def _watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
@@ -95,7 +95,7 @@ def _watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
     if np.isfinite(node.data).all():
         return
     for position, x in enumerate(inputs):
-        if not np.isfinite(_value(x)).all():
+        if not np.isfinite(value_of(x)).all():
             raise ValueError(
                 f"{op.name}: {_what(x)} came in with the "
                 f"{_describe(op, inputs, position)} (at {origin})"
@@ -111,15 +111,11 @@ def caller() -> tuple[str, int]:
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def _value(x: Any) -> Any:
-    return x.data if isinstance(x, Node) else np.asarray(x)
-
-
 def _fingerprints(node: Node) -> dict[str, Any]:
     """What tells whether the answer, the inputs and the parameters are as they were."""
     found = {"answer": _fingerprint(node.data)}
     for position, x in enumerate(node.inputs):
-        found[_describe(node.op, node.inputs, position)] = _fingerprint(_value(x))
+        found[_describe(node.op, node.inputs, position)] = _fingerprint(value_of(x))
     for name, value in (node.params or {}).items():
         parts = value if isinstance(value, tuple) else (value,)
         found[f"parameter {name}"] = [

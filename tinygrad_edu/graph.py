@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 
 from numpy import asarray, ndarray
 
-__all__ = ["Mode", "Node", "Params", "current_mode", "new_index", "no_grad", "record"]
+__all__ = [
+    "Mode",
+    "Node",
+    "Params",
+    "current_mode",
+    "new_index",
+    "no_grad",
+    "record",
+    "value_of",
+]
 
 Params = dict[str, Any]
 
@@ -58,6 +67,11 @@ class Node:
         return self.data.base
 
 
+def value_of(x: Any) -> Any:
+    """Return a node's value; anything else as it is."""
+    return x.data if isinstance(x, Node) else x
+
+
 def topological_order(*roots: Node) -> list[Node]:
     """Return the roots and all nodes behind them, each before what it was made of.
 
@@ -87,6 +101,7 @@ class Mode(NamedTuple):
 
     recording: bool = True
     watch: Callable[[Node, Any, tuple[Any, ...]], None] | None = None
+    nested: bool = False  # in a function that a transform is differentiating
 
 
 # A context variable, so that each thread and each asynchronous task has its own.
@@ -145,7 +160,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
     node.data = data
     node.grad = node.name = node.origin = None
     node.index = new_index()
-    recording, watch = current_mode.get()
+    recording, watch, _ = current_mode.get()
     if recording and needs_grad and data.dtype.kind == "f":
         node.requires_grad = True
         node.op = op

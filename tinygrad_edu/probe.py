@@ -64,7 +64,7 @@ class Probe:
         y = self.f(*self.leaves)
         if not y.requires_grad:
             return [np.zeros_like(x.data) for x in self.leaves]
-        found, _ = pull_back(y, np.asarray(self.cotangent, y.dtype))
+        found, _ = pull_back({y: np.asarray(self.cotangent, y.dtype)})
         found = {x: g.data if isinstance(g, Tensor) else g for x, g in found.items()}
         return [found.get(x, np.zeros_like(x.data)) for x in self.leaves]
 
@@ -137,7 +137,7 @@ class Probe:
 
         def combination(*leaves: Tensor) -> Tensor:
             y = self.f(*leaves)
-            g, _ = pull_back(y, Tensor(self.cotangent, dtype=y.dtype), True)
+            g, _ = pull_back({y: Tensor(self.cotangent, dtype=y.dtype)}, True)
             total = Tensor(0.0, dtype=y.dtype)
             for x, w in zip(leaves, weights):
                 if x in g:

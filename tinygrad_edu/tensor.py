@@ -7,14 +7,12 @@ comparisons and queries answer with plain arrays and numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu import autodiff, graph
-from tinygrad_edu.graph import Node, new_index
-from tinygrad_edu.op import OPS
+from tinygrad_edu.graph import Node, new_index, value_of
 from tinygrad_edu.ops.arithmetic import abs as absolute
 from tinygrad_edu.ops.arithmetic import (
     add,
@@ -28,6 +26,7 @@ from tinygrad_edu.ops.functions import power
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.shapes import reshape, transpose
+from tinygrad_edu.protocols import apply_function, apply_ufunc
 
 __all__ = ["Tensor"]
 
@@ -238,24 +237,13 @@ class Tensor(Node):
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
         """Let ``array * tensor`` and ``np.exp(tensor)`` record."""
-        name = _OP_NAMES.get(ufunc.__name__, ufunc.__name__)
-        if method != "__call__" or kwargs:
-            raise TypeError(
-                f"{name}: with Tensors NumPy's plain call is all there is, and not "
-                f"{', '.join(f'{k}=' for k in kwargs) or method}; an array is not "
-                "written to in place: write a = a + t for a += t"
-            )
-        if ufunc in _COMPARISONS:
-            return ufunc(*map(_plain, inputs))
-        return _op_of(ufunc)(*inputs)
+        return apply_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Let ``np.sum(tensor, axis=0)`` record."""
-        if function in _QUERIES:
-            return function(*map(_plain, args), **kwargs)
-        return _op_of(function)(*args, **kwargs)
+        return apply_function(function, args, kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
@@ -325,22 +313,22 @@ class Tensor(Node):
     # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
 
     def __lt__(self, other: Any) -> Any:
-        return self.data < _plain(other)
+        return self.data < value_of(other)
 
     def __le__(self, other: Any) -> Any:
-        return self.data <= _plain(other)
+        return self.data <= value_of(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self.data > _plain(other)
+        return self.data > value_of(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.data >= _plain(other)
+        return self.data >= value_of(other)
 
     def __eq__(self, other: Any) -> Any:
-        return self.data == _plain(other)
+        return self.data == value_of(other)
 
     def __ne__(self, other: Any) -> Any:
-        return self.data != _plain(other)
+        return self.data != value_of(other)
 
     __hash__ = object.__hash__
 
@@ -368,53 +356,11 @@ class Tensor(Node):
         def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
 
-# NumPy's functions that answer at once, with plain arrays and numbers.
-_COMPARISONS = {
-    np.less,
-    np.less_equal,
-    np.greater,
-    np.greater_equal,
-    np.equal,
-    np.not_equal,
-    np.isfinite,
-    np.isinf,
-    np.isnan,
-    np.signbit,
-}
-_QUERIES = {
-    np.shape,
-    np.ndim,
-    np.size,
-    np.result_type,
-    np.zeros_like,
-    np.ones_like,
-    np.empty_like,
-}
-_OP_NAMES = {"absolute": "abs"}
-
-
-def _op_of(function: Any) -> Any:
-    """Find the op that has the name of a function of NumPy's."""
-    name = _OP_NAMES.get(function.__name__, function.__name__)
-    if name in OPS and getattr(np, name, None) is function:
-        return OPS[name]
-    near = get_close_matches(name, OPS, n=1)
-    raise TypeError(
-        f"{name}: this function of NumPy's does not work on Tensors"
-        + (f"; the nearest that does is {near[0]}" if near else "")
-        + "; for the plain value pass .data"
-    )
-
-
-def _plain(x: Any) -> Any:
-    return x.data if isinstance(x, Node) else x
-
-
 def _plain_index(index: Any) -> Any:
     """Let Tensors of integers or booleans be used as an index."""
     if isinstance(index, tuple):
-        return tuple(_plain(i) for i in index)
-    return _plain(index)
+        return tuple(value_of(i) for i in index)
+    return value_of(index)
 
 
 def _check_real(dtype: np.dtype[Any]) -> None:
