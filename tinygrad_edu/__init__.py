@@ -67,6 +67,7 @@ from tinygrad_edu.ops.shapes import (
     squeeze,
     transpose,
 )
+from tinygrad_edu.recompute import checkpoint
 from tinygrad_edu.tensor import Tensor
 from tinygrad_edu.transforms import (
     grad,
@@ -95,6 +96,7 @@ __all__ = [
     "add_at",
     "astype",
     "broadcast_to",
+    "checkpoint",
     "clip",
     "compare",
     "concatenate",

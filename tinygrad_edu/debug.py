@@ -126,4 +126,5 @@ def _fingerprints(node: Node) -> dict[str, Any]:
 
 
 def _fingerprint(array: Any) -> Any:
+    array = np.asarray(array)
     return array.shape, str(array.dtype), crc32(array.tobytes())

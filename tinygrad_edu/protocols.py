@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import value_of
+from tinygrad_edu.graph import record, value_of
 from tinygrad_edu.op import OPS, Op
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shapes import astype
@@ -82,9 +82,12 @@ _OPS: dict[Any, Op] = {
 
 
 def apply_ufunc(
-    ufunc: Any, method: str, inputs: Sequence[Any], kwargs: dict[str, Any]
+    ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Apply one of NumPy's elementwise functions to arguments that hold a Tensor."""
+    """Apply one of NumPy's elementwise functions to inputs that hold a Tensor."""
+    op = _OPS.get(ufunc)
+    if op is not None and method == "__call__" and not kwargs:
+        return record(op, inputs) if op.rules else op(*inputs)
     if method != "__call__":
         name = f"{ufunc.__name__}.{method}"
         instead = METHODS.get(name)
@@ -100,7 +103,7 @@ def apply_ufunc(
         )
     if ufunc in _QUERIES:
         return ufunc(*map(value_of, inputs))
-    return (_OPS.get(ufunc) or _own_op(ufunc))(*inputs)
+    return _own_op(ufunc)(*inputs)
 
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -113,9 +116,9 @@ def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
         if function is np.array or function is np.asarray:
             return _array(*args, **kwargs)
         op = _own_op(function)
-    inputs = 1 if op.variadic else len(op.inputs)
-    if len(args) > inputs or not kwargs.keys() <= op.defaults.keys():
-        args, kwargs = _translate(function, op, inputs, args, kwargs)
+    n = len(op.inputs)
+    if len(args) > n or (kwargs and not kwargs.keys() <= op.defaults.keys()):
+        args, kwargs = _translate(function, op, n, args, kwargs)
     return op(*args, **kwargs)
 
 

@@ -310,6 +310,18 @@ class Tensor(Node):
             "or write to .data before it is used"
         )
 
+    def __mod__(self, other: Any) -> Tensor:
+        return record(remainder, (self, other))
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return record(remainder, (other, self))
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return record(floor_divide, (self, other))
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return record(floor_divide, (other, self))
+
     # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
 
     def __lt__(self, other: Any) -> Any:
@@ -351,7 +363,15 @@ class Tensor(Node):
             (axes,) = axes
         return record(transpose, (self,), {"axes": axes or None})
 
-    if TYPE_CHECKING:  # the methods that come from the table of ops
+    def flatten(self) -> Tensor:
+        """The elements in one row."""
+        return record(reshape, (self,), {"shape": -1})
+
+    def copy(self) -> Tensor:
+        """A copy, recorded as such."""
+        return record(positive, (self,))
+
+    if TYPE_CHECKING:  # the methods that come from the table of ops, and those below
 
         def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
 
@@ -369,3 +389,27 @@ def _check_real(dtype: np.dtype[Any]) -> None:
             f"Tensor: it holds real numbers, and this has the dtype {dtype}"
             + ("; take .real and .imag apart" if dtype.kind == "c" else "")
         )
+
+
+def _answer_at_once(name: str) -> Callable[..., Any]:
+    """Make a method that asks the array: its answer has no derivative."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.data, name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As ndarray's: see `numpy.ndarray.{name}`."
+    return method
+
+
+for _name in [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "nonzero",
+    "tolist",
+]:
+    setattr(Tensor, _name, _answer_at_once(_name))

@@ -30,6 +30,7 @@ from tinygrad_edu.strategies import (
     values_in,
 )
 from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.transforms import jvp, vjp
 
 from hypothesis import Phase, Verbosity, given, settings  # isort: skip
 
@@ -238,6 +239,28 @@ def check_second_order(call: Call) -> None:
     _expect_close(second, expected, call, claim, cotangent.data)
 
 
+def check_forward(call: Call) -> None:
+    """Forward mode agrees with reverse mode: <c, J v> = <J^T c, v>."""
+    rng = np.random.default_rng(call.seed)
+    places = [i for i, x in enumerate(call.leaves()) if isinstance(x, Tensor)]
+    primals = [call.inputs[i] for i in places]
+    tangents = [rng.standard_normal(x.shape) for x in primals]
+
+    def run(*variables: Any) -> Any:
+        inputs = list(call.inputs)
+        for i, x in zip(places, variables):
+            inputs[i] = x
+        return call.run(inputs)
+
+    y, tangent = jvp(run, primals, tangents)
+    cotangent = rng.standard_normal(y.shape)
+    _, pullback = vjp(run, *primals)
+    pairs = zip(tangents, pullback(cotangent))
+    expected = np.add.reduce([np.vdot(v, g) for v, g in pairs])
+    claim = "forward mode does not agree with reverse mode"
+    _expect_close(np.vdot(cotangent, tangent), expected, call, claim, cotangent)
+
+
 def check_float32(call: Call) -> None:
     """Float32 stays float32 in the answer and the gradients, and on the way to both."""
     call = call.astype(np.float32)._replace(constant=frozenset())
@@ -260,6 +283,7 @@ CHECKS: tuple[Check, ...] = (
     check_value,
     check_gradient,
     check_second_order,
+    check_forward,
     check_float32,
 )
 

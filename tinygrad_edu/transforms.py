@@ -21,7 +21,7 @@ from tinygrad_edu.autodiff import pull_back
 from tinygrad_edu.graph import Mode, Node, current_mode, record, value_of
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.joining import stack
-from tinygrad_edu.ops.shapes import reshape
+from tinygrad_edu.ops.shapes import astype, reshape
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -73,11 +73,12 @@ def grad(
     >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
     array(12.)
     """
-    both = value_and_grad(f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, g = both(*args, **kwargs)
-        return (g, value[1]) if has_aux else g
+        run = _Run(f, argnums, args, kwargs)
+        y, aux = _pair(run.answer) if has_aux else (run.answer, None)
+        g = run.gradient(y)
+        return (g, run.settle(aux)) if has_aux else g
 
     return _describe(gradient, "gradient", f)
 
@@ -99,12 +100,7 @@ def value_and_grad(
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         run = _Run(f, argnums, args, kwargs)
         y, aux = _pair(run.answer) if has_aux else (run.answer, None)
-        if not _is_number(y):
-            raise TypeError(
-                f"grad: the function gave {_tell(y)}, and only a single number has a "
-                "gradient; sum() it, or take its jacobian()"
-            )
-        g = run.pull_back({y: _ones_like(y)} if _varies(y) else {})
+        g = run.gradient(y)
         value = run.settle(y)
         return (value, run.settle(aux)) if has_aux else value, g
 
@@ -156,9 +152,12 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
         cotangents: dict[Any, Any] = {}
         for output, c in _matched("vjp", "cotangent", y, cotangent):
             if _varies(output):
+                c = _convert(c, output.data.dtype)
                 known = cotangents.get(output)  # an output may be there twice
                 cotangents[output] = c if known is None else known + c
-        return run.pull_back(cotangents)
+        as_tensors = run.as_tensors or current_mode.get().nested
+        as_tensors = as_tensors or Tensor in map(type, cotangents.values())
+        return run.pull_back(cotangents, as_tensors)
 
     value = run.settle(y)
     return (value, pullback, run.settle(aux)) if has_aux else (value, pullback)
@@ -335,8 +334,13 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
 # --- Arguments, answers, and what stands in their place -------------------------------
 
 
+NESTED = Mode(recording=True, nested=True)
+
+
 class _Run:
     """A run of a function on variables, and the way back from its answer."""
+
+    __slots__ = ("answer", "as_tensors", "chosen", "variables")
 
     def __init__(
         self,
@@ -345,52 +349,66 @@ class _Run:
         args: Sequence[Any],
         kwargs: dict[str, Any],
     ) -> None:
-        self.chosen = _choose(args, argnums)
-        given = tree.leaves(self.chosen)
+        chosen = self.chosen = _choose(args, argnums)
+        one = not isinstance(chosen, tree.CONTAINERS)
+        given = (chosen,) if one else tree.leaves(chosen)
         outer = current_mode.get()
-        self.as_tensors = outer.nested or _any_tensor(given)
-        token = current_mode.set(Mode(True, outer.watch, True))
+        self.as_tensors = outer.nested or Tensor in map(type, given)
+        nested = Mode(True, outer.watch, True) if outer.watch else NESTED
+        token = current_mode.set(nested)
         try:
-            self.variables = [_variable(x) for x in given]
-            stand_ins = tree.rebuild(self.chosen, self.variables)
+            self.variables = list(map(_variable, given))
+            variables = self.variables
+            stand_ins = variables[0] if one else tree.rebuild(chosen, variables)
             self.answer = f(*_replace(args, argnums, stand_ins), **kwargs)
         finally:
             current_mode.reset(token)
 
-    def pull_back(self, cotangents: dict[Any, Any]) -> Any:
+    def gradient(self, y: Any) -> Any:
+        """Return the gradient of a number in the answer, in the chosen's structure."""
+        is_whole = isinstance(y, tree.CONTAINERS)
+        data = y.data if isinstance(y, Node) else np.asarray(None if is_whole else y)
+        if data.size != 1 or data.dtype.kind not in "fiub":
+            raise TypeError(
+                f"grad: the function gave {_tell(y)}, and only a single number has a "
+                "gradient; sum() it, or take its jacobian()"
+            )
+        one = np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
+        return self.pull_back({y: one} if _varies(y) else {}, self.as_tensors)
+
+    def pull_back(self, cotangents: dict[Any, Any], as_tensors: bool) -> Any:
         """Return the cotangents of what was chosen, in its structure."""
-        now = current_mode.get()
-        as_tensors = self.as_tensors or now.nested or _any_tensor(cotangents.values())
-        recorded = as_tensors and now.recording
-        for output, c in cotangents.items():
-            cotangents[output] = _convert(c, output.data.dtype, recorded)
-        first, last = self.variables[0].index, self.variables[-1].index
-        found, _ = pull_back(cotangents, recorded, range(first, last + 1))
-        answers = [
-            found[x] if x in found else np.zeros_like(x.data) for x in self.variables
-        ]
-        return tree.rebuild(self.chosen, [_settle(g, as_tensors) for g in answers])
+        recorded = as_tensors and current_mode.get().recording
+        if as_tensors:
+            convert = _as_tensor if recorded else value_of
+            cotangents = {y: convert(c) for y, c in cotangents.items()}
+        variables = self.variables
+        numbers = range(variables[0].index, variables[-1].index + 1)
+        found, _ = pull_back(cotangents, recorded, numbers)
+        answers = [found[x] if x in found else np.zeros_like(x.data) for x in variables]
+        settle = _settle if as_tensors else np.asarray
+        return tree.rebuild(self.chosen, map(settle, answers))
 
     def settle(self, answer: Any) -> Any:
         """Return what the function gave as the user gets it."""
-        parts = [
-            _settle(x, self.as_tensors) if isinstance(x, Node) else x
-            for x in tree.leaves(answer)
-        ]
-        return tree.rebuild(answer, parts)
+        if isinstance(answer, Node):
+            return _settle(answer) if self.as_tensors else answer.data
+        if not isinstance(answer, tree.CONTAINERS):
+            return answer
+        return tree.rebuild(answer, map(self.settle, tree.leaves(answer)))
 
 
 def _choose(args: Sequence[Any], argnums: int | Sequence[int]) -> Any:
     """Return the argument with a number; a tuple of several."""
-    n = len(args)
-    places = (argnums,) if isinstance(argnums, int) else argnums
-    for place in places:
-        if not -n <= place < n:
-            raise TypeError(
-                f"grad: argnums is {argnums}, and the call has {n} positional "
-                "arguments (those passed by keyword are not differentiated by)"
-            )
-    return args[argnums] if isinstance(argnums, int) else tuple(args[i] for i in places)
+    try:
+        if isinstance(argnums, int):
+            return args[argnums]
+        return tuple(args[place] for place in argnums)
+    except IndexError:
+        raise TypeError(
+            f"grad: argnums is {argnums}, and the call has {len(args)} positional "
+            "arguments (those passed by keyword are not differentiated by)"
+        ) from None
 
 
 def _replace(
@@ -451,39 +469,31 @@ def _varies(output: Any) -> bool:
     return isinstance(output, Node) and output.requires_grad
 
 
-def _is_number(y: Any) -> bool:
-    data = np.asarray(value_of(y))
-    return data.size == 1 and data.dtype.kind in "fiub"
+def _settle(x: Any) -> Any:
+    """Return a Tensor: a recorded one, or a constant if nothing is recorded now."""
+    is_recorded = isinstance(x, Node) and current_mode.get().recording
+    return x if is_recorded else Tensor(value_of(x))
 
 
-def _settle(x: Any, as_tensors: bool) -> Any:
-    """Return a derivative as the user gets it: as an array, or as a Tensor."""
-    if not as_tensors:
-        return np.asarray(value_of(x))
-    is_final = isinstance(x, Node) and current_mode.get().recording
-    return x if is_final else Tensor(value_of(x))
+def _convert(cotangent: Any, dtype: Any) -> Any:
+    """Give a cotangent its output's dtype; what is recorded, by recording."""
+    if isinstance(cotangent, Node):
+        return cotangent if cotangent.data.dtype == dtype else astype(cotangent, dtype)
+    return np.asarray(cotangent, dtype)
 
 
-def _convert(cotangent: Any, dtype: Any, recorded: bool) -> Any:
-    """Make a cotangent a Tensor or an array, of its output's dtype."""
-    if not recorded:
-        return np.asarray(value_of(cotangent), dtype)
-    if isinstance(cotangent, Tensor):
-        return cotangent if cotangent.dtype == dtype else cotangent.astype(dtype)
-    return Tensor(cotangent, dtype=dtype)
+def _as_tensor(x: Any) -> Any:
+    return x if isinstance(x, Node) else Tensor(x)
 
 
 def _count(arrays: Iterable[Any]) -> int:
     return sum(np.size(value_of(x)) for x in arrays)
 
 
-def _any_tensor(given: Iterable[Any]) -> bool:
-    return any(isinstance(x, Node) for x in given)
-
-
 def _ones_like(x: Any) -> Any:
     x = np.asarray(value_of(x))
-    return np.ones(x.shape, x.dtype if x.dtype.kind == "f" else float)
+    kind = x.dtype.type if x.dtype.kind == "f" else np.float64
+    return np.ones(x.shape, kind) if x.ndim else kind(1)
 
 
 def _blocks(
@@ -524,7 +534,7 @@ def _transpose(pullback: Function, y: Any) -> Any:
 
 def _basis(whole: Any) -> Iterator[Any]:
     """For each element in turn, the same structure with 1 there and 0 elsewhere."""
-    zeros = [np.zeros_like(_ones_like(x)) for x in tree.leaves(whole)]
+    zeros = [np.asarray(0 * _ones_like(x)) for x in tree.leaves(whole)]
     for k, x in enumerate(zeros):
         for place in np.ndindex(x.shape):
             one_hot = x.copy()

@@ -34,7 +34,7 @@ def rebuild(tree: Any, contents: Iterable[Any]) -> Any:
     """
     contents = iter(contents)
     if not isinstance(tree, CONTAINERS):
-        return tree if tree is None else next(contents)
+        return None if tree is None else next(contents)
     if isinstance(tree, dict):
         new = copy(tree)  # a subclass stays what it is
         new.update((key, rebuild(part, contents)) for key, part in tree.items())

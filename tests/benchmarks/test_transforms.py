@@ -1,4 +1,4 @@
-"""A gradient of a plain NumPy function: against HIPS autograd, and the engine's Tensors.
+"""A gradient of a plain NumPy function, against HIPS autograd and against Tensors.
 
     pytest tests/benchmarks
 

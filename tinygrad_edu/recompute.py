@@ -1,0 +1,171 @@
+"""`checkpoint`: store less on the way forward, compute again on the way back.
+
+To the graph, a run of a checkpointed function is one node, made of the older nodes that
+its answer depends on. The values in between are dropped. When a cotangent arrives, the
+function runs again, and the cotangent is pulled back through what is recorded then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import tree
+from tinygrad_edu.autodiff import pull_back
+from tinygrad_edu.graph import Node, current_mode, new_index, record
+from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.shapes import astype, reshape
+
+__all__ = ["checkpoint"]
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same function, whose values in between are not stored.
+
+    They are computed again when gradients are pulled back through it: memory for time.
+    Of n checkpointed steps in a row only the n answers are stored.
+
+    Parameters
+    ----------
+    f : callable
+        Gives a Tensor, or nested tuples, lists and dicts of them. Called again it must
+        give the same again: so it must not draw random numbers, nor depend on what
+        changes in between.
+
+    Returns
+    -------
+    callable
+        Takes and gives what `f` does.
+
+    Raises
+    ------
+    ValueError
+        When gradients are pulled back, if `f` gives another answer than before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> @tg.checkpoint
+    ... def step(x):
+    ...     return x + 0.1 * np.sin(x)
+    >>> tg.grad(lambda x: step(step(step(x))))(0.0)
+    array(1.331)
+    """
+
+    @wraps(f)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        if not current_mode.get().recording:
+            return f(*args, **kwargs)
+        run = partial(f, *args, **kwargs)
+        start = new_index()
+        answer = run()
+        outputs = _made_since(start, answer)
+        if not outputs:
+            return answer
+        op = _Checkpoint(run, outputs)
+        packed = record(op, _behind(start, outputs))
+        replaced = dict(zip(outputs, _unpack(packed, outputs)))
+        leaves = tree.leaves(answer)
+        return tree.rebuild(
+            answer,
+            (replaced.get(y, y) if isinstance(y, Node) else y for y in leaves),
+        )
+
+    return checkpointed
+
+
+class _Checkpoint:
+    """The op of the node that stands for a run."""
+
+    name = "checkpoint"
+    inputs = ("values",)
+    variadic = True
+    selects = elementwise = False
+
+    def __init__(self, run: Callable[[], Any], outputs: list[Any]) -> None:
+        self.run = run
+        self.mode = current_mode.get()
+        self.value = _pack([y.data for y in outputs])
+
+    def compute(self, values: Any, params: Any) -> Any:
+        return self.value
+
+    @property
+    def rule_of_each(self) -> Iterator[Any]:
+        """The rules for one traversal: the first that is called runs `f` for all."""
+        again = _Again(self)
+        return (partial(again.cotangent, position) for position in count())
+
+    def pull_back(self, g: Any) -> list[Any]:
+        """Run the function again; return the cotangent of each input."""
+        start = new_index()
+        token = current_mode.set(self.mode)
+        try:
+            answer = self.run()
+        finally:
+            current_mode.reset(token)
+        outputs = _made_since(start, answer)
+        if not np.array_equal(_pack([y.data for y in outputs]), self.value, True):
+            raise ValueError(
+                "checkpoint: run again, the function gave another answer; it must not "
+                "draw random numbers, nor depend on what has changed since"
+            )
+        cotangents = dict(zip(outputs, _unpack(g, outputs)))
+        # All that is older than the run counts as a variable.
+        found, _ = pull_back(cotangents, isinstance(g, Node), range(start))
+        return [found[x] for x in _behind(start, outputs)]
+
+
+class _Again:
+    """One second run, shared by the rules."""
+
+    def __init__(self, op: _Checkpoint) -> None:
+        self.op = op
+        self.cotangents: list[Any] | None = None
+
+    def cotangent(self, position: int, g: Any, y: Any, *inputs: Any) -> Any:
+        if self.cotangents is None:
+            self.cotangents = self.op.pull_back(g)
+        return self.cotangents[position]
+
+
+def _made_since(start: int, answer: Any) -> list[Node]:
+    """Return the nodes in an answer that were recorded since, each once."""
+    nodes = (y for y in tree.leaves(answer) if isinstance(y, Node))
+    return list(dict.fromkeys(y for y in nodes if y.requires_grad and y.index > start))
+
+
+def _behind(start: int, outputs: list[Node]) -> tuple[Node, ...]:
+    """Return the older nodes that some newer ones depend on, in their order."""
+    found, stack = set(outputs), list(outputs)
+    while stack:
+        node = stack.pop()
+        if node.index > start:
+            inputs = {x for x in node.inputs if isinstance(x, Node) and x.requires_grad}
+            stack += inputs - found
+            found |= inputs
+    older = (x for x in found if x.index < start)
+    return tuple(sorted(older, key=lambda x: x.index))
+
+
+def _pack(arrays: list[Any]) -> Any:
+    if len(arrays) == 1:
+        return arrays[0]
+    return concatenate([reshape(x, -1) for x in arrays])
+
+
+def _unpack(packed: Any, likes: list[Node]) -> Iterator[Any]:
+    if len(likes) == 1:
+        yield packed
+        return
+    start = 0
+    for like in likes:
+        size = like.data.size
+        part = reshape(packed[start : start + size], like.data.shape)
+        start += size
+        yield part if part.dtype == like.data.dtype else astype(part, like.data.dtype)
