@@ -149,8 +149,9 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     y, aux = _pair(run.answer) if has_aux else (run.answer, None)
 
     def pullback(cotangent: Any) -> Any:
+        _check_matched("vjp", "cotangent", y, cotangent)
         cotangents: dict[Any, Any] = {}
-        for output, c in _matched("vjp", "cotangent", y, cotangent):
+        for output, c in tree.pairs(y, cotangent):
             if _varies(output):
                 c = _convert(c, output.data.dtype)
                 known = cotangents.get(output)  # an output may be there twice
@@ -208,8 +209,7 @@ def jvp(f: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
         primals, tangents = (primals,), (tangents,)
     primals, tangents = tuple(primals), tuple(tangents)
     y, pullback, *aux = vjp(f, *primals, has_aux=has_aux)
-    for _ in _matched("jvp", "tangent", primals, tangents):
-        pass
+    _check_matched("jvp", "tangent", primals, tangents)
     (tangent,) = _transpose(pullback, y)(tangents)
     return (y, tangent, *aux)
 
@@ -304,6 +304,9 @@ def hessian(
 def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     """Return the Hessian of `f` times a vector, without computing the Hessian.
 
+    The Hessian is symmetric: so the vector is pulled back through the gradient, which
+    takes less than half the time of pushing it forward, ``jvp(grad(f), ...)``.
+
     Parameters
     ----------
     f : callable
@@ -327,8 +330,11 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     """
     if not isinstance(primals, tuple | list):
         primals, tangents = (primals,), (tangents,)
-    argnums = 0 if len(primals) == 1 else range(len(primals))
-    return jvp(grad(f, argnums), primals, tangents)[1]
+    _check_matched("hvp", "tangent", tuple(primals), tuple(tangents))
+    several = len(primals) > 1
+    _, pullback = vjp(grad(f, range(len(primals)) if several else 0), *primals)
+    product = pullback(tangents if several else tangents[0])
+    return product if several else product[0]
 
 
 # --- Arguments, answers, and what stands in their place -------------------------------
@@ -439,21 +445,18 @@ def _variable(x: Any) -> Any:
     return variable
 
 
-def _matched(
-    transform: str, what: str, likes: Any, others: Any
-) -> Iterator[tuple[Any, Any]]:
-    """Pair what belongs together, and hold the shapes against each other."""
+def _check_matched(transform: str, what: str, likes: Any, others: Any) -> None:
+    """Hold two structures, and the shapes in them, against each other."""
     try:
-        matched = list(tree.pairs(likes, others))
+        pairs = list(tree.pairs(likes, others))
     except ValueError as error:
         raise ValueError(f"{transform}: in the {what}, {error}") from None
-    for like, other in matched:
+    for like, other in pairs:
         if np.shape(value_of(like)) != np.shape(value_of(other)):
             raise ValueError(
                 f"{transform}: the {what} {_tell(other)} goes with {_tell(like)}; "
                 "their shapes must be equal"
             )
-        yield like, other
 
 
 def _pair(answer: Any) -> tuple[Any, Any]:
