@@ -612,7 +612,13 @@ ACCURACY = {
         "anywhere",
         "gradient",
     ),
-    "cbrt": Accuracy(tg.cbrt, lambda mp, z: mp.sign(z) * mp.cbrt(abs(z)), "anywhere"),
+    # The rules of this and of the tangent go by the answer's square.
+    "cbrt": Accuracy(
+        tg.cbrt,
+        lambda mp, z: mp.sign(z) * mp.cbrt(abs(z)),
+        "anywhere",
+        gradient=8,
+    ),
     "exp2": Accuracy(tg.exp2, lambda mp, z: mp.mpf(2) ** z, "anywhere"),
     "log2": Accuracy(tg.log2, lambda mp, p: mp.log(p, 2), "probabilities"),
     "log10": Accuracy(tg.log10, lambda mp, p: mp.log(p, 10), "probabilities"),
@@ -629,7 +635,7 @@ ACCURACY = {
         "anywhere",
         "gradient",
     ),
-    "tan": Accuracy(tg.tan, lambda mp, z: mp.tan(z), "anywhere"),
+    "tan": Accuracy(tg.tan, lambda mp, z: mp.tan(z), "anywhere", gradient=8),
     "arcsin": Accuracy(tg.arcsin, lambda mp, p: mp.asin(p), "probabilities"),
     "arccos": Accuracy(tg.arccos, lambda mp, p: mp.acos(p), "probabilities"),
     "arctan": Accuracy(tg.arctan, lambda mp, z: mp.atan(z), "anywhere"),

@@ -98,6 +98,8 @@ def transposed(cotangent: Any, x: Any) -> Any:
 @sabotage("one slice for the sum")
 def one_slice(cotangent: Any, x: Any) -> Any:
     """Where the input was broadcast, do not add up."""
+    if cotangent.size == 0:
+        return cotangent
     extra = cotangent.ndim - np.ndim(x)
     repeated = [slice(1) if n == 1 else slice(None) for n in np.shape(x)]
     return cotangent[(0,) * extra + tuple(repeated)]
