@@ -118,16 +118,8 @@ def add_steps(draw: st.DrawFn, op: Op, steps: list[Step], values: list[Any]) -> 
         return
     operands: list[Any] = [first, *draw(st.sampled_from(fitting))]
     for i, (number, name) in enumerate(zip(operands, names)):
-        x, domain = values[number], op.domain[name]
-        low, high, excluding = domain
-        margin = min((np.min(np.abs(x - end)) for end in excluding), default=1)
-        repairs: list[tuple[Op, list[Any]]] = []
-        if (size := np.max(np.abs(x))) > 8:
-            repairs += [(tg.divide, [np.array(size / 2)])]
-        if not (low + 0.1 < np.min(x) and np.max(x) < high - 0.1 and margin > 0.1):
-            repairs += into(domain)
-        for repair, constants in repairs:
-            steps.append(Step(repair, [operands[i], *constants], {}))
+        for repair, *constants in repairs(values[number], op.domain[name]):
+            steps.append(Step(repair, [operands[i], *map(np.array, constants)], {}))
             operands[i] = len(values)
             values.append(compute(steps[-1], values))
 
@@ -159,15 +151,19 @@ def add_steps(draw: st.DrawFn, op: Op, steps: list[Step], values: list[Any]) -> 
         values.append(answer)
 
 
-def into(domain: Domain) -> list[tuple[Op, list[Any]]]:
-    """Tell which ops, with which constants, bring any number into a domain."""
-    low, high, _ = domain
-    if np.isfinite(high):
-        half = (high - low) / 2
-        scaled = (tg.multiply, [np.array(0.75 * half)])
-        return [(tg.tanh, []), scaled, (tg.add, [np.array(low + half)])]
-    moved = [(tg.add, [np.array(low)])] if np.isfinite(low) and low else []
-    return [(tg.tanh, []), (tg.exp, []), *moved]
+def repairs(x: np.ndarray, domain: Domain) -> list[tuple[Any, ...]]:
+    """Tell which ops, with which constants, make `x` small and put it into a domain."""
+    low, high, excluding = domain
+    half = np.max(np.abs(x)) / 2
+    shrink = [(tg.divide, half)] if half > 4 else []
+    x = x / half if half > 4 else x
+    margin = min((np.min(np.abs(x - end)) for end in excluding), default=1)
+    if low + 0.1 < np.min(x) and np.max(x) < high - 0.1 and margin > 0.1:
+        return shrink
+    if np.isfinite(high):  # tanh lies between -1 and 1
+        middle, scale = (low + high) / 2, 0.75 * (high - low) / 2
+        return [*shrink, (tg.tanh,), (tg.multiply, scale), (tg.add, middle)]
+    return [*shrink, (tg.tanh,), (tg.exp,), (tg.add, max(low, 0.0))]
 
 
 def fits(op: Op, arrays: list[np.ndarray], params: dict[str, Any]) -> bool:
