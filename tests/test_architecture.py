@@ -29,6 +29,7 @@ FLOORS = {
     "ops.functions": 2.2,
     "ops.shapes": 2.2,
     "ops.indexing": 2.3,
+    "ops.trigonometry": 2.3,
     "ops.joining": 2.4,
     "ops.reductions": 2.5,
     "ops.products": 2.5,

@@ -91,8 +91,8 @@ def test_a_name_loses_the_underscores_that_avoid_a_keyword():
 
 
 def test_the_inputs_of_a_ufunc_are_x_or_a_and_b():
-    assert tg.op(np.cbrt).inputs == ("x",)
-    assert tg.op(np.hypot).inputs == ("a", "b")
+    assert tg.op(np.spacing).inputs == ("x",)
+    assert tg.op(np.nextafter).inputs == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_ones_own_op_may_be_declared_again_and_the_last_counts():
 
 
 def test_ones_own_op_of_a_numpy_function_may_be_declared_again():
-    first, second = tg.op(np.hypot), tg.op(np.hypot)
-    assert OPS["hypot"] is second is not first
+    first, second = tg.op(np.nextafter), tg.op(np.nextafter)
+    assert OPS["nextafter"] is second is not first
 
 
 @pytest.mark.parametrize("name", ["add", "sigmoid", "clip"])

@@ -4,6 +4,7 @@ Each op passes the checks of `tinygrad_edu.testing`, as a user's own does, and i
 NumPy says or what a plain formula does.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from decimal import Decimal, localcontext
@@ -169,6 +170,12 @@ def test_every_primitive_has_a_rule_for_each_input() -> None:
 # (inputs, parameters, gradient by each input)
 SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
     "abs": [((0.0,), {}, (0,)), ((-0.0,), {}, (0,))],
+    "arctan2": [
+        ((0.0, 0.0), {}, (0, 0)),
+        (([0.0, -0.0], [-2.0, -2.0]), {}, ([-0.5, -0.5], [0, 0])),
+    ],
+    "cbrt": [((0.0,), {}, (0,)), (([0.0, 8.0, -8.0],), {}, ([0, 1 / 12, 1 / 12],))],
+    "ceil": [(([-1.0, 0.0, 0.5, 1.0],), {}, ([0, 0, 0, 0],))],
     "clip": [
         ((0.0,), {"min": 0.0, "max": 1.0}, (0.5,)),
         ((1.0,), {"min": 0.0, "max": 1.0}, (0.5,)),
@@ -176,6 +183,34 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
         (([-1.0, 0.0, 0.5],), {"min": 0.0}, ([0, 0.5, 1],)),
         (([0.5, 1.0, 2.0],), {"max": 1.0}, ([1, 0.5, 0],)),
         (([0.0, 1.0],), {"min": np.array([0, -1], np.float16)}, ([0.5, 1],)),
+    ],
+    "floor": [(([-1.0, 0.0, 0.5, 1.0],), {}, ([0, 0, 0, 0],))],
+    "floor_divide": [(([0.0, 4.0, 5.0], [-2.0, 2.0, 2.0]), {}, ([0, 0, 0], [0, 0, 0]))],
+    "fmax": [
+        ((1.0, 1.0), {}, (0.5, 0.5)),
+        ((inf, inf), {}, (0.5, 0.5)),
+        ((nan, nan), {}, (0.5, 0.5)),
+        (([1.0, nan, -inf], [nan, 1.0, nan]), {}, ([1, 0, 1], [0, 1, 0])),
+        (([1.0, 2.0], [2.0, 2.0]), {}, ([0, 0.5], [1, 0.5])),
+    ],
+    "fmin": [
+        ((1.0, 1.0), {}, (0.5, 0.5)),
+        ((-inf, -inf), {}, (0.5, 0.5)),
+        ((nan, nan), {}, (0.5, 0.5)),
+        (([1.0, nan, inf], [nan, 1.0, nan]), {}, ([1, 0, 1], [0, 1, 0])),
+        (([1.0, 2.0], [2.0, 2.0]), {}, ([1, 0.5], [0, 0.5])),
+    ],
+    "hypot": [
+        ((0.0, 0.0), {}, (0, 0)),
+        (([0.0, 0.0, 3.0], [0.0, -2.0, 4.0]), {}, ([0, 0, 0.6], [0, -1, 0.8])),
+    ],
+    "logaddexp": [
+        (([-inf, inf], [-inf, inf]), {}, ([0.5, 0.5], [0.5, 0.5])),
+        (([-inf, -inf, 1.0], [-inf, 1.0, inf]), {}, ([0.5, 0, 0], [0.5, 1, 1])),
+    ],
+    "logaddexp2": [
+        (([-inf, inf], [-inf, inf]), {}, ([0.5, 0.5], [0.5, 0.5])),
+        (([-inf, -inf, 1.0], [-inf, 1.0, inf]), {}, ([0.5, 0, 0], [0.5, 1, 1])),
     ],
     "max": [
         (([2.0, 1.0, 2.0],), {}, ([0.5, 0, 0.5],)),
@@ -213,8 +248,19 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
         ((-2.0, -1.0), {}, (-0.25, nan)),
     ],
     "relu": [((0.0,), {}, (0,)), ((-0.0,), {}, (0,)), ((nan,), {}, (nan,))],
+    "remainder": [
+        ((6.0, 2.0), {}, (1, -3)),
+        ((-6.0, 2.0), {}, (1, 3)),
+        (([0.0, 6.0, 7.0], [2.0, -2.0, -2.0]), {}, ([1, 1, 1], [0, 3, 4])),
+    ],
+    "rint": [(([-0.5, 0.0, 0.5, 1.5],), {}, ([0, 0, 0, 0],))],
+    "round": [
+        (([-0.5, 0.0, 0.5, 1.5],), {}, ([0, 0, 0, 0],)),
+        (([0.25, 0.5],), {"decimals": 1}, ([0, 0],)),
+    ],
     "sign": [(([-2.0, 0.0, 2.0],), {}, ([0, 0, 0],))],
     "sqrt": [((0.0,), {}, (0,)), (([0.0, 4.0],), {}, ([0, 0.25],))],
+    "trunc": [(([-1.0, 0.0, 0.5, 1.0],), {}, ([0, 0, 0, 0],))],
     "xlog1py": [
         ((0.0, -1.0), {}, (0, 0)),
         (([0.0, 0.0, 2.0], [-1.0, 1.0, 0.0]), {}, ([0, np.log(2), 0], [0, 0, 2])),
@@ -257,8 +303,18 @@ def test_subgradient(
 # inputs is constant.
 SMOOTH: list[tuple[str, tuple[Any, ...], set[int]]] = [
     ("abs", (-2.0,), set()),
+    ("arccos", (0.0,), set()),
+    ("arcsin", (0.0,), set()),
+    ("arctan", (0.0,), set()),
+    ("arctan2", (0.0, 2.0), set()),
+    ("arctan2", (2.0, 0.0), set()),
+    ("arctan2", (-2.0, 0.0), set()),
     ("divide", (0.0, 2.0), set()),
+    ("hypot", (0.0, 2.0), set()),
+    ("hypot", (-2.0, 0.0), set()),
     ("log1p", (0.0,), set()),
+    ("logaddexp", (2.0, 2.0), set()),
+    ("logaddexp2", (2.0, 2.0), set()),
     ("logsumexp", ([2.0, 2.0],), set()),
     ("multiply", (0.0, 0.0), set()),
     ("power", (-2.0, -1.0), {1}),
@@ -275,9 +331,12 @@ SMOOTH: list[tuple[str, tuple[Any, ...], set[int]]] = [
     ("prod", ([0.0, 2.0, 3.0],), set()),
     ("prod", ([0.0, 2.0, 0.0],), set()),
     ("sigmoid", (0.0,), set()),
+    ("sinh", (0.0,), set()),
     ("softplus", (0.0,), set()),
     ("squared_norm", ([0.0, 0.0],), set()),
+    ("tan", (0.0,), set()),
     ("tanh", (0.0,), set()),
+    ("trunc", (0.0,), set()),
     ("var", ([2.0, 2.0],), set()),
     ("xlog1py", (0.0, 1.0), set()),
     ("xlog1py", (2.0, 0.0), set()),
@@ -309,6 +368,11 @@ def test_smooth_at_a_peculiar_point(name: str, inputs: Any, constant: set[int]) 
         (lambda x: x**3, -2.0, -12),
         (lambda x: x**-1, -2.0, -0.25),
         (tg.sqrt, 0.0, 0),
+        (tg.cbrt, 0.0, 0),
+        (lambda x: tg.hypot(x, 2 * x), 0.0, 0),
+        (lambda x: tg.arctan2(x, 2 * x), 0.0, 0),
+        (lambda x: tg.logaddexp(x, x), -inf, 0),
+        (lambda x: tg.logaddexp2(x, x), inf, 0),
         (tg.abs, 0.0, 0),
         (tg.relu, 0.0, 0),
         (lambda x: tg.maximum(x * x, x * x), 0.0, 2),
@@ -422,6 +486,18 @@ NOT_TAKEN: dict[str, tuple[Callable[[Any], Any], Any, Any, Any]] = {
     ),
     "maximum": (lambda x: tg.maximum(tg.log(x), -1), [0.0, 2.0], [0, 0.5], [0, -0.25]),
     "minimum": (lambda x: tg.minimum(1 / x, 1), [0.0, 2.0], [0, -0.25], [0, 0.25]),
+    "fmax": (
+        lambda x: tg.fmax(tg.log(x), -1),
+        [-1.0, 0.0, 2.0],
+        [0, 0, 0.5],
+        [0, 0, -0.25],
+    ),
+    "fmin": (
+        lambda x: tg.fmin(tg.sqrt(x), 3),
+        [-1.0, 4.0, 16.0],
+        [0, 0.25, 0],
+        [0, -1 / 32, 0],
+    ),
     "relu": (lambda x: tg.relu(tg.log(x)), [0.0, 2.0], [0, 0.5], [0, -0.25]),
     "clip": (
         lambda x: tg.clip(tg.log(x), min=-1, max=5),
@@ -572,7 +648,9 @@ def test_logsumexp_in_both_tails(dtype: Any) -> None:
 
 
 @floats
-@pytest.mark.parametrize("name", ["sigmoid", "softplus", "tanh", "relu"])
+@pytest.mark.parametrize(
+    "name", ["arcsinh", "arctan", "cbrt", "relu", "sigmoid", "softplus", "tanh"]
+)
 @given(x=st.floats())
 @example(x=1000.0)
 @example(x=-1000.0)
@@ -585,6 +663,27 @@ def test_no_warning_for_any_number(name: str, dtype: Any, x: float) -> None:
     assert np.isnan(y.data) == np.isnan(x)
     assert np.isnan(leaf.grad.data) == np.isnan(x)
     leaf.zero_grad()
+
+
+@floats
+@pytest.mark.parametrize("far", [True, False], ids=["large", "small"])
+def test_slopes_where_squares_overflow_or_vanish(dtype: Any, far: bool) -> None:
+    info = np.finfo(dtype)
+    most, least = float(info.max), float(info.smallest_subnormal)
+    s = math.sqrt(most) * 64 if far else math.sqrt(info.tiny) / 64
+    for op, inputs, expected in [
+        (tg.hypot, (3 * s, -4 * s), (0.6, -0.8)),
+        (tg.arctan2, (3 * s, -4 * s), (-0.16 / s, -0.12 / s)),
+        (tg.arcsinh, (s,), (1 / s if far else 1,)),
+        *[(tg.arccosh, (s,), (1 / s,))] * far,
+        (tg.cbrt, (-s,), (math.cbrt(s) / s / 3,)),
+        (tg.log2, (s,), (1 / math.log(2) / s,)),
+        *[(tg.log10, (most,), (1 / math.log(10) / most,))] * far,
+    ]:
+        leaves = [tg.Tensor(dtype(x), requires_grad=True) for x in inputs]
+        op(*leaves).backward()
+        gradients = [x.grad.item() for x in leaves]
+        assert_allclose(gradients, expected, rtol=8 * info.eps, atol=least)
 
 
 @floats

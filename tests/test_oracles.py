@@ -19,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 import tinygrad_edu as tg
 from tinygrad_edu import strategies
-from tinygrad_edu.op import Op
+from tinygrad_edu.op import Domain, Op
 from tinygrad_edu.strategies import Call
 
 # As they are now: other tests may declare more.
@@ -118,15 +118,8 @@ def add_steps(draw: st.DrawFn, op: Op, steps: list[Step], values: list[Any]) -> 
         return
     operands: list[Any] = [first, *draw(st.sampled_from(fitting))]
     for i, (number, name) in enumerate(zip(operands, names)):
-        x, (low, high, excluding) = values[number], op.domain[name]
-        margin = min((np.min(np.abs(x - end)) for end in excluding), default=1)
-        repairs: list[tuple[Op, list[Any]]] = []
-        if (size := np.max(np.abs(x))) > 8:
-            repairs += [(tg.divide, [np.array(size / 2)])]
-        if not (low + 0.1 < np.min(x) and np.max(x) < high - 0.1 and margin > 0.1):
-            repairs += [(tg.tanh, []), (tg.exp, [])]
-        for repair, constants in repairs:
-            steps.append(Step(repair, [operands[i], *constants], {}))
+        for repair, *constants in repairs(values[number], op.domain[name]):
+            steps.append(Step(repair, [operands[i], *map(np.array, constants)], {}))
             operands[i] = len(values)
             values.append(compute(steps[-1], values))
 
@@ -156,6 +149,21 @@ def add_steps(draw: st.DrawFn, op: Op, steps: list[Step], values: list[Any]) -> 
     if 0 < answer.size <= 64:
         steps.append(step)
         values.append(answer)
+
+
+def repairs(x: np.ndarray, domain: Domain) -> list[tuple[Any, ...]]:
+    """Tell which ops, with which constants, make `x` small and put it into a domain."""
+    low, high, excluding = domain
+    half = np.max(np.abs(x)) / 2
+    shrink = [(tg.divide, half)] if half > 4 else []
+    x = x / half if half > 4 else x
+    margin = min((np.min(np.abs(x - end)) for end in excluding), default=1)
+    if low + 0.1 < np.min(x) and np.max(x) < high - 0.1 and margin > 0.1:
+        return shrink
+    if np.isfinite(high):  # tanh lies between -1 and 1
+        middle, scale = (low + high) / 2, 0.75 * (high - low) / 2
+        return [*shrink, (tg.tanh,), (tg.multiply, scale), (tg.add, middle)]
+    return [*shrink, (tg.tanh,), (tg.exp,), (tg.add, max(low, 0.0))]
 
 
 def fits(op: Op, arrays: list[np.ndarray], params: dict[str, Any]) -> bool:
@@ -318,8 +326,11 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
         ]
         return x if min is max is None else torch.clip(x, *bounds)
 
-    same = "abs add cos divide exp expm1 log log1p matmul maximum minimum multiply"
-    same += " negative positive relu sigmoid sign sin sqrt square subtract tanh"
+    same = "abs add arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil cos cosh"
+    same += " deg2rad divide exp exp2 expm1 floor fmax fmin hypot log log10 log1p log2"
+    same += " logaddexp logaddexp2 matmul maximum minimum multiply negative positive"
+    same += " rad2deg reciprocal relu remainder round sigmoid sign sin sinh sqrt square"
+    same += " subtract tan tanh trunc"
     return {name: getattr(torch, name) for name in same.split()} | {
         "add_at": lambda x, index, shape: (
             torch.zeros(math.prod(shape), dtype=x.dtype)
@@ -327,6 +338,7 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
             .reshape(shape)
         ),
         "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
+        "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
         "clip": clip,
         "concatenate": lambda *xs, axis=0: torch.cat(xs, axis),
         "dot": lambda a, b: (
@@ -335,6 +347,7 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
             else torch.tensordot(a, b, ([a.ndim - 1], [max(b.ndim - 2, 0)]))
         ),
         "expand_dims": lambda x, axis: x.reshape(like(x, np.expand_dims, axis)),
+        "floor_divide": lambda a, b: torch.floor(a / b),
         "getitem": lambda x, index: torch.take(
             x, torch.as_tensor(places(x.shape, index))
         ),
@@ -348,6 +361,7 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
         "power": lambda a, b: torch.exp(b * torch.log(a)),
         "prod": reduce(prod),
         "reshape": lambda x, shape: x.reshape(shape),
+        "rint": torch.round,
         "sigmoid_cross_entropy": cross_entropy,
         "softmax": lambda x, axis=-1: torch.exp(log_softmax(x, axis)),
         "softplus": functional.softplus,
@@ -402,12 +416,15 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
     def transpose(x: Any, axes: Any = None) -> Any:
         return anp.transpose(x, axes and normalize_axis_tuple(axes, anp.ndim(x)))
 
-    same = "abs add cos divide dot exp expm1 log log1p matmul max maximum mean min"
-    same += " minimum multiply negative sign sin sqrt square subtract sum tanh"
-    same += " tensordot var"
+    same = "abs add arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil cos cosh"
+    same += " deg2rad divide dot exp exp2 expm1 floor floor_divide fmax fmin hypot log"
+    same += " log10 log1p log2 logaddexp logaddexp2 matmul max maximum mean min minimum"
+    same += " multiply negative rad2deg reciprocal remainder round sign sin sinh sqrt"
+    same += " square subtract sum tan tanh tensordot trunc var"
     return {name: getattr(anp, name) for name in same.split()} | {
         "add_at": spread,
         "broadcast_to": lambda x, shape: x + np.zeros(shape),
+        "cbrt": lambda x: anp.sign(x) * anp.abs(x) ** (1 / 3),
         "clip": clip,
         "concatenate": lambda *xs, axis=0: anp.concatenate(xs, axis),
         "expand_dims": lambda x, axis: anp.reshape(x, like(x, np.expand_dims, axis)),
@@ -420,6 +437,7 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "prod": prod,
         "relu": lambda x: anp.maximum(x, 0.0),
         "reshape": lambda x, shape: anp.reshape(x, shape),
+        "rint": anp.round,
         "sigmoid": lambda x: 1 / (1 + anp.exp(-x)),
         "sigmoid_cross_entropy": lambda z, t: anp.logaddexp(0.0, z) - t * z,
         "softmax": lambda x, axis=-1: anp.exp(log_softmax(x, axis)),
@@ -454,14 +472,27 @@ def places(shape: Any, index: Any) -> np.ndarray:
 
 # --- Complex step ---------------------------------------------------------------------
 
+REAL_ONLY = "NumPy has it for real numbers only"
 NOT_ANALYTIC = {
     "abs": "the absolute value has a derivative in one direction only",
+    "arctan2": REAL_ONLY,
     "astype": "a conversion to real numbers loses what the step is in",
+    "cbrt": REAL_ONLY,
+    "ceil": REAL_ONLY,
+    "deg2rad": REAL_ONLY,
+    "floor": REAL_ONLY,
+    "floor_divide": REAL_ONLY,
+    "hypot": REAL_ONLY,
+    "logaddexp": REAL_ONLY,
+    "logaddexp2": REAL_ONLY,
+    "rad2deg": REAL_ONLY,
+    "remainder": REAL_ONLY,
     "sigmoid": "computed by the absolute value, for accuracy",
     "sigmoid_cross_entropy": "computed by the absolute value, for accuracy",
     "sign": "x / |x| for complex numbers",
     "softplus": "computed by the absolute value, for accuracy",
     "squared_norm": "one of the factors is conjugated",
+    "trunc": REAL_ONLY,
 }
 
 
@@ -577,6 +608,44 @@ ACCURACY = {
         "anywhere",
         "gradient",
     ),
+    # The rules of this and of the tangent go by the answer's square.
+    "cbrt": Accuracy(
+        tg.cbrt,
+        lambda mp, z: mp.sign(z) * mp.cbrt(abs(z)),
+        "anywhere",
+        gradient=8,
+    ),
+    "exp2": Accuracy(tg.exp2, lambda mp, z: mp.mpf(2) ** z, "anywhere"),
+    "log2": Accuracy(tg.log2, lambda mp, p: mp.log(p, 2), "probabilities"),
+    "log10": Accuracy(tg.log10, lambda mp, p: mp.log(p, 10), "probabilities"),
+    "logaddexp with 0": Accuracy(lambda z: tg.logaddexp(z, 0.0), softplus, "anywhere"),
+    "logaddexp with 1": Accuracy(
+        lambda z: tg.logaddexp(1.0, z),
+        lambda mp, z: mp.log(mp.e + mp.exp(z)),
+        "anywhere",
+        "gradient",
+    ),
+    "logaddexp2 with 0": Accuracy(
+        lambda z: tg.logaddexp2(z, 0.0),
+        lambda mp, z: mp.log1p(mp.mpf(2) ** z) / mp.log(2),
+        "anywhere",
+        "gradient",
+    ),
+    "tan": Accuracy(tg.tan, lambda mp, z: mp.tan(z), "anywhere", gradient=8),
+    "arcsin": Accuracy(tg.arcsin, lambda mp, p: mp.asin(p), "probabilities"),
+    "arccos": Accuracy(tg.arccos, lambda mp, p: mp.acos(p), "probabilities"),
+    "arctan": Accuracy(tg.arctan, lambda mp, z: mp.atan(z), "anywhere"),
+    "arctan2 with 1": Accuracy(
+        lambda z: tg.arctan2(z, 1.0), lambda mp, z: mp.atan(z), "anywhere"
+    ),
+    "hypot with 1": Accuracy(
+        lambda z: tg.hypot(z, 1.0), lambda mp, z: mp.hypot(z, 1), "anywhere"
+    ),
+    "sinh": Accuracy(tg.sinh, lambda mp, z: mp.sinh(z), "anywhere"),
+    "cosh": Accuracy(tg.cosh, lambda mp, z: mp.cosh(z), "anywhere"),
+    "arcsinh": Accuracy(tg.arcsinh, lambda mp, z: mp.asinh(z), "anywhere"),
+    "arccosh": Accuracy(tg.arccosh, lambda mp, z: mp.acosh(z), "above 1"),
+    "arctanh": Accuracy(tg.arctanh, lambda mp, p: mp.atanh(p), "probabilities"),
     "mse": Accuracy(
         loss(tg.losses.mse, 0.25), lambda mp, z: (z - 0.25) ** 2 / 2, "anywhere"
     ),
@@ -627,12 +696,16 @@ ACCURACY = {
 def numbers(where: str, dtype: Any) -> np.ndarray:
     """Return numbers as far out as exp(z) goes; or probabilities, as near to 0 and 1.
 
+    Or numbers above 1, as near to it and as far out as can be.
     What is computed from them is no smaller than the smallest normal number.
     """
     info = np.finfo(dtype)
     if where == "probabilities":
         small, large = np.geomspace(2 * info.tiny, 0.5, 40), np.geomspace(info.eps, 0.5)
         return np.concatenate([small, 1 - large]).astype(dtype)
+    if where == "above 1":
+        near, far = np.geomspace(info.eps, 1, 40), np.geomspace(2, info.max / 4, 40)
+        return np.concatenate([1 + near, far]).astype(dtype)
     end = -np.log(info.tiny) - 1
     rng = np.random.default_rng(0)
     near = np.concatenate([rng.standard_normal(40) * size for size in (4, 1e-3)])

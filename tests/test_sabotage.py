@@ -98,6 +98,8 @@ def transposed(cotangent: Any, x: Any) -> Any:
 @sabotage("one slice for the sum")
 def one_slice(cotangent: Any, x: Any) -> Any:
     """Where the input was broadcast, do not add up."""
+    if cotangent.size == 0:
+        return cotangent
     extra = cotangent.ndim - np.ndim(x)
     repeated = [slice(1) if n == 1 else slice(None) for n in np.shape(x)]
     return cotangent[(0,) * extra + tuple(repeated)]
@@ -133,19 +135,25 @@ def applies(name: str, op: Op) -> bool:
 # What is no fault, and why: (op, input) and the sabotages.
 ZERO = "its rule gives zeros, and so does this"
 NOT_BROADCAST = "it is not broadcast"
+JUMPS = ["ceil", "floor", "rint", "round", "sign", "trunc"]
 SURVIVORS: dict[tuple[str, str], dict[str, str]] = {
     ("add", "a"): {"that of the next input": "the rules are the same"},
     ("add", "b"): {"that of the next input": "the rules are the same"},
     ("dot", "a"): {"one slice for the sum": NOT_BROADCAST},
     ("dot", "b"): {"one slice for the sum": NOT_BROADCAST},
+    ("floor_divide", "a"): dict.fromkeys(SABOTAGES, ZERO),
+    ("floor_divide", "b"): dict.fromkeys(SABOTAGES, ZERO),
     ("linear", "x"): {"one slice for the sum": NOT_BROADCAST},
     ("linear", "w"): {"one slice for the sum": NOT_BROADCAST},
-    ("sign", "x"): dict.fromkeys(
-        ["negated", "doubled", "zero", "transposed", "ones for g"], ZERO
-    ),
     ("where", "condition"): dict.fromkeys(
         SABOTAGES, "a condition has no gradient, so its rule is not called"
     ),
+}
+SURVIVORS |= {
+    (name, "x"): dict.fromkeys(
+        ["negated", "doubled", "zero", "transposed", "ones for g"], ZERO
+    )
+    for name in JUMPS
 }
 
 

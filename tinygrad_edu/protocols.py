@@ -77,7 +77,7 @@ _QUERIES = {_numpy(name) for name in QUERIES.split()}
 _OPS: dict[Any, Op] = {
     _numpy(name): OPS[to]
     for name, to in [*zip(OPS, OPS), *ALIASES.items()]
-    if _numpy(name) is not None and to in OPS
+    if _numpy(name) is not None
 }
 
 

@@ -389,6 +389,7 @@ PARAMETERS: dict[str, Choice] = {
     "expand_dims.axis": axes_to_expand,
     "getitem.index": indices,
     "reshape.shape": new_shapes,
+    "round.decimals": lambda shape, params: st.integers(-1, 2),
     "squeeze.axis": axes_to_squeeze,
     "transpose.axes": permutations,
     "var.ddof": degrees,

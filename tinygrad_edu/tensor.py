@@ -17,9 +17,11 @@ from tinygrad_edu.ops.arithmetic import abs as absolute
 from tinygrad_edu.ops.arithmetic import (
     add,
     divide,
+    floor_divide,
     multiply,
     negative,
     positive,
+    remainder,
     subtract,
 )
 from tinygrad_edu.ops.functions import power

@@ -19,6 +19,7 @@ from tinygrad_edu.ops import (
     products,
     reductions,
     shapes,
+    trigonometry,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "products",
     "reductions",
     "shapes",
+    "trigonometry",
 ]
 
 BUILT_IN.update(OPS)

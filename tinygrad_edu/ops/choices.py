@@ -65,6 +65,38 @@ minimum = op(
 )
 
 
+def _unless_nan(share: Any, g: Any, a: Any, b: Any) -> Any:
+    """Give a its share among numbers; if it is NaN nothing, or half if b is as well."""
+    return where(a != a, where(b != b, g / 2, 0), share)
+
+
+fmax = op(
+    np.fmax,
+    tex=r"\max({a}, {b})",
+    signature="(),()->()",
+    kink=lambda a, b: a - b,
+    subgradient="half to each where a = b, and where both are NaN",
+    selects=True,
+    doc="The larger of two, element by element; if one is NaN, the other one.",
+).vjp(
+    a=lambda g, y, a, b: _unless_nan(_won(g, a, b), g, a, b),
+    b=lambda g, y, a, b: _unless_nan(_won(g, b, a), g, b, a),
+)
+
+fmin = op(
+    np.fmin,
+    tex=r"\min({a}, {b})",
+    signature="(),()->()",
+    kink=lambda a, b: a - b,
+    subgradient="half to each where a = b, and where both are NaN",
+    selects=True,
+    doc="The smaller of two, element by element; if one is NaN, the other one.",
+).vjp(
+    a=lambda g, y, a, b: _unless_nan(_won(g, b, a), g, a, b),
+    b=lambda g, y, a, b: _unless_nan(_won(g, a, b), g, b, a),
+)
+
+
 def _to_bounds(x: Any, min: Any, max: Any) -> Any:
     """How far x is from the nearest bound."""
     distances = [np.abs(x - bound) for bound in (min, max) if bound is not None]

@@ -1,7 +1,8 @@
-"""Functions of one number, or of two: powers, exponentials, circles, and their kin."""
+"""Functions of one number, or of two: powers, exponentials, logarithms, their kin."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
 
 POSITIVE = Domain(low=0.0)
+LOG_2, LOG_10 = math.log(2), math.log(10)
 
 
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -52,12 +54,28 @@ sqrt = op(
     doc="The square root.",
 ).vjp(x=lambda g, y, x: g / where(y == 0, np.inf, 2 * y))
 
+cbrt = op(
+    np.cbrt,
+    tex=r"\sqrt[3]{{{x}}}",
+    signature="()->()",
+    kink=lambda x: x,
+    subgradient="0 at x = 0 (its slope there is infinite), as for the square root",
+    doc="The cube root; that of a negative number is negative.",
+).vjp(x=lambda g, y, x: g / where(y == 0, np.inf, 3 * y * y))
+
 exp = op(
     np.exp,
     tex="e^{{{x}}}",
     signature="()->()",
     doc="The exponential.",
 ).vjp(x=lambda g, y, x: g * y)
+
+exp2 = op(
+    np.exp2,
+    tex="2^{{{x}}}",
+    signature="()->()",
+    doc="2 to the power of `x`.",
+).vjp(x=lambda g, y, x: g * y * LOG_2)
 
 expm1 = op(
     np.expm1,
@@ -74,6 +92,22 @@ log = op(
     doc="The natural logarithm.",
 ).vjp(x=lambda g, y, x: g / x)
 
+log2 = op(
+    np.log2,
+    tex=r"\log_2 {x}",
+    signature="()->()",
+    domain=POSITIVE,
+    doc="The logarithm to the base 2.",
+).vjp(x=lambda g, y, x: g / LOG_2 / x)
+
+log10 = op(
+    np.log10,
+    tex=r"\log_{{10}} {x}",
+    signature="()->()",
+    domain=POSITIVE,
+    doc="The logarithm to the base 10.",
+).vjp(x=lambda g, y, x: g / LOG_10 / x)
+
 log1p = op(
     np.log1p,
     tex=r"\log(1 + {x})",
@@ -82,26 +116,36 @@ log1p = op(
     doc="log(1 + x), exact for small `x`.",
 ).vjp(x=lambda g, y, x: g / (1 + x))
 
-sin = op(
-    np.sin,
-    tex=r"\sin {x}",
-    signature="()->()",
-    doc="The sine.",
-).vjp(x=lambda g, y, x: g * cos(x))
 
-cos = op(
-    np.cos,
-    tex=r"\cos {x}",
-    signature="()->()",
-    doc="The cosine.",
-).vjp(x=lambda g, y, x: -g * sin(x))
+def _difference(a: Any, b: Any) -> Any:
+    """a - b, and 0 where they are the same infinity."""
+    same = (a == b) & np.isinf(a)
+    if np.any(same):
+        a, b = where(same, 0, a), where(same, 0, b)
+    return a - b
 
-tanh = op(
-    np.tanh,
-    tex=r"\tanh {x}",
-    signature="()->()",
-    doc="The hyperbolic tangent.",
-).vjp(x=lambda g, y, x: g * (1 - y * y))
+
+logaddexp = op(
+    np.logaddexp,
+    tex=r"\log(e^{{{a}}} + e^{{{b}}})",
+    signature="(),()->()",
+    subgradient="half to each where both are the same infinity",
+    doc="log(exp(a) + exp(b)), without overflow.",
+).vjp(
+    a=lambda g, y, a, b: g * sigmoid(_difference(a, b)),
+    b=lambda g, y, a, b: g * sigmoid(_difference(b, a)),
+)
+
+logaddexp2 = op(
+    np.logaddexp2,
+    tex=r"\log_2(2^{{{a}}} + 2^{{{b}}})",
+    signature="(),()->()",
+    subgradient="half to each where both are the same infinity",
+    doc="log2(2^a + 2^b), without overflow.",
+).vjp(
+    a=lambda g, y, a, b: g * sigmoid(LOG_2 * _difference(a, b)),
+    b=lambda g, y, a, b: g * sigmoid(LOG_2 * _difference(b, a)),
+)
 
 
 @op(tex=r"\sigma({x})", signature="()->()")

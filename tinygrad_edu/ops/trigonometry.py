@@ -1,0 +1,156 @@
+"""Angles: the functions of a circle and of a hyperbola, and their inverses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.op import Domain, op
+from tinygrad_edu.ops.choices import where
+from tinygrad_edu.ops.functions import sqrt
+
+WITHIN_1 = Domain(-1.0, 1.0)
+
+# --- The circle -----------------------------------------------------------------------
+
+sin = op(
+    np.sin,
+    tex=r"\sin {x}",
+    signature="()->()",
+    doc="The sine.",
+).vjp(x=lambda g, y, x: g * cos(x))
+
+cos = op(
+    np.cos,
+    tex=r"\cos {x}",
+    signature="()->()",
+    doc="The cosine.",
+).vjp(x=lambda g, y, x: -g * sin(x))
+
+tan = op(
+    np.tan,
+    tex=r"\tan {x}",
+    signature="()->()",
+    domain=Domain(excluding=(-math.pi / 2, math.pi / 2)),
+    doc="The tangent, with a pole at each odd multiple of pi/2.",
+).vjp(x=lambda g, y, x: g * (1 + y * y))
+
+arcsin = op(
+    np.arcsin,
+    tex=r"\arcsin {x}",
+    signature="()->()",
+    domain=WITHIN_1,
+    doc="The angle from -pi/2 to pi/2 that has the sine `x`.",
+).vjp(x=lambda g, y, x: g / sqrt((1 - x) * (1 + x)))
+
+arccos = op(
+    np.arccos,
+    tex=r"\arccos {x}",
+    signature="()->()",
+    domain=WITHIN_1,
+    doc="The angle from 0 to pi that has the cosine `x`.",
+).vjp(x=lambda g, y, x: -g / sqrt((1 - x) * (1 + x)))
+
+arctan = op(
+    np.arctan,
+    tex=r"\arctan {x}",
+    signature="()->()",
+    doc="The angle from -pi/2 to pi/2 that has the tangent `x`.",
+).vjp(x=lambda g, y, x: g * _over_squares(1.0, 1.0, x))
+
+hypot = op(
+    np.hypot,
+    tex=r"\sqrt{{{a}^2 + {b}^2}}",
+    signature="(),()->()",
+    kink=np.hypot,
+    subgradient="0 at (0, 0), as for other norms",
+    doc="The distance of the point (`a`, `b`) from the origin, without overflow.",
+).vjp(
+    a=lambda g, y, a, b: g * (a / where(y == 0, np.inf, y)),
+    b=lambda g, y, a, b: g * (b / where(y == 0, np.inf, y)),
+)
+
+
+def _over_squares(x: Any, a: Any, b: Any) -> Any:
+    """x / (a^2 + b^2), without overflow, and 0 at a = b = 0."""
+    distance = hypot(a, b)
+    distance = where(distance == 0, np.inf, distance)
+    return x / distance / distance
+
+
+arctan2 = op(
+    np.arctan2,
+    tex=r"\operatorname{{arctan2}}({a}, {b})",
+    signature="(),()->()",
+    # The distance from the half-line on which it jumps.
+    kink=lambda a, b: np.hypot(a, np.maximum(b, 0)),
+    subgradient="0 at (0, 0); where it jumps, at a = 0 and b < 0, the slope at both "
+    "sides",
+    doc="The angle from -pi to pi at which the point (`b`, `a`) is seen from the "
+    "origin; note the order.",
+).vjp(
+    a=lambda g, y, a, b: g * _over_squares(b, a, b),
+    b=lambda g, y, a, b: -g * _over_squares(a, a, b),
+)
+
+deg2rad = op(
+    np.deg2rad,
+    tex=r"\frac{{\pi}}{{180}} {x}",
+    signature="()->()",
+    doc="Degrees in radians.",
+).vjp(x=lambda g, y, x: deg2rad(g))
+
+rad2deg = op(
+    np.rad2deg,
+    tex=r"\frac{{180}}{{\pi}} {x}",
+    signature="()->()",
+    doc="Radians in degrees.",
+).vjp(x=lambda g, y, x: rad2deg(g))
+
+# --- The hyperbola --------------------------------------------------------------------
+
+sinh = op(
+    np.sinh,
+    tex=r"\sinh {x}",
+    signature="()->()",
+    doc="The hyperbolic sine.",
+).vjp(x=lambda g, y, x: g * cosh(x))
+
+cosh = op(
+    np.cosh,
+    tex=r"\cosh {x}",
+    signature="()->()",
+    doc="The hyperbolic cosine.",
+).vjp(x=lambda g, y, x: g * sinh(x))
+
+tanh = op(
+    np.tanh,
+    tex=r"\tanh {x}",
+    signature="()->()",
+    doc="The hyperbolic tangent.",
+).vjp(x=lambda g, y, x: g * (1 - y * y))
+
+arcsinh = op(
+    np.arcsinh,
+    tex=r"\operatorname{{arsinh}} {x}",
+    signature="()->()",
+    doc="The inverse of the hyperbolic sine.",
+).vjp(x=lambda g, y, x: g / hypot(1.0, x))
+
+arccosh = op(
+    np.arccosh,
+    tex=r"\operatorname{{arcosh}} {x}",
+    signature="()->()",
+    domain=Domain(low=1.0),
+    doc="The positive inverse of the hyperbolic cosine.",
+).vjp(x=lambda g, y, x: g / (sqrt(x - 1) * sqrt(x + 1)))
+
+arctanh = op(
+    np.arctanh,
+    tex=r"\operatorname{{artanh}} {x}",
+    signature="()->()",
+    domain=WITHIN_1,
+    doc="The inverse of the hyperbolic tangent.",
+).vjp(x=lambda g, y, x: g / ((1 - x) * (1 + x)))
