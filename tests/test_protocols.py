@@ -1,0 +1,217 @@
+"""NumPy's functions on Tensors: recorded, answered, or refused with a way out."""
+
+import inspect
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tinygrad_edu import Tensor, protocols
+from tinygrad_edu.op import OPS
+
+
+def leaf(value):
+    return Tensor(value, requires_grad=True)
+
+
+@pytest.fixture
+def x():
+    return leaf([[1.0, 2.0, 4.0], [3.0, 5.0, 0.5]])
+
+
+# --- What records ---------------------------------------------------------------------
+
+# Calls in every form that NumPy takes. Each is made on a Tensor and on its array.
+CALLS = {
+    "positional axis": lambda x: np.sum(x, 0),
+    "axis, dtype, out, keepdims by place": lambda x: np.sum(x, 1, None, None, True),
+    "dtype": lambda x: np.sum(x, dtype=np.float32),
+    "the array by name": lambda x: np.sum(a=x, axis=1),
+    "another's name for it": lambda x: np.expand_dims(a=x, axis=0),
+    "amax": lambda x: np.amax(x, axis=1),
+    "amin": lambda x: np.amin(x, axis=(0, 1), keepdims=True),
+    "around": lambda x: np.around(x, 1),
+    "round": lambda x: np.round(x, decimals=1),
+    "clip by place": lambda x: np.clip(x, 1.5, 3.5),
+    "clip by old names": lambda x: np.clip(x, a_min=1.5, a_max=None),
+    "clip by new names": lambda x: np.clip(x, min=1.5, max=3.5),
+    "out=None": lambda x: np.max(x, axis=0, out=None),
+    "order='C'": lambda x: np.reshape(x, (3, 2), order="C"),
+    "mod": lambda x: np.mod(x, 1.25),
+    "degrees": np.degrees,
+    "radians": np.radians,
+    "fabs": np.fabs,
+    "absolute": np.absolute,
+    "true_divide": lambda x: np.true_divide(2.0, x),
+    "conj": np.conj,
+    "real": np.real,
+    "copy": np.copy,
+    "where": lambda x: np.where(x > 2, x, 0.0),
+    "permute_dims": lambda x: np.permute_dims(x, (1, 0)),
+    "concatenate": lambda x: np.concatenate((x, np.ones((1, 3))), axis=0),
+    "concat": lambda x: np.concat([x, x], 1),
+    "stack": lambda x: np.stack([x, 2 * x], axis=-1),
+    "array @ tensor": lambda x: np.ones((2, 2)) @ x,
+    "array - tensor": lambda x: np.ones(3) - x,
+    "scalar * tensor": lambda x: np.float64(2.0) * x,
+    "scalar ** tensor": lambda x: np.float32(2.0) ** x,
+    "array // tensor": lambda x: np.full(3, 7.25) // x,
+    "tensor % number": lambda x: x % 1.25,
+    "number % tensor": lambda x: 7.25 % x,
+    "number // tensor": lambda x: 7.25 // x,
+    "flatten": lambda x: x.flatten(),
+    "method copy": lambda x: x.copy(),
+    "method round": lambda x: x.round(1),
+    "method clip": lambda x: x.clip(1.5, 3.5),
+    "method sum": lambda x: x.sum(axis=0),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_a_call_records_and_gives_what_numpy_gives(call, x):
+    y = call(x)
+    assert isinstance(y, Tensor)
+    assert y.requires_grad
+    expected = call(x.data)
+    assert y.dtype == expected.dtype
+    assert_allclose(y.data, expected, rtol=1e-15)
+
+
+def test_gradients_come_through_numpys_functions(x):
+    weights = np.array([1.0, -2.0, 0.5])
+    y = np.sum(np.concatenate((np.square(x), np.ones((1, 3)))) * weights, 0)
+    np.dot(y, weights).backward()
+    assert_allclose(x.grad.data, 2 * x.data * weights**2)
+
+
+def test_every_function_that_has_an_op_of_its_name_goes_to_it():
+    """And its parameters bear NumPy's names, so that they can be passed by name."""
+    wrong = {}
+    for function, op in protocols._OPS.items():
+        if isinstance(function, np.ufunc):
+            continue
+        taken = [protocols.PARAMETERS.get(p, p) for p in protocols._defaults(function)]
+        if lacking := [p for p in op.defaults if p not in taken]:
+            wrong[op.name] = lacking
+    assert wrong == {}
+
+
+def test_arrays_like_a_tensor_are_stacked(x):
+    a, b = x[0, 0], x[0, 1]
+    y = np.array([[a, b], [b * b, 3.0]], like=x)
+    assert_array_equal(y.data, [[1, 2], [4, 3]])
+    np.sum(y * np.array([[1.0, 10.0], [100.0, 1000.0]])).backward()
+    assert_array_equal(x.grad.data, [[1, 410, 0], [0, 0, 0]])
+    assert np.asarray([a, b], dtype=np.float32, like=x).dtype == np.float32
+
+
+# --- What is answered at once ---------------------------------------------------------
+
+QUERIES = {
+    "shape": np.shape,
+    "ndim": np.ndim,
+    "size": np.size,
+    "argmax": lambda x: np.argmax(x, axis=1),
+    "argmin": np.argmin,
+    "argsort": lambda x: np.argsort(x, axis=0),
+    "nonzero": lambda x: np.nonzero(x > 2),
+    "count_nonzero": np.count_nonzero,
+    "searchsorted": lambda x: np.searchsorted([1.0, 2.0], x),
+    "isfinite": np.isfinite,
+    "isnan": np.isnan,
+    "signbit": np.signbit,
+    "all": np.all,
+    "any": lambda x: np.any(x, axis=0),
+    "isclose": lambda x: np.isclose(x, 2.0),
+    "allclose": lambda x: np.allclose(x, b=x),
+    "array_equal": lambda x: np.array_equal(x, x),
+    "zeros_like": np.zeros_like,
+    "ones_like": np.ones_like,
+    "full_like": lambda x: np.full_like(x, 3.0),
+    "result_type": lambda x: np.result_type(x, np.float32),
+    "iscomplexobj": np.iscomplexobj,
+    "isreal": np.isreal,
+    "imag": np.imag,
+    "logical_not": np.logical_not,
+    "less": lambda x: np.less(x, 2.0),
+    "array >= tensor": lambda x: np.ones(3) >= x,
+    "isin": lambda x: np.isin(x, [2.0, 3.0]),
+    "unique": np.unique,
+    "method argmax": lambda x: x.argmax(axis=1),
+    "method any": lambda x: x.any(),
+    "method tolist": lambda x: x.tolist(),
+    "method nonzero": lambda x: x.nonzero(),
+}
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
+def test_a_query_gives_plain_arrays_and_numbers(query, x):
+    answer, expected = query(x), query(x.data)
+    parts = answer if isinstance(answer, tuple | list) else [answer]
+    assert not any(isinstance(part, Tensor) for part in parts)
+    assert type(answer) is type(expected)
+    assert_array_equal(answer, expected)
+
+
+def test_numpys_own_words_for_an_array(x):
+    assert np.array2string(x) == np.array2string(x.data)
+    assert np.array_repr(x) == np.array_repr(x.data)
+
+
+# --- What is refused ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: np.median(x), "median: .* does not work on Tensors; the nearest"),
+        (lambda x: np.nansum(x), r"nansum: .*the nearest that does is .*sum.* \.data"),
+        (lambda x: np.heaviside(x, 0.5), "heaviside: .* does not work on Tensors"),
+        (lambda x: np.linalg.eigh(x), r"eigh: .* pass \.data"),
+        (lambda x: np.fft.fft(x), "fft: .* does not work on Tensors"),
+        (lambda x: np.sum(x, out=np.ones(())), "sum: .* no out=; .* a = a [+] t"),
+        (lambda x: np.sum(x, where=x > 1), "sum: .* no where=; call it as sum"),
+        (lambda x: np.sum(x, initial=1.0), "sum: .* no initial=; call it as sum"),
+        (lambda x: np.reshape(x, (3, 2), order="F"), "reshape: .* no order=; call"),
+        (lambda x: np.exp(x, out=np.ones((2, 3))), "exp: .* no out=; .*a = a [+] t"),
+        (lambda x: np.add(x, 1, where=x > 1), r"add: .* no where=; use np\.where"),
+        (lambda x: np.exp(x, dtype=np.float32), "exp: .* no dtype=; use .*astype"),
+        (lambda x: np.add.reduce(x), r"add\.reduce: .*write np\.sum"),
+        (lambda x: np.maximum.accumulate(x), r"maximum\.accumulate: .* \.data"),
+        (lambda x: np.sum(x, axes=0), "axes"),
+        (lambda x: np.ones((2, 3)).__iadd__(x), "add: .* not written to in place"),
+        (lambda x: np.ones((2, 3)).__imul__(x), "multiply: .* not written to"),
+        (lambda x: np.copyto(np.ones((2, 3)), x), "copyto: .* does not work"),
+        (lambda x: np.asarray([x, x]), "stack"),
+    ],
+)
+def test_what_is_refused_names_the_function_and_the_way_out(call, message, x):
+    with pytest.raises(TypeError, match=message):
+        call(x)
+
+
+def test_an_error_in_a_call_is_the_ops_own(x):
+    with pytest.raises(ValueError, match=r"add: shapes \(2, 3\) and \(2,\) do not br"):
+        np.add(x, np.ones(2))
+    with pytest.raises(ValueError, match="sum: axis 7 is out of bounds"):
+        np.sum(x, 7)
+    with pytest.raises(ValueError, match="concatenate: "):
+        np.concatenate([x, np.ones(3)])
+
+
+# --- The table ------------------------------------------------------------------------
+
+
+def test_parameters_stand_in_numpys_order():
+    """So that a call by place means the same here as there, less what is left out."""
+    wrong = {}
+    for name, op in OPS.items():
+        function = protocols._numpy(name)
+        if function is None or isinstance(function, np.ufunc) or op.variadic:
+            continue
+        names = list(inspect.signature(function).parameters)[len(op.inputs) :]
+        names = [protocols.PARAMETERS.get(p, p) for p in names]
+        ours = [p for p in op.defaults if p in names]
+        if ours != sorted(ours, key=names.index):
+            wrong[name] = ours
+    assert wrong == {}
