@@ -1,6 +1,7 @@
 """What the README and the pages in docs/ show is run as it stands."""
 
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,13 @@ def test_the_slip_in_the_page_is_named(capsys):
     slip = "the derivative of sigmoid is left out (whose answer has shape (5, 4))"
     assert [row.split()[0] for row in rows] == ["W2", "b2", "W1", "b1"]
     assert [slip in row for row in rows] == [False, False, True, True]
+
+
+def test_the_table_of_ops_is_that_of_the_declarations():
+    script = runpy.run_path(str(ROOT / "docs" / "op_table.py"))
+    assert script["page"]() == script["PAGE"].read_text("utf-8"), script["__doc__"]
+    told = re.findall(r"^\| (?:\*\*)?(\w+)", script["page"](), re.MULTILINE)
+    assert sorted(told) == sorted([*tg.OPS, *["function"] * len(script["ops"].__all__)])
 
 
 def test_links_lead_somewhere():

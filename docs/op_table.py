@@ -1,0 +1,76 @@
+"""Write the table of ops, docs/ops.md, from their declarations.
+
+python docs/op_table.py
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from tinygrad_edu import ops
+from tinygrad_edu.op import OPS, REAL, Composite, Op
+
+PAGE = Path(__file__).with_name("ops.md")
+
+INTRODUCTION = """\
+# The table of ops
+
+Made from the declarations by `python docs/op_table.py`; a test holds it against them.
+
+Each is a function of the package (`tg.exp`, `tg.linalg.solve`), a method of Tensors
+(`t.exp()`), and what NumPy's function of that name does with a Tensor (`np.exp(t)`).
+Called on arrays it gives an array. Inputs come first, by place; parameters after them,
+by place or by name.
+
+An op with rules of its own is written **bold**; the others are composed of those.
+*Domain* is where the inputs make sense, if not on the whole line. *Where there is no
+derivative* tells what the gradient is at kinks, and by what convention.
+"""
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    return "\n".join([INTRODUCTION, *sections()])
+
+
+def sections() -> Iterator[str]:
+    for name in ops.__all__:
+        chapter = import_module(f"{ops.__name__}.{name}")
+        yield f"## {name.capitalize()}\n"
+        yield f"{chapter.__doc__.strip()}\n"
+        yield "| function | formula | domain | where there is no derivative |"
+        yield "|---|---|---|---|"
+        yield from (row(op) for _, op in sorted(declared_in(chapter)))
+        yield ""
+
+
+def declared_in(chapter: ModuleType) -> Iterator[tuple[str, Op]]:
+    """Find the ops that a chapter declares, among those that it imports too."""
+    source = inspect.getsource(chapter)
+    for name, thing in vars(chapter).items():
+        declaration = re.compile(rf"^(def {name}\(|{name} = )", re.MULTILINE)
+        if isinstance(thing, Op) and declaration.search(source):
+            yield thing.name, thing
+
+
+def row(op: Op) -> str:
+    """Return the line of one op."""
+    name = op.name if isinstance(op, Composite) else f"**{op.name}**"
+    call = f"{name}`{str(op).removeprefix(op.name)}`"
+    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in op.inputs}
+    formula = op.tex and op.tex.format(**letters).replace("|", BAR).strip()
+    domains = [f"{x} in {d}" for x, d in op.domain.items() if d != REAL]
+    cells = [call, f"${formula}$" if formula else "", ", ".join(domains)]
+    cells.append(op.subgradient or "")
+    return f"| {' | '.join(cells)} |"
+
+
+BAR = r"\vert{}"  # a bar would end the cell
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
+    print(f"{PAGE.name}: {len(OPS)} ops")
