@@ -61,14 +61,14 @@ def row(op: Op) -> str:
     name = op.name if isinstance(op, Composite) else f"**{op.name}**"
     call = f"{name}`{str(op).removeprefix(op.name)}`"
     letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in op.inputs}
-    formula = op.tex and op.tex.format(**letters).replace("|", BAR).strip()
+    formula = op.tex and op.tex.format(**letters).replace(r"\|", NORM).replace("|", BAR)
     domains = [f"{x} in {d}" for x, d in op.domain.items() if d != REAL]
     cells = [call, f"${formula}$" if formula else "", ", ".join(domains)]
     cells.append(op.subgradient or "")
     return f"| {' | '.join(cells)} |"
 
 
-BAR = r"\vert{}"  # a bar would end the cell
+BAR, NORM = r"\vert{}", r"\Vert{}"  # a bar would end the cell
 
 
 if __name__ == "__main__":
