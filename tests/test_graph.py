@@ -43,7 +43,8 @@ def test_a_node_remembers_its_op_its_inputs_and_its_parameters():
     assert y.inputs[0] is x
     assert y.inputs[1] is array
     assert y.params is None
-    assert y.sum(keepdims=True).params == {"axis": None, "keepdims": True}
+    params = {"axis": None, "dtype": None, "keepdims": True}
+    assert y.sum(keepdims=True).params == params
 
 
 def test_record_gives_a_node_of_the_class_of_its_inputs():

@@ -209,7 +209,7 @@ def test_the_parameters_of_one_call_do_not_reach_the_next():
     assert x.sum(axis=0).shape == (2,)
     assert x.sum().shape == ()
     assert x.sum(keepdims=True).shape == (1, 1)
-    assert x.sum().params == {"axis": None, "keepdims": False}
+    assert x.sum().params == {"axis": None, "dtype": None, "keepdims": False}
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_wrong_call_of_a_composite_is_told_the_right_one(halved):
 def test_str_shows_how_to_call_an_op(scaled):
     assert str(scaled) == "scaled(x, y, factor, shift=0.0)"
     assert str(tg.add) == "add(a, b)"
-    assert str(tg.sum) == "sum(x, axis=None, keepdims=False)"
+    assert str(tg.sum) == "sum(x, axis=None, dtype=None, keepdims=False)"
     assert str(tg.concatenate) == "concatenate([arrays, ...], axis=0)"
 
 

@@ -4,6 +4,7 @@ Each op passes the checks of `tinygrad_edu.testing`, as a user's own does, and i
 NumPy says or what a plain formula does.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -82,23 +83,91 @@ def _softmax(x: Any, axis: Any = -1) -> Any:
     return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
 
 
+def _einsum(*arrays: Any, subscripts: str, optimize: Any = False) -> Any:
+    """Go through all values of all letters."""
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, arrays):
+        for letter, n in zip(term, x.shape):
+            sizes[letter] = n if sizes.get(letter, 1) == 1 else sizes[letter]
+    total = np.zeros([sizes[letter] for letter in output], arrays[0].dtype)
+    for values in itertools.product(*map(range, sizes.values())):
+        at = dict(zip(sizes, values))
+        places = [
+            tuple(at[letter] % n for letter, n in zip(term, x.shape))
+            for term, x in zip(terms, arrays)
+        ]
+        total[tuple(at[letter] for letter in output)] += np.prod(
+            [x[place] for x, place in zip(arrays, places)]
+        )
+    return total
+
+
+def _det(x: Any) -> Any:
+    """Leibniz's formula: over all permutations."""
+    n = x.shape[-1]
+    total = np.zeros(x.shape[:-2], x.dtype)
+    for order in itertools.permutations(range(n)):
+        later = itertools.combinations(order, 2)
+        sign = (-1) ** sum(i > j for i, j in later)
+        total += sign * np.prod(x[..., range(n), order], axis=-1)
+    return total
+
+
+def _inv(x: Any) -> Any:
+    """Cramer's rule: the minors over the determinant."""
+    answer = np.empty_like(x)
+    for i, j in np.ndindex(x.shape[-2:]):
+        minor = np.delete(np.delete(x, i, axis=-2), j, axis=-1)
+        answer[..., j, i] = (-1) ** (i + j) * _det(minor) / _det(x)
+    return answer
+
+
+def _solve(a: Any, b: Any) -> Any:
+    return (_inv(a) @ b[:, None])[..., 0] if b.ndim == 1 else _inv(a) @ b
+
+
+def _logabsdet(x: Any) -> Any:
+    return np.log(np.abs(_det(x)))
+
+
+def _cholesky(x: Any) -> Any:
+    """Column by column."""
+    x = (x + np.swapaxes(x, -1, -2)) / 2
+    answer = np.zeros_like(x)
+    for i in range(x.shape[-1]):
+        row = answer[..., i, :i, None]
+        left = x[..., i:, i] - (answer[..., i:, :i] @ row)[..., 0]
+        answer[..., i:, i] = left / np.sqrt(left[..., :1])
+    return answer
+
+
 # Where NumPy has no function of that name, or gives its parameters others.
 EXPECTED: dict[str, Callable[..., Any]] = {
     "add_at": _add_at,
     "astype": lambda x, dtype: x.astype(dtype),
+    "cholesky": _cholesky,
     "clip": lambda x, min=None, max=None: np.minimum(
         np.maximum(x, -inf if min is None else min), inf if max is None else max
     ),
     "concatenate": lambda *arrays, axis=0: np.concatenate(arrays, axis),
+    "det": _det,
+    "einsum": _einsum,
     "getitem": lambda x, index: x[index],
+    "inv": _inv,
     "linear": lambda x, w, b: np.einsum("...k,nk->...n", x, w) + b,
     "log_softmax": lambda x, axis=-1: np.log(_softmax(x, axis)),
+    "logabsdet": _logabsdet,
     "logsumexp": _logsumexp,
+    "norm": np.linalg.norm,
     "relu": lambda x: (x + np.abs(x)) / 2,
     "reshape": lambda x, shape: x.reshape(shape),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "slogdet": lambda x: [np.sign(_det(x)), _logabsdet(x)],
     "softmax": _softmax,
     "softplus": lambda x: np.log(1 + np.exp(x)),
+    "solve": _solve,
     "squared_norm": lambda x: np.sum(x * x),
     "stack": lambda *arrays, axis=0: np.stack(arrays, axis),
     "xlog1py": lambda a, b: a * np.log(1 + b),
@@ -113,6 +182,7 @@ NO_FORMULA = {
     "astype": "a conversion changes no number",
     "broadcast_to": "shapes only",
     "concatenate": "shapes only",
+    "einsum": "its formula is in its subscripts",
     "expand_dims": "shapes only",
     "getitem": "an index is no mathematics",
     "reshape": "shapes only",
@@ -137,8 +207,12 @@ def test_every_parameter_has_a_strategy() -> None:
 
 
 def test_every_op_is_exported() -> None:
-    assert OPS.keys() - set(tg.__all__) == set()
-    assert [name for name, op in OPS.items() if getattr(tg, name) is not op] == []
+    """At the front door, or in `tg.linalg`, and not in both."""
+    doors = dict.fromkeys(tg.__all__, tg)
+    doors |= dict.fromkeys(tg.linalg.__all__, tg.linalg)
+    assert len(doors) == len(tg.__all__) + len(tg.linalg.__all__)
+    assert OPS.keys() - doors.keys() == set()
+    assert [name for name in OPS if getattr(doors[name], name) is not OPS[name]] == []
 
 
 def test_every_op_is_a_method() -> None:
@@ -235,6 +309,21 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
         ((-0.0, 0.0), {}, (0.5, 0.5)),
         (([1.0, 2.0], [2.0, 2.0]), {}, ([1, 0.5], [0, 0.5])),
     ],
+    "norm": [
+        (([0.0, 0.0],), {}, ([0, 0],)),
+        (([[0.0, 0.0]],), {"ord": "fro"}, ([[0, 0]],)),
+        (([[0.0, 0.0], [3.0, 4.0]],), {"axis": 1}, ([[0, 0], [0.6, 0.8]],)),
+        (([0.0, 0.0],), {"ord": 3}, ([0, 0],)),
+        (([0.0, -2.0],), {"ord": 3}, ([0, -1],)),
+        (([0.0, -2.0],), {"ord": 1}, ([0, -1],)),
+        (([0.0, 0.0],), {"ord": inf}, ([0, 0],)),
+        (([2.0, -2.0, 1.0],), {"ord": inf}, ([0.5, -0.5, 0],)),
+        (([2.0, -1.0, 1.0],), {"ord": -inf}, ([0, -0.5, 0.5],)),
+        (([[1.0, -2.0], [2.0, 1.0]],), {"ord": 1}, ([[0.5, -0.5], [0.5, 0.5]],)),
+        (([[1.0, 0.0], [-2.0, 9.0]],), {"ord": -1}, ([[1, 0], [-1, 0]],)),
+        (([[1.0, -2.0], [-3.0, 0.0]],), {"ord": inf}, ([[0.5, -0.5], [-0.5, 0]],)),
+        (([[1.0, -2.0], [4.0, 5.0]],), {"ord": -inf}, ([[1, -1], [0, 0]],)),
+    ],
     "power": [
         ((0.0, 0.0), {}, (0, 0)),
         ((0.0, 0.5), {}, (0, 0)),
@@ -246,6 +335,15 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
         ((-2.0, 3.0), {}, (12, nan)),
         ((-2.0, 0.0), {}, (0, nan)),
         ((-2.0, -1.0), {}, (-0.25, nan)),
+    ],
+    "ptp": [
+        (([2.0, 1.0, 2.0],), {}, ([0.5, -1, 0.5],)),
+        (([3.0, 3.0],), {}, ([0, 0],)),
+        (
+            ([[1.0, 1.0, 4.0], [5.0, 5.0, 5.0]],),
+            {"axis": 1},
+            ([[-0.5, -0.5, 1], [0] * 3],),
+        ),
     ],
     "relu": [((0.0,), {}, (0,)), ((-0.0,), {}, (0,)), ((nan,), {}, (nan,))],
     "remainder": [
@@ -261,6 +359,11 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
     "sign": [(([-2.0, 0.0, 2.0],), {}, ([0, 0, 0],))],
     "sqrt": [((0.0,), {}, (0,)), (([0.0, 4.0],), {}, ([0, 0.25],))],
     "trunc": [(([-1.0, 0.0, 0.5, 1.0],), {}, ([0, 0, 0, 0],))],
+    "std": [
+        (([2.0, 2.0],), {}, ([0, 0],)),
+        ((2.0,), {}, (0,)),
+        (([[1.0, 1.0], [1.0, 3.0]],), {"axis": 1}, ([[0, 0], [-0.5, 0.5]],)),
+    ],
     "xlog1py": [
         ((0.0, -1.0), {}, (0, 0)),
         (([0.0, 0.0, 2.0], [-1.0, 1.0, 0.0]), {}, ([0, np.log(2), 0], [0, 0, 2])),
@@ -309,6 +412,12 @@ SMOOTH: list[tuple[str, tuple[Any, ...], set[int]]] = [
     ("arctan2", (0.0, 2.0), set()),
     ("arctan2", (2.0, 0.0), set()),
     ("arctan2", (-2.0, 0.0), set()),
+    ("cumprod", ([0.0, 2.0, 0.0, 3.0, -1.0],), set()),
+    ("det", ([[0.0]],), set()),
+    ("det", ([[1.0, 2.0], [2.0, 4.0]],), set()),
+    ("det", ([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, 1.0]],), set()),
+    ("det", (np.ones((3, 3)),), set()),
+    ("det", ([np.zeros((2, 2)), np.eye(2)],), set()),
     ("divide", (0.0, 2.0), set()),
     ("hypot", (0.0, 2.0), set()),
     ("hypot", (-2.0, 0.0), set()),
@@ -317,6 +426,7 @@ SMOOTH: list[tuple[str, tuple[Any, ...], set[int]]] = [
     ("logaddexp2", (2.0, 2.0), set()),
     ("logsumexp", ([2.0, 2.0],), set()),
     ("multiply", (0.0, 0.0), set()),
+    ("norm", ([0.0, 3.0, 4.0],), set()),
     ("power", (-2.0, -1.0), {1}),
     ("power", (-2.0, 0.0), {1}),
     ("power", (-2.0, 3.0), {1}),
@@ -514,6 +624,18 @@ NOT_TAKEN: dict[str, tuple[Callable[[Any], Any], Any, Any, Any]] = {
         [0.0, 0.0],
         [0, 0],
         [0, 0],
+    ),
+    "trace": (
+        lambda x: tg.trace(tg.log(x).reshape(2, 2)),
+        [1.0, 0.0, -1.0, 2.0],
+        [1, 0, 0, 0.5],
+        [-1, 0, 0, -0.25],
+    ),
+    "einsum": (
+        lambda x: tg.einsum("ii", tg.log(x).reshape(2, 2)),
+        [1.0, 0.0, -1.0, 2.0],
+        [1, 0, 0, 0.5],
+        [-1, 0, 0, -0.25],
     ),
     "reduced": (
         lambda x: tg.where(x > 0, tg.sum(tg.log(x), keepdims=True), x),
@@ -795,6 +917,249 @@ def test_dot_of_numbers_and_of_stacks() -> None:
     assert tg.dot(np.ones((2, 3, 4)), np.ones((5, 4, 6))).shape == (2, 3, 5, 6)
 
 
+# --- Sums, means and products: as NumPy, dtypes too -----------------------------------
+
+INPUT_DTYPES = [bool, np.int8, np.uint8, np.int64, np.float16, np.float32, np.float64]
+
+
+@pytest.mark.parametrize("dtype", [None, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("given", INPUT_DTYPES)
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "prod", "var", "std", "cumsum", "cumprod", "trace"]
+)
+def test_the_dtype_is_that_of_numpy(name: str, given: Any, dtype: Any) -> None:
+    x = np.array([[1, 0, 1], [1, 1, 1], [0, 1, 1]], given)
+    expected = getattr(np, name)(x, dtype=dtype)
+    for answer in (
+        OPS[name](x, dtype=dtype),
+        OPS[name](tg.Tensor(x), dtype=dtype).data,
+    ):
+        assert answer.dtype == expected.dtype
+        assert_allclose(answer, expected, rtol=2 * np.finfo(np.float16).eps)
+
+
+@pytest.mark.parametrize("given", INPUT_DTYPES)
+@pytest.mark.parametrize("kind", [bool, np.int8, np.float32])
+def test_the_dtype_of_an_average_is_that_of_numpy(given: Any, kind: Any) -> None:
+    x, weights = np.array([0, 1, 100], given), np.array([1, 0, 1], kind)
+    answer, expected = (f(x, weights=weights) for f in (tg.average, np.average))
+    assert answer.dtype == expected.dtype
+    assert answer == expected
+
+
+def test_a_mean_of_half_precision_does_not_overflow() -> None:
+    x = tg.Tensor(np.full(4096, 48.0), requires_grad=True, dtype=np.float16)
+    y = tg.mean(x)
+    assert (y.data, y.dtype) == (48, np.float16)
+    y.backward()
+    assert_array_equal(x.grad.data, np.full(4096, 1 / 4096, np.float16))
+
+
+@pytest.mark.parametrize("ddof", [2, 3])
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_a_variance_of_too_few_is_that_of_numpy(name: str, ddof: int) -> None:
+    for x in ([1.0, 2.0], [1.0, 1.0]):
+        with pytest.warns(RuntimeWarning):
+            expected = getattr(np, name)(x, ddof=ddof)
+        with pytest.warns(RuntimeWarning, match="divi"):
+            assert_array_equal(OPS[name](x, ddof=ddof), expected)
+
+
+def test_the_gradient_reaches_the_weights_of_an_average() -> None:
+    x = tg.Tensor([[1.0, 2.0, 4.0], [3.0, 5.0, 8.0]], requires_grad=True)
+    w = tg.Tensor([0.5, 0.25, 0.25], requires_grad=True)
+    v = tg.Tensor([[0.5, 1.0, 2.0], [3.0, 0.25, 0.25]], requires_grad=True)
+    for f, inputs in [
+        (lambda x, w: tg.average(x, axis=1, weights=w), (x, w)),
+        (lambda x, w: x.average(axis=-1, weights=w, keepdims=True), (x, w)),
+        (lambda x, w: np.average(x, axis=1, weights=w), (x, w)),
+        (lambda w: np.average(x.data, axis=1, weights=w), (w,)),
+        (lambda x, v: tg.average(x, weights=v), (x, v)),
+        (lambda x, v: tg.average(x, axis=0, weights=v), (x, v)),
+        (lambda x, v: tg.average(x, axis=(1, 0), weights=v.T), (x, v)),
+    ]:
+        report = tg.gradcheck(lambda *a, f=f: tg.sum(tg.sin(f(*a))), *inputs, order=2)
+        assert report
+
+
+# --- Products -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shapes", "subscripts"),
+    [
+        ([(2, 3), (3, 4)], "ij,jk->ik"),
+        ([(2, 3), (3, 4)], "ij,jk"),
+        ([(2, 3)], "ba"),
+        ([(2, 3), (2, 3)], " a b , a b -> a "),
+        ([(3, 3)], "ii"),
+        ([(3, 3)], "ii->i"),
+        ([(3, 3, 2)], "iij->ji"),
+        ([(2, 3)], "ij->"),
+        ([(3,), (2,)], "i,j"),
+        ([(), (2,)], ",i"),
+        ([()], ""),
+        ([(5, 2, 3), (3, 4)], "...ij,...jk->...ik"),
+        ([(5, 1, 2, 3), (4, 3, 2)], "...ij,...jk"),
+        ([(2, 3, 4)], "i...->..."),
+        ([(2, 3, 4)], "i...->i..."),
+        ([(2, 3, 4)], "...i"),
+        ([(3,)], "...i->i..."),
+        ([(3,)], "i->...i"),
+        ([(2, 3), (3,), (2,)], "ij,j,i->ij"),
+        ([(2, 1), (3, 4)], "ij,jk->ik"),
+        ([(2, 3), (2, 3)], "aZ,aZ"),
+        ([(2, 3, 2)], "bZa"),
+    ],
+)
+def test_einsum_takes_subscripts_as_numpy(shapes: Any, subscripts: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+    expected = np.einsum(subscripts, *arrays)
+    for optimize in (False, True, "greedy"):
+        tensors = [tg.Tensor(x, requires_grad=True) for x in arrays]
+        y = tg.einsum(subscripts, *tensors, optimize=optimize)
+        assert_allclose(y.data, expected, rtol=1e-12, atol=1e-12)
+        assert_array_equal(tg.einsum(subscripts, *arrays, optimize=optimize), y.data)
+        y.backward(rng.standard_normal(y.shape))
+        assert all(np.all(x.grad.data != 0) or "ii" in subscripts for x in tensors)
+    report = tg.gradcheck(lambda *a: tg.sum(tg.sin(tg.einsum(subscripts, *a))), *arrays)
+    assert report
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [[0, 1], [1, 2], [0, 2]],
+        [[0, 1], [1, 2]],
+        [[30, 1], (1, 2)],
+        [range(2), [1, 51], [51]],
+        [[..., 1], [1, 2], [..., 2]],
+        [[np.int64(3), ...], [..., 2]],
+    ],
+)
+def test_einsum_takes_lists_as_numpy(labels: Any) -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 3)), rng.standard_normal((3, 3))
+    args = [a, labels[0], b, *labels[1:]]
+    expected = np.einsum(*args)
+    assert_allclose(tg.einsum(*args), expected)
+    x = tg.Tensor(a, requires_grad=True)
+    y = np.einsum(x, *args[1:])  # by way of NumPy
+    assert_allclose(y.data, expected)
+    y.backward(np.ones(y.shape))
+    assert x.grad.shape == a.shape
+
+
+def test_einsum_optimizes_along_a_path_that_is_given() -> None:
+    a, b, c = np.ones((2, 3)), np.ones((3, 4)), np.ones((4, 2))
+    path, _ = np.einsum_path("ij,jk,kl->il", a, b, c)
+    f = tg.gradcheck(
+        lambda *xs: tg.sum(tg.einsum("ij,jk,kl->il", *xs, optimize=path)), a, b, c
+    )
+    assert f
+
+
+def test_products_of_numbers() -> None:
+    a, b = tg.Tensor(2.0, requires_grad=True), tg.Tensor([1.0, 3.0], requires_grad=True)
+    for op in (tg.inner, tg.kron):
+        assert_array_equal(op(a, b).data, [2, 6])
+        assert_array_equal(op(b, a).data, [2, 6])
+        assert_array_equal(op([1, 2], 3), [3, 6])
+    assert tg.inner(2, 3) == 6
+    assert_array_equal(tg.outer(a, b).data, [[2, 6]])
+    assert_array_equal(tg.outer([1, 2], [[3], [4]]), [[3, 4], [6, 8]])
+    assert tg.vdot(a, 3.0).data == 6
+    assert tg.vdot([[1, 2]], [[3], [4]]) == 11
+
+
+# --- Linear algebra -------------------------------------------------------------------
+
+MATRIX = np.array([[4.0, 1.0, -2.0], [0.5, -3.0, 1.0], [1.0, 2.0, 5.0]])
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((3, 3), (3,)), ((2, 3, 3), (3,)), ((3, 3), (2, 3, 1)), ((2, 1, 3, 3), (4, 3, 2))],
+)
+def test_solve_takes_vectors_and_stacks_as_numpy(a: Any, b: Any) -> None:
+    rng = np.random.default_rng(0)
+    a = MATRIX + rng.uniform(-0.5, 0.5, a)
+    b = rng.standard_normal(b)
+    assert_allclose(tg.linalg.solve(a, b), np.linalg.solve(a, b))
+    call = Call(tg.linalg.solve, [a, b], {})
+    testing.check_gradient(call)
+    testing.check_second_order(call)
+
+
+def test_slogdet_has_a_constant_sign_and_fields() -> None:
+    x = tg.Tensor([MATRIX, np.eye(3)[[1, 0, 2]]], requires_grad=True)
+    sign, logabsdet = tg.linalg.slogdet(x)
+    assert_array_equal(sign.data, [-1, -1])
+    assert not sign.requires_grad
+    logabsdet.backward([1.0, 1.0])
+    assert_allclose(x.grad.data, np.linalg.inv(x.data).swapaxes(1, 2))
+    plain, expected = tg.linalg.slogdet(MATRIX), np.linalg.slogdet(MATRIX)
+    assert (plain.sign, plain.logabsdet) == (expected.sign, expected.logabsdet)
+    assert isinstance(plain.sign, np.floating)
+
+
+def test_logabsdet_where_the_determinant_overflows() -> None:
+    x = tg.Tensor(1e100 * MATRIX, requires_grad=True)
+    y = tg.linalg.logabsdet(np.stack([x.data, 1e-200 * x.data, np.zeros((3, 3))]))
+    small = np.log(abs(np.linalg.det(MATRIX)))
+    shift = 300 * np.log(10)
+    assert_allclose(y, [small + shift, small - shift, -inf])
+    x.logabsdet().backward()
+    assert_allclose(x.grad.data, 1e-100 * np.linalg.inv(MATRIX).T)
+
+
+def test_det_that_underflows_has_a_gradient() -> None:
+    x = tg.Tensor(1e-2 * np.eye(200), requires_grad=True)
+    y = x.det()
+    assert y.data == 0
+    y.backward()
+    assert_array_equal(x.grad.data, np.zeros((200, 200)))
+
+
+def test_the_third_derivative_of_a_singular_determinant() -> None:
+    """That of det(t I) = t^3 at 0 is 6."""
+    t = tg.Tensor(0.0, requires_grad=True)
+    y = tg.linalg.det(t * np.eye(3))
+    for expected in (0, 0, 6):
+        y.backward(create_graph=True)
+        y = t.grad
+        t.zero_grad()
+        assert y.item() == pytest.approx(expected)
+
+
+def test_cholesky_takes_the_symmetric_part() -> None:
+    x = tg.Tensor(MATRIX @ MATRIX.T + np.triu(np.ones((3, 3)), 1), requires_grad=True)
+    y = tg.linalg.cholesky(x)
+    assert_allclose(y.data @ y.data.T, (x.data + x.data.T) / 2, atol=1e-14)
+    y.backward(np.arange(9.0).reshape(3, 3))
+    assert_allclose(x.grad.data, x.grad.data.T, rtol=1e-12)
+    assert np.all(x.grad.data != 0)
+
+
+@pytest.mark.parametrize("name", ["inv", "det", "cholesky", "logabsdet"])
+def test_integer_matrices(name: str) -> None:
+    x = [[2, 1], [1, 3]]
+    expected = OPS[name](np.array(x, float))
+    for answer in (OPS[name](x), OPS[name](tg.Tensor(x)).data):
+        assert_array_equal(answer, expected)
+    assert tg.linalg.norm([[3, 4]]) == 5
+
+
+@pytest.mark.parametrize("ord", [None, 2, 3, 0.5, inf, -inf, 1, -1, -2])
+@pytest.mark.parametrize("axis", [0, -1, (1,), None])
+def test_norm_of_vectors_is_that_of_numpy(ord: Any, axis: Any) -> None:
+    x = MATRIX if axis is not None else MATRIX[0]
+    expected = np.linalg.norm(x, ord, axis, keepdims=True)
+    assert_allclose(tg.linalg.norm(x, ord, axis, True), expected)
+    assert tg.linalg.norm(np.float32(x), ord, axis).dtype == np.float32
+
+
 # --- Errors: the op, what it met, the way out -----------------------------------------
 
 X = np.ones((2, 3))
@@ -834,11 +1199,159 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
             ValueError,
             r"linear: shapes .*: 4 \(dim 0\) != 5 \(dim 0\)",
         ),
+        # What NumPy would broadcast.
+        (
+            lambda x: tg.linear(x, np.ones(3), np.ones(2)),
+            ValueError,
+            r"linear: shapes \(2, 3\) and \(3,\) and \(2,\) .*too few dimensions",
+        ),
+        (
+            lambda x: tg.linear(x, np.ones((1, 3)), np.ones(2)),
+            ValueError,
+            r"linear: shapes .*: 1 \(dim 0\) != 2 \(dim 0\)",
+        ),
+        (
+            lambda x: tg.linear(x, np.ones((2, 3)), 1.0),
+            ValueError,
+            r"linear: shapes .*too few dimensions",
+        ),
+        (
+            lambda x: tg.linear(2.0, x, np.ones(2)),
+            ValueError,
+            r"linear: shapes .*too few dimensions",
+        ),
+        (
+            lambda x: tg.linear(x, np.ones((3, 2, 2)), np.ones(3)),
+            ValueError,
+            r"linear: shapes",
+        ),
+        (
+            lambda x: tg.average(x, weights=[1.0, 2.0]),
+            ValueError,
+            r"average: the weights have shape \(2,\); it must be that of x, \(2, 3\)",
+        ),
+        (
+            lambda x: tg.average(x, axis=1, weights=[1.0, 2.0]),
+            ValueError,
+            r"average: the weights .* or that of the axes named by axis=1",
+        ),
+        (
+            lambda x: tg.average(x, axis=0, weights=[1.0, -1.0]),
+            ValueError,
+            "average: the weights add up to 0",
+        ),
+        (
+            lambda x: tg.inner(x, np.ones((4, 2))),
+            ValueError,
+            r"tensordot: shapes \(2, 3\) and \(4, 2\) do not align",
+        ),
+        (
+            lambda x: tg.vdot(x, np.ones((4, 2))),
+            ValueError,
+            r"dot: shapes \(6,\) and \(8,\) do not align",
+        ),
+        (
+            lambda x: tg.trace(x, axis1=1, axis2=-1),
+            ValueError,
+            r"trace: axis1=1 and axis2=-1 are the same axis",
+        ),
+        (lambda x: tg.trace(x[0]), ValueError, "trace: axis 1 is out of bounds"),
+        (
+            lambda x: tg.cross(x, np.ones((2, 2))),
+            ValueError,
+            "cross: the vectors have 3 and 2 numbers, .* append a 0",
+        ),
+        (lambda x: tg.cross(x, 2.0), ValueError, "cross: axis -1 is out of bounds"),
+        (
+            lambda x: tg.einsum(),
+            TypeError,
+            r"einsum: call it as einsum\(subscripts, \*",
+        ),
+        (
+            lambda x: tg.einsum("ij", x, axis=0),
+            TypeError,
+            r"einsum: call it as .* the keywords axis, subscripts",
+        ),
+        (
+            lambda x: tg.einsum("ij,jk", x),
+            ValueError,
+            "einsum: 'ij,jk' names the axes of 2 operands, and there are 1",
+        ),
+        (
+            lambda x: tg.einsum("ijk", x),
+            ValueError,
+            "einsum: 'ijk' in 'ijk' does not fit an operand of 2 dimensions",
+        ),
+        (
+            lambda x: tg.einsum("i,ij->j", x, x),
+            ValueError,
+            "einsum: 'i' in 'i,ij->j' does not fit an operand of 2 dimensions",
+        ),
+        (
+            lambda x: tg.einsum("ij...k->...", x),
+            ValueError,
+            "einsum: 'ij...k' in .* does not fit an operand of 2 dimensions",
+        ),
+        (
+            lambda x: tg.einsum("...j->j", x),
+            ValueError,
+            "einsum: .* has '...' for 1 axes of the operands, and none in the output",
+        ),
+        (lambda x: tg.einsum("ij->k", x), ValueError, "einsum: .*'k'.*subscripts="),
+        (lambda x: tg.einsum("ii", x), ValueError, "einsum: .*inputs: float64"),
+        (lambda x: tg.einsum(x, [0, 52]), TypeError, r"einsum: .* not by \[0, 52\]"),
+        (lambda x: tg.einsum(x, [0, -1]), TypeError, r"einsum: .* not by \[0, -1\]"),
+        (lambda x: tg.einsum(x, "ij"), TypeError, "einsum: .* lists of whole numbers"),
+        (lambda x: tg.einsum(x, 2.0), TypeError, "einsum: .* not by 2.0"),
+        (
+            lambda x: tg.linalg.inv(x),
+            ValueError,
+            r"inv: shapes \(2, 3\) do not align: 2 \(dim 0\) != 3 \(dim 1\)",
+        ),
+        (lambda x: tg.linalg.det(x), ValueError, "det: shapes .* do not align"),
+        (lambda x: tg.linalg.slogdet(x), ValueError, "logabsdet: shapes .* not align"),
+        (lambda x: tg.linalg.cholesky(x), ValueError, "cholesky: shapes .* not align"),
+        (lambda x: tg.linalg.cholesky(x[:1, :]), ValueError, "cholesky: shapes"),
+        (lambda x: tg.linalg.cholesky(x[0]), ValueError, "cholesky: .*too few dim"),
+        (
+            lambda x: tg.linalg.inv(x[:, :2]),
+            ValueError,
+            "inv: Singular matrix: its rows are linearly dependent; .* the identity",
+        ),
+        (
+            lambda x: tg.linalg.solve(x[:, :2], [1.0, 2.0]),
+            ValueError,
+            "solve: Singular matrix: its rows are linearly dependent",
+        ),
+        (
+            lambda x: tg.linalg.solve(np.eye(3), x),
+            ValueError,
+            r"solve: shapes .*: 3 \(dim 0\) != 2 \(dim 0\)",
+        ),
+        (
+            lambda x: tg.linalg.cholesky(-np.eye(2) * x[0, 0]),
+            ValueError,
+            "cholesky: Matrix is not positive definite: .* multiple of the identity",
+        ),
+        (lambda x: tg.linalg.norm(x, 2), ValueError, "norm: ord=2 of a matrix is none"),
+        (lambda x: tg.linalg.norm(x, "nuc"), ValueError, "norm: ord='nuc' of a matrix"),
+        (
+            lambda x: tg.linalg.norm(x, 0, axis=1),
+            ValueError,
+            "norm: ord=0 of a vector: .* np.count_nonzero",
+        ),
+        (lambda x: tg.linalg.norm(x[0], "fro"), ValueError, "norm: ord='fro' of a vec"),
+        (
+            lambda x: tg.linalg.norm(x[None], 1),
+            ValueError,
+            r"norm: axis=None means 3 axes of an array of shape \(1, 2, 3\)",
+        ),
+        (lambda x: tg.linalg.norm(x, axis=()), ValueError, r"norm: axis=\(\) means 0"),
         (
             lambda x: tg.sum(x, axes=0),
             TypeError,
-            r"sum: call it as sum\(x, axis=None, keepdims=False\); this call has 1 "
-            "positional arguments and the keywords axes",
+            r"sum: call it as sum\(x, axis=None, dtype=None, keepdims=False\); "
+            "this call has 1 positional arguments and the keywords axes",
         ),
         (lambda x: tg.mean(x, dim=0), TypeError, r"mean: call it as mean\(x, axis"),
         (lambda x: tg.add(x), TypeError, r"add: call it as add\(a, b\)"),
@@ -882,7 +1395,7 @@ def test_wrong_axis(op: Op, wrap: Any) -> None:
     """The error names the op, or the one that it is made of."""
     x = wrap(X)
     with pytest.raises(ValueError, match="axis 7 is out of bounds") as caught:
-        op([x, x] if op.variadic else x, axis=7)
+        op(*([[x, x]] if op.variadic else [x] * len(op.inputs)), axis=7)
     assert str(caught.value).partition(":")[0] in OPS
 
 

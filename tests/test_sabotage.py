@@ -139,6 +139,7 @@ JUMPS = ["ceil", "floor", "rint", "round", "sign", "trunc"]
 SURVIVORS: dict[tuple[str, str], dict[str, str]] = {
     ("add", "a"): {"that of the next input": "the rules are the same"},
     ("add", "b"): {"that of the next input": "the rules are the same"},
+    ("cholesky", "x"): {"transposed": "the gradient is symmetric"},
     ("dot", "a"): {"one slice for the sum": NOT_BROADCAST},
     ("dot", "b"): {"one slice for the sum": NOT_BROADCAST},
     ("floor_divide", "a"): dict.fromkeys(SABOTAGES, ZERO),

@@ -15,6 +15,7 @@ from tinygrad_edu import losses, nn, optim, reference
 from tinygrad_edu.debug import debug
 from tinygrad_edu.graph import no_grad
 from tinygrad_edu.op import OPS, op
+from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.arithmetic import (
     abs,
     add,
@@ -41,6 +42,8 @@ from tinygrad_edu.ops.choices import (
     minimum,
     where,
 )
+from tinygrad_edu.ops.cumulative import cumprod, cumsum
+from tinygrad_edu.ops.einsum import einsum
 from tinygrad_edu.ops.functions import (
     cbrt,
     exp,
@@ -64,16 +67,30 @@ from tinygrad_edu.ops.functions import (
 )
 from tinygrad_edu.ops.indexing import add_at, getitem
 from tinygrad_edu.ops.joining import concatenate, stack
-from tinygrad_edu.ops.products import dot, linear, matmul, tensordot
+from tinygrad_edu.ops.products import (
+    cross,
+    dot,
+    inner,
+    kron,
+    linear,
+    matmul,
+    outer,
+    tensordot,
+    trace,
+    vdot,
+)
 from tinygrad_edu.ops.reductions import (
+    average,
     log_softmax,
     logsumexp,
     max,
     mean,
     min,
     prod,
+    ptp,
     softmax,
     squared_norm,
+    std,
     sum,
     var,
 )
@@ -138,6 +155,7 @@ __all__ = [
     "arctan2",
     "arctanh",
     "astype",
+    "average",
     "broadcast_to",
     "cbrt",
     "ceil",
@@ -147,11 +165,15 @@ __all__ = [
     "concatenate",
     "cos",
     "cosh",
+    "cross",
+    "cumprod",
+    "cumsum",
     "data",
     "debug",
     "deg2rad",
     "divide",
     "dot",
+    "einsum",
     "exp",
     "exp2",
     "expand_dims",
@@ -166,8 +188,11 @@ __all__ = [
     "hessian",
     "hvp",
     "hypot",
+    "inner",
     "jacobian",
     "jvp",
+    "kron",
+    "linalg",
     "linear",
     "log",
     "log1p",
@@ -190,9 +215,11 @@ __all__ = [
     "no_grad",
     "op",
     "optim",
+    "outer",
     "positive",
     "power",
     "prod",
+    "ptp",
     "rad2deg",
     "reciprocal",
     "reference",
@@ -213,15 +240,18 @@ __all__ = [
     "squared_norm",
     "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "tan",
     "tanh",
     "tensordot",
+    "trace",
     "transpose",
     "trunc",
     "value_and_grad",
     "var",
+    "vdot",
     "vjp",
     "where",
     "xlog1py",

@@ -40,6 +40,7 @@ __all__ = [
     "choices",
     "shapes_for",
     "show",
+    "strung",
     "values_in",
 ]
 
@@ -76,10 +77,7 @@ class Call(NamedTuple):
         If it gives several answers, they are strung together to one vector.
         """
         args = [list(inputs)] if self.op.variadic else inputs
-        answer = self.op(*args, **self.params)
-        if isinstance(answer, list | tuple):
-            return concatenate([reshape(y, -1) for y in answer])
-        return answer
+        return strung(self.op(*args, **self.params))
 
     def leaves(self, inputs: Sequence[Array] | None = None) -> list[Any]:
         """Return Tensors to differentiate by, and arrays for what is constant."""
@@ -99,6 +97,13 @@ class Call(NamedTuple):
     def name(self, position: int) -> str:
         """Name an input as the op's declaration does."""
         return f"arrays[{position}]" if self.op.variadic else self.op.inputs[position]
+
+
+def strung(answer: Any) -> Any:
+    """String several answers together to one vector; one stays as it is."""
+    if isinstance(answer, list | tuple):
+        return concatenate([reshape(y, -1) for y in answer])
+    return answer
 
 
 def show(x: Any) -> str:
@@ -135,6 +140,9 @@ def _calls(draw: st.DrawFn, op: Op, layout: st.SearchStrategy[Layout]) -> Call:
     for i, x in enumerate(inputs):
         if x.dtype.kind == "f":
             x += i % 4 * FROM_KINKS  # so that no two inputs meet
+    if op.name in DIAGONALS:
+        n = inputs[0].shape[-1]
+        inputs[0] += np.diag(np.resize(DIAGONALS[op.name], n))
     if op.kink is not None:
         distance = op.kink(*inputs, **op.defaults | params)
         assume(np.all(np.abs(distance) >= FROM_KINKS))
@@ -185,20 +193,34 @@ Layout: TypeAlias = tuple[list[Shape], Params]
 
 SIDES = st.sampled_from([2, 1, 3, 2, 3, 0])  # where shapes are put together by hand
 
+# Nothing coarser than what comes in, since differences of it must stay sharp.
+DTYPES = st.sampled_from([np.float64, np.longdouble])
+
 # What is not elementwise and takes arrays without elements all the same.
 TAKES_NOTHING = {
     "astype",
     "broadcast_to",
+    "cholesky",
+    "cumprod",
+    "cumsum",
+    "det",
     "dot",
     "expand_dims",
     "getitem",
+    "inner",
+    "inv",
+    "logabsdet",
     "matmul",
+    "outer",
     "prod",
     "reshape",
+    "slogdet",
+    "solve",
     "squared_norm",
     "squeeze",
     "sum",
     "transpose",
+    "vdot",
 }
 
 
@@ -300,12 +322,91 @@ def of_add_at(draw: st.DrawFn) -> Layout:
     return [np.empty(shape)[index].shape], {"index": index, "shape": shape}
 
 
+@st.composite
+def of_einsum(draw: st.DrawFn) -> Layout:
+    """Any letters for each operand, some of them for the output; an axis may be 1."""
+    sizes = dict(zip("ijk", draw(st.tuples(SIDES, SIDES, SIDES))))
+    terms = draw(st.lists(st.text("ijk", max_size=3), min_size=1, max_size=3))
+    letters = sorted(set("".join(terms)))
+    output = draw(st.permutations(letters))[: draw(st.integers(0, len(letters)))]
+    narrow = draw(st.tuples(*[st.sampled_from(["", "", *letters])] * len(terms)))
+    shapes = [
+        tuple(1 if letter == one else sizes[letter] for letter in term)
+        for term, one in zip(terms, narrow)
+    ]
+    subscripts = f"{','.join(terms)}->{''.join(output)}"
+    return shapes, {"subscripts": subscripts, "optimize": draw(st.booleans())}
+
+
+@st.composite
+def of_cross(draw: st.DrawFn) -> Layout:
+    a, b, answer = draw(
+        hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=2, max_side=2).map(
+            lambda found: [*found.input_shapes, found.result_shape]
+        )
+    )
+    if draw(st.booleans()):
+        return [(*a, 3), (*b, 3)], draw(st.sampled_from([{}, {"axis": -1}]))
+    axisa, axisb, axisc = (draw(st.integers(0, len(x))) for x in (a, b, answer))
+    shapes = [(*x[:i], 3, *x[i:]) for x, i in [(a, axisa), (b, axisb)]]
+    return shapes, {"axisa": axisa, "axisb": axisb, "axisc": axisc}
+
+
+@st.composite
+def of_kron(draw: st.DrawFn) -> Layout:
+    return [tuple(draw(st.lists(SIDES, max_size=2))) for _ in range(2)], {}
+
+
+@st.composite
+def of_trace(draw: st.DrawFn) -> Layout:
+    shape = draw(hnp.array_shapes(min_dims=2, max_dims=3, min_side=0, max_side=3))
+    if draw(st.booleans()):
+        return [shape], {}
+    axis1, axis2 = draw(hnp.valid_tuple_axes(len(shape), min_size=2, max_size=2))
+    offset = draw(st.integers(-2, 2))
+    dtype = draw(st.none() | DTYPES)
+    params = {"offset": offset, "axis1": axis1, "axis2": axis2, "dtype": dtype}
+    return [shape], params
+
+
+@st.composite
+def of_norm(draw: st.DrawFn) -> Layout:
+    ndim = draw(st.integers(0, 3))
+    shape = draw(hnp.array_shapes(min_dims=ndim, max_dims=ndim, max_side=3))
+    params: Params = {"keepdims": draw(st.booleans())}
+    if ndim == 0 or draw(st.booleans()):
+        return [shape], params
+    axes = draw(hnp.valid_tuple_axes(ndim, min_size=1, max_size=min(ndim, 2)))
+    kinds = ["fro"] if len(axes) == 2 else [2, 3, 1.5]
+    params["ord"] = draw(st.sampled_from([None, 1, np.inf, -1, -np.inf, *kinds]))
+    params["axis"] = axes[0] if len(axes) == 1 and draw(st.booleans()) else axes
+    if len(axes) == ndim and draw(st.booleans()):
+        del params["axis"]
+    return [shape], params
+
+
 LAYOUTS: dict[str, Callable[[], st.SearchStrategy[Layout]]] = {
     "add_at": of_add_at,
     "concatenate": of_concatenate,
+    "cross": of_cross,
+    "einsum": of_einsum,
+    "kron": of_kron,
     "linear": of_linear,
+    "norm": of_norm,
     "stack": of_stack,
     "tensordot": of_tensordot,
+    "trace": of_trace,
+}
+
+# What is added to the diagonals of the first input, so that its matrices are far from
+# singular; or positive definite, that is.
+DIAGONALS: dict[str, list[float]] = {
+    "cholesky": [16.0],
+    "det": [16.0, -16.0],
+    "inv": [16.0, -16.0],
+    "logabsdet": [16.0, -16.0],
+    "slogdet": [16.0, -16.0],
+    "solve": [16.0, -16.0],
 }
 
 # --- Parameters: from the first input's shape, and the parameters that came before ----
@@ -316,6 +417,10 @@ def axes(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
     if ndim == 0:
         return st.sampled_from([None, ()])
     return st.none() | st.integers(-ndim, ndim - 1) | hnp.valid_tuple_axes(ndim)
+
+
+def one_axis(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    return st.sampled_from([None, *range(-len(shape), len(shape))])
 
 
 def axes_of_new(shape: Shape, params: Params | None = None) -> st.SearchStrategy[int]:
@@ -370,6 +475,18 @@ def bounds(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
     return st.none() | numbers | hnp.arrays(np.float16, shape[-1:], elements=numbers)
 
 
+def weights(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    """One for each element, or for each along the axes that are averaged over."""
+    shapes = [shape]
+    if params["axis"] is not None:
+        axes = np.atleast_1d(np.array(params["axis"], int))
+        shapes.append(tuple(shape[i] for i in axes))
+    numbers = st.integers(1, 24).map(lambda k: k / 8)
+    return st.none() | st.sampled_from(shapes).flatmap(
+        lambda s: hnp.arrays(np.float16, s, elements=numbers)
+    )
+
+
 def degrees(shape: Shape, params: Params) -> st.SearchStrategy[int]:
     """Degrees of freedom to subtract from the number of elements, leaving some."""
     x = np.empty(shape)
@@ -380,19 +497,21 @@ def degrees(shape: Shape, params: Params) -> st.SearchStrategy[int]:
 # By the parameter's name, or by the op's and the parameter's.
 PARAMETERS: dict[str, Choice] = {
     "axis": axes,
+    "ddof": degrees,
+    "dtype": lambda shape, params: DTYPES,
     "keepdims": lambda shape, params: st.booleans(),
-    # Nothing coarser than what comes in, since differences of it must stay sharp.
-    "astype.dtype": lambda shape, params: st.sampled_from([np.float64, np.longdouble]),
+    "average.weights": weights,
     "broadcast_to.shape": larger_shapes,
     "clip.max": bounds,
     "clip.min": bounds,
+    "cumprod.axis": one_axis,
+    "cumsum.axis": one_axis,
     "expand_dims.axis": axes_to_expand,
     "getitem.index": indices,
     "reshape.shape": new_shapes,
     "round.decimals": lambda shape, params: st.integers(-1, 2),
     "squeeze.axis": axes_to_squeeze,
     "transpose.axes": permutations,
-    "var.ddof": degrees,
 }
 
 

@@ -27,6 +27,7 @@ from tinygrad_edu.strategies import (
     calls,
     shapes_for,
     show,
+    strung,
     values_in,
 )
 from tinygrad_edu.tensor import Tensor
@@ -162,10 +163,10 @@ def check_ways_to_call(call: Call) -> None:
         named = dict(zip(op.inputs, tensors))
         method = getattr(Tensor, op.name, None)
         _expect(callable(method), call, "Tensors have no such method")
-        answers["Tensors by name"] = op(**named, **params)
-        answers["Tensors by place"] = op(*tensors, *positional)
-        answers["a Tensor, as its method,"] = getattr(tensors[0], op.name)(
-            *tensors[1:], *positional
+        answers["Tensors by name"] = strung(op(**named, **params))
+        answers["Tensors by place"] = strung(op(*tensors, *positional))
+        answers["a Tensor, as its method,"] = strung(
+            getattr(tensors[0], op.name)(*tensors[1:], *positional)
         )
     for way, answer in answers.items():
         claim = f"called on {way} it does not answer as on arrays"

@@ -22,14 +22,15 @@ def _concatenate_arrays(g: Any, y: Any, *arrays: Any, axis: int, position: int) 
     before = 0
     for a in arrays[:position]:
         before += a.shape[axis]
-    return getitem(g, _axis_index(axis, before, before + arrays[position].shape[axis]))
+    return getitem(g, axis_index(axis, before, before + arrays[position].shape[axis]))
 
 
 concatenate.vjp(arrays=_concatenate_arrays)
 
 
-def _axis_index(axis: int, start: int, stop: int) -> tuple[slice, ...]:
-    return (slice(None),) * axis + (slice(start, stop),)
+def axis_index(axis: int, *part: int | None) -> tuple[slice, ...]:
+    """The index that is ``slice(*part)`` along an axis."""
+    return (slice(None),) * axis + (slice(*part),)
 
 
 @composite()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.op import composite, op
+from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import reshape, transpose
 
 
-def _matrix_transpose(a: Any) -> Any:
+def matrix_transpose(a: Any) -> Any:
     """Transpose matrices: exchange the last two axes."""
     if a.ndim == 2:
         return a.T
@@ -61,7 +63,7 @@ def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
         return g[..., None] * b
     if a.ndim == 1:
         return matmul(b, g[..., None])[..., 0]
-    return g @ _matrix_transpose(b)
+    return g @ matrix_transpose(b)
 
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -70,8 +72,8 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     if a.ndim == 1:
         return a[:, None] * g[..., None, :]
     if b.ndim == 1:
-        return matmul(_matrix_transpose(a), g[..., None])[..., 0]
-    return _matrix_transpose(a) @ g
+        return matmul(matrix_transpose(a), g[..., None])[..., 0]
+    return matrix_transpose(a) @ g
 
 
 matmul = op(
@@ -105,6 +107,97 @@ def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Any:
     return reshape(dot(left, right), (*rows, *columns))
 
 
+@composite(tex=r"{a} {b}^T", signature="(m?,k),(n?,k)->(m?,n?)")
+def inner(a: Any, b: Any) -> Any:
+    """The inner products of vectors, those along the last axes of `a` and of `b`."""
+    a, b = as_array(a), as_array(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return tensordot(a, b, (-1, -1))
+
+
+@composite(tex=r"{a} {b}^T", signature="(m),(n)->(m,n)")
+def outer(a: Any, b: Any) -> Any:
+    """Each element of `a` times each of `b`: a matrix, of arrays laid flat."""
+    return reshape(a, (-1, 1)) * reshape(b, (1, -1))
+
+
+@composite(tex=r"{a} \cdot {b}")
+def vdot(a: Any, b: Any) -> Any:
+    """The inner product of two arrays laid flat: one number."""
+    return dot(reshape(a, -1), reshape(b, -1))
+
+
+@composite(tex=r"{a} \otimes {b}")
+def kron(a: Any, b: Any) -> Any:
+    """The Kronecker product: each element of `a`, replaced by itself times `b`."""
+    a, b = as_array(a), as_array(b)
+    ndim = max(a.ndim, b.ndim)
+    tall, wide = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
+    blocks = reshape(a, tuple(chain(*((n, 1) for n in tall))))
+    copies = reshape(b, tuple(chain(*((1, n) for n in wide))))
+    return reshape(blocks * copies, tuple(m * n for m, n in zip(tall, wide)))
+
+
+@composite(tex=r"\operatorname{{tr}} {x}")
+def trace(
+    x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None
+) -> Any:
+    """The sum of the diagonal of a matrix, or of each in a stack of them.
+
+    A positive `offset` means a diagonal above the main one, a negative one below.
+    """
+    x = as_array(x)
+    row, column = (normalize_axis_index(axis, x.ndim) for axis in (axis1, axis2))
+    if row == column:
+        raise ValueError(
+            f"trace: axis1={axis1} and axis2={axis2} are the same axis of an array of "
+            f"shape {x.shape}; a diagonal needs two"
+        )
+    others = (i for i in range(x.ndim) if i not in (row, column))
+    x = transpose(x, (row, column, *others))
+    below, above = max(-offset, 0), max(offset, 0)
+    i = np.arange(min(x.shape[0] - below, x.shape[1] - above))
+    return sum(x[i + below, i + above], axis=0, dtype=dtype)
+
+
+@composite(tex=r"{a} \times {b}")
+def cross(
+    a: Any,
+    b: Any,
+    *,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> Any:
+    """The cross product of vectors of 3 numbers.
+
+    They lie along `axisa` of `a` and `axisb` of `b`, and the answer's along `axisc`;
+    `axis` means all three.
+    """
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = as_array(a), as_array(b)
+    a, b = _axis_moved(a, axisa, -1), _axis_moved(b, axisb, -1)
+    if not a.shape[-1] == b.shape[-1] == 3:
+        raise ValueError(
+            f"cross: the vectors have {a.shape[-1]} and {b.shape[-1]} numbers, and a "
+            "cross product is of 3 and 3; for vectors in a plane, append a 0"
+        )
+    i, j = [1, 2, 0], [2, 0, 1]
+    product = a[..., i] * b[..., j] - a[..., j] * b[..., i]
+    return _axis_moved(product, -1, axisc)
+
+
+def _axis_moved(x: Any, source: int, destination: int) -> Any:
+    """Move an axis to another place, and keep the order of the others."""
+    source = normalize_axis_index(source, x.ndim)
+    axes = [i for i in range(x.ndim) if i != source]
+    axes.insert(normalize_axis_index(destination, x.ndim), source)
+    return transpose(x, tuple(axes))
+
+
 def _rows(x: Any) -> Any:
     """Lay all axes but the last flat."""
     *sizes, n = x.shape
@@ -118,7 +211,10 @@ def linear(x: Any, w: Any, b: Any) -> Any:
     One op and not three, since it is faster: the gradient of `w` comes out in `w`'s own
     memory order.
     """
-    return np.asarray(x).dot(np.asarray(w).T) + b
+    x, w, b = np.asarray(x), np.asarray(w), np.asarray(b)
+    if w.ndim != 2 or b.shape != (len(w),) or x.ndim == 0:  # NumPy would broadcast
+        raise ValueError("w has the shape (n, k) and b the shape (n,)")
+    return x.dot(w.T) + b
 
 
 linear.vjp(

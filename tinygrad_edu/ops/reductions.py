@@ -10,9 +10,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.op import as_array, composite, op
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import as_float, exp, square
+from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.shapes import broadcast_to, reshape, transpose
+from tinygrad_edu.ops.shapes import astype, broadcast_to, reshape, transpose
 
 
 def _axes(axis: Any, ndim: int) -> Any:
@@ -39,13 +39,13 @@ def _count(x: Any, axis: Any) -> int:
 
 
 @op(tex=r"\sum {x}")
-def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+def sum(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
     """The sum over an axis, over several, or over all."""
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 sum.vjp(
-    x=lambda g, y, x, axis, keepdims: broadcast_to(
+    x=lambda g, y, x, axis, dtype, keepdims: broadcast_to(
         g if axis is None else _kept(g, x, axis), shape=x.shape
     )
 )
@@ -132,7 +132,11 @@ def log_softmax(x: Any, *, axis: Any = -1) -> Any:
     return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
 
 
-log_softmax.vjp(x=lambda g, y, x, axis: g - exp(y) * sum(g, axis=axis, keepdims=True))
+log_softmax.vjp(
+    x=lambda g, y, x, axis: (
+        g - exp(y) * sum(g, axis=axis, dtype=None, keepdims=True)  # in full: faster
+    )
+)
 
 
 @composite(tex=r"\operatorname{{softmax}} {x}")
@@ -142,22 +146,106 @@ def softmax(x: Any, *, axis: Any = -1) -> Any:
 
 
 @composite(tex=r"\operatorname{{mean}} {x}")
-def mean(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    """The arithmetic mean."""
-    return sum(x, axis=axis, keepdims=keepdims) / _count(x, axis)
+def mean(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
+    """The arithmetic mean; of integers, it is computed in float64."""
+    x = as_array(x)
+    if dtype is None and x.dtype == np.float16:  # the sum might overflow
+        return astype(mean(x, axis, np.float32, keepdims), x.dtype)
+    if dtype is None and x.dtype.kind in "iub":
+        dtype = np.float64
+    return sum(x, axis=axis, dtype=dtype, keepdims=keepdims) / _count(x, axis)
+
+
+@composite(tex=r"\operatorname{{average}} {x}")
+def average(
+    x: Any, *, axis: Any = None, weights: Any = None, keepdims: Any = False
+) -> Any:
+    """The mean of elements that count as much as their weights: sum(w x) / sum(w).
+
+    `weights` has the shape of `x`, or the sizes of the axes that are averaged over. The
+    gradient reaches `weights`, if that is a Tensor.
+    """
+    x = as_array(x)
+    if weights is None:
+        return mean(x, axis, keepdims=keepdims)
+    w = as_array(weights)
+    kind = np.float64 if x.dtype.kind in "iub" else x.dtype
+    w = astype(w, np.result_type(kind, w.dtype))
+    if w.shape != x.shape:
+        w = _along(w, x, axis)
+    total = sum(w, axis=axis, keepdims=keepdims)
+    if np.any(total == 0):
+        raise ValueError(
+            "average: the weights add up to 0, so there is no average; "
+            "sum(x * weights) divides by nothing"
+        )
+    return sum(x * w, axis=axis, keepdims=keepdims) / total
+
+
+def _along(w: Any, x: Any, axis: Any) -> Any:
+    """Lay weights along the axes that are averaged over, in the order of `axis`."""
+    axes = () if axis is None else normalize_axis_tuple(axis, x.ndim)
+    if axis is None or w.shape != tuple(x.shape[i] for i in axes):
+        raise ValueError(
+            f"average: the weights have shape {w.shape}; it must be that of x, "
+            f"{x.shape}, or that of the axes named by axis={axis}"
+        )
+    shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+    return reshape(transpose(w, tuple(np.argsort(axes))), shape)
 
 
 @composite(tex=r"\operatorname{{var}} {x}")
-def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: Any = False) -> Any:
+def var(
+    x: Any,
+    *,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+) -> Any:
     """The variance: squared deviations from the mean, over their number less `ddof`."""
-    deviations = square(x - mean(x, axis, keepdims=True))
-    return sum(deviations, axis=axis, keepdims=keepdims) / (_count(x, axis) - ddof)
+    x = as_array(x)
+    deviations = square(x - mean(x, axis, dtype, keepdims=True))
+    total = sum(deviations, axis=axis, dtype=dtype, keepdims=keepdims)
+    n = _count(x, axis) - ddof
+    return total / (n if n > 0 else 0)  # as NumPy: NaN or infinity, and a warning
+
+
+@composite(
+    tex=r"\operatorname{{std}} {x}",
+    kink=lambda x, axis, dtype, ddof, keepdims: (
+        np.std(x, axis=axis) if _count(x, axis) > 1 else 1.0
+    ),
+    subgradient="0 where all elements are equal",
+)
+def std(
+    x: Any,
+    *,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+) -> Any:
+    """The standard deviation: the square root of `var`."""
+    return sqrt(var(x, axis, dtype, ddof, keepdims))
+
+
+@composite(
+    tex=r"\max {x} - \min {x}",
+    kink=lambda x, axis, keepdims: np.minimum(
+        _gaps(x, axis)[..., :1], _gaps(x, axis)[..., -1:]
+    ),
+    subgradient="shared evenly among ties",
+)
+def ptp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    """The range from the smallest element to the largest ("peak to peak")."""
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
 @composite(tex=r"\prod {x}")
-def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+def prod(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
     """The product: a tree of products of two, so right also where a factor is 0."""
-    x = as_array(x)
+    x = as_factors(x, dtype)
     n = _count(x, axis)
     if n == 0:
         return sum(x, axis=axis, keepdims=keepdims) + 1  # the empty product
@@ -171,3 +259,10 @@ def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
         factors = concatenate([pairs, factors[-1:]]) if odd else pairs
         n = half + odd
     return reshape(factors, _kept_shape(x.shape, axis) if keepdims else shape)
+
+
+def as_factors(x: Any, dtype: Any) -> Any:
+    """Convert x to the dtype of NumPy's products: no integers shorter than int."""
+    x = as_array(x)
+    dtype = np.prod(np.empty(0, x.dtype), dtype=dtype).dtype
+    return x if x.dtype == dtype else astype(x, dtype)

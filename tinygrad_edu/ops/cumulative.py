@@ -1,0 +1,51 @@
+"""Sums and products so far, along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_edu.op import composite, op
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.joining import axis_index, concatenate
+from tinygrad_edu.ops.reductions import as_factors
+from tinygrad_edu.ops.shapes import reshape
+
+
+@op(tex=r"\textstyle\sum_{{j \le i}} {x}_j")
+def cumsum(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
+    """The sum up to each element, along an axis, or through all elements in order."""
+    return np.cumsum(x, axis=axis, dtype=dtype)
+
+
+def _from_the_end(g: Any, y: Any, x: Any, axis: Any, dtype: Any) -> Any:
+    """An element goes into its own sum and all later ones: sum g from the end."""
+    backwards = axis_index((axis or 0) % y.ndim, None, None, -1)
+    total = getitem(cumsum(getitem(g, backwards), axis), backwards)
+    return reshape(total, x.shape)
+
+
+cumsum.vjp(x=_from_the_end)
+
+
+@composite(tex=r"\textstyle\prod_{{j \le i}} {x}_j")
+def cumprod(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
+    """The product up to each element, along an axis, or through all elements in order.
+
+    Right also where a factor is 0. Products of 1, 2, 4, 8, ... neighbours in turn: each
+    is multiplied by the one that ends where it begins, until all begin at the front.
+    """
+    x = as_factors(x, dtype)
+    if axis is None:
+        x, axis = reshape(x, -1), 0
+    axis = normalize_axis_index(axis, x.ndim)
+    length = 1
+    while length < x.shape[axis]:
+        whole = getitem(x, axis_index(axis, None, length))
+        earlier = getitem(x, axis_index(axis, None, -length))
+        later = getitem(x, axis_index(axis, length, None))
+        x = concatenate([whole, earlier * later], axis)
+        length *= 2
+    return x

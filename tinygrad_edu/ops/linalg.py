@@ -1,0 +1,222 @@
+"""Linear algebra as in `numpy.linalg`: of square matrices, and of stacks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_edu.graph import Node
+from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.ops.arithmetic import abs
+from tinygrad_edu.ops.functions import sqrt, square
+from tinygrad_edu.ops.products import matrix_transpose
+from tinygrad_edu.ops.reductions import max, min, sum
+from tinygrad_edu.ops.shapes import astype
+
+__all__ = ["cholesky", "det", "inv", "logabsdet", "norm", "slogdet", "solve"]
+
+SINGULAR = (
+    "its rows are linearly dependent; leave out what is redundant, or add a small "
+    "multiple of the identity"
+)
+NOT_POSITIVE = (
+    "it has an eigenvalue that is not; if rounding is to blame, add a small multiple "
+    "of the identity"
+)
+
+
+@contextmanager
+def _telling(way_out: str) -> Iterator[None]:
+    try:
+        yield
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"{error}: {way_out}") from None
+
+
+@op(tex="{x}^{{-1}}", signature="(n,n)->(n,n)")
+def inv(x: Any) -> Any:
+    """The inverse of a matrix. To multiply by it, `solve` is faster and more exact."""
+    with _telling(SINGULAR):
+        return np.linalg.inv(x)
+
+
+inv.vjp(x=lambda g, y, x: -matrix_transpose(y) @ g @ matrix_transpose(y))
+
+
+@op(tex="{a}^{{-1}} {b}", signature="(n,n),(n,k?)->(n,k?)")
+def solve(a: Any, b: Any) -> Any:
+    """The x for which a x = b; `b` is a vector if it has one axis, else a matrix."""
+    with _telling(SINGULAR):
+        return np.linalg.solve(a, b)
+
+
+def _solve_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    g_b = _solve_b(g, y, a, b)
+    if b.ndim == 1:
+        return -g_b[..., None] * y[..., None, :]
+    return -g_b @ matrix_transpose(y)
+
+
+def _solve_b(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if b.ndim == 1:
+        return solve(matrix_transpose(a), g[..., None])[..., 0]
+    return solve(matrix_transpose(a), g)
+
+
+solve.vjp(a=_solve_a, b=_solve_b)
+
+
+@op(tex=r"\det {x}", signature="(n,n)->()")
+def det(x: Any) -> Any:
+    """The determinant of a matrix.
+
+    Its gradient is that of a polynomial, and right also where the matrix is singular;
+    there it is slow, since the determinant is taken of each minor.
+    """
+    return np.linalg.det(x)
+
+
+def _cofactors(y: Any, x: Any) -> Any:
+    """The determinant of what is left without a row and a column, for each element."""
+    try:
+        return y[..., None, None] * matrix_transpose(inv(x))
+    except ValueError:  # singular
+        n = x.shape[-1]
+        left = np.array([[k for k in range(n) if k != i] for i in range(n)], int)
+        minors = x[..., left[:, None, :, None], left[:, None, :]]
+        signs = (-1.0) ** np.add.outer(range(n), range(n))
+        return det(minors) * signs.astype(x.dtype)
+
+
+det.vjp(x=lambda g, y, x: g[..., None, None] * _cofactors(y, x))
+
+
+@op(tex=r"\log \left|\det {x}\right|", signature="(n,n)->()")
+def logabsdet(x: Any) -> Any:
+    """log(abs(det(x))), without overflow; -inf for a singular matrix."""
+    return np.linalg.slogdet(x).logabsdet
+
+
+logabsdet.vjp(x=lambda g, y, x: g[..., None, None] * matrix_transpose(inv(x)))
+
+
+class SlogdetResult(NamedTuple):
+    """The determinant is ``sign * exp(logabsdet)``."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@composite(tex=r"\operatorname{{slogdet}} {x}", signature="(n,n)->(),()")
+def slogdet(x: Any) -> SlogdetResult:
+    """The determinant's sign, which is constant, and the log of its absolute value."""
+    logarithm = logabsdet(x)
+    if not isinstance(x, Node):
+        return SlogdetResult(np.linalg.slogdet(x).sign, logarithm)
+    tensor: Any = x.__class__
+    return SlogdetResult(tensor(np.linalg.slogdet(x.data).sign), logarithm)
+
+
+@op(tex=r"\operatorname{{chol}} {x}", signature="(n,n)->(n,n)")
+def cholesky(x: Any) -> Any:
+    """The lower triangular L for which L L^T is x, a positive definite matrix.
+
+    What is decomposed is (x + x^T)/2, so that the gradient is symmetric.
+    """
+    x = np.asarray(x)
+    if x.shape[-2] != x.shape[-1]:
+        raise ValueError("the matrix is not square")
+    with _telling(NOT_POSITIVE):
+        return np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2)
+
+
+def _cholesky_x(g: Any, y: Any, x: Any) -> Any:
+    """L^-T P L^-1, made symmetric, where P is the lower half of L^T g.
+
+    I. Murray, "Differentiation of the Cholesky decomposition" (2016), section 3.3.
+    """
+    n = y.shape[-1]
+    lower_half = np.tri(n, dtype=g.dtype) - np.eye(n, dtype=g.dtype) / 2
+    p = lower_half * (matrix_transpose(y) @ g)
+    z = inv(y)
+    s = matrix_transpose(z) @ p @ z
+    return (s + matrix_transpose(s)) / 2
+
+
+cholesky.vjp(x=_cholesky_x)
+
+
+def _extreme(ord: Any, axes: tuple[int, ...]) -> Any:
+    """Which sums of absolute values the norm is the largest or the smallest of.
+
+    Return `max` or `min`, and the axes that are summed over; or None.
+    """
+    best = max if ord in (1, np.inf) else min
+    if len(axes) == 2 and ord in (1, -1):
+        return best, axes[0]
+    if ord in (np.inf, -np.inf):
+        return best, axes[1:]
+    return None
+
+
+def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
+    """How far elements are from 0, and the largest sum from the next."""
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    distances = np.abs(x).ravel()
+    extreme = _extreme(ord, axes)
+    if extreme is None:
+        return distances
+    best, summed = extreme
+    sums = np.sum(np.abs(x), axis=summed, keepdims=True)
+    return np.append(distances, best.kink(sums, axes, keepdims))
+
+
+@composite(
+    tex=r"\left\|{x}\right\|",
+    kink=_norm_kink,
+    subgradient="0 where the norm is 0; and that of `abs`, `max` and `min`, if it is "
+    "made of them",
+)
+def norm(x: Any, *, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    """The norm of a vector or a matrix; of all elements, if there is no `ord` or axis.
+
+    Of vectors, along one axis: the root of the sum of squares if `ord` is 2 or None,
+    sum(abs(x)^p)^(1/p) if it is another number p, the largest or the smallest absolute
+    value if it is inf or -inf. Of matrices, along two axes: the root of the sum of
+    squares if `ord` is "fro" or None; the largest sum of absolute values of a column if
+    it is 1, of a row if it is inf; and the smallest if it is -1 or -inf.
+    """
+    x = as_array(x)
+    if x.dtype.kind in "iub":
+        x = astype(x, float)
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    if len(axes) not in (1, 2) and not (ord is None and axis is None):
+        raise ValueError(
+            f"norm: axis={axis} means {len(axes)} axes of an array of shape {x.shape}; "
+            "give one axis for the norms of vectors, two for those of matrices, or "
+            "leave out ord and axis for that of all elements"
+        )
+    if ord is None or (ord == "fro" if len(axes) == 2 else ord == 2):
+        return sqrt(sum(square(x), axes, keepdims=keepdims))
+    if extreme := _extreme(ord, axes):
+        best, summed = extreme
+        return best(sum(abs(x), summed, keepdims=True), axes, keepdims)
+    if len(axes) == 2:
+        raise ValueError(
+            f"norm: ord={ord!r} of a matrix is none of 'fro', 1, -1, inf and -inf, and "
+            "there are no singular values here; for the norm of its elements as one "
+            "vector, reshape(x, -1)"
+        )
+    if ord == 0 or isinstance(ord, str):
+        raise ValueError(
+            f"norm: ord={ord!r} of a vector: give a number other than 0, inf or -inf; "
+            "to count what is not 0, np.count_nonzero"
+        )
+    if ord == 1:
+        return sum(abs(x), axes, keepdims=keepdims)
+    p = float(ord)
+    return sum(abs(x) ** p, axes, keepdims=keepdims) ** (1 / p)
