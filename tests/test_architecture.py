@@ -31,6 +31,7 @@ FLOORS = {
     "ops.indexing": 2.3,
     "ops.trigonometry": 2.3,
     "ops.joining": 2.4,
+    "ops.rearranging": 2.5,
     "ops.reductions": 2.5,
     "ops.cumulative": 2.6,
     "ops.einsum": 2.4,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
-from tinygrad_edu import strategies, testing
+from tinygrad_edu import ops, strategies, testing
 from tinygrad_edu.graph import Node
 from tinygrad_edu.op import Composite, Op
 from tinygrad_edu.strategies import Call
@@ -143,24 +143,36 @@ def _cholesky(x: Any) -> Any:
     return answer
 
 
+def _pad(x: Any, pad_width: Any, mode: str = "constant", **values: Any) -> Any:
+    return np.pad(x, pad_width, mode, **values if mode == "constant" else {})
+
+
 # Where NumPy has no function of that name, or gives its parameters others.
 EXPECTED: dict[str, Callable[..., Any]] = {
     "add_at": _add_at,
     "astype": lambda x, dtype: x.astype(dtype),
+    "append": lambda x, values, axis=None: np.append(x, values, axis),
     "cholesky": _cholesky,
+    "column_stack": lambda *arrays: np.column_stack(arrays),
     "clip": lambda x, min=None, max=None: np.minimum(
         np.maximum(x, -inf if min is None else min), inf if max is None else max
     ),
     "concatenate": lambda *arrays, axis=0: np.concatenate(arrays, axis),
     "det": _det,
+    "diff": lambda x, **params: np.diff(
+        x, **{name: value for name, value in params.items() if value is not None}
+    ),
+    "dstack": lambda *arrays: np.dstack(arrays),
     "einsum": _einsum,
     "getitem": lambda x, index: x[index],
+    "hstack": lambda *arrays: np.hstack(arrays),
     "inv": _inv,
     "linear": lambda x, w, b: np.einsum("...k,nk->...n", x, w) + b,
     "log_softmax": lambda x, axis=-1: np.log(_softmax(x, axis)),
     "logabsdet": _logabsdet,
     "logsumexp": _logsumexp,
     "norm": np.linalg.norm,
+    "pad": _pad,
     "relu": lambda x: (x + np.abs(x)) / 2,
     "reshape": lambda x, shape: x.reshape(shape),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -170,6 +182,7 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "solve": _solve,
     "squared_norm": lambda x: np.sum(x * x),
     "stack": lambda *arrays, axis=0: np.stack(arrays, axis),
+    "vstack": lambda *arrays: np.vstack(arrays),
     "xlog1py": lambda a, b: a * np.log(1 + b),
     "sigmoid_cross_entropy": lambda z, t: np.log(1 + np.exp(z)) - t * z,
     "xlogy": lambda a, b: a * np.log(b),
@@ -189,6 +202,11 @@ NO_FORMULA = {
     "squeeze": "shapes only",
     "stack": "shapes only",
     "tensordot": "its formula is in its axes",
+} | {
+    name: "it rearranges elements"
+    for chapter in (ops.indexing, ops.joining, ops.rearranging, ops.shapes)
+    for name, thing in vars(chapter).items()
+    if isinstance(thing, Composite) and thing.name == name and not thing.tex
 }
 
 
@@ -324,6 +342,10 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
         (([[1.0, -2.0], [-3.0, 0.0]],), {"ord": inf}, ([[0.5, -0.5], [-0.5, 0]],)),
         (([[1.0, -2.0], [4.0, 5.0]],), {"ord": -inf}, ([[1, -1], [0, 0]],)),
     ],
+    "partition": [
+        (([3.0, 1.0, 2.0],), {"kth": 1}, ([-0.5, -0.5, 4],)),
+        (([1.0, 1.0],), {"kth": 0}, ([1, 1],)),
+    ],
     "power": [
         ((0.0, 0.0), {}, (0, 0)),
         ((0.0, 0.5), {}, (0, 0)),
@@ -357,6 +379,9 @@ SUBGRADIENTS: dict[str, list[tuple[tuple[Any, ...], dict[str, Any], Any]]] = {
         (([0.25, 0.5],), {"decimals": 1}, ([0, 0],)),
     ],
     "sign": [(([-2.0, 0.0, 2.0],), {}, ([0, 0, 0],))],
+    "sort": [
+        (([1.0, 0.0, 1.0],), {}, ([-2, -0.5, 1],)),
+    ],
     "sqrt": [((0.0,), {}, (0,)), (([0.0, 4.0],), {}, ([0, 0.25],))],
     "trunc": [(([-1.0, 0.0, 0.5, 1.0],), {}, ([0, 0, 0, 0],))],
     "std": [
@@ -1253,15 +1278,15 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (
             lambda x: tg.trace(x, axis1=1, axis2=-1),
             ValueError,
-            r"trace: axis1=1 and axis2=-1 are the same axis",
+            r"diagonal: axis1 and axis2 cannot be the same .* axis1=1, axis2=-1",
         ),
-        (lambda x: tg.trace(x[0]), ValueError, "trace: axis 1 is out of bounds"),
+        (lambda x: tg.trace(x[0]), ValueError, "diagonal: .* at least two dimensions"),
         (
             lambda x: tg.cross(x, np.ones((2, 2))),
             ValueError,
             "cross: the vectors have 3 and 2 numbers, .* append a 0",
         ),
-        (lambda x: tg.cross(x, 2.0), ValueError, "cross: axis -1 is out of bounds"),
+        (lambda x: tg.cross(x, 2.0), ValueError, "axis -1 is out of bounds"),
         (
             lambda x: tg.einsum(),
             TypeError,
@@ -1394,8 +1419,10 @@ def test_error(f: Any, error: Any, message: str) -> None:
 def test_wrong_axis(op: Op, wrap: Any) -> None:
     """The error names the op, or the one that it is made of."""
     x = wrap(X)
+    inputs = [[x, x]] if op.variadic else [x] * len(op.inputs)
+    params = dict.fromkeys(op._required, 1) | {"axis": 7}
     with pytest.raises(ValueError, match="axis 7 is out of bounds") as caught:
-        op(*([[x, x]] if op.variadic else [x] * len(op.inputs)), axis=7)
+        op(*inputs, **params)
     assert str(caught.value).partition(":")[0] in OPS
 
 

@@ -90,6 +90,8 @@ def test_every_function_that_has_an_op_of_its_name_goes_to_it():
     for function, op in protocols._OPS.items():
         if isinstance(function, np.ufunc):
             continue
+        if function in (np.einsum, np.pad):  # these take some by *args or **kwargs
+            continue
         taken = [protocols.PARAMETERS.get(p, p) for p in protocols._defaults(function)]
         if lacking := [p for p in op.defaults if p not in taken]:
             wrong[op.name] = lacking

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from tinygrad_edu.errors import explain_failure
-from tinygrad_edu.graph import Node, Params, record
+from tinygrad_edu.graph import Node, Params, record, value_of
 
 __all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op", "as_array"]
 
@@ -220,8 +220,13 @@ class Composite(Op):
         inputs, bound = self._bind(inputs, params)
         try:
             return self.forward(*inputs, **(bound or {}))
-        except np.exceptions.AxisError as error:
-            raise ValueError(f"{self.name}: {error}") from None
+        except (TypeError, ValueError, IndexError) as error:
+            if str(error).partition(":")[0] in OPS:  # an op has explained it
+                raise
+            values = [value_of(x) for x in inputs]
+            raise explain_failure(
+                self.name, self.signature, values, bound, error
+            ) from None
 
 
 class _NoRules:

@@ -199,38 +199,79 @@ DTYPES = st.sampled_from([np.float64, np.longdouble])
 # What is not elementwise and takes arrays without elements all the same.
 TAKES_NOTHING = {
     "astype",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
     "broadcast_to",
     "cholesky",
     "cumprod",
     "cumsum",
     "det",
+    "diag",
+    "diff",
     "dot",
     "expand_dims",
+    "flip",
+    "fliplr",
+    "flipud",
     "getitem",
     "inner",
     "inv",
     "logabsdet",
     "matmul",
+    "moveaxis",
     "outer",
+    "pad",
     "prod",
+    "ravel",
+    "repeat",
     "reshape",
+    "roll",
+    "rollaxis",
+    "rot90",
     "slogdet",
     "solve",
+    "sort",
     "squared_norm",
     "squeeze",
     "sum",
+    "swapaxes",
+    "tile",
     "transpose",
+    "tril",
+    "triu",
     "vdot",
+}
+
+
+# With how many dimensions of the first input an op begins, if not with none.
+LEAST_DIMENSIONS = {
+    "diff": 1,
+    "fliplr": 2,
+    "flipud": 1,
+    "moveaxis": 1,
+    "pad": 1,
+    "partition": 1,
+    "rollaxis": 1,
+    "rot90": 2,
+    "sort": 1,
+    "swapaxes": 1,
+    "take": 1,
+    "take_along_axis": 1,
 }
 
 
 @st.composite
 def layouts(draw: st.DrawFn, op: Op, chosen: Mapping[str, Choice]) -> Layout:
-    """Shapes that fit the signature, and parameters that fit the first shape."""
+    """Shapes that fit the signature, and parameters that fit the first shape.
+
+    An axis comes first, since others depend on it.
+    """
     may_be_empty = op.elementwise or op.name in TAKES_NOTHING
-    shapes = draw(shapes_for(op.signature, len(op.inputs), may_be_empty))
+    least = LEAST_DIMENSIONS.get(op.name, 0)
+    shapes = draw(shapes_for(op.signature, len(op.inputs), may_be_empty, least))
     params: Params = {}
-    for name, choice in chosen.items():
+    for name, choice in sorted(chosen.items(), key=lambda item: item[0] != "axis"):
         required = op.defaults[name] is inspect.Parameter.empty
         if required or draw(st.sampled_from([True, True, False])):
             params[name] = draw(choice(shapes[0], op.defaults | params))
@@ -239,7 +280,11 @@ def layouts(draw: st.DrawFn, op: Op, chosen: Mapping[str, Choice]) -> Layout:
 
 @st.composite
 def shapes_for(
-    draw: st.DrawFn, signature: str | None, count: int, may_be_empty: bool
+    draw: st.DrawFn,
+    signature: str | None,
+    count: int,
+    may_be_empty: bool,
+    least: int = 0,
 ) -> list[Shape]:
     """Shapes that fit a signature, by broadcasting too; without one, all the same.
 
@@ -254,7 +299,8 @@ def shapes_for(
     core = {name: draw(sides) for name in names}
     seldom = st.sampled_from([False, False, False, True])
     left_out = {name for name in names if name[-1] == "?" and draw(seldom)}
-    ndims = st.sampled_from([0, 1, 1] if names else [0, 2, 1, 2, 3])
+    ndims = st.sampled_from([0, 1, 1] if names else [0, 2, 1, 2, 3][least > 0 :])
+    ndims = ndims.map(lambda n: max(n, least))
     ndim = 0 if left_out else draw(ndims)
     loop = draw(st.tuples(*[sides] * ndim))
     if signature is None:
@@ -358,14 +404,65 @@ def of_kron(draw: st.DrawFn) -> Layout:
 
 
 @st.composite
-def of_trace(draw: st.DrawFn) -> Layout:
+def of_diag(draw: st.DrawFn) -> Layout:
+    shape = tuple(draw(st.lists(SIDES, min_size=1, max_size=2)))
+    return [shape], {"k": draw(st.integers(-2, 2))}
+
+
+@st.composite
+def of_diagonal(draw: st.DrawFn) -> Layout:
     shape = draw(hnp.array_shapes(min_dims=2, max_dims=3, min_side=0, max_side=3))
     if draw(st.booleans()):
         return [shape], {}
     axis1, axis2 = draw(hnp.valid_tuple_axes(len(shape), min_size=2, max_size=2))
-    offset = draw(st.integers(-2, 2))
-    dtype = draw(st.none() | DTYPES)
-    params = {"offset": offset, "axis1": axis1, "axis2": axis2, "dtype": dtype}
+    return [shape], {"offset": draw(st.integers(-2, 2)), "axis1": axis1, "axis2": axis2}
+
+
+@st.composite
+def of_trace(draw: st.DrawFn) -> Layout:
+    shapes, params = draw(of_diagonal())
+    return shapes, params and params | {"dtype": draw(st.none() | DTYPES)}
+
+
+@st.composite
+def of_append(draw: st.DrawFn) -> Layout:
+    shapes, params = draw(of_concatenate())
+    if len(shapes) == 2:
+        return shapes, {"axis": 0} | params
+    return [shapes[0], shapes[-1][:1]], {}
+
+
+@st.composite
+def of_neighbours(draw: st.DrawFn, axis: int) -> Layout:
+    """Arrays that differ along one axis; or vectors, which have it or are given it."""
+    if draw(st.booleans()):
+        n, lengths = draw(SIDES), draw(st.lists(SIDES, min_size=1, max_size=3))
+        sides = lengths if axis == 1 else [n] * len(lengths)
+        return [(side,) for side in sides], {}
+    ndim = draw(st.integers(max(axis, 1) + 1, 3))
+    shape = draw(st.tuples(*[SIDES] * ndim))
+    lengths = draw(st.lists(SIDES, min_size=1, max_size=3))
+    return [(*shape[:axis], n, *shape[axis + 1 :]) for n in lengths], {}
+
+
+@st.composite
+def of_column_stack(draw: st.DrawFn) -> Layout:
+    rows, columns = draw(SIDES), st.sampled_from([(), (1,), (2,)])
+    return [(rows, *draw(columns)) for _ in range(draw(st.integers(1, 3)))], {}
+
+
+@st.composite
+def of_split(draw: st.DrawFn, axis: int | None = None, uneven: bool = False) -> Layout:
+    ndim = draw(st.integers(1 if axis is None else [2, 1, 3][axis], 3))
+    shape = draw(st.tuples(*[SIDES] * ndim))
+    params: Params = {}
+    if axis is None:
+        axis = draw(st.integers(-ndim, ndim - 1))
+        params["axis"] = axis
+    n = shape[min(axis, ndim - 1)]
+    parts = [k for k in range(1, 4) if uneven or n % k == 0]
+    at = st.lists(st.integers(0, 3), max_size=2).map(sorted)
+    params["indices_or_sections"] = draw(st.sampled_from(parts) | at)
     return [shape], params
 
 
@@ -387,15 +484,27 @@ def of_norm(draw: st.DrawFn) -> Layout:
 
 LAYOUTS: dict[str, Callable[[], st.SearchStrategy[Layout]]] = {
     "add_at": of_add_at,
+    "append": of_append,
+    "array_split": lambda: of_split(uneven=True),
+    "column_stack": of_column_stack,
     "concatenate": of_concatenate,
+    "diag": of_diag,
+    "diagonal": of_diagonal,
+    "dsplit": lambda: of_split(axis=2),
+    "dstack": lambda: of_neighbours(axis=2),
     "cross": of_cross,
     "einsum": of_einsum,
+    "hsplit": lambda: of_split(axis=1),
+    "hstack": lambda: of_neighbours(axis=1),
     "kron": of_kron,
     "linear": of_linear,
     "norm": of_norm,
+    "split": lambda: of_split(),
     "stack": of_stack,
     "tensordot": of_tensordot,
     "trace": of_trace,
+    "vsplit": lambda: of_split(axis=0),
+    "vstack": lambda: of_neighbours(axis=0),
 }
 
 # What is added to the diagonals of the first input, so that its matrices are far from
@@ -487,6 +596,77 @@ def weights(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
     )
 
 
+def sides(shape: Shape, params: Params) -> st.SearchStrategy[int]:
+    """One of the axes, by its number."""
+    return st.integers(-len(shape), len(shape) - 1)
+
+
+def several_axes(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    """One axis or a few, which go to as many places, in turn, as are drawn next."""
+    return sides(shape, params) | hnp.valid_tuple_axes(len(shape))
+
+
+def as_many_axes(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    source = params["source"]
+    if isinstance(source, int):
+        return sides(shape, params)
+    n = len(source)
+    return hnp.valid_tuple_axes(len(shape), min_size=n, max_size=n)
+
+
+def two_axes(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    return hnp.valid_tuple_axes(len(shape), min_size=2, max_size=2)
+
+
+def shifts(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    return st.integers(-4, 4)
+
+
+def repetitions(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    """A number for all; or one for each element along the axis."""
+    axis = params["axis"]
+    n = math.prod(shape) if axis is None else shape[axis]
+    return st.integers(0, 3) | st.lists(st.integers(0, 2), min_size=n, max_size=n)
+
+
+def along_axis(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    """Numbers of elements along the axis, which may repeat; of all, without an axis."""
+    n = math.prod(shape) if params["axis"] is None else shape[params["axis"]]
+    return hnp.arrays(
+        np.int64,
+        hnp.array_shapes(min_dims=0, max_dims=2, max_side=3),
+        elements=st.integers(-n, n - 1),
+    )
+
+
+def for_each_along(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    """Numbers of elements along the axis, in each row of its own."""
+    axis = params["axis"]
+    n = math.prod(shape) if axis is None else shape[axis]
+    rows = [3] if axis is None else [*shape]
+    if axis is not None:
+        rows[axis] = 3
+    return hnp.arrays(np.int64, tuple(rows), elements=st.integers(-n, n - 1))
+
+
+def ranks(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    """All but one, if there is more than one, so that there is one answer."""
+    n = math.prod(shape) if params["axis"] is None else shape[params["axis"]]
+    last = st.integers(0, n - 1)
+    return last.map(lambda i: [k for k in range(n) if k != i] or 0)
+
+
+def margins(shape: Shape, params: Params) -> st.SearchStrategy[Any]:
+    width = st.integers(0, 3)
+    both = st.tuples(width, width)
+    return width | both | st.lists(both, min_size=len(shape), max_size=len(shape))
+
+
+def fillings(shape: Shape, params: Params) -> st.SearchStrategy[str]:
+    of_its_own = ["edge", "reflect", "symmetric", "wrap"] if all(shape) else []
+    return st.sampled_from(["constant", *of_its_own])
+
+
 def degrees(shape: Shape, params: Params) -> st.SearchStrategy[int]:
     """Degrees of freedom to subtract from the number of elements, leaving some."""
     x = np.empty(shape)
@@ -506,12 +686,45 @@ PARAMETERS: dict[str, Choice] = {
     "clip.min": bounds,
     "cumprod.axis": one_axis,
     "cumsum.axis": one_axis,
+    "diff.append": lambda shape, params: st.sampled_from([None, 0.5]),
+    "diff.axis": sides,
+    "diff.n": lambda shape, params: st.integers(0, 3),
+    "diff.prepend": lambda shape, params: st.sampled_from([None, -0.5]),
     "expand_dims.axis": axes_to_expand,
     "getitem.index": indices,
+    "moveaxis.destination": as_many_axes,
+    "moveaxis.source": several_axes,
+    "pad.constant_values": lambda shape, params: st.sampled_from([2.5, (-1.5, 3.0)]),
+    "pad.mode": fillings,
+    "pad.pad_width": margins,
+    "partition.axis": one_axis,
+    "partition.kind": lambda shape, params: st.just("introselect"),
+    "partition.kth": ranks,
+    "ravel.order": lambda shape, params: st.sampled_from(["C", "F"]),
+    "repeat.axis": one_axis,
+    "repeat.repeats": repetitions,
     "reshape.shape": new_shapes,
+    "roll.axis": one_axis,
+    "roll.shift": shifts,
+    "rollaxis.axis": sides,
+    "rollaxis.start": sides,
+    "rot90.axes": two_axes,
+    "rot90.k": shifts,
     "round.decimals": lambda shape, params: st.integers(-1, 2),
+    "sort.axis": one_axis,
+    "sort.kind": lambda shape, params: st.sampled_from(["stable", "quicksort"]),
     "squeeze.axis": axes_to_squeeze,
+    "swapaxes.axis1": sides,
+    "swapaxes.axis2": sides,
+    "take.axis": one_axis,
+    "take.indices": along_axis,
+    "take.mode": lambda shape, params: st.sampled_from(["raise", "wrap", "clip"]),
+    "take_along_axis.axis": one_axis,
+    "take_along_axis.indices": for_each_along,
+    "tile.reps": lambda shape, params: st.integers(0, 2) | hnp.array_shapes(max_side=2),
     "transpose.axes": permutations,
+    "tril.k": shifts,
+    "triu.k": shifts,
 }
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.op import op
+from tinygrad_edu.graph import value_of
+from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.ops.shapes import reshape
 
 
 @op(selects=True)
@@ -21,13 +25,50 @@ getitem.vjp(x=lambda g, y, x, index: add_at(g, index, x.shape))
 @op()
 def add_at(x: Any, *, index: Any, shape: Any) -> Any:
     """Zeros of a shape, with `x` added at an index; where it repeats, values add up."""
-    answer = np.zeros(shape, np.asarray(x).dtype)
+    x = np.asarray(x)
+    answer = np.zeros(shape, x.dtype)
     parts = index if isinstance(index, tuple) else (index,)
-    if all(isinstance(part, int | slice) for part in parts):
-        answer[index] = x  # nothing repeats, and this is faster
+    if not any(map(_may_repeat, parts)):
+        answer[index] = x  # faster
+    elif answer.ndim == 1 and isinstance(index, np.ndarray):
+        np.add.at(answer, index.ravel(), x.ravel())  # faster than the general case
     else:
         np.add.at(answer, index, x)
     return answer
 
 
 add_at.vjp(x=lambda g, y, x, index, shape: getitem(g, index))
+
+
+def _may_repeat(part: Any) -> bool:
+    """Whether a part of an index may name an element twice: not slices, not masks."""
+    if isinstance(part, np.ndarray):
+        return part.dtype != bool
+    return not isinstance(part, int | slice | EllipsisType | None)
+
+
+def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
+    """Do with the elements of x what `rearrange` does with the numbers 0, 1, 2, ...
+
+    Of each element of the answer its number tells which element of x it is.
+    """
+    x = as_array(x)
+    return getitem(reshape(x, -1), rearrange(np.arange(x.size).reshape(x.shape)))
+
+
+@composite()
+def take(x: Any, *, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
+    """Elements, or slices along an axis, by their numbers; these may repeat.
+
+    With mode="wrap" numbers out of bounds count round, with mode="clip" they mean the
+    last.
+    """
+    indices = value_of(indices)
+    return gathered(x, lambda i: np.take(i, indices, axis, mode=mode))
+
+
+@composite()
+def take_along_axis(x: Any, *, indices: Any, axis: Any = -1) -> Any:
+    """Elements along an axis by their numbers, as `argsort` gives them."""
+    indices = value_of(indices)
+    return gathered(x, lambda i: np.take_along_axis(i, indices, axis))

@@ -1,14 +1,22 @@
-"""Arrays joined to one."""
+"""Arrays joined to one, and one split into several."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.op import composite, op
+from tinygrad_edu.op import as_array, composite, op
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.shapes import expand_dims
+from tinygrad_edu.ops.shapes import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    expand_dims,
+    reshape,
+)
 
 
 @op()
@@ -37,3 +45,90 @@ def axis_index(axis: int, *part: int | None) -> tuple[slice, ...]:
 def stack(*arrays: Any, axis: int = 0) -> Any:
     """Join arrays of one shape along a new axis."""
     return concatenate([expand_dims(a, axis) for a in arrays], axis)
+
+
+@composite()
+def vstack(*arrays: Any) -> Any:
+    """Join along the first axis; vectors are rows."""
+    return concatenate([atleast_2d(a) for a in arrays], 0)
+
+
+@composite()
+def hstack(*arrays: Any) -> Any:
+    """Join along the second axis; vectors end to end."""
+    whole = [atleast_1d(a) for a in arrays]
+    return concatenate(whole, 0 if whole[0].ndim == 1 else 1)
+
+
+@composite()
+def dstack(*arrays: Any) -> Any:
+    """Join along the third axis."""
+    return concatenate([atleast_3d(a) for a in arrays], 2)
+
+
+@composite()
+def column_stack(*arrays: Any) -> Any:
+    """Join matrices along the second axis; vectors are columns."""
+    return concatenate([_column(a) for a in arrays], 1)
+
+
+def _column(a: Any) -> Any:
+    return reshape(a, (-1, 1)) if np.ndim(a) < 2 else a
+
+
+@composite()
+def append(x: Any, values: Any, *, axis: Any = None) -> Any:
+    """Join two arrays along an axis; or, without one, laid flat."""
+    if axis is None:
+        return concatenate([reshape(x, -1), reshape(values, -1)])
+    return concatenate([x, values], axis)
+
+
+@composite()
+def array_split(x: Any, *, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split along an axis, at indices, or into parts that are as equal as can be."""
+    return _split(np.array_split, x, indices_or_sections, axis)
+
+
+@composite()
+def split(x: Any, *, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split along an axis, at indices, or into so many equal parts."""
+    return _split(np.split, x, indices_or_sections, axis)
+
+
+@composite()
+def vsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
+    """Split along the first axis of a matrix, or of more dimensions."""
+    return _split(np.split, _with_axes(x, 2, "vsplit"), indices_or_sections, 0)
+
+
+@composite()
+def hsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
+    """Split along the second axis; a vector along its only one."""
+    x = _with_axes(x, 1, "hsplit")
+    return _split(np.split, x, indices_or_sections, 0 if x.ndim == 1 else 1)
+
+
+@composite()
+def dsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
+    """Split along the third axis."""
+    return _split(np.split, _with_axes(x, 3, "dsplit"), indices_or_sections, 2)
+
+
+def _split(function: Callable[..., Any], x: Any, at: Any, axis: int) -> list[Any]:
+    """Split x as a function of NumPy's splits the numbers of the places on the axis."""
+    x = as_array(x)
+    axis = normalize_axis_index(axis, x.ndim)
+    parts = function(np.arange(x.shape[axis]), at)
+    ends = [(part[0], part[-1] + 1) if part.size else (0, 0) for part in parts]
+    return [getitem(x, axis_index(axis, *map(int, end))) for end in ends]
+
+
+def _with_axes(x: Any, least: int, name: str) -> Any:
+    x = as_array(x)
+    if x.ndim < least:
+        raise ValueError(
+            f"{name}: it splits arrays of {least} dimensions or more, and this has the "
+            f"shape {x.shape}; split() along an axis takes any"
+        )
+    return x

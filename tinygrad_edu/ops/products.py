@@ -7,18 +7,17 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.ops.rearranging import diagonal
 from tinygrad_edu.ops.reductions import sum
-from tinygrad_edu.ops.shapes import reshape, transpose
+from tinygrad_edu.ops.shapes import moveaxis, reshape, swapaxes, transpose
 
 
 def matrix_transpose(a: Any) -> Any:
     """Transpose matrices: exchange the last two axes."""
-    if a.ndim == 2:
-        return a.T
-    return transpose(a, (*range(a.ndim - 2), a.ndim - 1, a.ndim - 2))
+    return a.T if a.ndim == 2 else swapaxes(a, -1, -2)
 
 
 def _dot_a(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -147,18 +146,7 @@ def trace(
 
     A positive `offset` means a diagonal above the main one, a negative one below.
     """
-    x = as_array(x)
-    row, column = (normalize_axis_index(axis, x.ndim) for axis in (axis1, axis2))
-    if row == column:
-        raise ValueError(
-            f"trace: axis1={axis1} and axis2={axis2} are the same axis of an array of "
-            f"shape {x.shape}; a diagonal needs two"
-        )
-    others = (i for i in range(x.ndim) if i not in (row, column))
-    x = transpose(x, (row, column, *others))
-    below, above = max(-offset, 0), max(offset, 0)
-    i = np.arange(min(x.shape[0] - below, x.shape[1] - above))
-    return sum(x[i + below, i + above], axis=0, dtype=dtype)
+    return sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 @composite(tex=r"{a} \times {b}")
@@ -179,7 +167,7 @@ def cross(
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = as_array(a), as_array(b)
-    a, b = _axis_moved(a, axisa, -1), _axis_moved(b, axisb, -1)
+    a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     if not a.shape[-1] == b.shape[-1] == 3:
         raise ValueError(
             f"cross: the vectors have {a.shape[-1]} and {b.shape[-1]} numbers, and a "
@@ -187,15 +175,7 @@ def cross(
         )
     i, j = [1, 2, 0], [2, 0, 1]
     product = a[..., i] * b[..., j] - a[..., j] * b[..., i]
-    return _axis_moved(product, -1, axisc)
-
-
-def _axis_moved(x: Any, source: int, destination: int) -> Any:
-    """Move an axis to another place, and keep the order of the others."""
-    source = normalize_axis_index(source, x.ndim)
-    axes = [i for i in range(x.ndim) if i != source]
-    axes.insert(normalize_axis_index(destination, x.ndim), source)
-    return transpose(x, tuple(axes))
+    return moveaxis(product, -1, axisc)
 
 
 def _rows(x: Any) -> Any:

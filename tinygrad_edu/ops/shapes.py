@@ -53,16 +53,70 @@ def astype(x: Any, *, dtype: Any) -> Any:
 astype.vjp(x=lambda g, y, x, dtype: g)
 
 
+def _outline(x: Any) -> np.ndarray[Any, Any]:
+    """An array of the shape of x, in the memory of one element."""
+    return np.broadcast_to(np.False_, np.shape(x))
+
+
 @composite()
 def expand_dims(x: Any, *, axis: Any) -> Any:
     """Insert axes of size 1 at the places `axis` of the answer."""
-    ndim = np.ndim(x) + np.size(axis)
-    axes = normalize_axis_tuple(axis, ndim)
-    sizes = iter(np.shape(x))
-    return reshape(x, tuple(1 if i in axes else next(sizes) for i in range(ndim)))
+    return reshape(x, np.expand_dims(_outline(x), axis).shape)
 
 
 @composite()
 def squeeze(x: Any, *, axis: Any = None) -> Any:
     """Remove axes of size 1: all of them, or those named."""
-    return reshape(x, np.squeeze(np.empty(np.shape(x), bool), axis).shape)
+    return reshape(x, np.squeeze(_outline(x), axis).shape)
+
+
+@composite()
+def atleast_1d(x: Any) -> Any:
+    """Make a number a vector of one; more dimensions stay."""
+    return reshape(x, np.atleast_1d(_outline(x)).shape)
+
+
+@composite()
+def atleast_2d(x: Any) -> Any:
+    """Make a vector a matrix of one row; more dimensions stay."""
+    return reshape(x, np.atleast_2d(_outline(x)).shape)
+
+
+@composite()
+def atleast_3d(x: Any) -> Any:
+    """Add axes up to three: (n) becomes (1, n, 1), and (m, n) becomes (m, n, 1)."""
+    return reshape(x, np.atleast_3d(_outline(x)).shape)
+
+
+@composite()
+def ravel(x: Any, *, order: str = "C") -> Any:
+    """Lay the elements in one row: row by row, or with order="F" column by column."""
+    if order not in ("C", "F"):
+        raise ValueError(
+            f"ravel: order={order!r} depends on how NumPy laid out the memory; "
+            "say order='C', row by row, or order='F', column by column"
+        )
+    return reshape(x if order == "C" else transpose(x), -1)
+
+
+def _numbered_axes(x: Any) -> np.ndarray[Any, Any]:
+    """An array of the shape (0, 1, 2, ...): permuted, its shape is the permutation."""
+    return np.empty(range(np.ndim(x)))
+
+
+@composite()
+def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
+    """Exchange two axes."""
+    return transpose(x, np.swapaxes(_numbered_axes(x), axis1, axis2).shape)
+
+
+@composite()
+def moveaxis(x: Any, *, source: Any, destination: Any) -> Any:
+    """Move an axis, or several, to new places; the others keep their order."""
+    return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
+
+
+@composite()
+def rollaxis(x: Any, *, axis: int, start: int = 0) -> Any:
+    """Move an axis back until it lies before the axis `start`."""
+    return transpose(x, np.rollaxis(_numbered_axes(x), axis, start).shape)
