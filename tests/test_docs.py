@@ -27,12 +27,44 @@ def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page_runs_from_top_to_bottom(page):
+def run(page, capsys):
+    """Run a page's Python in one namespace; hold the shown output against the real."""
+    source = page.read_text("utf-8")
+    pattern = r"```python\n(.*?)```\n(?:\n*```text\n(.*?)```)?"
+    found = re.findall(pattern, source, re.DOTALL)
     names = {}
-    for number, block in enumerate(blocks(page, "python")):
+    for number, (block, shown) in enumerate(found):
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
-    assert "np" in names or not blocks(page, "python")
+        printed = capsys.readouterr().out
+        assert not shown or printed == shown, f"{page.name}, block {number}"
+    held = [shown for _, shown in found if shown]
+    assert blocks(page, "text") == held, "a text block stands after what prints it"
+    assert "np" in names or not found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, capsys):
+    run(page, capsys)
+
+
+@pytest.mark.parametrize(
+    ("end", "holds"),
+    [
+        ("\n```text\n3\n```\n", True),
+        ("\n```text\n4\n```\n", False),
+        ("That is\n\n```text\n3\n```\n", False),
+    ],
+)
+def test_output_that_a_page_shows_is_held_against_what_it_prints(
+    end, holds, tmp_path, capsys
+):
+    page = tmp_path / "page.md"
+    page.write_text(f"```python\nimport numpy as np\n\nprint(1 + 2)\n```\n{end}")
+    if holds:
+        run(page, capsys)
+        return
+    with pytest.raises(AssertionError, match=r"block 0|a text block stands"):
+        run(page, capsys)
 
 
 def test_the_network_of_the_readme_learns_xor(capsys):
