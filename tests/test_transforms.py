@@ -1,6 +1,7 @@
 """Transforms: derivatives of plain NumPy functions, nested in any order and depth."""
 
 import math
+import re
 import threading
 from collections import namedtuple
 
@@ -200,6 +201,11 @@ def test_aux():
     hessian, aux = tg.hessian(f, has_aux=True)(x)
     assert_array_equal(hessian, 2 * np.eye(2))
     assert aux["text"] == "kept"
+
+
+def test_a_structure_without_arrays_has_none_in_its_gradient():
+    assert tg.grad(lambda x: 1.0)([]) == []
+    assert tg.grad(lambda x, y: y**2, argnums=(0, 1))({"w": ()}, 3.0) == ({"w": ()}, 6)
 
 
 def test_what_the_answer_does_not_depend_on_has_zeros():
@@ -502,3 +508,30 @@ def test_type_errors(call, message):
 def test_value_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- What would lose a derivative without a word --------------------------------------
+
+
+def into_an_array(x):
+    a = np.zeros(3)
+    a[0] = x
+    return np.sum(a)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [into_an_array, lambda x: x * math.sin(x), lambda x: x * int(x)],
+    ids=["an array's element", "math.sin", "int"],
+)
+def test_a_python_number_is_refused_where_it_would_lose_the_derivative(f):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        tg.grad(f)(1.5)
+    cause = caught.value.__cause__ or caught.value
+    assert re.match(r"(float|int): a Python number has no derivative", str(cause))
+
+
+def test_the_plain_value_can_be_had_all_the_same():
+    seen = []
+    slope = tg.grad(lambda x: (seen.append(x.item()), x * float(x.detach()))[1])(1.5)
+    assert (slope, seen) == (1.5, [1.5])

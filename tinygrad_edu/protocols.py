@@ -133,7 +133,7 @@ def _translate(
     defaults = _defaults(function)
     names = list(defaults)
     if len(args) > len(names):
-        return args, kwargs  # as einsum's, whose operands have no names
+        return args, kwargs
     given = dict(zip(names, args)) | kwargs
     inputs = [given.pop(name) for name in names[:n] if name in given]
     params = {}
@@ -151,9 +151,14 @@ def _translate(
 
 @cache
 def _defaults(function: Any) -> dict[str, Any]:
-    """Return the parameters of a function of NumPy's, with their defaults."""
+    """Return the parameters of a function of NumPy's, with their defaults.
+
+    None, if its operands have no names, as einsum's.
+    """
     parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return {}
+    return {p.name: p.default for p in parameters}
 
 
 def _array(whole: Any, dtype: Any = None) -> Any:

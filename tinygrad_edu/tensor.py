@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu import autodiff, graph
-from tinygrad_edu.graph import Node, new_index, value_of
+from tinygrad_edu.graph import Node, current_mode, new_index, value_of
 from tinygrad_edu.ops.arithmetic import abs as absolute
 from tinygrad_edu.ops.arithmetic import (
     add,
@@ -203,10 +203,21 @@ class Tensor(Node):
         return self.data.item()
 
     def __float__(self) -> float:
-        return float(self.data.item())
+        return float(self._number("float"))
 
     def __int__(self) -> int:
-        return int(self.data.item())
+        return int(self._number("int"))
+
+    def _number(self, kind: str) -> Any:
+        """Return the one element, unless a derivative would be lost with it."""
+        if self.requires_grad and current_mode.get().nested:
+            raise TypeError(
+                f"{kind}: a Python number has no derivative, and this Tensor is being "
+                "differentiated (by assigning it to an array's element, or by a "
+                "function of math's?); build arrays with np.stack() or np.where(), "
+                "call np.sin() and not math.sin(); for the plain value write t.item()"
+            )
+        return self.data.item()
 
     def __bool__(self) -> bool:
         return bool(self.data)

@@ -389,6 +389,8 @@ class _Run:
             convert = _as_tensor if recorded else value_of
             cotangents = {y: convert(c) for y, c in cotangents.items()}
         variables = self.variables
+        if not variables:  # the structure was empty
+            return self.chosen
         numbers = range(variables[0].index, variables[-1].index + 1)
         found, _ = pull_back(cotangents, recorded, numbers)
         answers = [found[x] if x in found else np.zeros_like(x.data) for x in variables]
