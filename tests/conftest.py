@@ -1,5 +1,23 @@
-"""Profiles of Hypothesis: `mutation` is content with the first failure."""
+"""What all tests share: the table of ops is left as found; a profile of Hypothesis."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import Phase, settings
 
+from tinygrad_edu.graph import Node
+from tinygrad_edu.op import OPS
+
+# Mutation testing is content with the first failure.
 settings.register_profile("mutation", phases=[Phase.generate])
+
+
+@pytest.fixture(autouse=True)
+def table_left_as_found() -> Iterator[None]:
+    """Forget the ops that a test declares: other tests walk the table."""
+    ops, methods = set(OPS), set(vars(Node))
+    yield
+    for name in OPS.keys() - ops:
+        del OPS[name]
+    for name in vars(Node).keys() - methods:
+        delattr(Node, name)

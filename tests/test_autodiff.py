@@ -12,19 +12,6 @@ from hypothesis.extra import numpy as hnp
 
 import tinygrad_edu as tg
 from tinygrad_edu.autodiff import pull_back
-from tinygrad_edu.graph import Node
-from tinygrad_edu.op import OPS
-
-
-@pytest.fixture(autouse=True)
-def table_left_as_found():
-    """Forget the ops that a test declares: other tests walk the table."""
-    ops, methods = set(OPS), set(vars(Node))
-    yield
-    for name in OPS.keys() - ops:
-        del OPS[name]
-    for name in vars(Node).keys() - methods:
-        delattr(Node, name)
 
 
 @pytest.fixture

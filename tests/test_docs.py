@@ -8,19 +8,9 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.graph import Node
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-@pytest.fixture(autouse=True)
-def table_left_as_found():
-    before = dict(tg.OPS)
-    yield
-    for name in tg.OPS.keys() - before.keys():
-        del tg.OPS[name]
-        delattr(Node, name)
 
 
 def blocks(page, language):

@@ -4,19 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.graph import Node
 from tinygrad_edu.op import OPS, REAL, Composite, Domain, Op, composite
-
-
-@pytest.fixture(autouse=True)
-def table_left_as_found():
-    """Forget the ops that a test declares: other tests walk the table."""
-    ops, methods = set(OPS), set(vars(Node))
-    yield
-    for name in OPS.keys() - ops:
-        del OPS[name]
-    for name in vars(Node).keys() - methods:
-        delattr(Node, name)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ NumPy says or what a plain formula does.
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -19,7 +19,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu import ops, strategies, testing
-from tinygrad_edu.graph import Node
 from tinygrad_edu.op import Composite, Op
 from tinygrad_edu.strategies import Call
 
@@ -531,6 +530,26 @@ def second_derivative(f: Callable[[tg.Tensor], tg.Tensor], x: tg.Tensor) -> floa
 def gradient_of(leaf: tg.Tensor) -> np.ndarray:
     """The gradient; zeros if the answer did not depend on the leaf at all."""
     return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.data
+
+
+def test_partition_keeps_the_smaller_before_and_the_larger_after() -> None:
+    x = np.random.default_rng(0).permutation(np.arange(20.0))
+    y = tg.partition(tg.Tensor(x), 7)
+    assert y.data[7] == 7
+    assert_array_equal(np.sort(y.data[:7]), np.arange(7))
+
+
+def test_diff_by_what_is_set_before_and_after() -> None:
+    x, before = np.array([[1.0, 4.0, 9.0]]), tg.Tensor(0.5, requires_grad=True)
+    y = tg.diff(x, prepend=before, append=np.array([[16.0]]))
+    assert_array_equal(y.data, [[0.5, 3, 5, 7]])
+    y.backward([[2.0, 3.0, 5.0, 7.0]])
+    assert before.grad.item() == -2
+
+
+def test_vectors_have_triangles() -> None:
+    assert_array_equal(tg.tril([1.0, 2.0]), np.tril([1.0, 2.0]))
+    assert_array_equal(tg.triu([1.0, 2.0], 1), np.triu([1.0, 2.0], 1))
 
 
 def test_norm_at_zero_has_the_gradient_zero() -> None:
@@ -1281,6 +1300,14 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
             r"diagonal: axis1 and axis2 cannot be the same .* axis1=1, axis2=-1",
         ),
         (lambda x: tg.trace(x[0]), ValueError, "diagonal: .* at least two dimensions"),
+        (lambda x: tg.diag(x[None]), ValueError, "diag: .* a vector or a matrix"),
+        (lambda x: tg.diff(x, -1), ValueError, "diff: n=-1 is how often"),
+        (lambda x: tg.pad(x, 1, "mean"), ValueError, "pad: the mode 'mean' is not"),
+        (lambda x: tg.ravel(x, "K"), ValueError, "ravel: order='K' .* order='F'"),
+        (lambda x: tg.dsplit(x, 1), ValueError, r"dsplit: .* 3 dim.* \(2, 3\); split"),
+        (lambda x: tg.split(x, 2, 1), ValueError, "split: .* equal division"),
+        (lambda x: tg.take(x, [6]), IndexError, "take: index 6 is out of bounds"),
+        (lambda x: tg.tril(x[0, 0]), ValueError, "tril: "),
         (
             lambda x: tg.cross(x, np.ones((2, 2))),
             ValueError,
@@ -1429,16 +1456,6 @@ def test_wrong_axis(op: Op, wrap: Any) -> None:
 # --- Ops of one's own -----------------------------------------------------------------
 
 
-@pytest.fixture
-def forget_new_ops() -> Iterator[None]:
-    yield
-    for name in tg.OPS.keys() - OPS.keys():
-        del tg.OPS[name]
-        if hasattr(Node, name):
-            delattr(Node, name)
-
-
-@pytest.mark.usefixtures("forget_new_ops")
 def test_own_op_is_function_method_and_entry() -> None:
     def twice(x: Any) -> Any:
         return 2 * x
@@ -1453,7 +1470,6 @@ def test_own_op_is_function_method_and_entry() -> None:
     assert x.grad.item() == 2
 
 
-@pytest.mark.usefixtures("forget_new_ops")
 def test_declarations_that_are_refused() -> None:
     with pytest.raises(ValueError, match="op: 'exp' is built in already; give yours"):
         tg.op(lambda x: x, name="exp")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import tinygrad_edu as tg
 from tinygrad_edu import Tensor, protocols
 from tinygrad_edu.op import OPS
 
@@ -59,6 +60,7 @@ CALLS = {
     "tensor % number": lambda x: x % 1.25,
     "number % tensor": lambda x: 7.25 % x,
     "number // tensor": lambda x: 7.25 // x,
+    "tensor // number": lambda x: x // 1.75,
     "einsum": lambda x: np.einsum("ij,kj->ik", x, x),
     "einsum, implicit": lambda x: np.einsum("ij", x, optimize=True),
     "einsum, lists": lambda x: np.einsum(x, [0, 1], [1]),
@@ -207,6 +209,11 @@ def test_an_error_in_a_call_is_the_ops_own(x):
         np.sum(x, 7)
     with pytest.raises(ValueError, match="concatenate: "):
         np.concatenate([x, np.ones(3)])
+
+
+def test_an_op_of_ones_own_takes_the_calls_of_its_name(x):
+    i0 = tg.op(np.i0, signature="()->()").vjp(x=lambda g, y, x: g * y)
+    assert np.i0(x).op is i0
 
 
 # --- The table ------------------------------------------------------------------------

@@ -8,19 +8,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.graph import Node
-from tinygrad_edu.op import OPS, Domain
+from tinygrad_edu.op import Domain
 from tinygrad_edu.testing import check_op
-
-
-@pytest.fixture(autouse=True)
-def table_left_as_found():
-    """Forget the ops that a test declares: other tests walk the table."""
-    ops, methods = set(OPS), set(vars(Node))
-    yield
-    for name in OPS.keys() - ops:
-        del OPS[name]
-    for name in vars(Node).keys() - methods:
-        delattr(Node, name)
 
 
 def cube(forward=lambda x: x * x * x, rule=lambda g, y, x: 3 * g * x * x, **declared):

@@ -311,6 +311,14 @@ def test_an_inner_gradient_step_is_differentiated(rng):
     assert_allclose(tg.grad(after_a_step)(start), expected, rtol=1e-6)
 
 
+def test_an_answer_that_is_older_than_the_inner_variable_is_constant():
+    def f(x):
+        y = x * x
+        return y + tg.grad(lambda z: y)(2.0)
+
+    assert tg.grad(f)(3.0) == 6
+
+
 def test_nested_derivatives_by_a_closure_that_only_the_inner_one_sees():
     def f(x):
         g = tg.grad(lambda y: np.sin(x * y))(2.0)  # x cos(2 x)

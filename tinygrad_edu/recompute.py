@@ -159,13 +159,14 @@ def _pack(arrays: list[Any]) -> Any:
     return concatenate([reshape(x, -1) for x in arrays])
 
 
-def _unpack(packed: Any, likes: list[Node]) -> Iterator[Any]:
+def _unpack(packed: Any, likes: list[Node]) -> list[Any]:
     if len(likes) == 1:
-        yield packed
-        return
+        return [packed]
+    parts = []
     start = 0
     for like in likes:
         size = like.data.size
         part = reshape(packed[start : start + size], like.data.shape)
+        parts.append(astype(part, like.data.dtype))
         start += size
-        yield part if part.dtype == like.data.dtype else astype(part, like.data.dtype)
+    return parts

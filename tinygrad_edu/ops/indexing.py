@@ -43,7 +43,7 @@ add_at.vjp(x=lambda g, y, x, index, shape: getitem(g, index))
 def _may_repeat(part: Any) -> bool:
     """Whether a part of an index may name an element twice: not slices, not masks."""
     if isinstance(part, np.ndarray):
-        return part.dtype != bool
+        return bool(part.dtype != bool)
     return not isinstance(part, int | slice | EllipsisType | None)
 
 
@@ -57,7 +57,7 @@ def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
 
 
 @composite()
-def take(x: Any, *, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
+def take(x: Any, *, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     """Elements, or slices along an axis, by their numbers; these may repeat.
 
     With mode="wrap" numbers out of bounds count round, with mode="clip" they mean the

@@ -63,7 +63,7 @@ def tile(x: Any, *, reps: Any) -> Any:
 
 @composite()
 def pad(
-    x: Any, *, pad_width: Any, mode: str = "constant", constant_values: Any = 0
+    x: Any, *, pad_width: Any, mode: Any = "constant", constant_values: Any = 0
 ) -> Any:
     """Add margins, as wide as `pad_width` tells for each side of each axis.
 
@@ -139,14 +139,20 @@ def diag(x: Any, *, k: int = 0) -> Any:
 def tril(x: Any, *, k: int = 0) -> Any:
     """The lower triangle, 0 above; the diagonal `k` is the last that is kept."""
     x = as_array(x)
-    return where(np.tri(*x.shape[-2:], k=k, dtype=bool), x, np.zeros((), x.dtype))
+    return where(_below(x, k), x, np.zeros((), x.dtype))
 
 
 @composite(signature="(m,n)->(m,n)")
 def triu(x: Any, *, k: int = 0) -> Any:
     """The upper triangle, 0 below; the diagonal `k` is the first that is kept."""
     x = as_array(x)
-    return where(np.tri(*x.shape[-2:], k=k - 1, dtype=bool), np.zeros((), x.dtype), x)
+    return where(_below(x, k - 1), np.zeros((), x.dtype), x)
+
+
+def _below(x: Any, k: int) -> Any:
+    """Where the elements of a matrix on and below the diagonal `k` are."""
+    rows, columns = np.indices(x.shape[-2:] if x.ndim > 1 else x.shape * 2)
+    return columns - rows <= k
 
 
 @composite(tex=r"{x}_{{i+1}} - {x}_i")
