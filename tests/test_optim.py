@@ -283,18 +283,24 @@ def test_an_optimiser_wants_leaves_that_require_a_gradient(make, wrong):
 
 def test_an_optimiser_of_ones_own_defines_update(rng):
     class Signs(Optimiser):
-        def update(self, i, p, g):
-            p -= 0.1 * np.sign(g)
+        def __init__(self, params):
+            super().__init__(params, "last")
+
+        def update(self, p, g, last):
+            return p - 0.1 * np.sign(g + last), g
 
     class Nothing(Optimiser):
         pass
 
     w = tg.Tensor([1.0, 2.0], requires_grad=True)
     (w * np.array([3.0, -4.0])).sum().backward()
-    Signs(iter([w])).step()
-    np.testing.assert_allclose(w.data, [0.9, 2.1])
-    with pytest.raises(TypeError, match=r"Nothing: define update\(self, i, p, g\)"):
-        Nothing([w]).step()
+    memory = w.data
+    optimiser = Signs(iter([w]))
+    optimiser.step()
+    np.testing.assert_allclose(memory, [0.9, 2.1])
+    np.testing.assert_array_equal(optimiser.state["last"], [[3.0, -4.0]])
+    with pytest.raises(TypeError, match=r"Nothing: define update\(self, p, g, mean\)"):
+        Nothing([w], "mean").step()
 
 
 def test_parameters_are_given_in_a_list_and_once():

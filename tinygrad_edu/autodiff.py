@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, value_of
+from tinygrad_edu.graph import Node, StandIn, value_of
 from tinygrad_edu.op import Op
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
@@ -166,6 +166,6 @@ def _of_unchosen(
     g = arguments[0]
     if op.elementwise and cotangent.shape == g.shape:
         lost = (g == 0) & ~np.isfinite(value_of(cotangent))
-        if lost.any():
+        if isinstance(lost, StandIn) or lost.any():
             return where(lost, 0, cotangent)
     return cotangent

@@ -19,6 +19,8 @@ __all__ = [
     "Mode",
     "Node",
     "Params",
+    "StandIn",
+    "Untraceable",
     "current_mode",
     "new_index",
     "no_grad",
@@ -65,6 +67,23 @@ class Node:
     def base(self) -> Any:
         """The object whose memory the value is a view of, or None: as ndarray's."""
         return self.data.base
+
+
+class StandIn:
+    """What takes an array's place while a function is recorded as a program."""
+
+    __slots__ = ()
+
+
+class Untraceable(TypeError):
+    """Raised where only an array will do, and a `StandIn` was met.
+
+    An op then is one step of the program, whatever it does inside.
+    """
+
+    def __init__(self, message: str, as_one_step: Callable[..., Any]) -> None:
+        super().__init__(message)
+        self.as_one_step = as_one_step
 
 
 def value_of(x: Any) -> Any:
@@ -153,7 +172,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
             return record(op, _constants(inputs), params)
 
     data = op.compute(values, params)
-    if data.__class__ is not ndarray:
+    if data.__class__ is not ndarray and not isinstance(data, StandIn):
         data = asarray(data)  # NumPy makes scalars of answers without dimensions
 
     node = _new(kind)
@@ -177,7 +196,9 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
 
 def _is_plain(x: Any) -> bool:
     kind = x.__class__
-    return kind is float or kind is int or (kind is ndarray and x.dtype.kind in "fiub")
+    if kind is float or kind is int or isinstance(x, StandIn):
+        return True
+    return kind is ndarray and x.dtype.kind in "fiub"
 
 
 def _constants(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

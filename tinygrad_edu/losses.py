@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sigmoid_cross_entropy, xlog1py, xlogy
@@ -208,9 +209,9 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
     Tensor([[-0.5,  0.5]])
     """
     n = _examples("softmax_cross_entropy", logits, target)
-    y = target.data if isinstance(target, Tensor) else np.asarray(target)
     # A class that has no weight may well be impossible: 0 log 0 = 0.
-    return sum(target * where(y == 0, 0, log_softmax(logits))) * (-1.0 / n)
+    impossible = as_array(target) == 0
+    return sum(target * where(impossible, 0, log_softmax(logits))) * (-1.0 / n)
 
 
 def _examples(loss: str, prediction: Any, target: Any) -> int:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from tinygrad_edu.errors import explain_failure
-from tinygrad_edu.graph import Node, Params, record, value_of
+from tinygrad_edu.graph import Node, Params, StandIn, Untraceable, record, value_of
 
 __all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op", "as_array"]
 
@@ -70,6 +70,10 @@ class Op:
         A function of the inputs that is 0 where the op has no derivative.
     subgradient : str, optional
         What the rules give there.
+    plainly : callable, optional
+        The textbook's formula for what `forward` computes with more care, if all that
+        can happen to it is an overflow to infinity from which the answer comes out
+        right. Compiled programs use it: they are shorter, and silence that warning.
     selects : bool, optional
         Whether the op leaves out some of its inputs' elements, as `where` does. No NaN
         or infinity that came about in them, elementwise, reaches a gradient.
@@ -87,6 +91,7 @@ class Op:
         domain: Domain | Mapping[str, Domain] = REAL,
         kink: Callable[..., Any] | None = None,
         subgradient: str | None = None,
+        plainly: Callable[..., Any] | None = None,
         selects: bool = False,
         doc: str | None = None,
     ) -> None:
@@ -102,6 +107,7 @@ class Op:
         )
         self.kink = kink
         self.subgradient = subgradient
+        self.plainly = plainly
         self.selects = selects
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = _NoRules(self)
@@ -168,6 +174,8 @@ class Op:
             if params is None:
                 return self.forward(*values)
             return self.forward(*values, **params)
+        except Untraceable as met:
+            return met.as_one_step(self, values, params or {})
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             raise explain_failure(
                 self.name, self.signature, values, params, error
@@ -326,4 +334,4 @@ def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
 
 def as_array(x: Any) -> Any:
     """Make a list or a number an array, so that it has a shape; Tensors stay."""
-    return x if isinstance(x, Node) else np.asarray(x)
+    return x if isinstance(x, Node | StandIn) else np.asarray(x)

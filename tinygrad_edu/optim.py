@@ -1,6 +1,7 @@
 """Optimisers: what a step does to the parameters, given their gradients.
 
-A step changes each parameter in its own memory.
+An optimiser is a formula, `update`. A step writes what it gives into each parameter's
+own memory.
 """
 
 from __future__ import annotations
@@ -24,6 +25,16 @@ class Optimiser:
     ----------
     params : iterable of Tensor
         Leaves that require a gradient.
+    *state : str
+        The names of what ``update`` remembers about each parameter from step to step.
+
+    Attributes
+    ----------
+    params : list of Tensor
+    state : dict of str to list of ndarray
+        By name, an array for each parameter, of its shape and dtype; zeros at first.
+    steps : int
+        How many steps were made.
 
     Raises
     ------
@@ -33,7 +44,7 @@ class Optimiser:
         If one of them is not such a Tensor.
     """
 
-    def __init__(self, params: Iterable[Tensor]) -> None:
+    def __init__(self, params: Iterable[Tensor], *state: str) -> None:
         if not isinstance(params, Iterable):
             raise TypeError(
                 f"{type(self).__name__}: {type(params).__name__} is no list of "
@@ -50,11 +61,19 @@ class Optimiser:
                 )
         if len(set(self.params)) < len(self.params):
             raise ValueError(f"{type(self).__name__}: a parameter is there twice")
+        self.state = {
+            name: [np.zeros_like(p.data) for p in self.params] for name in state
+        }
         self.steps = 0
 
-    def update(self, i: int, p: Array, g: Array) -> None:
-        """Change the parameter `p`, number `i`, in place, given its gradient `g`."""
-        raise TypeError(f"{type(self).__name__}: define update(self, i, p, g)")
+    def update(self, p: Array, g: Array, *state: Array) -> tuple[Array, ...]:
+        """Return a parameter's new value, and its new state.
+
+        Given its present value, its gradient, and its present state in the order of the
+        names. None of them is changed.
+        """
+        names = "".join(f", {name}" for name in self.state)
+        raise TypeError(f"{type(self).__name__}: define update(self, p, g{names})")
 
     def step(self) -> None:
         """Update every parameter that has a gradient.
@@ -70,17 +89,16 @@ class Optimiser:
                 "call backward() on the loss before step()"
             )
         self.steps += 1
-        for i, p in enumerate(self.params):
+        for p, *state in zip(self.params, *self.state.values()):
             if p.grad is not None:
-                self.update(i, p.data, p.grad.data)
+                new = self.update(p.data, p.grad.data, *state)
+                for array, value in zip((p.data, *state), new):
+                    array[...] = value
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""
         for p in self.params:
             p.grad = None
-
-    def _zeros(self) -> list[Array]:
-        return [np.zeros_like(p.data) for p in self.params]
 
 
 class SGD(Optimiser):
@@ -111,21 +129,16 @@ class SGD(Optimiser):
     def __init__(
         self, params: Iterable[Tensor], lr: float, momentum: float = 0.0
     ) -> None:
-        super().__init__(params)
+        super().__init__(params, *["velocity"] * bool(momentum))
         self.lr = lr
         self.momentum = momentum
-        self._scratch = self._zeros()
-        self._velocity = self._zeros() if momentum else []
 
-    def update(self, i: int, p: Array, g: Array) -> None:
+    def update(self, p: Array, g: Array, *velocity: Array) -> tuple[Array, ...]:
         """See the class."""
-        if self.momentum:
-            v = self._velocity[i]
-            v *= self.momentum
-            v += g
-            g = v
-        lr = np.asarray(self.lr, p.dtype)  # NumPy is slower with a Python number
-        p -= np.multiply(g, lr, self._scratch[i])
+        if not velocity:
+            return (p - self.lr * g,)
+        v = self.momentum * velocity[0] + g
+        return p - self.lr * v, v
 
 
 class Adam(Optimiser):
@@ -166,19 +179,17 @@ class Adam(Optimiser):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        super().__init__(params)
+        super().__init__(params, "m", "v")
         self.lr = lr
         self.betas = betas
         self.eps = eps
-        self._m = self._zeros()
-        self._v = self._zeros()
 
-    def update(self, i: int, p: Array, g: Array) -> None:
+    def update(self, p: Array, g: Array, *state: Array) -> tuple[Array, ...]:
         """See the class."""
         beta1, beta2 = self.betas
-        m, v = self._m[i], self._v[i]
-        m += (1 - beta1) * (g - m)
-        v += (1 - beta2) * (g * g - v)
+        m, v = state
+        m = m + (1 - beta1) * (g - m)
+        v = v + (1 - beta2) * (g * g - v)
         m_hat = m / (1 - beta1**self.steps)
         v_hat = v / (1 - beta2**self.steps)
-        p -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+        return p - self.lr * m_hat / (np.sqrt(v_hat) + self.eps), m, v

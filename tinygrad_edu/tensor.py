@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_edu import autodiff, graph
-from tinygrad_edu.graph import Node, current_mode, new_index, value_of
+from tinygrad_edu.graph import Node, StandIn, current_mode, new_index, value_of
 from tinygrad_edu.ops.arithmetic import abs as absolute
 from tinygrad_edu.ops.arithmetic import (
     add,
@@ -86,7 +86,9 @@ class Tensor(Node):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        array = np.asarray(data.data if isinstance(data, Node) else data)
+        array = data.data if isinstance(data, Node) else data
+        if not isinstance(array, StandIn):
+            array = np.asarray(array)
         _check_real(array.dtype)
         if dtype is not None and array.dtype != dtype:
             _check_real(np.dtype(dtype))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.op import Domain, op
+from tinygrad_edu.op import Domain, as_array, op
 from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
 
@@ -18,7 +18,8 @@ LOG_2, LOG_10 = math.log(2), math.log(10)
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     """The formula is b a^(b-1)."""
     exponent = b - 1.0
-    if np.any(exponent < 0):  # inf to a negative power is 0, by the convention below
+    if np.ndim(exponent) or exponent < 0:
+        # Infinity to a negative power is 0, by the convention below.
         a = where((a == 0) & (exponent < 0), np.inf, a)
     return g * b * a**exponent
 
@@ -120,9 +121,7 @@ log1p = op(
 def _difference(a: Any, b: Any) -> Any:
     """a - b, and 0 where they are the same infinity."""
     same = (a == b) & np.isinf(a)
-    if np.any(same):
-        a, b = where(same, 0, a), where(same, 0, b)
-    return a - b
+    return where(same, 0, a) - where(same, 0, b)
 
 
 logaddexp = op(
@@ -148,7 +147,11 @@ logaddexp2 = op(
 )
 
 
-@op(tex=r"\sigma({x})", signature="()->()")
+@op(
+    tex=r"\sigma({x})",
+    signature="()->()",
+    plainly=lambda x: 1 / (1 + np.exp(-as_float(x))),
+)
 def sigmoid(x: Any) -> Any:
     """The logistic function, 1/(1 + e^-x).
 
@@ -190,14 +193,14 @@ relu.vjp(x=lambda g, y, x: g * sign(y))
 
 def as_float(x: Any) -> Any:
     """Convert integers: the negative of an unsigned one would be a large one."""
-    x = np.asarray(x)
+    x = as_array(x)
     return x if x.dtype.kind in "fc" else x.astype(float)
 
 
 def as_floats(a: Any, b: Any) -> tuple[Any, Any]:
-    a, b = (x if isinstance(x, int | float) else np.asarray(x) for x in (a, b))
+    a, b = (x if isinstance(x, int | float) else as_array(x) for x in (a, b))
     dtype = np.result_type(a, b, np.float16)
-    return np.asarray(a, dtype), np.asarray(b, dtype)
+    return as_array(a).astype(dtype, copy=False), as_array(b).astype(dtype, copy=False)
 
 
 @op(

@@ -16,7 +16,7 @@ from tinygrad_edu.ops.shapes import reshape
 @op(selects=True)
 def getitem(x: Any, *, index: Any) -> Any:
     """``x[index]``, with any index that NumPy takes."""
-    return np.asarray(x)[index]
+    return as_array(x)[index]
 
 
 getitem.vjp(x=lambda g, y, x, index: add_at(g, index, x.shape))

@@ -191,7 +191,7 @@ def linear(x: Any, w: Any, b: Any) -> Any:
     One op and not three, since it is faster: the gradient of `w` comes out in `w`'s own
     memory order.
     """
-    x, w, b = np.asarray(x), np.asarray(w), np.asarray(b)
+    x, w, b = as_array(x), as_array(w), as_array(b)
     if w.ndim != 2 or b.shape != (len(w),) or x.ndim == 0:  # NumPy would broadcast
         raise ValueError("w has the shape (n, k) and b the shape (n,)")
     return x.dot(w.T) + b

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.op import composite, op
+from tinygrad_edu.op import as_array, composite, op
 
 
 @op()
@@ -47,7 +47,7 @@ broadcast_to.vjp(x=lambda g, y, x, shape: g)
 @op()
 def astype(x: Any, *, dtype: Any) -> Any:
     """Convert to another dtype; the gradient is converted back."""
-    return np.asarray(x).astype(dtype)
+    return as_array(x).astype(dtype)
 
 
 astype.vjp(x=lambda g, y, x, dtype: g)
