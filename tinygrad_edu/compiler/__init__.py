@@ -1,0 +1,1 @@
+from tinygrad_edu.compiler.recording import Recording

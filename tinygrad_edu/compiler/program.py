@@ -1,0 +1,185 @@
+"""A program: equations in the order in which they are computed, each variable once.
+
+A function that is recorded becomes a `Program` of NumPy's own functions; every pass
+makes a program of a program; emission writes it down as source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import tree
+
+__all__ = ["Equation", "Origin", "Program", "Variable"]
+
+
+class Variable:
+    """A value that a program computes or is given: its shape and dtype.
+
+    The dtype is None for a Python number. `constant` is the array, if it is one that
+    the function made or found where it cannot be told from others.
+    """
+
+    __slots__ = ("constant", "dtype", "label", "shape")
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any] | None,
+        label: Any = None,
+        constant: Any = None,
+    ) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.label = label  # what it is in the textbook; see `naming`
+        self.constant = constant
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize if self.dtype is not None else 0
+
+    def like(self) -> Variable:
+        """Return another variable of the same shape and dtype."""
+        return Variable(self.shape, self.dtype, self.label)
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} {self.shape} {self.label or ''}>"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an equation came from: an op, or its rule, and the user's line."""
+
+    op: str = ""  # "sigmoid"; for a backward rule "sigmoid.x"
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Equation:
+    """``output = function(*args, **params)``.
+
+    Variables stand among the arguments and, nested, in lists, tuples, dicts and slices
+    there, beside plain values.
+    """
+
+    output: Variable
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    origin: Origin = Origin()
+
+    @property
+    def inputs(self) -> list[Variable]:
+        """The variables that it reads."""
+        return [x for x in parts(self.args, self.params) if isinstance(x, Variable)]
+
+    def substitute(self, mapping: dict[Variable, Any]) -> Equation:
+        """Put other variables, or plain values, in place of those it reads."""
+        if not mapping or not any(x in mapping for x in self.inputs):
+            return self
+        args = change(self.args, lambda x: _get(mapping, x))
+        params = change(self.params, lambda x: _get(mapping, x))
+        return replace(self, args=args, params=params)
+
+
+def _get(mapping: dict[Variable, Any], x: Any) -> Any:
+    return mapping.get(x, x) if isinstance(x, Variable) else x
+
+
+def parts(*structures: Any) -> Iterator[Any]:
+    """Give what stands in nested tuples, lists, dicts and slices."""
+    for whole in structures:
+        if isinstance(whole, tree.CONTAINERS):
+            yield from parts(*(whole.values() if isinstance(whole, dict) else whole))
+        elif isinstance(whole, slice):
+            yield from parts(whole.start, whole.stop, whole.step)
+        else:
+            yield whole
+
+
+def change(whole: Any, to: Callable[[Any], Any]) -> Any:
+    """Return the same structure, with each thing in it changed."""
+    if isinstance(whole, dict):
+        return {key: change(part, to) for key, part in whole.items()}
+    if isinstance(whole, tuple) and hasattr(whole, "_fields"):
+        return type(whole)(*(change(part, to) for part in whole))
+    if isinstance(whole, tuple | list):
+        return type(whole)(change(part, to) for part in whole)
+    if isinstance(whole, slice):
+        bounds = (whole.start, whole.stop, whole.step)
+        return slice(*(change(part, to) for part in bounds))
+    return to(whole)
+
+
+@dataclass(frozen=True)
+class Program:
+    """Equations between inputs, outputs, and the inputs that are written to.
+
+    Attributes
+    ----------
+    inputs : tuple of Variable
+        The arguments' arrays, then what the function uses besides: parameters and
+        their like, which the program may write to.
+    equations : tuple of Equation
+    outputs : tuple
+        Variables, or plain values.
+    updates : dict of Variable to Variable
+        The inputs that are written to, with what they become.
+    """
+
+    inputs: tuple[Variable, ...]
+    equations: tuple[Equation, ...]
+    outputs: tuple[Any, ...]
+    updates: dict[Variable, Any]
+
+    def results(self) -> list[Variable]:
+        """Return the variables that someone outside will see."""
+        seen = (*self.outputs, *self.updates.values())
+        return [x for x in seen if isinstance(x, Variable)]
+
+    def uses(self) -> dict[Variable, list[Equation]]:
+        """Return for each variable the equations that read it."""
+        found: dict[Variable, list[Equation]] = {}
+        for equation in self.equations:
+            for x in dict.fromkeys(equation.inputs):
+                found.setdefault(x, []).append(equation)
+        return found
+
+    def definitions(self) -> dict[Variable, Equation]:
+        """Return for each variable the equation that computes it."""
+        return {equation.output: equation for equation in self.equations}
+
+    def substitute(self, mapping: dict[Variable, Any]) -> Program:
+        """Put other variables in place of some that are read, the results included."""
+        return replace(
+            self,
+            equations=tuple(e.substitute(mapping) for e in self.equations),
+            outputs=tuple(_get(mapping, x) for x in self.outputs),
+            updates={x: _get(mapping, y) for x, y in self.updates.items()},
+        )
+
+    def evaluate(self, *values: Any) -> tuple[tuple[Any, ...], list[Any]]:
+        """Compute the outputs and the new values, plainly: what emission must equal."""
+        known: dict[Variable, Any] = dict(zip(self.inputs, values))
+
+        def value(x: Any) -> Any:
+            if not isinstance(x, Variable):
+                return x
+            return x.constant if x.constant is not None else known[x]
+
+        for e in self.equations:
+            known[e.output] = e.function(*change(e.args, value), **change(e.params, value))
+        return tuple(map(value, self.outputs)), [value(x) for x in self.updates.values()]
