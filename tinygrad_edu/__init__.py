@@ -179,6 +179,7 @@ if TYPE_CHECKING:
     from tinygrad_edu import testing as testing  # not for *: it needs an extra
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
+    from tinygrad_edu.compiler import compile
 
 __version__ = "0.1.0"
 
@@ -210,6 +211,7 @@ __all__ = [
     "clip",
     "column_stack",
     "compare",
+    "compile",
     "concatenate",
     "cos",
     "cosh",
@@ -340,6 +342,7 @@ _LAZY_MODULES = {"data", "testing"}
 _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",
+    "compile": "compiler",
     "gradcheck": "checking",
 }
 

@@ -75,7 +75,7 @@ class StandIn:
     __slots__ = ()
 
 
-class Untraceable(TypeError):
+class Untraceable(TypeError):  # noqa: N818
     """Raised where only an array will do, and a `StandIn` was met.
 
     An op then is one step of the program, whatever it does inside.

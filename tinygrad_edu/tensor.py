@@ -86,7 +86,7 @@ class Tensor(Node):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        array = data.data if isinstance(data, Node) else data
+        array: Any = data.data if isinstance(data, Node) else data
         if not isinstance(array, StandIn):
             array = np.asarray(array)
         _check_real(array.dtype)

@@ -29,7 +29,7 @@ class Variable:
     def __init__(
         self,
         shape: tuple[int, ...],
-        dtype: np.dtype[Any] | None,
+        dtype: Any,
         label: Any = None,
         constant: Any = None,
     ) -> None:
@@ -60,9 +60,10 @@ class Variable:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an equation came from: an op, or its rule, and the user's line."""
+    """Where an equation came from: the op, the rule that called it, the user's line."""
 
-    op: str = ""  # "sigmoid"; for a backward rule "sigmoid.x"
+    op: str = ""
+    rule: str = ""  # as "sigmoid.x": how its gradient is passed back to its input x
     file: str = ""
     line: int = 0
 
@@ -181,5 +182,9 @@ class Program:
             return x.constant if x.constant is not None else known[x]
 
         for e in self.equations:
-            known[e.output] = e.function(*change(e.args, value), **change(e.params, value))
-        return tuple(map(value, self.outputs)), [value(x) for x in self.updates.values()]
+            known[e.output] = e.function(
+                *change(e.args, value), **change(e.params, value)
+            )
+        return tuple(map(value, self.outputs)), [
+            value(x) for x in self.updates.values()
+        ]

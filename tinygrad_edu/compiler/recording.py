@@ -6,23 +6,36 @@ when the program runs.
 
 from __future__ import annotations
 
+import inspect
+import os
+import pickle
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu import tree
+from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.surroundings import Condition, Site, Surroundings
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
-from tinygrad_edu.graph import Mode, current_mode
+from tinygrad_edu.graph import Mode, Node, current_mode
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Recording"]
+
+
+class _Loan(NamedTuple):
+    """What stands in a Tensor for the time of recording."""
+
+    access: str
+    data: Any  # a Tracer, in place of an array
+    gradient: Tensor | None
 
 
 class Recording:
@@ -58,7 +71,6 @@ class Recording:
         self._look_at(kwargs, "kwargs")
         self._surroundings = Surroundings(f, self._others)
         self.names = self._surroundings.names | self._kinds
-        self.names |= {"Tensor": Tensor, "tensor": _tensor, "args": None, "kwargs": None}
 
         absent: set[str] = set()  # the gradients that are not there, where that matters
         while True:
@@ -90,11 +102,16 @@ class Recording:
             for i, part in enumerate(x):
                 self._look_at(part, f"{access}[{i}]")
         elif isinstance(x, dict):
-            require(f"{access}.keys() == {self._refer(set(x))}" if x else f"not {access}")
+            require(
+                f"{access}.keys() == {self._refer(set(x))}" if x else f"not {access}"
+            )
             for key, part in x.items():
                 self._look_at(part, f"{access}[{key!r}]")
         elif isinstance(x, Tensor | np.ndarray | np.generic):
-            require(f"{access}.shape == {x.shape}", f"{access}.dtype == {self._refer(x.dtype)}")
+            require(
+                f"{access}.shape == {x.shape}",
+                f"{access}.dtype == {self._refer(x.dtype)}",
+            )
             if isinstance(x, Tensor):
                 require(f"{access}.requires_grad is {x.requires_grad}")
                 if x.op is not None:
@@ -123,13 +140,14 @@ class Recording:
         """Run the function; return the gradients, by expression, that it reads."""
         tape = self._tape = Tape()
         self._inputs: dict[Binding, str] = {}  # with the expression for the value
-        self._tensors: dict[Tensor, str] = {}  # whose gradients may change
         generators = [np.random.mtrand._rand, random, *self._surroundings.generators]
         before = list(map(_state, generators))
         token = current_mode.set(Mode())
         try:
             with self._swapped(tape, absent):
-                stand_ins = {a: self._stand_in(x, a, absent) for a, x in self._given.items()}
+                stand_ins = {
+                    a: self._stand_in(x, a, absent) for a, x in self._given.items()
+                }
                 args = self._with_stand_ins(self._args, "args", stand_ins)
                 kwargs = self._with_stand_ins(self._kwargs, "kwargs", stand_ins)
                 answer = self._f(*args, **kwargs)
@@ -145,41 +163,53 @@ class Recording:
             if binding.variable in used
         }
 
-    def _bind(self, name: str, value: Any, access: str, writable: bool = False) -> Tracer:
-        tracer = self._tape.bind(name, value, writable)
-        self._inputs[tracer.binding] = access
-        return tracer
+    def _bind(
+        self, name: str, value: Any, access: str, writable: bool = False
+    ) -> Tracer:
+        binding = Binding(name, value, writable)
+        self._inputs[binding] = access
+        return self._tape.bind(binding, value)
 
     def _stand_in(self, x: Any, access: str, absent: set[str]) -> Any:
         """Return what the function gets in place of an argument."""
-        name = access if "'" not in access else access.split("'")[1]
+        name = self._argument_name(access)
         if not isinstance(x, Tensor):
             return self._bind(name, x, access)
         if x in self._surroundings.tensors:
             condition = f"{access} is {self._surroundings.refer(x)}"
             self.conditions.append(Condition(condition, access))
             return x
-        data = self._bind(x.name or name, x.data, f"{access}.data", x.requires_grad)
-        tensor = Tensor(data, name=x.name)
-        tensor.requires_grad = x.requires_grad
-        self._lend_gradient(tensor, access, x.data, absent)
+        tensor = x.__class__.__new__(x.__class__)
+        for slot in Node.__slots__[1:]:
+            setattr(tensor, slot, getattr(x, slot))
+        self._lend(tensor, access, x.name or name, absent)
         return tensor
 
-    def _lend_gradient(
-        self, tensor: Tensor, access: str, like: Any, absent: set[str]
-    ) -> None:
-        """Put a stand-in in place of a gradient, to see whether it is read."""
-        if not tensor.requires_grad:
-            return
-        self._tensors[tensor] = access
-        tensor.grad = None
-        if f"{access}.grad" not in absent:
-            gradient = self._bind(
-                f"d{tensor.name}", np.zeros_like(like), f"{access}.grad.data"
-            )
-            self._bound_gradients[gradient.binding] = f"{access}.grad"
+    def _argument_name(self, access: str) -> str:
+        """Say args[0] by the parameter's name."""
+        whole, *inner = re.findall(r"\w+", access)[1:]
+        if access.startswith("args"):
+            names = list(inspect.signature(self._f).parameters)
+            whole = names[min(int(whole), len(names) - 1)] if names else f"x{whole}"
+        return "_".join([whole, *inner])
+
+    def _lend(self, tensor: Tensor, access: str, name: str, absent: set[str]) -> None:
+        """Put tracers in place of a Tensor's data, and of its gradient.
+
+        A gradient that is not there is taken to be: then one sees whether it is read.
+        """
+        data = tensor.data
+        tracer: Any = self._bind(name, data, f"{access}.data", tensor.requires_grad)
+        tensor.data, tensor.grad = tracer, None
+        if tensor.requires_grad and f"{access}.grad" not in absent:
+            zeros = np.zeros_like(data)
+            gradient = self._bind(f"d{name}", zeros, f"{access}.grad.data")
+            self._bound_gradients[self._last_binding()] = f"{access}.grad"
             tensor.grad = Tensor(gradient)
-        self._lent[tensor] = tensor.grad
+        self._lent[tensor] = _Loan(access, tracer, tensor.grad)
+
+    def _last_binding(self) -> Binding:
+        return next(reversed(self._inputs))
 
     def _with_stand_ins(self, x: Any, access: str, stand_ins: dict[str, Any]) -> Any:
         if access in stand_ins:
@@ -203,16 +233,13 @@ class Recording:
         """Put tracers in place of what the function uses besides its arguments."""
         around = self._surroundings
         self._bound_gradients: dict[Binding, str] = {}
-        self._lent: dict[Tensor, Any] = {}
+        self._lent: dict[Tensor, _Loan] = {}
         self._sites: list[tuple[Site, Any]] = []
         tensors = [(t, t.data, t.grad) for t in around.tensors]
         sites = [(site, site.get()) for site in (*around.arrays, *around.numbers)]
         try:
-            for t, data, _ in tensors:
-                reference = around.refer(t)
-                name = around.tensors[t]
-                t.data = self._bind(name, data, f"{reference}.data", t.requires_grad)
-                self._lend_gradient(t, reference, data, absent)
+            for t, *_ in tensors:
+                self._lend(t, around.refer(t), around.tensors[t], absent)
             for site, value in sites:
                 if isinstance(value, tuple):
                     stand_in: Any = tuple(
@@ -233,7 +260,9 @@ class Recording:
 
     # --- What came of it --------------------------------------------------------------
 
-    def _read_off(self, answer: Any, stand_ins: dict[str, Any], absent: set[str]) -> None:
+    def _read_off(
+        self, answer: Any, stand_ins: dict[str, Any], absent: set[str]
+    ) -> None:
         """Make the program, and the statements that do what it does not."""
         tape = self._tape
         outputs: list[Any] = []
@@ -260,20 +289,17 @@ class Recording:
             if isinstance(x, Tracer):
                 return output(x)
             if isinstance(x, Tensor) and isinstance(x.data, Tracer):
-                if x in self._tensors or x in self._surroundings.tensors:
+                if x in self._lent:
                     return self._name(x)
                 return f"tensor({output(x.data)})"
             return self._name(x) + ".copy()" * isinstance(x, np.ndarray)
 
         self.answer = expression(answer)
-        for t, access in self._tensors.items():
-            binding = t.data.binding if isinstance(t.data, Tracer) else None
-            if binding is None:  # t.data = something: as if it had been written to
-                (binding,) = (
-                    b for b, a in self._inputs.items() if a == f"{access}.data"
-                )
-                tape.updates[binding] = self._as_tracer(t.data).variable
-            if t.grad is self._lent[t]:
+        for t, (access, tracer, gradient) in self._lent.items():
+            binding = tracer.binding
+            if t.data is not tracer:  # t.data = something: as if it had been written to
+                self._update(tracer, t.data)
+            if t.grad is gradient:
                 continue
             if t.grad is None or binding in tape.updates:
                 self.effects.append(f"{access}.grad = None")
@@ -285,10 +311,37 @@ class Recording:
             if now is lent:
                 continue
             if isinstance(lent, Tracer) and lent.variable.dtype is not None:
-                tape.updates[lent.binding] = self._as_tracer(now).variable
+                self._update(lent, now)
             elif isinstance(now, Tracer):
-                self.effects.append(f"{site.access} = {output(now)}")
+                number = self._number(now.variable)
+                self.effects.append(f"{site.access} = {number or output(now)}")
         self._make_program(outputs)
+
+    def _update(self, lent: Tracer, now: Any) -> None:
+        """Note that what a tracer was lent for has become something else."""
+        now = self._as_tracer(now)
+        if now.shape != lent.shape or now.dtype != lent.dtype or lent.binding is None:
+            raise TypeError(
+                f"compile: the function replaces {lent.binding and lent.binding.name}, "
+                f"{lent.dtype} {lent.shape}, by {now.dtype} {now.shape}, which a program "
+                "cannot write into its memory"
+            )
+        self._tape.updates[lent.binding] = now.variable
+
+    def _number(self, x: Variable) -> str | None:
+        """Write a number as an expression of others that are there beforehand."""
+        for binding, access in self._inputs.items():
+            if binding.variable is x:
+                return access
+        for e in self._tape.equations:
+            if e.output is x and e.function in INFIX and x.dtype is None:
+                parts = [
+                    self._number(z) if isinstance(z, Variable) else repr(z)
+                    for z in e.args
+                ]
+                if None not in parts:
+                    return f"({f' {INFIX[e.function][0]} '.join(map(str, parts))})"
+        return None
 
     def _as_tracer(self, x: Any) -> Tracer:
         if isinstance(x, Tracer):
@@ -305,12 +358,18 @@ class Recording:
         tape = self._tape
         updates = {b.variable: x for b, x in tape.updates.items()}
         read = {x for e in tape.equations for x in e.inputs}
-        read |= {x for x in (*outputs, *updates, *updates.values()) if isinstance(x, Variable)}
+        read |= {
+            x
+            for x in (*outputs, *updates, *updates.values())
+            if isinstance(x, Variable)
+        }
         used = {
             b: access
             for b, access in self._inputs.items()
             if b.variable in read or access in self._given
         }
+        is_argument = {b: a.startswith(("args[", "kwargs[")) for b, a in used.items()}
+        used = {b: used[b] for b in sorted(used, key=lambda b: not is_argument[b])}
         for binding in used:
             binding.variable.label = binding.name
         for output, x in tape.cotangents.values():
@@ -340,38 +399,87 @@ class Recording:
 
     def _check_unchanged(self, generators: list[Any], before: list[Any]) -> None:
         """Raise if the run drew random numbers, or changed what is not an array."""
-        broken = self._surroundings.broken(self._args, self._kwargs)
-        drawn = [_state(g) for g in generators] != before
-        if not (broken or drawn):
+        around = self._surroundings
+
+        def changed() -> str:
+            now = map(_state, generators)
+            if any(pickle.dumps(a) != pickle.dumps(b) for a, b in zip(now, before)):
+                return "random"
+            broken = around.broken(self._args, self._kwargs)
+            return broken[0].path if broken else ""
+
+        def restore() -> None:
+            around.restore()
+            for g, state in zip(generators, before):
+                _set_state(g, state)
+
+        what = changed()
+        if not what:
             return
-        self._surroundings.restore()
-        for generator, state in zip(generators, before):
-            _set_state(generator, state)
-        where = ""
-        if drawn:
+        restore()
+        try:
+            where = self._find_line(changed)
+        finally:
+            restore()
+        if what == "random":
             raise TypeError(
                 f"compile: the function draws random numbers{where}, and the program "
                 "would have the same ones at every call; draw them outside, and pass "
                 "them as an argument"
             )
         raise TypeError(
-            f"compile: the function changes {broken[0].path}{where}, which the program "
-            "would not do again; return the value instead, and change it outside"
+            f"compile: the function changes {what}{where}, which the program would not "
+            "do again; return the value instead, and change it outside"
         )
 
+    def _find_line(self, changed: Callable[[], str]) -> str:
+        """Run once more, line by line, to name the one that changes something."""
+        found: list[str] = []
 
-def _tensor(value: Any) -> Tensor:
-    """Return a constant Tensor; the value is an array or a NumPy scalar."""
-    return Tensor(value)
+        def at(frame: FrameType, event: str, _: Any) -> Any:
+            code = frame.f_code
+            if code.co_filename.startswith(_PACKAGE) or found:
+                return None
+            lines = [f", at {code.co_filename}:{frame.f_lineno}"]
+
+            def line(frame: FrameType, event: str, _: Any) -> Any:
+                if not found and changed():
+                    found.append(lines[0])
+                lines[0] = f", at {code.co_filename}:{frame.f_lineno}"
+                return line
+
+            return line
+
+        tape = Tape()
+        self._tape, self._inputs = tape, {}
+        previous = sys.gettrace()
+        with self._swapped(tape, set()):
+            stand_ins = {a: self._stand_in(x, a, set()) for a, x in self._given.items()}
+            args = self._with_stand_ins(self._args, "args", stand_ins)
+            kwargs = self._with_stand_ins(self._kwargs, "kwargs", stand_ins)
+            sys.settrace(at)
+            try:
+                self._f(*args, **kwargs)
+            finally:
+                sys.settrace(previous)
+        return found[0] if found else ""
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 def _state(generator: Any) -> Any:
     if isinstance(generator, np.random.Generator):
-        return repr(generator.bit_generator.state)
+        return generator.bit_generator.state
     if isinstance(generator, np.random.RandomState):
-        return repr(generator.get_state(legacy=False))
+        return generator.get_state(legacy=False)
     return generator.getstate()
 
 
 def _set_state(generator: Any, state: Any) -> None:
-    pass
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, np.random.RandomState):
+        generator.set_state(state)
+    else:
+        generator.setstate(state)

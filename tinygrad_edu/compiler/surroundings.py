@@ -98,7 +98,9 @@ class Surroundings:
             self.names[name] = thing
         return name
 
-    def _visit(self, thing: Any, access: str, path: str, site: Site | None = None) -> None:
+    def _visit(
+        self, thing: Any, access: str, path: str, site: Site | None = None
+    ) -> None:
         if isinstance(thing, Tensor):
             self._require(f"{access} is {self.refer(thing)}", path)
             self.tensors.setdefault(thing, thing.name or path)
@@ -119,8 +121,12 @@ class Surroundings:
         if source not in {c.source for c in self.conditions[-50:]}:
             self.conditions.append(Condition(source, path))
 
-    def _visit_array(self, array: Any, access: str, path: str, site: Site | None) -> None:
-        if site is None:  # in a tuple: it stays the same object
+    def _visit_array(
+        self, array: Any, access: str, path: str, site: Site | None
+    ) -> None:
+        if site is None:  # in a tuple, where nothing can be put in its place
+            copy = self.refer(array.copy())
+            self._require(f"({access} == {copy}).all()", path)
             return
         known = self._array_sites.setdefault(id(array), site)
         if known is site:
@@ -148,7 +154,9 @@ class Surroundings:
         elif isinstance(thing, list | tuple):
             if isinstance(thing, list):
                 self._containers.append((thing, thing.copy()))
-                self._require(f"len({reference}) == {len(thing)}", f"the length of {path}")
+                self._require(
+                    f"len({reference}) == {len(thing)}", f"the length of {path}"
+                )
             for i, part in enumerate(thing[:MANY]):
                 self._visit_item(part, thing, reference, i, f"{path}[{i}]")
         elif isinstance(thing, dict):
@@ -192,7 +200,9 @@ class Surroundings:
         self._containers.append((attributes, attributes.copy()))
         reference = self.refer(attributes)
         for name, part in attributes.items():
-            if _is_number(part) or (isinstance(part, tuple) and all(map(_is_number, part))):
+            if _is_number(part) or (
+                isinstance(part, tuple) and all(map(_is_number, part))
+            ):
                 access = f"{reference}[{name!r}]"
                 self.numbers.append(Site(access, f"{path}.{name}", attributes, name))
             else:
@@ -227,7 +237,9 @@ class Surroundings:
             for name, part in vars(base).items():
                 if name.startswith("__") and name not in ("__call__", "__getitem__"):
                     continue
-                if not (name in self._words or name in ("__call__", "forward", "update")):
+                if not (
+                    name in self._words or name in ("__call__", "forward", "update")
+                ):
                     continue
                 if isinstance(part, staticmethod | classmethod):
                     part = part.__func__

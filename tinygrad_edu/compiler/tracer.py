@@ -7,7 +7,6 @@ optimiser's step, NumPy hands over to the tracer (`__array_ufunc__`,
 
 from __future__ import annotations
 
-import math
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from tinygrad_edu import autodiff
 from tinygrad_edu.compiler.program import Equation, Origin, Variable, change, parts
 from tinygrad_edu.debug import caller
 from tinygrad_edu.graph import Node, StandIn, Untraceable
-from tinygrad_edu.op import OPS, Composite, Op
+from tinygrad_edu.op import Composite, Op
 
 __all__ = ["Binding", "Tape", "Tracer", "astype", "replaced"]
 
@@ -40,9 +39,9 @@ def replaced(x: Any, index: Any, value: Any) -> Any:
 class Binding:
     """Where an input comes from: what it is called, and whether it may be written to."""
 
-    def __init__(self, name: str, variable: Variable, writable: bool = False) -> None:
+    def __init__(self, name: str, value: Any, writable: bool = False) -> None:
         self.name = name
-        self.variable = variable
+        self.variable = _variable(value)
         self.writable = writable
 
 
@@ -94,9 +93,8 @@ class Tape:
         self.cotangents: dict[Any, tuple[Variable, Variable]] = {}
         self.guards: list[tuple[Variable, bool]] = []  # numbers whose truth was asked
 
-    def bind(self, name: str, value: Any, writable: bool = False) -> Tracer:
+    def bind(self, binding: Binding, value: Any) -> Tracer:
         """Return a tracer for something that the program will be given."""
-        binding = Binding(name, _variable(value), writable)
         return Tracer(self, value, binding.variable, binding)
 
     def apply(self, function: Callable[..., Any], *args: Any, **params: Any) -> Any:
@@ -110,7 +108,10 @@ class Tape:
             self._enter(whole, function, args, params, origin)
             pairs = enumerate(answer)
             kind = type(answer)
-            found = [self._answer(operator.getitem, (whole, i), {}, x, origin) for i, x in pairs]
+            found = [
+                self._answer(operator.getitem, (whole, i), {}, x, origin)
+                for i, x in pairs
+            ]
             return kind(*found) if hasattr(answer, "_fields") else kind(found)
         return self._answer(function, args, params, answer, origin)
 
@@ -151,29 +152,27 @@ class Tape:
         innermost = True
         while frame is not None and _is_ours(frame):
             code = frame.f_code
-            if code is _COMPUTE:
-                if innermost and frame.f_locals["self"].plainly is not None:
-                    raise self._as_one_step()
-                op, innermost = frame.f_locals["self"].name, False
+            if code is _COMPUTE or code is _COMPOSITE:
+                at_work = frame.f_locals["self"]
+                if innermost and at_work.plainly is not None:
+                    raise Untraceable("", self.as_one_step)
+                op, innermost = at_work.name if not rule else op, False
             elif code is _AS_ONE_STEP:
                 innermost = False
-            elif code is _COMPOSITE:
-                op = frame.f_locals["self"].name
             elif code is _PULL_BACK and not rule:
                 at = frame.f_locals
                 if "rule" in at:
-                    names = [name for name, r in at["op"].rules.items() if r is at["rule"]]
+                    names = [
+                        name for name, r in at["op"].rules.items() if r is at["rule"]
+                    ]
                     rule = ".".join([at["op"].name, *names[:1]])
                     of = getattr(at["x"].data, "variable", None)
                     if of is not None:
                         self._cotangent_of = id(at["node"]), id(at["x"]), of
             frame = frame.f_back
         if frame is None:
-            return Origin(rule or op)
-        return Origin(rule or op, frame.f_code.co_filename, frame.f_lineno)
-
-    def _as_one_step(self) -> Untraceable:
-        return Untraceable("", self.as_one_step)
+            return Origin(op, rule)
+        return Origin(op, rule, frame.f_code.co_filename, frame.f_lineno)
 
     def as_one_step(self, op: Op, values: Any, params: dict[str, Any]) -> Any:
         """Apply an op that cannot be looked into, or is better written plainly."""
@@ -365,7 +364,9 @@ class Tracer(StandIn):
     def __getitem__(self, index: Any) -> Any:
         for i in parts(index):
             if isinstance(i, Tracer) and i.dtype == bool:
-                raise untraceable("how many elements a mask takes depends on its values")
+                raise untraceable(
+                    "how many elements a mask takes depends on its values"
+                )
         return self.tape.apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -408,7 +409,9 @@ def _write(target: Any, value: Any) -> Any:
     tape, binding = target.tape, target.binding
     if target.is_view or (binding is not None and not binding.writable):
         file, line = caller()
-        what = "a view of an array" if target.is_view else f"its argument {binding.name}"
+        what = "a view of an array"
+        if binding is not None and not target.is_view:
+            what = f"its argument {binding.name}"
         raise TypeError(
             f"compile: the function writes to {what}, at {file}:{line}; compute a new "
             "array instead: x = x + 1 for x += 1"
@@ -462,7 +465,9 @@ def _operator(name: str, ufunc: Any) -> None:
             return NotImplemented
         (tape, *_) = (x.tape for x in inputs if isinstance(x, Tracer))
         numbers = all(
-            x.variable.dtype is None if isinstance(x, Tracer) else type(x) in (int, float)
+            x.variable.dtype is None
+            if isinstance(x, Tracer)
+            else type(x) in (int, float)
             for x in inputs
         )
         if numbers and name in COMPARISONS:
@@ -496,9 +501,34 @@ def _method(name: str) -> None:
     setattr(Tracer, name, method)
 
 
-for _name_ in (
-    "all any argmax argmin argpartition argsort clip copy cumprod cumsum diagonal dot max "
-    "mean min nonzero prod ravel repeat round searchsorted squeeze std sum swapaxes take "
-    "trace var"
-).split():
+for _name_ in [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "clip",
+    "copy",
+    "cumprod",
+    "cumsum",
+    "diagonal",
+    "dot",
+    "max",
+    "mean",
+    "min",
+    "nonzero",
+    "prod",
+    "ravel",
+    "repeat",
+    "round",
+    "searchsorted",
+    "squeeze",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "trace",
+    "var",
+]:
     _method(_name_)

@@ -1,0 +1,171 @@
+"""How values and functions are written in Python."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import operator
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.program import Variable
+
+__all__ = ["INFIX", "function_name", "helper_source", "literal", "write_index"]
+
+# Operators, with their precedence.
+INFIX: dict[Any, tuple[str, int]] = {
+    np.add: ("+", 5),
+    np.subtract: ("-", 5),
+    np.multiply: ("*", 6),
+    np.divide: ("/", 6),
+    np.floor_divide: ("//", 6),
+    np.remainder: ("%", 6),
+    np.power: ("**", 8),
+    np.dot: ("@", 6),
+    np.matmul: ("@", 6),
+    np.less: ("<", 1),
+    np.less_equal: ("<=", 1),
+    np.greater: (">", 1),
+    np.greater_equal: (">=", 1),
+    np.equal: ("==", 1),
+    np.not_equal: ("!=", 1),
+    np.bitwise_and: ("&", 4),
+    np.bitwise_or: ("|", 2),
+    np.bitwise_xor: ("^", 3),
+    operator.add: ("+", 5),
+    operator.sub: ("-", 5),
+    operator.mul: ("*", 6),
+    operator.truediv: ("/", 6),
+    operator.floordiv: ("//", 6),
+    operator.mod: ("%", 6),
+    operator.pow: ("**", 8),
+}
+PREFIX: dict[Any, tuple[str, int]] = {
+    np.negative: ("-", 7),
+    operator.neg: ("-", 7),
+    np.invert: ("~", 7),
+}
+ATOM = 9
+
+
+def function_name(function: Any) -> str:
+    """Write a function of NumPy's, or of Python's, as one calls it."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"np.{owner.__name__}.{function.__name__}"
+    if isinstance(function, np.ufunc):
+        return f"np.{function.__name__}"
+    module = getattr(function, "__module__", None) or ""
+    if module.partition(".")[0] == "numpy":
+        return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
+    name: str = function.__name__
+    return name
+
+
+def literal(x: Any) -> str:
+    """Write a plain value."""
+    if isinstance(x, np.dtype):
+        return f"np.{x.name}" if x.name != "bool" else "np.bool_"
+    if isinstance(x, type) and issubclass(x, np.generic):
+        return f"np.{x.__name__}"
+    if isinstance(x, np.ndarray):
+        if x.size and (x == x.flat[0]).all():
+            return (
+                f"np.full({x.shape}, {literal(x.flat[0].item())}, {literal(x.dtype)})"
+            )
+        return f"np.array({_of_lists(x.tolist())}, {literal(x.dtype)})"
+    if isinstance(x, np.generic):
+        return f"np.{x.dtype.name}({literal(x.item())})"
+    return _of_lists(x)
+
+
+def _of_lists(x: Any) -> str:
+    if isinstance(x, list):
+        return f"[{', '.join(map(_of_lists, x))}]"
+    if isinstance(x, float) and (x != x or x in (np.inf, -np.inf)):
+        return f'float("{x}")'
+    return repr(x)
+
+
+def write_index(index: Any, write: Callable[[Any], str]) -> str:
+    """Write what stands in brackets."""
+    if isinstance(index, tuple) and index:
+        return ", ".join(_part(i, write) for i in index) + "," * (len(index) == 1)
+    return _part(index, write)
+
+
+def _part(i: Any, write: Callable[[Any], str]) -> str:
+    if isinstance(i, slice):
+        bounds = ["" if b is None else write(b) for b in (i.start, i.stop)]
+        return ":".join(bounds) + (f":{write(i.step)}" if i.step is not None else "")
+    if i is Ellipsis:
+        return "..."
+    return write(i)
+
+
+def is_helper(function: Any) -> bool:
+    """Whether a function is none of NumPy's or Python's, so that its source is needed."""
+    if isinstance(function, np.ufunc) or isinstance(
+        getattr(function, "__self__", None), np.ufunc
+    ):
+        return False
+    module = getattr(function, "__module__", None) or ""
+    return module.partition(".")[0] not in (
+        "numpy",
+        "operator",
+        "_operator",
+        "builtins",
+    )
+
+
+def helper_source(function: Any, known: dict[str, str]) -> None:
+    """Enter a function's source, and that of those that it calls, under their names.
+
+    Decorators, annotations and docstrings are left out. A function without source, or
+    one that uses what is no function, is an error.
+    """
+    name = function.__name__
+    if name in known:
+        return
+    try:
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        tree = None
+    if not isinstance(tree, ast.FunctionDef):
+        raise ValueError(
+            f"compile: the source of {name} cannot be written into the program: it is "
+            "no plain function in a file"
+        )
+    known[name] = ""  # a function may call itself
+    tree.decorator_list, tree.returns = [], None
+    for argument in [*tree.args.args, *tree.args.kwonlyargs, *tree.args.posonlyargs]:
+        argument.annotation = None
+    for star in (tree.args.vararg, tree.args.kwarg):
+        if star is not None:
+            star.annotation = None
+    if ast.get_docstring(tree) is not None:
+        tree.body = tree.body[1:] or [ast.Pass()]
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    closure = inspect.getclosurevars(function)
+    for other in sorted(used):
+        thing = {**closure.globals, **closure.nonlocals}.get(other)
+        if inspect.isfunction(thing):
+            helper_source(thing, known)
+        elif isinstance(thing, int | float | str | tuple | type(None)) and other in {
+            **closure.globals,
+            **closure.nonlocals,
+        }:
+            known[f"{other} ="] = f"{other} = {thing!r}"
+        elif inspect.isclass(thing):
+            known[f"{other} import"] = (
+                f"from {thing.__module__} import {thing.__name__}"
+            )
+    source = known.pop(name, "")
+    known[name] = source or ast.unparse(tree)
+
+
+def is_scalar_variable(x: Any) -> bool:
+    return isinstance(x, Variable) and x.shape == () and x.constant is None

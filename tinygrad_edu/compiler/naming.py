@@ -1,0 +1,130 @@
+"""Names as the textbook has them: z1, a1, delta2, dW1."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.program import Program, Variable
+
+__all__ = ["name_variables"]
+
+ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
+RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
+
+
+def name_variables(program: Program) -> dict[Variable, str]:
+    """Return a name for every variable of a program, none twice.
+
+    The inputs of activations, and the outputs of layers, are z1, z2, ..., the
+    activations' outputs a1, a2, ...; the cotangent of z is a delta, that of any other
+    variable x is dx.
+    """
+    names: dict[Variable, str] = {}
+    taken = set(RESERVED)
+
+    def give(x: Variable, name: str) -> None:
+        if x in names:
+            return
+        name = re.sub(r"\W+", "_", name).strip("_") or "t"
+        if keyword.iskeyword(name) or name[0].isdigit():
+            name = f"_{name}"
+        choice, n = name, 1
+        while choice in taken:
+            n += 1
+            choice = f"{name}_{n}"
+        names[x] = choice
+        taken.add(choice)
+
+    for x in program.inputs:
+        give(x, _short(str(x.label or "x")))
+    for x, name in _layers(program).items():
+        give(x, name)
+    outputs = [x for x in program.outputs if isinstance(x, Variable)]
+    scalars = [x for x in outputs if x.shape == () and x.dtype is not None]
+    for x in scalars[:1] if _trains(program) else ():
+        give(x, "loss")
+    for x, target in ((y, x) for x, y in program.updates.items()):
+        if isinstance(x, Variable):
+            give(x, f"new_{names[target]}")
+    definitions = program.definitions()
+    for e in program.equations:
+        of = e.output.label
+        if isinstance(of, tuple):
+            name = names.get(_first_term(of[1], definitions, names), "")
+            give(e.output, re.sub("^z", "delta", name) if _is_z(name) else f"d{name}")
+    for i, x in enumerate(outputs):
+        give(x, f"y{i + 1}" if len(outputs) > 1 else "y")
+    counter = 0
+    for e in program.equations:
+        for x in (e.output, *e.inputs):
+            if x not in names:
+                counter += 1
+                give(x, f"c{counter}" if x.constant is not None else f"t{counter}")
+    return names
+
+
+def _first_term(x: Variable, definitions: Any, names: dict[Variable, str]) -> Variable:
+    """Go back to what has a name through sums, whose terms have the sum's cotangent."""
+    while x not in names and (e := definitions.get(x)) is not None:
+        if e.function not in (np.add, np.subtract):
+            break
+        (x,) = [z for z in e.args if isinstance(z, Variable)][:1] or [x]
+    return x
+
+
+def _is_z(name: str) -> bool:
+    return re.fullmatch(r"z\d+", name) is not None
+
+
+def _trains(program: Program) -> bool:
+    return any(isinstance(e.output.label, tuple) for e in program.equations)
+
+
+def _short(path: str) -> str:
+    """Say "lr" for "optimiser.lr", "m_0" for "optimiser.state['m'][0]"."""
+    words: list[str] = re.findall(r"\w+", path)
+    return "_".join(words[-2:]) if words[-1].isdigit() else words[-1]
+
+
+def _layers(program: Program) -> dict[Variable, str]:
+    """Find what each layer computes: its z, and its a."""
+    found: dict[Variable, str] = {}
+    layer = 0
+    definitions = program.definitions()
+    uses = program.uses()
+    for e in program.equations:
+        op, x = e.origin.op, e.output
+        if op not in ACTIVATIONS | {"linear"} or x.ndim == 0:
+            continue
+        readers = uses.get(x, [])
+        inside = [r for r in readers if r.origin == e.origin]
+        if inside or (op == "linear" and e.origin.rule):  # not yet its answer
+            continue
+        if op == "linear":
+            layer += 1
+            found[x] = f"z{layer}"
+            continue
+        z = _source(x, e.origin, definitions)
+        if z is None or z in program.inputs:
+            continue
+        if z not in found:
+            if e.origin.rule:
+                continue
+            layer += 1
+            found[z] = f"z{layer}"
+        found.setdefault(x, found[z].replace("z", "a"))
+    return found
+
+
+def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Any:
+    """Go back from an activation's answer to what it was applied to."""
+    while (e := definitions.get(x)) is not None and e.origin == origin:
+        arrays = [z for z in e.inputs if z.dtype is not None and z.constant is None]
+        if not arrays:
+            return None
+        x = arrays[0]
+    return x

@@ -1,0 +1,272 @@
+"""The readable style: one formula a line, in the textbook's names."""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.expressions import (
+    ATOM,
+    INFIX,
+    PREFIX,
+    function_name,
+    helper_source,
+    is_helper,
+    literal,
+    write_index,
+)
+from tinygrad_edu.compiler.naming import name_variables
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.tracer import astype
+
+__all__ = ["write_readable"]
+
+METHODS = {
+    np.sum: "sum",
+    np.max: "max",
+    np.min: "min",
+    np.prod: "prod",
+    np.mean: "mean",
+}
+WIDTH = 88
+
+
+def write_readable(program: Program, name: str = "step", note: str = "") -> str:
+    """Return the source of a program, a function with a name."""
+    return _Readable(program).source(name, note)
+
+
+class _Readable:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.names = name_variables(program)
+        self.helpers: dict[str, str] = {}
+        self.constants: dict[str, str] = {}
+        self.texts: dict[
+            Variable, tuple[str, int]
+        ] = {}  # of what has no line of its own
+        self.uses = self._count_uses()
+        self.lines: list[tuple[str, str]] = []  # code, comment
+
+    def _count_uses(self) -> dict[Variable, int]:
+        uses: dict[Variable, int] = {}
+        for e in self.program.equations:
+            for x in e.inputs:
+                uses[x] = uses.get(x, 0) + 1
+        for x in self.program.results():
+            uses[x] = uses.get(x, 0) + 1
+        return uses
+
+    def source(self, name: str, note: str) -> str:
+        section = ""
+        trains = any(e.origin.rule for e in self.program.equations)
+        finals = {new for new in self.program.updates.values()}
+        reads_old = self._reads_updated()
+        for e in self.program.equations:
+            y = e.output
+            text, precedence = self.write(e)
+            is_update = y in finals and self.uses[y] == 1 and not (reads_old[y] - {y})
+            if is_update or (self.uses[y] == 1 and not self._deserves_a_line(e)):
+                self.texts[y] = text, precedence
+                continue
+            now = (
+                "backward"
+                if e.origin.rule
+                else "forward"
+                if section in ("", "forward")
+                else "update"
+            )
+            if now != section and trains:
+                self.lines.append((f"# {now}", ""))
+                section = now
+            self.lines.append((f"{self.names[y]} = {text}", self._comment(e)))
+        if self.program.updates and section != "update":
+            self.lines.append(("# update", ""))
+        for target, new in self.program.updates.items():
+            self.lines.append((self._update(target, new), ""))
+        outputs = [self.value(x, 0) for x in self.program.outputs]
+        given = {self.names[x] for x in self.program.inputs}
+        outputs = [
+            f"{o}.copy()" if o in given and o not in self._numbers() else o
+            for o in outputs
+        ]
+        self.lines.append(
+            (f"return {', '.join(outputs)}" if outputs else "return None", "")
+        )
+        return self._assemble(name, note)
+
+    def _numbers(self) -> set[str]:
+        return {self.names[x] for x in self.program.inputs if x.dtype is None}
+
+    def _reads_updated(self) -> dict[Variable, set[Any]]:
+        """For each variable, which inputs that will be updated its text would read.
+
+        Those of an update's own target do not count, nor what has a line of its own.
+        """
+        updated = set(self.program.updates)
+        target = {new: old for old, new in self.program.updates.items()}
+        found: dict[Variable, set[Any]] = {}
+        for e in self.program.equations:
+            reads: set[Any] = set()
+            for x in e.inputs:
+                if x in updated:
+                    reads.add(x)
+                elif self.uses.get(x) == 1 and not self._has_line(x):
+                    reads |= found.get(x, set())
+            found[e.output] = reads - {target.get(e.output)}
+        return found
+
+    def _has_line(self, x: Variable) -> bool:
+        e = self.program.definitions().get(x)
+        return e is not None and self._deserves_a_line(e)
+
+    def _deserves_a_line(self, e: Equation) -> bool:
+        """Whether it bears a name that the textbook has, or is no formula."""
+        y = e.output
+        if y.dtype is None:
+            return not isinstance(e.function, type(operator.add))
+        is_named = not re.fullmatch(r"t\d+|d|da\d+", self.names[y])
+        return is_named and e.function is not np.transpose
+
+    # --- Expressions ------------------------------------------------------------------
+
+    def write(self, e: Equation) -> tuple[str, int]:
+        """Return the text of an equation's right side, and its precedence."""
+        f, args = e.function, e.args
+        if f in INFIX and len(args) == 2 and not e.params and self._infix_will_do(e):
+            symbol, own = INFIX[f]
+            right = own + 1 if f not in (np.add, np.multiply) else own
+            left = own + (symbol == "**")
+            a, b = self.value(args[0], left), self.value(args[1], right)
+            if (
+                a.startswith("(-")
+                and not isinstance(args[0], Variable)
+                and symbol != "**"
+            ):
+                a = a[1:-1]
+            return f"{a} {symbol} {b}" if symbol != "**" else f"{a}**{b}", own
+        if f in PREFIX:
+            symbol, own = PREFIX[f]
+            return f"{symbol}{self.value(args[0], own)}", own
+        if f is np.reciprocal:
+            return f"1 / {self.value(args[0], 7)}", 6
+        if f is np.square:
+            return f"{self.value(args[0], ATOM)}**2", 8
+        if f is np.transpose and len(args) == 1 and not e.params:
+            return f"{self.value(args[0], ATOM)}.T", ATOM
+        if f is np.reshape:
+            return f"{self.value(args[0], ATOM)}.reshape{e.output.shape}", ATOM
+        if f is astype:
+            return f"{self.value(args[0], ATOM)}.astype({self.any(args[1])})", ATOM
+        if f is operator.getitem:
+            return (
+                f"{self.value(args[0], ATOM)}[{write_index(args[1], self.any)}]",
+                ATOM,
+            )
+        params = [f"{name}={self.any(x)}" for name, x in e.params.items()]
+        if f in METHODS and isinstance(args[0], Variable):
+            rest = ", ".join([*map(self.any, args[1:]), *params])
+            return f"{self.value(args[0], ATOM)}.{METHODS[f]}({rest})", ATOM
+        if is_helper(f):
+            helper_source(f, self.helpers)
+        return f"{function_name(f)}({', '.join([*map(self.any, args), *params])})", ATOM
+
+    def _infix_will_do(self, e: Equation) -> bool:
+        if e.function is np.dot:
+            return all(isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args)
+        return any(isinstance(x, Variable) for x in e.args)
+
+    def value(self, x: Any, precedence: int) -> str:
+        if not isinstance(x, Variable):
+            if isinstance(x, np.floating) and x.dtype != np.longdouble:
+                x = float(x) if _same_as_number(x) else x
+            text = literal(x)
+            return f"({text})" if text.startswith("-") and precedence > 5 else text
+        if x.constant is not None:
+            if x.size > 20:
+                self.constants[self.names[x]] = literal(x.constant)
+                return self.names[x]
+            return literal(x.constant)
+        text, own = self.texts.get(x, (self.names[x], ATOM))
+        return f"({text})" if own < precedence else text
+
+    def any(self, x: Any) -> str:
+        if isinstance(x, Variable):
+            return self.value(x, 0)
+        if isinstance(x, list):
+            return f"[{', '.join(map(self.any, x))}]"
+        if isinstance(x, tuple):
+            return f"({', '.join(map(self.any, x))}{',' * (len(x) == 1)})"
+        if isinstance(x, slice):
+            return f"slice({', '.join(map(self.any, (x.start, x.stop, x.step)))})"
+        return literal(x)
+
+    # --- Lines ------------------------------------------------------------------------
+
+    def _update(self, target: Variable, new: Variable) -> str:
+        name = self.names[target]
+        e = self.program.definitions().get(new)
+        if e is not None and new in self.texts and e.args and e.args[0] is target:
+            if e.function in (np.subtract, np.add, np.multiply):
+                symbol = INFIX[e.function][0]
+                return f"{name} {symbol}= {self.value(e.args[1], 0)}"
+        return f"{name}[...] = {self.value(new, 0)}"
+
+    def _comment(self, e: Equation) -> str:
+        shape = "" if e.output.dtype is None else f"{e.output.shape}"
+        rule = (
+            e.origin.rule.replace(".", "'s rule for ") if e.origin.rule else e.origin.op
+        )
+        return f"{shape}  {rule}".strip()
+
+    def _assemble(self, name: str, note: str) -> str:
+        margin = min(44, max(len(code) for code, _ in self.lines) + 2) + 4
+        lines = []
+        for code, comment in self.lines:
+            line = f"    {code}"
+            if comment:
+                line = f"{line:<{margin}}  # {comment}"
+            lines.append(line)
+        inputs = {self.names[x]: x for x in self.program.inputs}
+        column = max(map(len, inputs), default=0)
+        shapes = [
+            f"    {name:<{column}}  {'number' if x.dtype is None else f'{x.dtype} {x.shape}'}"
+            for name, x in inputs.items()
+        ]
+        parameters = ", ".join(self.names[x] for x in self.program.inputs)
+        head = [f"def {name}({parameters}):"]
+        if len(head[0]) > WIDTH:
+            head = [f"def {name}(", *_wrapped(parameters), "):"]
+        doc = [
+            '    """' + (note or "As recorded. Its arguments:"),
+            "",
+            *shapes,
+            '    """',
+        ]
+        overflow = "np.exp" in " ".join(lines)
+        helpers = "".join(f"\n\n{text}\n" for text in self.helpers.values())
+        constants = "".join(f"{n} = {text}\n" for n, text in self.constants.items())
+        decorator = '@np.errstate(over="ignore")\n' if overflow else ""
+        return (
+            f"import numpy as np\n{helpers}\n{constants}\n{decorator}"
+            + "\n".join([*head, *doc, *lines])
+            + "\n"
+        )
+
+
+def _wrapped(parameters: str) -> list[str]:
+    lines, line = [], "   "
+    for word in parameters.split(", "):
+        if len(line) + len(word) + 2 > WIDTH:
+            lines.append(line)
+            line = "   "
+        line += f" {word},"
+    return [*lines, line]
+
+
+def _same_as_number(x: Any) -> bool:
+    """Whether a NumPy scalar may be written as a Python number."""
+    return bool(x == x)
