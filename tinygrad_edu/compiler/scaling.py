@@ -138,6 +138,9 @@ class _Mover:
             return
         if len(wanted) == 1:
             ((factor, y),) = wanted.items()
+            if factor == (-1.0, ()) and (turned := self.turned(e)) is not None:
+                self.made.append(replace(turned, output=y))
+                return
             places = self.places(e) if factor != ONE else []
             if places:
                 args = list(e.args)
@@ -178,6 +181,16 @@ class _Mover:
                 number = product
             self.numbers[factor] = number
         return self.numbers[factor]
+
+    def turned(self, e: Equation) -> Equation | None:
+        """Write -(a + b) as (-b) - a, where b is small."""
+        if e.function is not np.add or not all(isinstance(z, Variable) for z in e.args):
+            return None
+        a, b = sorted(e.args, key=lambda z: z.size, reverse=True)
+        if self.cost(b) * 4 > a.size or b.dtype != e.output.dtype:
+            return None
+        args = (self.want(b, (-1.0, ())), self.want(a, ONE))
+        return replace(e, function=np.subtract, args=args)
 
     # --- Where a product costs least --------------------------------------------------
 
