@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.cancelling import cancel_fractions
-from tinygrad_edu.compiler.fast import Fast, spread_out, sums_as_products
+from tinygrad_edu.compiler.fast import Fast, flat_products, spread_out, sums_as_products
 from tinygrad_edu.compiler.passes import (
     common_subexpressions,
     dead_code,
@@ -47,6 +47,7 @@ FASTER: list[tuple[str, Pass]] = [
     ("moving factors", move_factors),
     ("algebra", simplify),
     ("common subexpressions", common_subexpressions),
+    ("inner products", flat_products),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]
@@ -73,6 +74,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
+            if self._variants and self._variants[0].fits(args, kwargs):
+                return self._variants[0].run(args, kwargs)
             return self._find(args, kwargs).run(args, kwargs)
 
     def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Variant:
@@ -80,8 +83,7 @@ class Compiled:
         variants = self._variants
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
-                if i:
-                    variants.insert(0, variants.pop(i))
+                variants.insert(0, variants.pop(i))
                 return variant
         variant = _Variant(Recording(self._f, args, kwargs), self._style)
         variants.insert(0, variant)

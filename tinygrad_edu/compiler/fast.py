@@ -301,9 +301,10 @@ class Fast:
         self.body.append(f"{self.names[e.output]} = {text}")
 
     def _plain_call(self, e: Equation) -> str:
-        infix = self._infix(e) if not _elementwise(e) else None
-        if infix is not None:
+        if e.output.dtype is None and (infix := self._infix(e)) is not None:
             return infix
+        if e.function is np.dot and isinstance(e.args[0], Variable):
+            return f"{self._value(e.args[0], 9)}.dot({self._any(e.args[1])})"
         if e.function is operator.getitem:
             return f"{self._value(e.args[0], 9)}[{write_index(e.args[1], self._any)}]"
         if e.function is astype:
@@ -515,6 +516,21 @@ def spread_out(program: Program) -> Program:
                     args[i] = Variable(y.shape, x.dtype)
                     made.append(Equation(args[i], SPREAD, (x, y.shape), {}, e.origin))
             e = replace(e, args=tuple(args))
+        made.append(e)
+    return replace(program, equations=tuple(made))
+
+
+def flat_products(program: Program) -> Program:
+    """Write the inner product of two arrays as that of two vectors, which is faster."""
+    made: list[Equation] = []
+    for e in program.equations:
+        if e.function is np.vdot and all(isinstance(x, Variable) for x in e.args):
+            flat = {}
+            for x in dict.fromkeys(e.args):
+                flat[x] = Variable((x.size,), x.dtype)
+                args = (x, (x.size,))
+                made.append(Equation(flat[x], np.reshape, args, origin=e.origin))
+            e = replace(e, function=np.dot, args=tuple(flat[x] for x in e.args))
         made.append(e)
     return replace(program, equations=tuple(made))
 

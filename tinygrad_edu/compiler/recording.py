@@ -75,7 +75,7 @@ class Recording:
         absent: set[str] = set()  # the gradients that are not there, where that matters
         while True:
             read = self._record(absent)
-            new = {g for g in read if self._gradient(g) is None} - absent
+            new = {g for g in read if self._evaluate(g) is None} - absent
             if not new:
                 break
             absent |= new
@@ -83,8 +83,22 @@ class Recording:
             source = f"{access} is{'' if access in absent else ' not'} None"
             self.conditions.append(Condition(source, access))
         self.conditions += self._surroundings.conditions
+        self._require_arrays()
 
-    def _gradient(self, access: str) -> Any:
+    def _require_arrays(self) -> None:
+        """Require the same shapes and dtypes of what is read from around.
+
+        In most calls that is the same array as in the last, so ask that first.
+        """
+        for x, access in zip(self.program.inputs, self.accesses):
+            if x.dtype is not None and not access.startswith(("args[", "kwargs[")):
+                array = self._name(self._evaluate(access))
+                dtype = self._name(x.dtype)
+                source = f"{access}.shape == {x.shape} and {access}.dtype == {dtype}"
+                source = f"({access} is {array} or {source})"
+                self.conditions.append(Condition(source, str(x.label)))
+
+    def _evaluate(self, access: str) -> Any:
         return eval(access, self.names | {"args": self._args, "kwargs": self._kwargs})
 
     # --- Arguments --------------------------------------------------------------------
@@ -381,16 +395,6 @@ class Recording:
             tuple(outputs),
             updates,
         )
-        for b, access in used.items():
-            tensor = access.removesuffix(".data")
-            if access.endswith(".data") and not tensor.endswith(".grad"):
-                source = f"{access}.shape == {b.variable.shape}"
-                self.conditions.append(Condition(source, b.name))
-                source = f"{access}.dtype == {self._name(b.variable.dtype)}"
-                self.conditions.append(Condition(source, b.name))
-            elif b.variable.dtype is not None and access not in self._given:
-                source = f"{access}.shape == {b.variable.shape}"
-                self.conditions.append(Condition(source, b.name))
         for x, truth in tape.guards:
             (access,) = (a for b, a in used.items() if b.variable is x)
             self.conditions.append(Condition(f"bool({access}) is {truth}", access))
