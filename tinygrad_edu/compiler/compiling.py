@@ -6,12 +6,15 @@ import builtins
 import threading
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu import tree
 from tinygrad_edu.compiler.cancelling import cancel_fractions
 from tinygrad_edu.compiler.fast import Fast, flat_products, spread_out, sums_as_products
+from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.passes import (
     common_subexpressions,
     dead_code,
@@ -20,19 +23,19 @@ from tinygrad_edu.compiler.passes import (
     uniform_constants,
     use_broadcasting,
 )
-from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.readable import write_readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import Cost, Report, cost
 from tinygrad_edu.compiler.scaling import move_factors
-from tinygrad_edu.graph import new_index
+from tinygrad_edu.graph import new_index, value_of
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Compiled", "compile"]
 
 Pass = Callable[[Program], Program]
 
-# What makes the formulas shorter, and then what makes the program faster.
+# What makes the formulas shorter, what makes any program faster, and what NumPy's.
 SHORTER: list[tuple[str, Pass]] = [
     ("dead code", dead_code),
     ("constant folding", fold_constants),
@@ -41,18 +44,23 @@ SHORTER: list[tuple[str, Pass]] = [
     ("broadcasting", use_broadcasting),
     ("common subexpressions", common_subexpressions),
     ("cancelling fractions", cancel_fractions),
-    ("algebra", simplify),
+    ("algebra again", simplify),
 ]
 FASTER: list[tuple[str, Pass]] = [
     ("moving factors", move_factors),
-    ("algebra", simplify),
+    ("algebra after that", simplify),
     ("common subexpressions", common_subexpressions),
+]
+FOR_NUMPY: list[tuple[str, Pass]] = [
     ("inner products", flat_products),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]
-STYLES = {"readable": SHORTER, "fast": SHORTER + FASTER}
-BACKENDS = ("numpy",)
+PASSES = {
+    ("numpy", "fast"): SHORTER + FASTER + FOR_NUMPY,
+    ("numpy", "readable"): SHORTER,
+    ("numba", "fast"): SHORTER + FASTER,
+}
 
 
 class Compiled:
@@ -61,7 +69,7 @@ class Compiled:
     Attributes
     ----------
     source : str
-        The program of the latest call, in the style that was chosen.
+        The program of the latest call.
     """
 
     def __init__(
@@ -85,10 +93,60 @@ class Compiled:
             if variant.fits(args, kwargs):
                 variants.insert(0, variants.pop(i))
                 return variant
-        variant = _Variant(Recording(self._f, args, kwargs), self._style)
-        variants.insert(0, variant)
+        recording = Recording(self._f, args, kwargs)
+        variants.insert(0, _Variant(recording, self._backend, self._style))
         del variants[self._keep :]
-        return variant
+        return variants[0]
+
+    def epoch(self, x: Any, y: Any, batch_size: int, rng: Any = None) -> Any:
+        """Call the function on every mini-batch of the examples, in one go.
+
+        Parameters
+        ----------
+        x, y : ndarray, shapes (n, ...)
+            One example a row. The function takes two such arrays.
+        batch_size : int
+            The last mini-batch may be shorter.
+        rng : numpy Generator, optional
+            Shuffles the examples, as `tg.data.minibatches` does; without it they keep
+            their order.
+
+        Returns
+        -------
+        What the function gave, the arrays of all mini-batches in one, along a new first
+        axis: for a loss, an array of the losses. A list of them, if the last mini-batch
+        gave other shapes.
+        """
+        if len(x) != len(y) or len(x) == 0:
+            raise ValueError(
+                f"epoch: {len(x)} rows in x, {len(y)} in y; an example needs both"
+            )
+        if batch_size < 1:
+            raise ValueError(f"epoch: batch_size {batch_size} must be 1 or more")
+        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
+        whole = len(order) // batch_size * batch_size
+        with self._lock:
+            answers = []
+            for rows in (order[:whole], order[whole:]):
+                if len(rows):
+                    answers += self._run_batches(x, y, rows, min(batch_size, len(rows)))
+        return _stacked(answers)
+
+    def _run_batches(self, x: Any, y: Any, order: Any, size: int) -> list[Any]:
+        """Run on the rows in an order, so many at a time."""
+        rows = order[:size]
+        args = x.take(rows, axis=0), y.take(rows, axis=0)
+        variant = self._find(args, {})
+        if variant.epoch is not None:
+            return list(variant.epoch(args, x, y, order))
+        answers = []
+        for i in range(0, len(order), size):
+            for array, batch in zip((x, y), args):
+                array.take(order[i : i + size], 0, batch, "clip")
+            if not variant.fits(args, {}):  # as after a first step that made state
+                variant = self._find(args, {})
+            answers.append(variant.run(args, {}))
+        return answers
 
     @property
     def source(self) -> str:
@@ -106,55 +164,89 @@ class Compiled:
         return self._variants[0]
 
 
+def _stacked(answers: list[Any]) -> Any:
+    """Stack the arrays in answers of one structure."""
+    columns = list(zip(*map(tree.leaves, answers)))
+    stacked = []
+    for column in columns:
+        values = [np.asarray(value_of(x)) for x in column]
+        same = all(v.shape == values[0].shape for v in values)
+        stacked.append(np.stack(values) if same else values)
+    return tree.rebuild(answers[0], stacked)
+
+
 class _Variant:
     """A program for one signature, and when and how to run it."""
 
-    def __init__(self, recording: Recording, style: str) -> None:
+    def __init__(self, recording: Recording, backend: str, style: str) -> None:
         stages: list[tuple[str, Program]] = [("recording", recording.program)]
-        for name, change in STYLES[style]:
+        for name, change in PASSES[backend, style]:
             stages.append((name, change(stages[-1][1])))
         self._stages = stages
-        program = stages[-1][1]
         self._buffers: list[int] | None = None
-        if style == "fast":
+        program = stages[-1][1]
+        if backend == "numba":
+            self.source = Loops(program, recording.counts()).source
+        elif style == "fast":
             fast = Fast(program)
             self.source, self._buffers = fast.source, fast.buffers
         else:
             self.source = write_readable(program)
         namespace: dict[str, Any] = {}
         exec(builtins.compile(self.source, "<compiled>", "exec"), namespace)
-        self.step = namespace["step"]
-        self._link(recording)
+        self._link(recording, namespace)
 
-    def _link(self, recording: Recording) -> None:
+    def _link(self, recording: Recording, program: dict[str, Any]) -> None:
         """Write the functions that say whether the program fits, and that run it."""
-        names = recording.names | {"step": self.step, "tensor": _tensor}
-        conditions = dict.fromkeys(c.source for c in recording.conditions)
+        names = recording.names | {"step": program["step"], "tensor": _tensor}
         call = f"step({', '.join(recording.accesses)})"
-        if len(recording.program.outputs) == 1:
+        outputs = recording.program.outputs
+        if len(outputs) == 1:
             call = f"({call},)"
-        lines = [f"r = {call}", *recording.effects, f"return {recording.answer}"]
-        source = (
-            "def fits(args, kwargs):\n    try:\n        return ("
-            + "\n            and ".join(conditions)
-            + ")\n    except (LookupError, AttributeError, ValueError):\n"
-            + "        return False\n\n"
-            + "def run(args, kwargs):\n    "
-            + "\n    ".join(lines)
-            + "\n"
+        effects = recording.effects
+        if "epoch" in program:  # Numba gives Python numbers
+            kinds = [x.dtype.type if isinstance(x, Variable) else None for x in outputs]
+            names["dtypes"] = kinds
+            call = f"[kind(x) for kind, x in zip(dtypes, {call})]"
+        run = [f"r = {call}", *effects, f"return {recording.answer}"]
+        conditions = "\n            and ".join(
+            dict.fromkeys(c.source for c in recording.conditions)
         )
-        exec(builtins.compile(source, "<guards>", "exec"), names)
+        lines = [
+            "def fits(args, kwargs):",
+            "    try:",
+            f"        return ({conditions})",
+            "    except (LookupError, AttributeError, ValueError):",
+            "        return False",
+            "",
+            "def run(args, kwargs):",
+            *(f"    {line}" for line in run),
+        ]
+        if "epoch" in program:
+            names["whole_epoch"] = program["epoch"]
+            arguments = ", ".join(["x", "y", "order", *recording.accesses])
+            lines += [
+                "",
+                "def epoch(args, x, y, order):",
+                f"    answers = whole_epoch({arguments})",
+                "    for _ in range(len(order) // len(args[0])):",
+                *(f"        {effect}" for effect in effects),
+                "        pass",
+                "    return answers",
+            ]
+        exec(builtins.compile("\n".join(lines), "<guards>", "exec"), names)
         self.fits: Callable[..., bool] = names["fits"]
         self.run: Callable[..., Any] = names["run"]
+        self.epoch: Callable[..., Any] | None = names.get("epoch")
 
     def report(self) -> Report:
         rows = [(name, *cost(program)) for name, program in self._stages]
         if self._buffers is not None:
             last = cost(self._stages[-1][1])
-            final = Cost(
-                last.operations, last.flops, len(self._buffers), sum(self._buffers)
+            memory = len(self._buffers), sum(self._buffers)
+            rows.append(
+                ("sharing buffers", *Cost(last.operations, last.flops, *memory))
             )
-            rows.append(("sharing buffers", *final))
         return Report(rows)
 
 
@@ -187,10 +279,13 @@ def compile(
         A function of arrays, Tensors, numbers, and nested tuples, lists and dicts of
         them. It may call ``backward()``, an optimiser's ``step()`` and ``zero_grad()``,
         and use Tensors, modules, optimisers and arrays from around it.
-    backend : {"numpy"}
-        What runs the program.
+    backend : {"numpy", "numba"}
+        What runs the program: NumPy's functions; or loops that Numba compiles, which
+        takes seconds once, for networks so small that calling NumPy takes longer than
+        computing. Numba comes with the extra ``tinygrad_edu[fast]``.
     style : {"fast", "readable"}
-        How it is written: with buffers and updates in place, or a formula a line.
+        How a program for NumPy is written: with buffers and updates in place, or a
+        formula a line.
     keep : int
         How many programs are kept: the one unused for longest is dropped first.
 
@@ -200,7 +295,8 @@ def compile(
         The first call with arguments of a new signature (their structure, shapes and
         dtypes; the values of ints and strings) records `f`: forward, backward and
         update. The program that comes of it is simplified, written as NumPy source, and
-        run, then and from then on. ``.source`` shows it, ``.report()`` what was gained.
+        run, then and from then on. ``.source`` shows it, ``.report()`` what was gained;
+        ``.epoch(x, y, batch_size, rng)`` runs it on all mini-batches.
 
     Raises
     ------
@@ -238,14 +334,15 @@ def compile(
     """
     if f is None:
         return partial(compile, backend=backend, style=style, keep=keep)
-    if backend not in BACKENDS:
-        raise ValueError(f"compile: backend is {backend!r}; it may be {_or(BACKENDS)}")
-    if style not in STYLES:
-        raise ValueError(f"compile: style is {style!r}; it may be {_or(STYLES)}")
+    if (backend, style) not in PASSES:
+        raise ValueError(
+            f"compile: backend={backend!r} with style={style!r}; these go together: "
+            + ", ".join(f"{b!r} with {s!r}" for b, s in PASSES)
+        )
+    if backend == "numba" and find_spec("numba") is None:
+        raise ModuleNotFoundError(
+            "compile: backend='numba' needs Numba: pip install 'tinygrad_edu[fast]'"
+        )
     if not callable(f):
         raise TypeError(f"compile: {f!r} is no function")
     return Compiled(f, backend, style, keep)
-
-
-def _or(names: Any) -> str:
-    return " or ".join(map(repr, names))

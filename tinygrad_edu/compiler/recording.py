@@ -101,6 +101,27 @@ class Recording:
     def _evaluate(self, access: str) -> Any:
         return eval(access, self.names | {"args": self._args, "kwargs": self._kwargs})
 
+    def counts(self) -> dict[str, str] | None:
+        """Tell what becomes of each number, with ``{0}`` for the first input.
+
+        None, if there is more to do after a run, or more to give than one number.
+        """
+        outputs = self.program.outputs
+        others = [e for e in self.effects if not e.endswith(".grad = None")]
+        batch = self.accesses[:2] == ["args[0]", "args[1]"]
+        if not batch or len(others) > len(self._counts) or len(outputs) != 1:
+            return None
+        if outputs[0].shape != () or outputs[0].dtype is None:
+            return None
+
+        def name_inputs(text: str) -> str:
+            for i, access in enumerate(self.accesses):
+                text = text.replace(access, f"{{{i}}}")
+            return text
+
+        counts = {name_inputs(k): name_inputs(x) for k, x in self._counts.items()}
+        return {k: x for k, x in counts.items() if k.startswith("{")}
+
     # --- Arguments --------------------------------------------------------------------
 
     def _look_at(self, x: Any, access: str) -> None:
@@ -281,6 +302,7 @@ class Recording:
         tape = self._tape
         outputs: list[Any] = []
         self.effects: list[str] = []
+        self._counts: dict[str, str] = {}
 
         def output(x: Tracer) -> str:
             outputs.append(x.variable)
@@ -329,6 +351,8 @@ class Recording:
             elif isinstance(now, Tracer):
                 number = self._number(now.variable)
                 self.effects.append(f"{site.access} = {number or output(now)}")
+                if number:
+                    self._counts[site.access] = number
         self._make_program(outputs)
 
     def _update(self, lent: Tracer, now: Any) -> None:
@@ -371,12 +395,10 @@ class Recording:
     def _make_program(self, outputs: list[Any]) -> None:
         tape = self._tape
         updates = {b.variable: x for b, x in tape.updates.items()}
-        read = {x for e in tape.equations for x in e.inputs}
-        read |= {
-            x
-            for x in (*outputs, *updates, *updates.values())
-            if isinstance(x, Variable)
-        }
+        read = {x for x in (*outputs, *updates, *updates.values()) if _is_variable(x)}
+        for e in reversed(tape.equations):
+            if e.output in read:
+                read.update(e.inputs)
         used = {
             b: access
             for b, access in self._inputs.items()
@@ -467,6 +489,10 @@ class Recording:
             finally:
                 sys.settrace(previous)
         return found[0] if found else ""
+
+
+def _is_variable(x: Any) -> bool:
+    return isinstance(x, Variable)
 
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
