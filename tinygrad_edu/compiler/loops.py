@@ -21,11 +21,13 @@ __all__ = ["Loops"]
 
 LARGE = 1 << 15  # products: from here on a matrix product is left to BLAS
 
+# Where a reduction starts, and what each element does to it.
 REDUCTIONS = {
-    np.sum: ("0", "{r} += {x}"),
-    np.prod: ("1", "{r} *= {x}"),
-    np.max: ("-np.inf", "{r} = np.maximum({r}, {x})"),
-    np.min: ("np.inf", "{r} = np.minimum({r}, {x})"),
+    np.sum: ("0", "{y} += {0}"),
+    np.vdot: ("0", "{y} += {0} * {1}"),
+    np.prod: ("1", "{y} *= {0}"),
+    np.max: ("-np.inf", "{y} = np.maximum({y}, {0})"),
+    np.min: ("np.inf", "{y} = np.minimum({y}, {0})"),
 }
 
 
@@ -93,9 +95,8 @@ class Loops:
             return not self._is_large(e) and e.output.dtype is not None
         return (
             isinstance(e.function, np.ufunc)
-            or e.function in (np.where, astype, np.positive)
-            or e.function in REDUCTIONS
-            or (e.function is np.vdot)
+            or e.function in (np.where, astype)
+            or (e.function in REDUCTIONS and e.args[0].ndim > 0)
         )
 
     def _is_large(self, e: Equation) -> bool:
@@ -156,7 +157,7 @@ class Loops:
     ) -> None:
         y = self._scalar(e.output)
         dtype = self._type(e.output.dtype)
-        if e.function is np.dot or e.function is np.vdot:
+        if e.function is np.dot:
             self._write_dot(e, index, lines)
         elif e.function in REDUCTIONS:
             self._write_reduction(e, index, lines)
@@ -165,48 +166,37 @@ class Loops:
             lines.append(f"{y} = {dtype}({self._formula(e, texts)})")
 
     def _write_dot(self, e: Equation, index: list[str], lines: list[str]) -> None:
+        """Sum over the products of the last axis of a with the first of b."""
         y, (a, b) = self._scalar(e.output), e.args
-        n = a.shape[-1] if e.function is np.dot else a.size
         lines.append(f"{y} = {self._type(e.output.dtype)}(0)")
-        lines.append(f"for k in range({n}):")
-        if e.function is np.vdot:
-            left = right = ["k"]
-            a_text, b_text = self._at(a, left), self._at(b, right)
-        else:
-            rows = index[: a.ndim - 1]
-            columns = index[a.ndim - 1 :]
-            a_text = self._at(a, [*rows, "k"])
-            b_text = self._at(b, ["k", *columns])
-        lines.append(f"    {y} += {a_text} * {b_text}")
+        left = self._at(a, [*index[: a.ndim - 1], "k"])
+        right = self._at(b, ["k", *index[a.ndim - 1 :]])
+        lines.append(f"for k in range({a.shape[-1]}):")
+        lines.append(f"    {y} += {left} * {right}")
 
     def _write_reduction(self, e: Equation, index: list[str], lines: list[str]) -> None:
-        start, step = REDUCTIONS[e.function]
+        """Go over the axes that are summed, in loops of their own."""
+        start, change = REDUCTIONS[e.function]
         y, x = self._scalar(e.output), e.args[0]
-        axis = e.params.get("axis", *e.args[1:2] or (None,))
-        axes = (
-            range(x.ndim)
-            if axis is None
-            else axis
-            if isinstance(axis, tuple)
-            else (axis,)
+        axis = (
+            e.params.get("axis", *e.args[1:2] or (None,))
+            if e.function is not np.vdot
+            else None
         )
-        axes = {i % x.ndim for i in axes} if x.ndim else set()
-        keep = bool(e.params.get("keepdims"))
+        axes = range(x.ndim) if axis is None else axis
+        reduced = {i % x.ndim for i in (axes if not isinstance(axes, int) else (axes,))}
         outer = iter(index)
         place = []
         for i in range(x.ndim):
-            if i in axes:
-                place.append(f"k{i}")
-                if keep:
-                    next(outer)
-            else:
-                place.append(next(outer))
+            kept = next(outer) if i not in reduced or e.params.get("keepdims") else ""
+            place.append(f"k{i}" if i in reduced else kept)
         lines.append(f"{y} = {self._type(e.output.dtype)}({start})")
         depth = ""
-        for i in sorted(axes):
+        for i in sorted(reduced):
             lines.append(f"{depth}for k{i} in range({x.shape[i]}):")
             depth += "    "
-        lines.append(depth + step.format(r=y, x=self._at(x, place)))
+        elements = [self._at(z, place) for z in e.args if isinstance(z, Variable)]
+        lines.append(depth + change.format(*elements, y=y))
 
     def _write_large(self, e: Equation) -> None:
         """Call NumPy where it takes its time anyway."""
@@ -270,8 +260,6 @@ class Loops:
             return self._at(e.args[0], index[::-1])
         if x.shape == () and x.constant is None:
             return self._scalar(x)
-        if len(index) < x.ndim:  # all elements in a row
-            return f"{self._array(x)}.flat[{', '.join(index)}]"
         return f"{self._array(x)}[{', '.join(index)}]"
 
     def _place(self, y: Variable, index: list[str]) -> str:
