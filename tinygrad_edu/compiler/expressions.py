@@ -160,9 +160,7 @@ def helper_source(function: Any, known: dict[str, str]) -> None:
         }:
             known[f"{other} ="] = f"{other} = {thing!r}"
         elif inspect.isclass(thing):
-            known[f"{other} import"] = (
-                f"from {thing.__module__} import {thing.__name__}"
-            )
+            known[f"{other} import"] = f"from {function.__module__} import {other}"
     source = known.pop(name, "")
     known[name] = source or ast.unparse(tree)
 
