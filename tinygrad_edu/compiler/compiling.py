@@ -6,6 +6,7 @@ import builtins
 import threading
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from tinygrad_edu.compiler.readable import write_readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import Cost, Report, cost
 from tinygrad_edu.compiler.scaling import move_factors
-from tinygrad_edu.graph import new_index
+from tinygrad_edu.graph import current_mode, new_index
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Compiled", "compile"]
@@ -67,17 +68,28 @@ class Compiled:
         self, f: Callable[..., Any], backend: str, style: str, keep: int
     ) -> None:
         self._f, self._backend, self._style, self._keep = f, backend, style, keep
-        self._variants: list[_Variant] = []  # the latest first
+        # The latest first; those for within no_grad() by themselves.
+        self._variants: list[_Variant] = []
+        self._without_grad: list[_Variant] = []
         self._lock = threading.RLock()
         update_wrapper(self, f)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mode = current_mode.get()
+        if mode.nested or mode.watch is not None:  # differentiated, watched, recorded
+            return self._f(*args, **kwargs)
         with self._lock:
-            return self._find(args, kwargs).run(args, kwargs)
+            return self._find(args, kwargs, mode.recording).run(args, kwargs)
 
-    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Variant:
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        """Be a method, where a class has this as an attribute."""
+        return self if owner is None else MethodType(self, owner)
+
+    def _find(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], recording: bool
+    ) -> _Variant:
         """Return the program for these arguments, made now if there is none."""
-        variants = self._variants
+        variants = self._variants if recording else self._without_grad
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
                 if i:
