@@ -122,6 +122,12 @@ class Recording:
                 f"{access}.shape == {x.shape}",
                 f"{access}.dtype == {self._refer(x.dtype)}",
             )
+            array = x.data if isinstance(x, Tensor) else x
+            if isinstance(array, np.matrix | np.ma.MaskedArray | np.recarray):
+                raise TypeError(
+                    f"compile: an argument is a {type(array).__name__}, which computes "
+                    "otherwise than an array does; pass np.asarray(x)"
+                )
             if isinstance(x, Tensor):
                 require(f"{access}.requires_grad is {x.requires_grad}")
                 if x.op is not None:
@@ -350,11 +356,18 @@ class Recording:
             outputs.append(x.variable)
             return f"r[{len(outputs) - 1}]"
 
-        of_stand_ins = {id(x): access for access, x in stand_ins.items()}
+        known = {id(x): access for access, x in stand_ins.items()}
 
         def expression(x: Any) -> str:
-            if id(x) in of_stand_ins:
-                return of_stand_ins[id(x)]
+            if id(x) in known:
+                return known[id(x)]
+            text = written(x)
+            if isinstance(x, Tensor | Tracer | np.ndarray):  # may be there once more
+                known[id(x)] = f"a{len(known)}"
+                text = f"({known[id(x)]} := {text})"
+            return text
+
+        def written(x: Any) -> str:
             if isinstance(x, tuple) and hasattr(x, "_fields"):
                 return f"{self._name(type(x))}({', '.join(map(expression, x))})"
             if type(x) is tuple:
@@ -471,6 +484,8 @@ class Recording:
                 self.conditions.append(Condition(source, b.name))
             elif b.variable.dtype is not None and access not in self._given:
                 source = f"{access}.shape == {b.variable.shape}"
+                self.conditions.append(Condition(source, b.name))
+                source = f"{access}.dtype == {self._name(b.variable.dtype)}"
                 self.conditions.append(Condition(source, b.name))
         for x, truth in tape.guards:
             (access,) = (a for b, a in used.items() if b.variable is x)
