@@ -73,7 +73,9 @@ class Recording:
         self.names = self._surroundings.names | self._kinds
 
         absent: set[str] = set()  # the gradients that are not there, where that matters
+        of_arguments = self.conditions
         while True:
+            self.conditions = of_arguments.copy()
             read = self._record(absent)
             new = {g for g in read if self._gradient(g) is None} - absent
             if not new:
