@@ -80,7 +80,9 @@ class Recording:
         mode = current_mode.get()
         self._mode = Mode(recording=mode.recording, watch=self._watch)
         absent: set[str] = set()  # the gradients that are not there, where that matters
+        of_arguments = self.conditions
         while True:
+            self.conditions = of_arguments.copy()
             read = self._record(absent)
             new = {g for g in read if self._gradient(g) is None} - absent
             if not new:
