@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.cancelling import cancel_fractions
-from tinygrad_edu.compiler.fast import Fast, spread_out, sums_as_products
+from tinygrad_edu.compiler.fast import Fast, protect, spread_out, sums_as_products
 from tinygrad_edu.compiler.passes import (
     common_subexpressions,
     dead_code,
@@ -21,7 +22,7 @@ from tinygrad_edu.compiler.passes import (
     uniform_constants,
     use_broadcasting,
 )
-from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import write_readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import Cost, Report, cost
@@ -123,6 +124,8 @@ class _Variant:
         stages: list[tuple[str, Program]] = [("recording", recording.program)]
         for name, change in STYLES[style]:
             stages.append((name, change(stages[-1][1])))
+        apart = protect(_told_apart(stages[-1][1], recording.program.outputs))
+        stages.append(("copies of answers", apart))
         self._stages = stages
         program = stages[-1][1]
         self._buffers: list[int] | None = None
@@ -143,7 +146,9 @@ class _Variant:
         call = f"step({', '.join(recording.accesses)})"
         if len(recording.program.outputs) == 1:
             call = f"({call},)"
-        lines = [f"r = {call}", *recording.effects, f"return {recording.answer}"]
+        lines = [f"r = {call}", f"return {recording.answer}"]
+        if recording.effects:
+            lines[1:] = [f"y = {recording.answer}", *recording.effects, "return y"]
         source = (
             "def fits(args, kwargs):\n    try:\n        return ("
             + "\n            and ".join(conditions)
@@ -166,6 +171,24 @@ class _Variant:
             )
             rows.append(("sharing buffers", *final))
         return Report(rows)
+
+
+def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
+    """Copy an answer that another one, computed by itself, has come to be the same as."""
+    outputs: list[Any] = []
+    copies: list[Equation] = []
+    for i, x in enumerate(program.outputs):
+        twins = [j for j, y in enumerate(program.outputs[:i]) if y is x]
+        if isinstance(x, Variable) and x.dtype is not None and twins:
+            same = [j for j in twins if as_recorded[j] is as_recorded[i]]
+            if same:
+                x = outputs[same[0]]
+            else:
+                copies.append(Equation(Variable(x.shape, x.dtype), np.positive, (x,)))
+                x = copies[-1].output
+        outputs.append(x)
+    equations = (*program.equations, *copies)
+    return replace(program, equations=equations, outputs=tuple(outputs))
 
 
 _new = object.__new__

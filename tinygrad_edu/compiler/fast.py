@@ -376,6 +376,8 @@ class Fast:
         is_known = not isinstance(x, Variable)
         if not is_known and x.dtype is not None:
             return self._value(x, 0)
+        if isinstance(x, list | tuple):
+            return self._value(x, 0)
         others = [
             z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
         ]

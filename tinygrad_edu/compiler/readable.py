@@ -68,11 +68,14 @@ class _Readable:
         trains = any(e.origin.rule for e in self.program.equations)
         finals = {new for new in self.program.updates.values()}
         reads_old = self._reads_updated()
+        outputs = {x for x in self.program.outputs if isinstance(x, Variable)}
         for e in self.program.equations:
             y = e.output
             text, precedence = self.write(e)
             is_update = y in finals and self.uses[y] == 1 and not (reads_old[y] - {y})
-            if is_update or (self.uses[y] == 1 and not self._deserves_a_line(e)):
+            too_late = y in outputs and reads_old[y]  # when it is given out
+            inline = self.uses[y] == 1 and not self._deserves_a_line(e) and not too_late
+            if is_update or inline:
                 self.texts[y] = text, precedence
                 continue
             now = (
@@ -90,14 +93,14 @@ class _Readable:
             self.lines.append(("# update", ""))
         for target, new in self.program.updates.items():
             self.lines.append((self._update(target, new), ""))
-        outputs = [self.value(x, 0) for x in self.program.outputs]
+        answers = [self.value(x, 0) for x in self.program.outputs]
         given = {self.names[x] for x in self.program.inputs}
-        outputs = [
+        answers = [
             f"{o}.copy()" if o in given and o not in self._numbers() else o
-            for o in outputs
+            for o in answers
         ]
         self.lines.append(
-            (f"return {', '.join(outputs)}" if outputs else "return None", "")
+            (f"return {', '.join(answers)}" if answers else "return None", "")
         )
         return self._assemble(name, note)
 

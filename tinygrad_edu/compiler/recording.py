@@ -89,6 +89,7 @@ class Recording:
                 break
             absent |= new
         first = self._tape, list(self._inputs)
+        self.conditions = of_arguments.copy()
         self._record(absent)
         self._check_same(*first)
         for access in sorted(read | absent):
