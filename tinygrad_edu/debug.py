@@ -44,7 +44,7 @@ def debug() -> AbstractContextManager[None]:
     Traceback (most recent call last):
     ValueError: sqrt: its input x was changed after it was used (at ...
     """
-    return mode(watch=_watch)
+    return mode(watch=watch)
 
 
 class Origin:
@@ -89,7 +89,7 @@ def _what(x: Any) -> str:
     return "a NaN" if np.isnan(value_of(x)).any() else "an infinity"
 
 
-def _watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
+def watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
     """Look at an answer when it has been computed."""
     node.origin = origin = Origin(*caller(), node)
     if np.isfinite(node.data).all():

@@ -228,6 +228,8 @@ class Composite(Op):
         inputs, bound = self._bind(inputs, params)
         try:
             return self.forward(*inputs, **(bound or {}))
+        except Untraceable:
+            raise
         except (TypeError, ValueError, IndexError) as error:
             if str(error).partition(":")[0] in OPS:  # an op has explained it
                 raise

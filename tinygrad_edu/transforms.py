@@ -19,6 +19,7 @@ import numpy as np
 from tinygrad_edu import tree
 from tinygrad_edu.autodiff import pull_back
 from tinygrad_edu.graph import Mode, Node, current_mode, record, value_of
+from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shapes import astype, reshape
@@ -373,7 +374,7 @@ class _Run:
     def gradient(self, y: Any) -> Any:
         """Return the gradient of a number in the answer, in the chosen's structure."""
         is_whole = isinstance(y, tree.CONTAINERS)
-        data = y.data if isinstance(y, Node) else np.asarray(None if is_whole else y)
+        data = y.data if isinstance(y, Node) else as_array(None if is_whole else y)
         if data.size != 1 or data.dtype.kind not in "fiub":
             raise TypeError(
                 f"grad: the function gave {_tell(y)}, and only a single number has a "
@@ -394,7 +395,7 @@ class _Run:
         numbers = range(variables[0].index, variables[-1].index + 1)
         found, _ = pull_back(cotangents, recorded, numbers)
         answers = [found[x] if x in found else np.zeros_like(x.data) for x in variables]
-        settle = _settle if as_tensors else np.asarray
+        settle = _settle if as_tensors else as_array
         return tree.rebuild(self.chosen, map(settle, answers))
 
     def settle(self, answer: Any) -> Any:
@@ -434,7 +435,7 @@ def _replace(
 
 def _variable(x: Any) -> Any:
     """Return a Tensor to differentiate by, in place of a number, array or Tensor."""
-    data = x.data if isinstance(x, Node) else np.asarray(x)
+    data = x.data if isinstance(x, Node) else as_array(x)
     if data.dtype.kind != "f":
         raise TypeError(
             f"grad: an argument to differentiate by is {_tell(x)}, and only floats "
@@ -484,7 +485,7 @@ def _convert(cotangent: Any, dtype: Any) -> Any:
     """Give a cotangent its output's dtype; what is recorded, by recording."""
     if isinstance(cotangent, Node):
         return cotangent if cotangent.data.dtype == dtype else astype(cotangent, dtype)
-    return np.asarray(cotangent, dtype)
+    return as_array(cotangent).astype(dtype, copy=False)
 
 
 def _as_tensor(x: Any) -> Any:
@@ -496,7 +497,7 @@ def _count(arrays: Iterable[Any]) -> int:
 
 
 def _ones_like(x: Any) -> Any:
-    x = np.asarray(value_of(x))
+    x = as_array(value_of(x))
     kind = x.dtype.type if x.dtype.kind == "f" else np.float64
     return np.ones(x.shape, kind) if x.ndim else kind(1)
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import builtins
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, update_wrapper
 from importlib.util import find_spec
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu import tree
 from tinygrad_edu.compiler.cancelling import cancel_fractions
-from tinygrad_edu.compiler.fast import Fast, flat_products, spread_out, sums_as_products
+from tinygrad_edu.compiler.fast import (
+    Fast,
+    flat_products,
+    protect,
+    spread_out,
+    sums_as_products,
+)
 from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.passes import (
     common_subexpressions,
@@ -23,12 +31,12 @@ from tinygrad_edu.compiler.passes import (
     uniform_constants,
     use_broadcasting,
 )
-from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import write_readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import Cost, Report, cost
 from tinygrad_edu.compiler.scaling import move_factors
-from tinygrad_edu.graph import new_index, value_of
+from tinygrad_edu.graph import current_mode, new_index, value_of
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Compiled", "compile"]
@@ -76,19 +84,30 @@ class Compiled:
         self, f: Callable[..., Any], backend: str, style: str, keep: int
     ) -> None:
         self._f, self._backend, self._style, self._keep = f, backend, style, keep
-        self._variants: list[_Variant] = []  # the latest first
+        # The latest first; those for within no_grad() by themselves.
+        self._variants: list[_Variant] = []
+        self._without_grad: list[_Variant] = []
         self._lock = threading.RLock()
         update_wrapper(self, f)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mode = current_mode.get()
+        if mode.nested or mode.watch is not None:  # differentiated, watched, recorded
+            return self._f(*args, **kwargs)
         with self._lock:
-            if self._variants and self._variants[0].fits(args, kwargs):
-                return self._variants[0].run(args, kwargs)
-            return self._find(args, kwargs).run(args, kwargs)
+            variants = self._variants if mode.recording else self._without_grad
+            if variants and variants[0].fits(args, kwargs):
+                return variants[0].run(args, kwargs)
+            return self._find(args, kwargs, variants).run(args, kwargs)
 
-    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Variant:
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        """Be a method, where a class has this as an attribute."""
+        return self if owner is None else MethodType(self, owner)
+
+    def _find(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[_Variant]
+    ) -> _Variant:
         """Return the program for these arguments, made now if there is none."""
-        variants = self._variants
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
                 variants.insert(0, variants.pop(i))
@@ -136,7 +155,7 @@ class Compiled:
         """Run on the rows in an order, so many at a time."""
         rows = order[:size]
         args = x.take(rows, axis=0), y.take(rows, axis=0)
-        variant = self._find(args, {})
+        variant = self._find(args, {}, self._variants)
         if variant.epoch is not None:
             return list(variant.epoch(args, x, y, order))
         answers = []
@@ -144,7 +163,7 @@ class Compiled:
             for array, batch in zip((x, y), args):
                 array.take(order[i : i + size], 0, batch, "clip")
             if not variant.fits(args, {}):  # as after a first step that made state
-                variant = self._find(args, {})
+                variant = self._find(args, {}, self._variants)
             answers.append(variant.run(args, {}))
         return answers
 
@@ -182,6 +201,8 @@ class _Variant:
         stages: list[tuple[str, Program]] = [("recording", recording.program)]
         for name, change in PASSES[backend, style]:
             stages.append((name, change(stages[-1][1])))
+        apart = protect(_told_apart(stages[-1][1], recording.program.outputs))
+        stages.append(("copies of answers", apart))
         self._stages = stages
         self._buffers: list[int] | None = None
         program = stages[-1][1]
@@ -208,7 +229,9 @@ class _Variant:
             kinds = [x.dtype.type if isinstance(x, Variable) else None for x in outputs]
             names["dtypes"] = kinds
             call = f"[kind(x) for kind, x in zip(dtypes, {call})]"
-        run = [f"r = {call}", *effects, f"return {recording.answer}"]
+        run = [f"r = {call}", f"return {recording.answer}"]
+        if effects:
+            run[1:] = [f"y = {recording.answer}", *effects, "return y"]
         conditions = "\n            and ".join(
             dict.fromkeys(c.source for c in recording.conditions)
         )
@@ -248,6 +271,24 @@ class _Variant:
                 ("sharing buffers", *Cost(last.operations, last.flops, *memory))
             )
         return Report(rows)
+
+
+def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
+    """Copy an answer that another one, computed by itself, has come to be the same as."""
+    outputs: list[Any] = []
+    copies: list[Equation] = []
+    for i, x in enumerate(program.outputs):
+        twins = [j for j, y in enumerate(program.outputs[:i]) if y is x]
+        if isinstance(x, Variable) and x.dtype is not None and twins:
+            same = [j for j in twins if as_recorded[j] is as_recorded[i]]
+            if same:
+                x = outputs[same[0]]
+            else:
+                copies.append(Equation(Variable(x.shape, x.dtype), np.positive, (x,)))
+                x = copies[-1].output
+        outputs.append(x)
+    equations = (*program.equations, *copies)
+    return replace(program, equations=equations, outputs=tuple(outputs))
 
 
 _new = object.__new__

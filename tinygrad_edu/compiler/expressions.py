@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import inspect
 import operator
+import sys
 import textwrap
 from collections.abc import Callable
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Variable
+from tinygrad_edu.compiler.program import Equation, Variable
+from tinygrad_edu.graph import Node, StandIn
 
 __all__ = ["INFIX", "function_name", "helper_source", "literal", "write_index"]
 
@@ -43,12 +46,23 @@ INFIX: dict[Any, tuple[str, int]] = {
     operator.mod: ("%", 6),
     operator.pow: ("**", 8),
 }
+# Python reads a < b < c as two comparisons.
+COMPARISONS = {f for f, (_, precedence) in INFIX.items() if precedence == 1}
 PREFIX: dict[Any, tuple[str, int]] = {
     np.negative: ("-", 7),
     operator.neg: ("-", 7),
     np.invert: ("~", 7),
 }
 ATOM = 9
+
+
+def has_operator(e: Equation) -> bool:
+    """Whether an operator of Python's says what an equation does: @ is a dot if 2-d."""
+    if e.function not in INFIX or len(e.args) != 2 or e.params:
+        return False
+    return e.function is not np.dot or all(
+        isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args
+    )
 
 
 def function_name(function: Any) -> str:
@@ -72,11 +86,15 @@ def literal(x: Any) -> str:
     if isinstance(x, type) and issubclass(x, np.generic):
         return f"np.{x.__name__}"
     if isinstance(x, np.ndarray):
-        if x.size and (x == x.flat[0]).all():
+        if not x.size:
+            return f"np.empty({x.shape}, {literal(x.dtype)})"
+        if (x == x.flat[0]).all():
             return (
                 f"np.full({x.shape}, {literal(x.flat[0].item())}, {literal(x.dtype)})"
             )
         return f"np.array({_of_lists(x.tolist())}, {literal(x.dtype)})"
+    if isinstance(x, np.longdouble):  # which no Python number is
+        return f'np.longdouble("{x}")'
     if isinstance(x, np.generic):
         return f"np.{x.dtype.name}({literal(x.item())})"
     return _of_lists(x)
@@ -140,7 +158,10 @@ def helper_source(function: Any, known: dict[str, str]) -> None:
             "no plain function in a file"
         )
     known[name] = ""  # a function may call itself
-    tree.decorator_list, tree.returns = [], None
+    # What was called is beneath the decorators, unless it wraps something itself.
+    if not hasattr(function, "__wrapped__"):
+        tree.decorator_list = []
+    tree.returns = None
     for argument in [*tree.args.args, *tree.args.kwonlyargs, *tree.args.posonlyargs]:
         argument.annotation = None
     for star in (tree.args.vararg, tree.args.kwarg):
@@ -149,22 +170,34 @@ def helper_source(function: Any, known: dict[str, str]) -> None:
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:] or [ast.Pass()]
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    closure = inspect.getclosurevars(function)
-    for other in sorted(used):
-        thing = {**closure.globals, **closure.nonlocals}.get(other)
-        if inspect.isfunction(thing):
+    closure = inspect.getclosurevars(inspect.unwrap(function))
+    around = {**function.__globals__, **closure.globals, **closure.nonlocals}
+    for other in sorted(used & around.keys()):
+        thing = around[other]
+        if inspect.isfunction(thing) and not _is_library(thing):
             helper_source(thing, known)
-        elif isinstance(thing, int | float | str | tuple | type(None)) and other in {
-            **closure.globals,
-            **closure.nonlocals,
-        }:
+        elif isinstance(thing, int | float | str | tuple | type(None)):
             known[f"{other} ="] = f"{other} = {thing!r}"
-        elif inspect.isclass(thing):
-            known[f"{other} import"] = (
-                f"from {thing.__module__} import {thing.__name__}"
-            )
+        elif inspect.isclass(thing) and issubclass(thing, Node | StandIn):
+            known[other] = f"class {other}:  # which nothing here is\n    pass"
+        elif thing is not np:
+            known[f"{other} import"] = _import(thing, other)
     source = known.pop(name, "")
     known[name] = source or ast.unparse(tree)
+
+
+def _is_library(thing: Any) -> bool:
+    root = thing.__module__.partition(".")[0]
+    return root == "numpy" or root in sys.stdlib_module_names
+
+
+def _import(thing: Any, name: str) -> str:
+    if inspect.ismodule(thing):
+        return f"import {thing.__name__} as {name}"
+    module, own = str(thing.__module__), str(thing.__name__)
+    if thing is EllipsisType:
+        module, own = "types", "EllipsisType"
+    return f"from {module} import {own}" + f" as {name}" * (own != name)
 
 
 def is_scalar_variable(x: Any) -> bool:

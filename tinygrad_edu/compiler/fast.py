@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.expressions import (
+    COMPARISONS,
     INFIX,
     PREFIX,
     function_name,
+    has_operator,
     helper_source,
     is_helper,
     literal,
@@ -27,7 +29,7 @@ from tinygrad_edu.compiler.expressions import (
 )
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.tracer import astype
+from tinygrad_edu.compiler.tracer import astype, replaced
 from tinygrad_edu.op import OPS
 
 __all__ = ["Fast", "schedule"]
@@ -38,6 +40,38 @@ REDUCTIONS = {
     np.prod: np.multiply,
     np.max: np.maximum,
     np.min: np.minimum,
+}
+
+
+def SPREAD(x: Any, shape: Any) -> Any:  # noqa: N802
+    """A copy of x, broadcast to a shape."""
+    return np.broadcast_to(x, shape).copy()
+
+
+FRESH = {
+    *REDUCTIONS,
+    SPREAD,
+    astype,
+    np.all,
+    np.any,
+    np.argmax,
+    np.argmin,
+    np.argsort,
+    np.concatenate,
+    np.cumprod,
+    np.cumsum,
+    np.dot,
+    np.linalg.inv,
+    np.linalg.solve,
+    np.mean,
+    np.outer,
+    np.stack,
+    np.std,
+    np.tensordot,
+    np.var,
+    np.vdot,
+    np.where,
+    replaced,
 }
 
 
@@ -67,13 +101,19 @@ def protect(program: Program) -> Program:
 
 
 def roots(program: Program) -> dict[Variable, Variable]:
-    """Return for each view the variable whose memory it looks at."""
+    """Return for each variable that may be a view the one whose memory it looks at."""
     found: dict[Variable, Variable] = {}
     for e in program.equations:
-        if is_view(e):
-            x = e.args[0]
-            found[e.output] = found.get(x, x)
+        arrays = [x for x in e.inputs if x.dtype is not None or x in found]
+        if arrays and not _is_fresh(e):
+            found[e.output] = found.get(arrays[0], arrays[0])
     return found
+
+
+def _is_fresh(e: Equation) -> bool:
+    """Whether an output surely has memory of its own: many functions give views."""
+    of_ufunc = isinstance(getattr(e.function, "__self__", None), np.ufunc)
+    return isinstance(e.function, np.ufunc) or of_ufunc or e.function in FRESH
 
 
 def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
@@ -192,7 +232,7 @@ class Fast:
         y = e.output
         if y.dtype is None or (
             y.shape == ()
-            and e.function in INFIX | PREFIX
+            and (has_operator(e) or e.function in PREFIX)
             and all(not isinstance(x, Variable) or x.shape == () for x in e.args)
         ):
             self._write_number(e)
@@ -216,9 +256,11 @@ class Fast:
             self._assign(e, text)
 
     def _infix(self, e: Equation) -> str | None:
-        if e.function in INFIX and len(e.args) == 2 and not e.params:
+        if has_operator(e):
             symbol, precedence = INFIX[e.function]
-            a, b = (self._value(x, precedence + i) for i, x in enumerate(e.args))
+            chained = e.function in COMPARISONS or symbol == "**"
+            a = self._value(e.args[0], precedence + chained)
+            b = self._value(e.args[1], precedence + 1)
             return f"{a} {symbol} {b}"
         if e.function in PREFIX:
             symbol, precedence = PREFIX[e.function]
@@ -288,7 +330,10 @@ class Fast:
             self.body.append(f"{out}[...] = {self._value(e.args[0], 0)}")
         else:
             args = [self._operand(x, e) for x in e.args]
-            self.body.append(f"{self._function(e.function)}({', '.join([*args, out])})")
+            # These two mean to take more than two operands one day.
+            word = "out=" * (e.function in (np.maximum, np.minimum))
+            text = ", ".join([*args, word + out])
+            self.body.append(f"{self._function(e.function)}({text})")
 
     def _blocks(self, n: int, rows: int) -> str:
         name = f"blocks_{n}_{rows}"
@@ -346,6 +391,8 @@ class Fast:
         """Write an operand: a number as an array, with which NumPy is faster."""
         is_known = not isinstance(x, Variable)
         if not is_known and x.dtype is not None:
+            return self._value(x, 0)
+        if isinstance(x, list | tuple):
             return self._value(x, 0)
         others = [
             z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
@@ -494,11 +541,6 @@ def small_products_are_faster() -> bool:
 
     times = [min(repeat(run, number=3, repeat=5)) for run in (whole, in_parts)]
     return times[1] < 0.8 * times[0]
-
-
-def SPREAD(x: Any, shape: Any) -> Any:  # noqa: N802
-    """A copy of x, broadcast to a shape."""
-    return np.broadcast_to(x, shape).copy()
 
 
 def spread_out(program: Program) -> Program:

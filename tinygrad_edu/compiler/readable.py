@@ -10,9 +10,11 @@ import numpy as np
 
 from tinygrad_edu.compiler.expressions import (
     ATOM,
+    COMPARISONS,
     INFIX,
     PREFIX,
     function_name,
+    has_operator,
     helper_source,
     is_helper,
     literal,
@@ -42,6 +44,7 @@ def write_readable(program: Program, name: str = "step", note: str = "") -> str:
 class _Readable:
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.definitions = program.definitions()
         self.names = name_variables(program)
         self.helpers: dict[str, str] = {}
         self.constants: dict[str, str] = {}
@@ -65,11 +68,14 @@ class _Readable:
         trains = any(e.origin.rule for e in self.program.equations)
         finals = {new for new in self.program.updates.values()}
         reads_old = self._reads_updated()
+        outputs = {x for x in self.program.outputs if isinstance(x, Variable)}
         for e in self.program.equations:
             y = e.output
             text, precedence = self.write(e)
             is_update = y in finals and self.uses[y] == 1 and not (reads_old[y] - {y})
-            if is_update or (self.uses[y] == 1 and not self._deserves_a_line(e)):
+            too_late = y in outputs and reads_old[y]  # when it is given out
+            inline = self.uses[y] == 1 and not self._deserves_a_line(e) and not too_late
+            if is_update or inline:
                 self.texts[y] = text, precedence
                 continue
             now = (
@@ -87,14 +93,14 @@ class _Readable:
             self.lines.append(("# update", ""))
         for target, new in self.program.updates.items():
             self.lines.append((self._update(target, new), ""))
-        outputs = [self.value(x, 0) for x in self.program.outputs]
+        answers = [self.value(x, 0) for x in self.program.outputs]
         given = {self.names[x] for x in self.program.inputs}
-        outputs = [
+        answers = [
             f"{o}.copy()" if o in given and o not in self._numbers() else o
-            for o in outputs
+            for o in answers
         ]
         self.lines.append(
-            (f"return {', '.join(outputs)}" if outputs else "return None", "")
+            (f"return {', '.join(answers)}" if answers else "return None", "")
         )
         return self._assemble(name, note)
 
@@ -120,7 +126,7 @@ class _Readable:
         return found
 
     def _has_line(self, x: Variable) -> bool:
-        e = self.program.definitions().get(x)
+        e = self.definitions.get(x)
         return e is not None and self._deserves_a_line(e)
 
     def _deserves_a_line(self, e: Equation) -> bool:
@@ -136,10 +142,10 @@ class _Readable:
     def write(self, e: Equation) -> tuple[str, int]:
         """Return the text of an equation's right side, and its precedence."""
         f, args = e.function, e.args
-        if f in INFIX and len(args) == 2 and not e.params and self._infix_will_do(e):
+        if has_operator(e) and any(isinstance(x, Variable) for x in args):
             symbol, own = INFIX[f]
-            right = own + 1 if f not in (np.add, np.multiply) else own
-            left = own + (symbol == "**")
+            right = own + 1 - self._is_formula_with(f, args[1])
+            left = own + (symbol == "**" or f in COMPARISONS)
             a, b = self.value(args[0], left), self.value(args[1], right)
             if (
                 a.startswith("(-")
@@ -158,7 +164,8 @@ class _Readable:
         if f is np.transpose and len(args) == 1 and not e.params:
             return f"{self.value(args[0], ATOM)}.T", ATOM
         if f is np.reshape:
-            return f"{self.value(args[0], ATOM)}.reshape{e.output.shape}", ATOM
+            shape = e.output.shape or "(())"
+            return f"{self.value(args[0], ATOM)}.reshape{shape}", ATOM
         if f is astype:
             return f"{self.value(args[0], ATOM)}.astype({self.any(args[1])})", ATOM
         if f is operator.getitem:
@@ -174,10 +181,11 @@ class _Readable:
             helper_source(f, self.helpers)
         return f"{function_name(f)}({', '.join([*map(self.any, args), *params])})", ATOM
 
-    def _infix_will_do(self, e: Equation) -> bool:
-        if e.function is np.dot:
-            return all(isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args)
-        return any(isinstance(x, Variable) for x in e.args)
+    def _is_formula_with(self, f: Any, x: Any) -> bool:
+        """Whether x, right of an operator, needs no brackets: a + (b - c)."""
+        inverse = {np.add: np.subtract, np.multiply: np.divide}
+        e = self.definitions.get(x) if isinstance(x, Variable) else None
+        return f in inverse and e is not None and e.function in (f, inverse[f])
 
     def value(self, x: Any, precedence: int) -> str:
         if not isinstance(x, Variable):
@@ -208,7 +216,7 @@ class _Readable:
 
     def _update(self, target: Variable, new: Variable) -> str:
         name = self.names[target]
-        e = self.program.definitions().get(new)
+        e = self.definitions.get(new)
         if e is not None and new in self.texts and e.args and e.args[0] is target:
             if e.function in (np.subtract, np.add, np.multiply):
                 symbol = INFIX[e.function][0]

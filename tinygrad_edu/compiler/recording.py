@@ -7,13 +7,13 @@ when the program runs.
 from __future__ import annotations
 
 import inspect
-import os
 import pickle
 import random
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -22,9 +22,14 @@ import numpy as np
 from tinygrad_edu import tree
 from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.compiler.surroundings import Condition, Site, Surroundings
-from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
-from tinygrad_edu.graph import Mode, Node, current_mode
+from tinygrad_edu.compiler.surroundings import (
+    PLAIN,
+    Condition,
+    Site,
+    Surroundings,
+)
+from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library, place
+from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Recording"]
@@ -72,13 +77,21 @@ class Recording:
         self._surroundings = Surroundings(f, self._others)
         self.names = self._surroundings.names | self._kinds
 
+        mode = current_mode.get()
+        self._mode = Mode(recording=mode.recording, watch=self._watch)
         absent: set[str] = set()  # the gradients that are not there, where that matters
+        of_arguments = self.conditions
         while True:
+            self.conditions = of_arguments.copy()
             read = self._record(absent)
             new = {g for g in read if self._evaluate(g) is None} - absent
             if not new:
                 break
             absent |= new
+        first = self._tape, list(self._inputs)
+        self.conditions = of_arguments.copy()
+        self._record(absent)
+        self._check_same(*first)
         for access in sorted(read | absent):
             source = f"{access} is{'' if access in absent else ' not'} None"
             self.conditions.append(Condition(source, access))
@@ -147,12 +160,18 @@ class Recording:
                 f"{access}.shape == {x.shape}",
                 f"{access}.dtype == {self._refer(x.dtype)}",
             )
+            array = x.data if isinstance(x, Tensor) else x
+            if isinstance(array, np.matrix | np.ma.MaskedArray | np.recarray):
+                raise TypeError(
+                    f"compile: an argument is a {type(array).__name__}, which computes "
+                    "otherwise than an array does; pass np.asarray(x)"
+                )
             if isinstance(x, Tensor):
                 require(f"{access}.requires_grad is {x.requires_grad}")
                 if x.op is not None:
                     raise ValueError(
-                        "compile: an argument is a Tensor that was computed and requires "
-                        "a gradient, which would be lost, since the answers of a "
+                        "compile: an argument is a Tensor that was computed and "
+                        "requires a gradient, which would be lost, since the answers of a "
                         "compiled function are constants; compile the whole step, or "
                         "pass detach()"
                     )
@@ -177,18 +196,18 @@ class Recording:
         self._inputs: dict[Binding, str] = {}  # with the expression for the value
         generators = [np.random.mtrand._rand, random, *self._surroundings.generators]
         before = list(map(_state, generators))
-        token = current_mode.set(Mode())
         try:
             with self._swapped(tape, absent):
-                stand_ins = {
-                    a: self._stand_in(x, a, absent) for a, x in self._given.items()
-                }
-                args = self._with_stand_ins(self._args, "args", stand_ins)
-                kwargs = self._with_stand_ins(self._kwargs, "kwargs", stand_ins)
+                args, kwargs, stand_ins = self._arguments(absent)
                 answer = self._f(*args, **kwargs)
                 self._read_off(answer, stand_ins, absent)
-        finally:
-            current_mode.reset(token)
+        except Exception as error:
+            self._surroundings.restore()
+            for g, state in zip(generators, before):
+                _set_state(g, state)
+            if isinstance(error.__cause__, Untraceable):  # as NumPy passes it on
+                raise error.__cause__ from None
+            raise
         self._check_unchanged(generators, before)
         used = {x for e in self.program.equations for x in e.inputs}
         used |= set(self.program.results())
@@ -198,6 +217,34 @@ class Recording:
             if binding.variable in used
         }
 
+    def _arguments(self, absent: set[str]) -> tuple[Any, Any, dict[str, Any]]:
+        """Return what the function gets, and the stand-ins in it."""
+        stand_ins: dict[str, Any] = {}
+        for access, x in self._given.items():
+            stand_ins[access] = self._stand_in(x, access, absent, stand_ins)
+        args = self._with_stand_ins(self._args, "args", stand_ins)
+        return args, self._with_stand_ins(self._kwargs, "kwargs", stand_ins), stand_ins
+
+    def _watch(self, node: Node, op: Any, inputs: tuple[Any, ...]) -> None:
+        """Refuse a Tensor from outside that a program could not follow."""
+        for x in inputs:
+            if not isinstance(x, Node) or x.index > self._start:
+                continue
+            if x in self._lent and (x.op is None or not current_mode.get().recording):
+                continue
+            name = f" {x.name}" * bool(x.name)
+            if x.op is not None:
+                raise TypeError(
+                    f"compile: the function uses a Tensor{name} that was computed "
+                    f"outside of it, at {place()}, and its gradient would be lost; "
+                    "compute it inside, or take its detach()"
+                )
+            raise TypeError(
+                f"compile: the function uses a Tensor{name}, at {place()}, that it "
+                "comes by in a way that cannot be followed; keep it in a variable, an "
+                "attribute, a list or a dict, or pass it as an argument"
+            )
+
     def _bind(
         self, name: str, value: Any, access: str, writable: bool = False
     ) -> Tracer:
@@ -205,15 +252,29 @@ class Recording:
         self._inputs[binding] = access
         return self._tape.bind(binding, value)
 
-    def _stand_in(self, x: Any, access: str, absent: set[str]) -> Any:
+    def _stand_in(
+        self, x: Any, access: str, absent: set[str], others: dict[str, Any]
+    ) -> Any:
         """Return what the function gets in place of an argument."""
         name = self._argument_name(access)
         if not isinstance(x, Tensor):
             return self._bind(name, x, access)
+
+        def require(source: str) -> None:
+            self.conditions.append(Condition(source, access))
+
         if x in self._surroundings.tensors:
-            condition = f"{access} is {self._surroundings.refer(x)}"
-            self.conditions.append(Condition(condition, access))
+            require(f"{access} is {self._name(x)}")
             return x
+        if x.requires_grad:
+            for other in others:
+                if self._given[other] is x:
+                    require(f"{access} is {other}")
+                    return others[other]
+                require(f"{access} is not {other}")
+            known = {t for t in self._surroundings.tensors if t.requires_grad}
+            if known:
+                require(f"{access} not in {self._name(frozenset(known))}")
         tensor = x.__class__.__new__(x.__class__)
         for slot in Node.__slots__[1:]:
             setattr(tensor, slot, getattr(x, slot))
@@ -270,28 +331,54 @@ class Recording:
         self._bound_gradients: dict[Binding, str] = {}
         self._lent: dict[Tensor, _Loan] = {}
         self._sites: list[tuple[Site, Any]] = []
-        tensors = [(t, t.data, t.grad) for t in around.tensors]
-        sites = [(site, site.get()) for site in (*around.arrays, *around.numbers)]
+        self._start = new_index()
+        slots = ("data", "grad", "name", "requires_grad")
+        tensors = [(t, [getattr(t, slot) for slot in slots]) for t in around.tensors]
+        places = (*around.arrays, *around.numbers, *around.iterators)
+        sites = [(site, site.get()) for site in places]
+        lent: dict[int, Any] = {}  # the arrays' stand-ins
+        token = current_mode.set(self._mode)
         try:
-            for t, *_ in tensors:
+            for t, _ in tensors:
                 self._lend(t, around.refer(t), around.tensors[t], absent)
             for site, value in sites:
-                if isinstance(value, tuple):
-                    stand_in: Any = tuple(
-                        self._bind(f"{site.path}[{i}]", x, f"{site.access}[{i}]")
-                        for i, x in enumerate(value)
-                    )
-                else:
-                    is_array = isinstance(value, np.ndarray)
-                    stand_in = self._bind(site.path, value, site.access, is_array)
+                numbers = any(site is s for s in around.numbers)
+                stand_in = self._lend_site(value, site.access, site.path, lent, numbers)
                 self._sites.append((site, stand_in))
                 site.set(stand_in)
             yield
         finally:
-            for t, data, gradient in tensors:
-                t.data, t.grad = data, gradient
+            current_mode.reset(token)
+            self._changed_tensor = ""
+            for t, before in tensors:
+                for slot, value in zip(slots, before):
+                    if slot in slots[2:] and getattr(t, slot) is not value:
+                        self._changed_tensor = f"{around.tensors[t]}.{slot}"
+                    setattr(t, slot, value)
             for site, value in sites:
                 site.set(value)
+
+    def _lend_site(
+        self, value: Any, access: str, path: str, lent: dict[int, Any], numbers: bool
+    ) -> Any:
+        """Return what stands for an array, a number, or a tuple with such in it."""
+        if isinstance(value, tuple):
+            parts = [
+                self._lend_site(x, f"{access}[{i}]", f"{path}[{i}]", lent, numbers)
+                if numbers or isinstance(x, np.ndarray | tuple)
+                else x
+                for i, x in enumerate(value)
+            ]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        if isinstance(value, np.ndarray):
+            if value.dtype.kind not in "fiub":
+                return value
+            if id(value) not in lent:
+                lent[id(value)] = self._bind(path, value, access, True)
+            return lent[id(value)]
+        if isinstance(value, Iterator):
+            return _OutOfReach(path)
+        return self._bind(path, value, access)
 
     # --- What came of it --------------------------------------------------------------
 
@@ -308,11 +395,18 @@ class Recording:
             outputs.append(x.variable)
             return f"r[{len(outputs) - 1}]"
 
-        of_stand_ins = {id(x): access for access, x in stand_ins.items()}
+        known = {id(x): access for access, x in stand_ins.items()}
 
         def expression(x: Any) -> str:
-            if id(x) in of_stand_ins:
-                return of_stand_ins[id(x)]
+            if id(x) in known:
+                return known[id(x)]
+            text = written(x)
+            if isinstance(x, Tensor | Tracer | np.ndarray):  # may be there once more
+                known[id(x)] = f"a{len(known)}"
+                text = f"({known[id(x)]} := {text})"
+            return text
+
+        def written(x: Any) -> str:
             if isinstance(x, tuple) and hasattr(x, "_fields"):
                 return f"{self._name(type(x))}({', '.join(map(expression, x))})"
             if type(x) is tuple:
@@ -346,13 +440,13 @@ class Recording:
             now = site.get()
             if now is lent:
                 continue
-            if isinstance(lent, Tracer) and lent.variable.dtype is not None:
-                self._update(lent, now)
-            elif isinstance(now, Tracer):
+            if isinstance(now, Tracer) and now.variable.dtype is None:
                 number = self._number(now.variable)
                 self.effects.append(f"{site.access} = {number or output(now)}")
                 if number:
                     self._counts[site.access] = number
+            else:
+                self.effects.append(f"{site.access} = {expression(now)}")
         self._make_program(outputs)
 
     def _update(self, lent: Tracer, now: Any) -> None:
@@ -361,8 +455,8 @@ class Recording:
         if now.shape != lent.shape or now.dtype != lent.dtype or lent.binding is None:
             raise TypeError(
                 f"compile: the function replaces {lent.binding and lent.binding.name}, "
-                f"{lent.dtype} {lent.shape}, by {now.dtype} {now.shape}, which a program "
-                "cannot write into its memory"
+                f"{lent.dtype} {lent.shape}, by {now.dtype} {now.shape}, which a "
+                "program cannot write into its memory"
             )
         self._tape.updates[lent.binding] = now.variable
 
@@ -417,6 +511,12 @@ class Recording:
             tuple(outputs),
             updates,
         )
+        for b, access in used.items():
+            tensor = access.removesuffix(".data")
+            if access.endswith(".data") and not tensor.endswith(".grad"):
+                needs_grad = f"{tensor}.requires_grad is {b.writable}"
+                if access not in self._given:
+                    self.conditions.append(Condition(needs_grad, b.name))
         for x, truth in tape.guards:
             (access,) = (a for b, a in used.items() if b.variable is x)
             self.conditions.append(Condition(f"bool({access}) is {truth}", access))
@@ -431,8 +531,7 @@ class Recording:
             now = map(_state, generators)
             if any(pickle.dumps(a) != pickle.dumps(b) for a, b in zip(now, before)):
                 return "random"
-            broken = around.broken(self._args, self._kwargs)
-            return broken[0].path if broken else ""
+            return around.changed() or self._changed_tensor
 
         def restore() -> None:
             around.restore()
@@ -458,13 +557,29 @@ class Recording:
             "do again; return the value instead, and change it outside"
         )
 
+    def _check_same(self, tape: Tape, inputs: list[Binding]) -> None:
+        """Raise if the function did another thing when it was run once more."""
+        same = {a.variable: b.variable for a, b in zip(inputs, self._inputs)}
+        for e, again in zip_longest(tape.equations, self._tape.equations):
+            alike = e is not None and again is not None
+            if alike and _alike((e.args, e.params), (again.args, again.params), same):
+                same[e.output] = again.output
+                continue
+            origin = (e or again).origin
+            raise TypeError(
+                f"compile: run twice, the function did not do the same, at "
+                f"{origin.file}:{origin.line}: it has a number from somewhere that is "
+                "another one each time (random, or the time), and the program would "
+                "have the first one at every call; pass it as an argument"
+            )
+
     def _find_line(self, changed: Callable[[], str]) -> str:
         """Run once more, line by line, to name the one that changes something."""
         found: list[str] = []
 
         def at(frame: FrameType, event: str, _: Any) -> Any:
             code = frame.f_code
-            if code.co_filename.startswith(_PACKAGE) or found:
+            if is_library(frame.f_globals.get("__name__")) or found:
                 return None
             lines = [f", at {code.co_filename}:{frame.f_lineno}"]
 
@@ -480,9 +595,7 @@ class Recording:
         self._tape, self._inputs = tape, {}
         previous = sys.gettrace()
         with self._swapped(tape, set()):
-            stand_ins = {a: self._stand_in(x, a, set()) for a, x in self._given.items()}
-            args = self._with_stand_ins(self._args, "args", stand_ins)
-            kwargs = self._with_stand_ins(self._kwargs, "kwargs", stand_ins)
+            args, kwargs, _ = self._arguments(set())
             sys.settrace(at)
             try:
                 self._f(*args, **kwargs)
@@ -495,7 +608,45 @@ def _is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
 
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+class _OutOfReach:
+    """Stands for an iterator: what it gives next cannot be given back."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __iter__(self) -> Any:
+        raise TypeError(
+            f"compile: the function takes the next item of {self.path}, at {place()}, "
+            "which the program would not do again; take it outside, and pass it as an "
+            "argument"
+        )
+
+    __next__ = __iter__
+
+
+def _alike(a: Any, b: Any, same: dict[Variable, Variable]) -> bool:
+    """Whether arguments of two runs are the same."""
+    if isinstance(a, Variable) and isinstance(b, Variable):
+        if a.constant is None or b.constant is None:
+            return same.get(a) is b
+        a, b = a.constant, b.constant
+        nan = a.dtype.kind in "fc"
+        return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, slice):
+        parts = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step))
+    elif isinstance(a, dict):
+        parts = zip(a.values(), b.values())
+        if a.keys() != b.keys():
+            return False
+    elif isinstance(a, list | tuple):
+        parts = zip(a, b)
+        if len(a) != len(b):
+            return False
+    else:
+        return not isinstance(a, PLAIN) or bool(a == b) or a != a
+    return all(_alike(x, y, same) for x, y in parts)
 
 
 def _state(generator: Any) -> Any:

@@ -1,34 +1,44 @@
 """What a function uses besides its arguments, and how to notice that it has changed.
 
-From the function's own code: what its closures, globals, methods and attributes lead to.
-Arrays found there become inputs of the program, read afresh at every call; everything
-else is frozen into it, and guarded.
+From the function's own code: what its closures, globals, methods and attributes lead
+to. Arrays found there become inputs of the program, read afresh at every call;
+everything else is frozen into it, and guarded.
 """
 
 from __future__ import annotations
 
+import builtins
+import dis
 import functools
 import inspect
+import operator
 import random
-import sys
+from collections import deque
 from collections.abc import Callable, Iterator
+from io import IOBase
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.compiler.tracer import is_library
+from tinygrad_edu.nn import Module
+from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Condition", "Site", "Surroundings"]
 
-MANY = 1000  # the elements of a longer list are not looked at
+MANY = 1000  # the elements of a longer list are not looked into
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
+ITEMS = (list, dict, deque)  # what keeps things under a number or key
+# Where code asks for attributes by names that are not written in it.
+BY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
 
 
 class Condition(NamedTuple):
-    """What must hold for a program to be right: a Python expression, and its subject."""
+    """What must hold for a program to be right: a Python expression, and of what."""
 
     source: str
     path: str
@@ -40,18 +50,92 @@ class Site(NamedTuple):
     access: str  # a Python expression
     path: str  # what the user calls it
     container: Any
-    key: Any
+    key: Any  # an item's, or an attribute's; None for a closure's cell
 
     def get(self) -> Any:
         if self.key is None:
             return self.container.cell_contents
-        return self.container[self.key]
+        if isinstance(self.container, ITEMS):
+            return self.container[self.key]
+        return getattr(self.container, self.key)
 
     def set(self, value: Any) -> None:
         if self.key is None:
             self.container.cell_contents = value
-        else:
+        elif isinstance(self.container, ITEMS):
             self.container[self.key] = value
+        else:
+            setattr(self.container, self.key, value)
+
+
+class _Contents:
+    """What something that may change held at first."""
+
+    def __init__(self, whole: Any, path: str) -> None:
+        self.whole, self.path = whole, path
+        self.at_first = self._now()
+
+    def _now(self) -> dict[Any, Any]:
+        whole = self.whole
+        if isinstance(whole, dict):
+            return dict(whole)
+        if isinstance(whole, type):
+            return dict(vars(whole))
+        if isinstance(whole, set):
+            return dict.fromkeys(whole)
+        if isinstance(whole, list | deque | bytearray):
+            return dict(enumerate(whole))
+        if isinstance(whole, _CELL):
+            try:
+                return {None: whole.cell_contents}
+            except ValueError:
+                return {}
+        names = _slots(type(whole))
+        return {name: getattr(whole, name) for name in names if hasattr(whole, name)}
+
+    def changed(self, lent: set[tuple[int, Any]]) -> str:
+        """Say what has changed, if anything has, other than what is lent."""
+        now, whole = self._now(), id(self.whole)
+        if len(now) != len(self.at_first) and isinstance(self.whole, list | deque):
+            return f"the length of {self.path}"
+        for key in {**self.at_first, **now}:
+            same = now.get(key, now) is self.at_first.get(key, self.at_first)
+            if not same and (whole, key) not in lent and not _is_internal(key):
+                return self._path_to(key)
+        return ""
+
+    def _path_to(self, key: Any) -> str:
+        if isinstance(self.whole, set | bytearray) or key is None:
+            return self.path
+        if isinstance(self.whole, ITEMS) and self.path and self.path[-1] != ".":
+            return f"{self.path}[{key!r}]"
+        return f"{self.path}{key}"
+
+    def restore(self) -> None:
+        now, whole = self._now(), self.whole
+        if isinstance(whole, list | deque | bytearray):
+            whole.clear()
+            whole.extend(self.at_first.values())
+        elif isinstance(whole, set):
+            whole.clear()
+            whole.update(self.at_first)
+        elif isinstance(whole, dict):
+            for key in now.keys() - self.at_first.keys():
+                if not _is_internal(key):
+                    del whole[key]
+            whole.update(self.at_first)
+        elif isinstance(whole, _CELL):
+            if self.at_first:
+                (whole.cell_contents,) = self.at_first.values()
+        else:
+            for key in now.keys() - self.at_first.keys():
+                delattr(whole, key)
+            for key, value in self.at_first.items():
+                if now.get(key, now) is not value:
+                    setattr(whole, key, value)
+
+
+_CELL = type((lambda x: lambda: x)(0).__closure__[0])  # type: ignore[index]
 
 
 class Surroundings:
@@ -63,6 +147,8 @@ class Surroundings:
         With the path to each.
     arrays, numbers : list of Site
         The numbers are the optimisers': a learning rate may change from call to call.
+        An array may be in a tuple, which is what the site then holds.
+    iterators : list of Site
     generators : list
         Of random numbers.
     conditions : list of Condition
@@ -77,13 +163,15 @@ class Surroundings:
             self.tensors: dict[Tensor, str] = {}
             self.arrays: list[Site] = []
             self.numbers: list[Site] = []
+            self.iterators: list[Site] = []
             self.generators: list[Any] = []
             self.conditions: list[Condition] = []
             self.names: dict[str, Any] = {}
             self._references: dict[int, str] = {}
+            self._proxies: dict[type, Any] = {}
             self._seen: set[int] = set()
-            self._array_sites: dict[int, Site] = {}
-            self._containers: list[tuple[Any, Any]] = []
+            self._array_sites: dict[int, str] = {}
+            self._contents: list[_Contents] = []
             self._visit(f, self.refer(f), "")
             for access, thing in others.items():
                 self._visit(thing, access, access)
@@ -104,7 +192,7 @@ class Surroundings:
         if isinstance(thing, Tensor):
             self._require(f"{access} is {self.refer(thing)}", path)
             self.tensors.setdefault(thing, thing.name or path)
-        elif isinstance(thing, np.ndarray) and thing.dtype.kind in "fiub":
+        elif isinstance(thing, np.ndarray) and thing.dtype.kind != "O":
             self._visit_array(thing, access, path, site)
         elif isinstance(thing, PLAIN):
             self._visit_plain(thing, access, path)
@@ -112,10 +200,13 @@ class Surroundings:
             reference = self.refer(thing)
             if access != reference:
                 self._require(f"{access} is {reference}", path)
-            if id(thing) in self._seen:
+            if isinstance(thing, tuple) and site is not None:
+                if _has_arrays(thing) and not any(s is site for s in self.arrays):
+                    self.arrays.append(site)
+            elif id(thing) in self._seen:
                 return
             self._seen.add(id(thing))
-            self._visit_inside(thing, reference, path)
+            self._visit_inside(thing, reference, path, site)
 
     def _require(self, source: str, path: str) -> None:
         if source not in {c.source for c in self.conditions[-50:]}:
@@ -124,25 +215,37 @@ class Surroundings:
     def _visit_array(
         self, array: Any, access: str, path: str, site: Site | None
     ) -> None:
-        if site is None:  # in a tuple, where nothing can be put in its place
+        if site is None or array.dtype.kind not in "fiub":  # nothing can stand for it
             copy = self.refer(array.copy())
+            self._require(f"{access} is {self.refer(array)}", path)
             self._require(f"({access} == {copy}).all()", path)
             return
-        known = self._array_sites.setdefault(id(array), site)
-        if known is site:
+        known = self._array_sites.setdefault(id(array), access)
+        if known != access:
+            self._require(f"{access} is {known}", path)
+        if site.access == access:
             self.arrays.append(site)
-        else:
-            self._require(f"{access} is {known.access}", path)
 
     def _visit_plain(self, thing: Any, access: str, path: str) -> None:
         if thing is None or isinstance(thing, bool):
             self._require(f"{access} is {thing}", path)
-        elif thing != thing:
-            self._require(f"{access} != {access}", path)
+            return
+        # The same object is the quick answer. 2 is not 2.0 here, and 0.0 not -0.0.
+        kind = self.refer(type(thing))
+        delicate = thing != thing or not thing
+        if delicate:
+            equal = f"repr({access}) == {self.refer(repr(thing))}"
         else:
-            self._require(f"{access} == {self.refer(thing)}", path)
+            equal = f"{access} == {self.refer(thing)}"
+        self._require(
+            f"({access} is {self.refer(thing)} or "
+            f"{access}.__class__ is {kind} and {equal})",
+            path,
+        )
 
-    def _visit_inside(self, thing: Any, reference: str, path: str) -> None:
+    def _visit_inside(
+        self, thing: Any, reference: str, path: str, site: Site | None
+    ) -> None:
         if isinstance(thing, FunctionType):
             self._visit_function(thing, path)
         elif isinstance(thing, MethodType):
@@ -151,53 +254,112 @@ class Surroundings:
         elif isinstance(thing, functools.partial):
             for part in (thing.func, thing.args, thing.keywords):
                 self._visit(part, self.refer(part), path)
-        elif isinstance(thing, list | tuple):
-            if isinstance(thing, list):
-                self._containers.append((thing, thing.copy()))
-                self._require(
-                    f"len({reference}) == {len(thing)}", f"the length of {path}"
-                )
-            for i, part in enumerate(thing[:MANY]):
-                self._visit_item(part, thing, reference, i, f"{path}[{i}]")
+        elif isinstance(thing, Op):
+            if thing.name not in BUILT_IN:
+                of_it: list[Any] = [thing.forward, *thing.rules.values(), thing.plainly]
+                for part in of_it:
+                    self._visit(part, self.refer(part), thing.name)
+        elif isinstance(thing, list | tuple | deque):
+            self._visit_elements(thing, reference, path, site)
         elif isinstance(thing, dict):
-            self._containers.append((thing, thing.copy()))
+            self._contents.append(_Contents(thing, path))
             self._require(f"len({reference}) == {len(thing)}", f"the length of {path}")
             for key, part in list(thing.items())[:MANY]:
                 self._visit_item(part, thing, reference, key, f"{path}[{key!r}]")
+            if len(thing) > MANY:
+                known, is_ = self.refer([*thing.values()]), self.refer(operator.is_)
+                self._require(f"all(map({is_}, {reference}.values(), {known}))", path)
+        elif isinstance(thing, set | frozenset | bytearray):
+            if not isinstance(thing, frozenset):
+                self._contents.append(_Contents(thing, path))
+            self._require(f"{reference} == {self.refer(type(thing)(thing))}", path)
+        elif isinstance(thing, Iterator) and not isinstance(thing, IOBase):
+            if site is not None:
+                self.iterators.append(site)
         elif isinstance(thing, ModuleType):
-            if not _is_library(thing.__name__):
-                self._visit_names(vars(thing), path)
+            if not is_library(thing.__name__):
+                self._visit_names(vars(thing), f"{path}.")
         elif isinstance(thing, type):
             self._visit_class(thing, path)
         elif isinstance(thing, GENERATORS):
             self.generators.append(thing)
         elif isinstance(thing, Optimiser):
             self._visit_optimiser(thing, path)
-        elif hasattr(thing, "__dict__"):
-            self._visit(type(thing), self.refer(type(thing)), type(thing).__name__)
-            everything = _is_library(type(thing).__module__)
-            self._visit_names(vars(thing), path, everything)
+        elif is_library(type(thing).__module__) and hasattr(thing, "__wrapped__"):
+            wrapped = thing.__wrapped__  # another compiled function, or a cached one
+            self._visit(wrapped, self.refer(wrapped), path)
+        self._visit_attributes(thing, path)
+
+    def _visit_attributes(self, thing: Any, path: str) -> None:
+        """Visit what an object of a class of the user's, or a module, keeps."""
+        kind = type(thing)
+        ours = _is_ours(kind.__module__)
+        if isinstance(thing, ModuleType | type | Optimiser | Op | FunctionType):
+            return
+        if hasattr(thing, "__wrapped__") or (kind.__module__ == "builtins"):
+            return
+        self._visit(kind, self.refer(kind), kind.__name__)
+        everything = ours or isinstance(thing, Module) or bool(self._words & BY_NAME)
+        if hasattr(thing, "__dict__"):
+            names = vars(thing)
+            self._require(
+                f"len({self.refer(names)}) == {len(names)}", f"{path}'s attributes"
+            )
+            self._visit_names(names, f"{path}.", everything)
+        slots = [] if is_library(kind.__module__) else list(_slots(kind))
+        if slots:
+            self._contents.append(_Contents(thing, f"{path}."))
+        for name in slots:
+            if hasattr(thing, name) and (everything or name in self._words):
+                access = f"{self.refer(thing)}.{name}"
+                where = f"{path}.{name}"
+                self._visit(
+                    getattr(thing, name),
+                    access,
+                    where,
+                    Site(access, where, thing, name),
+                )
+
+    def _visit_elements(
+        self, whole: Any, reference: str, path: str, site: Site | None
+    ) -> None:
+        if not isinstance(whole, tuple):
+            self._contents.append(_Contents(whole, path))
+            self._require(f"len({reference}) == {len(whole)}", f"the length of {path}")
+        for i, part in enumerate(whole):
+            if i == MANY:
+                break
+            access = f"{reference}[{i}]"
+            if isinstance(whole, tuple):
+                may_be_lent = isinstance(part, np.ndarray | tuple)
+                self._visit(part, access, f"{path}[{i}]", site if may_be_lent else None)
+            else:
+                self._visit_item(part, whole, reference, i, f"{path}[{i}]")
+        else:
+            return
+        if not isinstance(whole, tuple):  # only that its elements are the same
+            known = self.refer(list(whole))
+            is_ = self.refer(operator.is_)
+            self._require(f"all(map({is_}, {reference}, {known}))", path)
 
     def _visit_item(
         self, part: Any, whole: Any, reference: str, key: Any, path: str
     ) -> None:
-        literal = repr(key) if isinstance(key, str | int) else self.refer(key)
+        literal = repr(key) if type(key) in (str, int) else self.refer(key)
         access = f"{reference}[{literal}]"
-        site = None if isinstance(whole, tuple) else Site(access, path, whole, key)
-        self._visit(part, access, path, site)
+        self._visit(part, access, path, Site(access, path, whole, key))
 
     def _visit_names(self, names: dict[str, Any], path: str, all: bool = False) -> None:
         """Visit the attributes, or globals, that code speaks of."""
-        self._containers.append((names, names.copy()))
+        self._contents.append(_Contents(names, path))
         reference = self.refer(names)
-        prefix = f"{path}." if path else ""
         for name, part in list(names.items()):
             if all or name in self._words:
-                self._visit_item(part, names, reference, name, prefix + name)
+                self._visit_item(part, names, reference, name, path + name)
 
     def _visit_optimiser(self, optimiser: Optimiser, path: str) -> None:
         attributes = vars(optimiser)
-        self._containers.append((attributes, attributes.copy()))
+        self._contents.append(_Contents(attributes, f"{path}."))
         reference = self.refer(attributes)
         for name, part in attributes.items():
             if _is_number(part) or (
@@ -210,58 +372,112 @@ class Surroundings:
         self._visit(type(optimiser), self.refer(type(optimiser)), path)
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
-        if _is_library(f.__module__):
+        module = f.__globals__.get("__name__")
+        if is_library(module):
+            if _is_ours(module):  # as tg.grad() makes
+                for cell in f.__closure__ or ():
+                    self._visit(cell.cell_contents, self.refer(cell.cell_contents), "")
             return
+        reference = self.refer(f)
+        path = path or f.__name__
+        self._require(f"{reference}.__code__ is {self.refer(f.__code__)}", path)
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            self._contents.append(_Contents(cell, name))
             access = f"{self.refer(cell)}.cell_contents"
             try:
                 part = cell.cell_contents
             except ValueError:  # not yet assigned
                 continue
             self._visit(part, access, name, Site(access, name, cell, None))
-        for part in (f.__defaults__, f.__kwdefaults__):
-            if part:
-                self._visit(part, self.refer(part), path)
+        for name in ("__defaults__", "__kwdefaults__"):
+            access, where = f"{reference}.{name}", f"the defaults of {path}"
+            site = Site(access, where, f, name)
+            self._visit(getattr(f, name), access, where, site)
+        self._visit_names(vars(f), f"{path}.")
         words = set(_words(f.__code__))
         self._words |= words
-        used = {name: f.__globals__[name] for name in words if name in f.__globals__}
-        reference = self.refer(f.__globals__)
+        names = f.__globals__
+        used = {name: names[name] for name in words if name in names}
+        if id(names) not in self._seen:
+            self._seen.add(id(names))
+            self._contents.append(_Contents(names, ""))
+        reference = self.refer(names)
         for name, part in used.items():
-            self._visit_item(part, f.__globals__, reference, name, name)
+            self._visit_item(part, names, reference, name, name)
+        hidden = frozenset(_globals(f.__code__)) & vars(builtins).keys() - names.keys()
+        if hidden:  # a builtin may be hidden by a global of its name
+            known = self.refer(hidden)
+            self._require(
+                f"{reference}.keys().isdisjoint({known})", ", ".join(sorted(hidden))
+            )
 
     def _visit_class(self, kind: type, path: str) -> None:
         """Visit the methods and class attributes that code speaks of."""
         for base in kind.__mro__:
-            if _is_library(base.__module__):
+            if is_library(base.__module__):
                 continue
-            for name, part in vars(base).items():
-                if name.startswith("__") and name not in ("__call__", "__getitem__"):
+            self._contents.append(_Contents(base, f"{base.__name__}."))
+            names = self._proxies.setdefault(base, vars(base))
+            reference = self.refer(names)
+            self._require(
+                f"len({reference}) == {len(names)}", f"{base.__name__}'s attributes"
+            )
+            for name, part in names.items():
+                is_dunder = name.startswith("__") and name.endswith("__")
+                if is_dunder and not isinstance(part, FunctionType):
                     continue
-                if not (
-                    name in self._words or name in ("__call__", "forward", "update")
-                ):
+                if not (is_dunder or name in self._words or name in CALLED_BY_US):
                     continue
-                if isinstance(part, staticmethod | classmethod):
-                    part = part.__func__
-                if isinstance(part, FunctionType | property):
-                    part = part.fget if isinstance(part, property) else part
-                    self._visit(part, self.refer(part), name)
-                elif isinstance(part, PLAIN):
-                    access = f"{self.refer(base)}.{name}"
-                    self._visit_plain(part, access, f"{base.__name__}.{name}")
+                access, where = f"{reference}[{name!r}]", f"{base.__name__}.{name}"
+                if isinstance(part, staticmethod | classmethod | property):
+                    self._require(f"{access} is {self.refer(part)}", where)
+                    inner = part.fget if isinstance(part, property) else part.__func__
+                    self._visit(inner, self.refer(inner), where)
+                else:
+                    self._visit(part, access, where, Site(access, where, base, name))
 
     def broken(self, args: Any, kwargs: Any) -> list[Condition]:
         """Return the conditions that no longer hold."""
         names = self.names | {"args": args, "kwargs": kwargs}
         return [c for c in self.conditions if not _holds(c, names)]
 
+    def changed(self) -> str:
+        """Say what the function has changed since, other than what can be lent."""
+        sites = (*self.arrays, *self.numbers, *self.iterators)
+        lent = {(id(site.container), site.key) for site in sites}
+        return next(filter(None, (c.changed(lent) for c in self._contents)), "")
+
     def restore(self) -> None:
-        """Put back what lists, dicts and attributes held at first."""
-        for container, contents in self._containers:
-            container.clear()
-            container.update(contents) if isinstance(
-                container, dict
-            ) else container.extend(contents)
+        """Put back what everything held at first."""
+        for contents in self._contents:
+            contents.restore()
+
+
+def _is_ours(module: Any) -> bool:
+    return isinstance(module, str) and module.startswith("tinygrad_edu.")
+
+
+CALLED_BY_US = ("forward", "update")
+
+
+def _is_internal(name: Any) -> bool:
+    """Whether Python itself keeps something under a name, as a register of warnings."""
+    return name == "__warningregistry__"
+
+
+def _has_arrays(x: Any) -> bool:
+    if isinstance(x, tuple):
+        return any(map(_has_arrays, x))
+    return bool(isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
+
+
+def _slots(kind: type) -> Iterator[str]:
+    """Give the names of the attributes that a class has slots for."""
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__"):
+                yield name
 
 
 def _holds(condition: Condition, names: dict[str, Any]) -> bool:
@@ -283,11 +499,10 @@ def _words(code: CodeType) -> Iterator[str]:
             yield from _words(constant)
 
 
-def _is_library(module: str | None) -> bool:
-    """Whether code is not the user's: Python's, NumPy's, this package's."""
-    root = (module or "").partition(".")[0]
-    return root in sys.stdlib_module_names or root in (
-        "numpy",
-        "tinygrad_edu",
-        "builtins",
-    )
+def _globals(code: CodeType) -> Iterator[str]:
+    """Give the names of globals, or builtins, among them."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+        elif inspect.iscode(instruction.argval):
+            yield from _globals(instruction.argval)

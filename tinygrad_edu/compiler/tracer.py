@@ -17,11 +17,11 @@ import numpy as np
 
 from tinygrad_edu import autodiff
 from tinygrad_edu.compiler.program import Equation, Origin, Variable, change, parts
-from tinygrad_edu.debug import caller
-from tinygrad_edu.graph import Node, StandIn, Untraceable
+from tinygrad_edu.debug import watch
+from tinygrad_edu.graph import Node, StandIn, Untraceable, current_mode
 from tinygrad_edu.op import Composite, Op
 
-__all__ = ["Binding", "Tape", "Tracer", "astype", "replaced"]
+__all__ = ["Binding", "Tape", "Tracer", "astype", "is_library", "place", "replaced"]
 
 
 def astype(x: Any, dtype: Any) -> Any:
@@ -37,7 +37,7 @@ def replaced(x: Any, index: Any, value: Any) -> Any:
 
 
 class Binding:
-    """Where an input comes from: what it is called, and whether it may be written to."""
+    """Where an input comes from: what it is called, and if it may be written to."""
 
     def __init__(self, name: str, value: Any, writable: bool = False) -> None:
         self.name = name
@@ -100,6 +100,8 @@ class Tape:
     def apply(self, function: Callable[..., Any], *args: Any, **params: Any) -> Any:
         """Compute something and enter the equation; return a tracer of the answer."""
         origin = self._origin()
+        if function is operator.getitem and any(map(_is_mask, parts(args[1]))):
+            raise masked()
         values, keywords = change(args, _value), change(params, _value)
         with np.errstate(all="ignore"):
             answer = function(*values, **keywords)
@@ -124,7 +126,7 @@ class Tape:
         origin: Origin,
     ) -> Tracer:
         if not isinstance(answer, np.ndarray | np.generic | int | float):
-            raise untraceable(f"{_name(function)}() of a value")
+            raise untraceable(f"{_name(function)}() of a value is no array")
         if isinstance(answer, np.generic):
             answer = np.asarray(answer)
         variable = _variable(answer)
@@ -145,7 +147,7 @@ class Tape:
             self.cotangents[self._cotangent_of] = output, self._cotangent_of[2]
 
     def _origin(self) -> Origin:
-        """Read off the stack which op or rule is at work, and on which line of whose."""
+        """Read off the stack which op or rule is at work, and on whose line."""
         op, rule = "", ""
         self._cotangent_of: Any = None
         frame: FrameType | None = sys._getframe(2)
@@ -163,7 +165,9 @@ class Tape:
                 at = frame.f_locals
                 if "rule" in at:
                     names = [
-                        name for name, r in at["op"].rules.items() if r is at["rule"]
+                        name
+                        for name, r in getattr(at["op"], "rules", {}).items()
+                        if r is at["rule"]
                     ]
                     rule = ".".join([at["op"].name, *names[:1]])
                     of = getattr(at["x"].data, "variable", None)
@@ -203,6 +207,10 @@ def _constant(x: Any) -> Any:
     return x
 
 
+def _is_mask(i: Any) -> bool:
+    return isinstance(i, Tracer) and i.dtype == bool
+
+
 def _name(function: Any) -> str:
     return str(getattr(function, "__name__", function))
 
@@ -223,9 +231,35 @@ def _is_ours(frame: FrameType) -> bool:
 _NUMPY = np.__file__.rpartition("__init__")[0]
 
 
-def untraceable(what: str) -> Untraceable:
+def is_library(module: Any) -> bool:
+    """Whether code is not the user's: Python's, NumPy's, this package's."""
+    if not isinstance(module, str):  # as of what is written in C
+        return module is not None
+    root = module.partition(".")[0]
+    return root in sys.stdlib_module_names or root in (
+        "numpy",
+        "tinygrad_edu",
+        "builtins",
+    )
+
+
+def place() -> str:
+    """Say which line of the user's is at work."""
+    frame = sys._getframe()
+    while frame.f_back is not None and is_library(frame.f_globals.get("__name__")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+LOOK = "return from the function what you want to look at, and look at it outside"
+CHOOSE = "choose with np.where(condition, a, b), which computes both"
+
+
+def untraceable(what: str, way_out: str = LOOK) -> Untraceable:
     """The error where a program would have to know a value, which changes."""
-    file, line = caller()
+    if current_mode.get().watch is watch:
+        what = "debug() looks at values"
+        way_out = "put debug() around the call, which then runs the function as it is"
 
     def as_one_step(op: Op, values: Any, params: dict[str, Any]) -> Any:
         for x in parts(list(values), params):
@@ -234,12 +268,19 @@ def untraceable(what: str) -> Untraceable:
         raise TypeError(str(error)) from None
 
     error = Untraceable(
-        f"compile: {what}, at {file}:{line}: the program that is recorded here runs on "
-        "other values as well, and this line's answer would be frozen into it; choose "
-        "with np.where(), and return from the function what you want to look at",
+        f"compile: {what}, at {place()}, while the function is being recorded. The "
+        "program will run on other values as well, and this line's answer would be "
+        f"frozen into it: {way_out}",
         as_one_step,
     )
     return error
+
+
+MASK = "multiply by the mask, or choose with np.where(mask, x, 0)"
+
+
+def masked() -> Untraceable:
+    return untraceable("how many elements a mask takes depends on its values", MASK)
 
 
 class Tracer(StandIn):
@@ -303,8 +344,10 @@ class Tracer(StandIn):
         elif function is np.mean and self.dtype.kind == "f" and self.dtype.itemsize > 2:
             total = self._call(np.sum, args, kwargs)
             answer = total / (args[0].size // total.size)
-        elif function in SHAPED_BY_VALUES:
-            raise untraceable(f"the shape of {_name(function)}() depends on values")
+        elif function in SHAPED_BY_VALUES or (function is np.where and len(args) == 1):
+            raise untraceable(
+                f"the shape of {_name(function)}() depends on values", MASK
+            )
         else:
             answer = self.tape.apply(function, *args, **kwargs)
         return answer if out is None else _write(out, answer)
@@ -316,6 +359,11 @@ class Tracer(StandIn):
     # --- What is known while recording ------------------------------------------------
 
     base = None
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What isinstance() goes by: a program does what is done for an array."""
+        return type(self.value)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -344,29 +392,64 @@ class Tracer(StandIn):
     # --- What is not ------------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise untraceable("an array of a traced value is asked for")
+        raise untraceable(
+            "a value is put into an array of NumPy's own",
+            "build arrays with np.stack(), np.concatenate() or np.where(); "
+            "np.asarray(x) is not needed",
+        )
 
     def __bool__(self) -> bool:
         if self.variable.dtype is None and self.binding is not None:
             truth = bool(self.value)
             self.tape.guards.append((self.variable, truth))
             return truth
-        raise untraceable("this branches on a value")
+        raise untraceable("the function branches on a value", CHOOSE)
 
-    def _unknown(self, *args: Any, **kwargs: Any) -> Any:
-        raise untraceable("a traced value is made a Python number or text")
+    def _number(self, *args: Any) -> Any:
+        raise untraceable(
+            "a value is made a Python number",
+            "compute with NumPy's functions, np.sqrt() and not math.sqrt(); as a size "
+            "or an index pass an int",
+        )
 
-    __float__ = __int__ = __index__ = __complex__ = __repr__ = __str__ = _unknown
-    __format__ = item = tolist = tobytes = _unknown
+    def _text(self, *args: Any, **kwargs: Any) -> Any:
+        raise untraceable("a value is printed, or made text")
+
+    def _copied_out(self, *args: Any, **kwargs: Any) -> Any:
+        raise untraceable("a value is taken out of its array")
+
+    def _looked_up(self) -> int:
+        raise untraceable(
+            "a value is looked up in a dict or set",
+            "let an array be the table: table[i]",
+        )
+
+    __float__ = __int__ = __index__ = __complex__ = __round__ = _number
+    __trunc__ = __floor__ = __ceil__ = _number
+    __repr__ = __str__ = __format__ = _text
+    item = tolist = tobytes = __reduce__ = _copied_out
+    __hash__ = _looked_up
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"an array has no attribute {name!r}")
+        raise AttributeError(
+            f"compile: an array's .{name} is used, at {place()}, which is not known "
+            f"while a function is being recorded; look for a function of NumPy's"
+        )
 
     # --- Arithmetic and indexing ------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
         for i in parts(index):
             if isinstance(i, Tracer) and i.dtype == bool:
-                raise untraceable(
-                    "how many elements a mask takes depends on its values"
-                )
+                raise masked()
         return self.tape.apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -399,21 +482,19 @@ class Tracer(StandIn):
 def _write(target: Any, value: Any) -> Any:
     """Write to a tracer: from here on it stands for the new value."""
     if not isinstance(target, Tracer):
-        file, line = caller()
         raise TypeError(
-            f"compile: an array is written to, at {file}:{line}, that the compiled "
+            f"compile: an array is written to, at {place()}, that the compiled "
             "function cannot see: an array of its own (compute a new one instead), or "
             "state in a place where it is not looked for (keep it in an attribute, a "
             "list or a dict of what the function uses)"
         )
     tape, binding = target.tape, target.binding
     if target.is_view or (binding is not None and not binding.writable):
-        file, line = caller()
         what = "a view of an array"
         if binding is not None and not target.is_view:
             what = f"its argument {binding.name}"
         raise TypeError(
-            f"compile: the function writes to {what}, at {file}:{line}; compute a new "
+            f"compile: the function writes to {what}, at {place()}; compute a new "
             "array instead: x = x + 1 for x += 1"
         )
     if not isinstance(value, Tracer):
@@ -471,7 +552,7 @@ def _operator(name: str, ufunc: Any) -> None:
             for x in inputs
         )
         if numbers and name in COMPARISONS:
-            raise untraceable("this compares a number that may change")
+            raise untraceable("the function branches on a number", CHOOSE)
         return tape.apply(of_numbers if numbers else ufunc, *inputs)
 
     setattr(Tracer, f"__{name}__", apply)
@@ -489,7 +570,6 @@ def _operator(name: str, ufunc: Any) -> None:
 
 for _name_, _ufunc in OPERATORS.items():
     _operator(_name_, _ufunc)
-Tracer.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 def _method(name: str) -> None:

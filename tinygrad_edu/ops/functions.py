@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.graph import StandIn, value_of
 from tinygrad_edu.op import Domain, as_array, op
 from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
@@ -18,7 +19,8 @@ LOG_2, LOG_10 = math.log(2), math.log(10)
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     """The formula is b a^(b-1)."""
     exponent = b - 1.0
-    if np.ndim(exponent) or exponent < 0:
+    known = not isinstance(value_of(exponent), StandIn)
+    if np.ndim(exponent) or not known or exponent < 0:
         # Infinity to a negative power is 0, by the convention below.
         a = where((a == 0) & (exponent < 0), np.inf, a)
     return g * b * a**exponent
