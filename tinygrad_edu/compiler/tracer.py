@@ -75,10 +75,15 @@ REDUCTIONS = {
 }
 SHAPED_BY_VALUES = {
     np.argwhere,
+    np.bincount,
     np.compress,
     np.extract,
     np.flatnonzero,
+    np.intersect1d,
     np.nonzero,
+    np.setdiff1d,
+    np.trim_zeros,
+    np.union1d,
     np.unique,
 }
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, operator.getitem}
@@ -181,8 +186,15 @@ class Tape:
         if op.name == "broadcast_to":  # which copies, as a program need not
             return self.apply(np.broadcast_to, *values, params["shape"])
         if op.name == "getitem":  # an index that is traced, of an array that is not
+            _refuse_masks(params["index"])
             return self.apply(operator.getitem, *values, params["index"])
         return self.apply(op.forward, *values, **params)
+
+
+def _refuse_masks(index: Any) -> None:
+    for i in parts(index):
+        if isinstance(i, Tracer) and i.dtype == bool and i.ndim:
+            raise untraceable("how many elements a mask takes depends on its values")
 
 
 def _variable(value: Any) -> Variable:
@@ -303,7 +315,7 @@ class Tracer(StandIn):
         elif function is np.mean and self.dtype.kind == "f" and self.dtype.itemsize > 2:
             total = self._call(np.sum, args, kwargs)
             answer = total / (args[0].size // total.size)
-        elif function in SHAPED_BY_VALUES:
+        elif function in SHAPED_BY_VALUES or (function is np.where and len(args) == 1):
             raise untraceable(f"the shape of {_name(function)}() depends on values")
         else:
             answer = self.tape.apply(function, *args, **kwargs)
@@ -362,11 +374,7 @@ class Tracer(StandIn):
     # --- Arithmetic and indexing ------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        for i in parts(index):
-            if isinstance(i, Tracer) and i.dtype == bool:
-                raise untraceable(
-                    "how many elements a mask takes depends on its values"
-                )
+        _refuse_masks(index)
         return self.tape.apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
