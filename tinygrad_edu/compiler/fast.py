@@ -294,6 +294,8 @@ class Fast:
         return f"{x}[{write_index(e.args[1], self._any)}]"
 
     def _has_out(self, e: Equation) -> bool:
+        if e.function is np.dot and not has_operator(e):
+            return all(isinstance(x, Variable) and x.ndim for x in e.args)
         return (
             _elementwise(e)
             or e.function in (np.dot, np.matmul, astype, SPREAD)

@@ -131,9 +131,8 @@ class _Mover:
         read = _factor_of(e)
         if read is not None:  # no equation of its own: asked for further back
             factor, source = read
-            total = {_times(factor, k): y for k, y in wanted.items()}
-            for k, y in total.items():
-                self.same[y] = self.want(source, k)
+            for k, y in wanted.items():  # several may come to one, as zeros do
+                self.same[y] = self.want(source, _times(factor, k))
                 self.origins[self.same[y]] = e.origin
             return
         if len(wanted) == 1:

@@ -394,10 +394,10 @@ class Surroundings:
             site = Site(access, where, f, name)
             self._visit(getattr(f, name), access, where, site)
         self._visit_names(vars(f), f"{path}.")
-        words = set(_words(f.__code__))
-        self._words |= words
+        self._words |= set(_words(f.__code__))
         names = f.__globals__
-        used = {name: names[name] for name in words if name in names}
+        loaded = dict.fromkeys(_globals(f.__code__))
+        used = {name: names[name] for name in loaded if name in names}
         if id(names) not in self._seen:
             self._seen.add(id(names))
             self._contents.append(_Contents(names, ""))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -75,10 +76,15 @@ REDUCTIONS = {
 }
 SHAPED_BY_VALUES = {
     np.argwhere,
+    np.bincount,
     np.compress,
     np.extract,
     np.flatnonzero,
+    np.intersect1d,
     np.nonzero,
+    np.setdiff1d,
+    np.trim_zeros,
+    np.union1d,
     np.unique,
 }
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, operator.getitem}
@@ -185,8 +191,15 @@ class Tape:
         if op.name == "broadcast_to":  # which copies, as a program need not
             return self.apply(np.broadcast_to, *values, params["shape"])
         if op.name == "getitem":  # an index that is traced, of an array that is not
+            _refuse_masks(params["index"])
             return self.apply(operator.getitem, *values, params["index"])
         return self.apply(op.forward, *values, **params)
+
+
+def _refuse_masks(index: Any) -> None:
+    for i in parts(index):
+        if isinstance(i, Tracer) and i.dtype == bool and i.ndim:
+            raise masked()
 
 
 def _variable(value: Any) -> Variable:
@@ -232,15 +245,19 @@ _NUMPY = np.__file__.rpartition("__init__")[0]
 
 
 def is_library(module: Any) -> bool:
-    """Whether code is not the user's: Python's, NumPy's, this package's."""
+    """Whether code is not the user's: Python's, this or another package's."""
     if not isinstance(module, str):  # as of what is written in C
         return module is not None
     root = module.partition(".")[0]
-    return root in sys.stdlib_module_names or root in (
-        "numpy",
-        "tinygrad_edu",
-        "builtins",
-    )
+    known = ("numpy", "tinygrad_edu", "builtins")
+    return root in sys.stdlib_module_names or root in known or _is_installed(root)
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    """Whether a package lies where pip puts them."""
+    file = getattr(sys.modules.get(package), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
 
 
 def place() -> str:
@@ -447,9 +464,7 @@ class Tracer(StandIn):
     # --- Arithmetic and indexing ------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        for i in parts(index):
-            if isinstance(i, Tracer) and i.dtype == bool:
-                raise masked()
+        _refuse_masks(index)
         return self.tape.apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
