@@ -174,7 +174,7 @@ class _Variant:
 
 
 def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
-    """Copy an answer that another one, computed by itself, has come to be the same as."""
+    """Copy an answer that has come to be the same as another, computed by itself."""
     outputs: list[Any] = []
     copies: list[Equation] = []
     for i, x in enumerate(program.outputs):
