@@ -501,6 +501,9 @@ class Recording:
                 source = f"{access}.dtype == {self._name(b.variable.dtype)}"
                 self.conditions.append(Condition(source, b.name))
             elif b.variable.dtype is not None and access not in self._given:
+                if not access.endswith(".grad.data"):
+                    source = f"{access}.__class__ is {self._name(type(b.array))}"
+                    self.conditions.append(Condition(source, b.name))
                 source = f"{access}.shape == {b.variable.shape}"
                 self.conditions.append(Condition(source, b.name))
                 source = f"{access}.dtype == {self._name(b.variable.dtype)}"
