@@ -178,7 +178,7 @@ class Compiled:
     def _latest(self) -> _Variant:
         if not self._variants:
             raise ValueError(
-                "compile: nothing has been recorded yet; call the compiled function once"
+                "compile: nothing has been recorded yet; call the function once"
             )
         return self._variants[0]
 
@@ -274,7 +274,7 @@ class _Variant:
 
 
 def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
-    """Copy an answer that another one, computed by itself, has come to be the same as."""
+    """Copy an answer that has come to be the same as another, computed by itself."""
     outputs: list[Any] = []
     copies: list[Equation] = []
     for i, x in enumerate(program.outputs):
@@ -344,7 +344,7 @@ def compile(
     TypeError
         From the first call, if `f` branches on a value, makes it a Python number or
         prints it, draws random numbers, changes what is no array, or writes to its
-        arguments. The message names the line.
+        arguments. The message names the line, and nothing is left changed.
 
     Notes
     -----
@@ -352,7 +352,9 @@ def compile(
     at every call, and updates parameters in their own memory. Whatever else `f` leads
     to is checked at every call, and a change means that `f` is recorded again.
     A parameter that is updated has no ``.grad`` afterwards. What `f` returns is
-    constant. Calls from several threads take turns; while a new signature is recorded,
+    constant, in memory of its own. `f` is run twice to be recorded, which shows whether
+    it does the same each time. Within `debug()`, and where a transform differentiates
+    it, it runs as it is written. Calls from several threads take turns; while a new signature is recorded,
     the Tensors it uses are not to be used by others.
 
     Examples

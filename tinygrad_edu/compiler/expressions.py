@@ -75,8 +75,8 @@ def function_name(function: Any) -> str:
     module = getattr(function, "__module__", None) or ""
     if module.partition(".")[0] == "numpy":
         return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
-    name: str = function.__name__
-    return name
+    name: str = getattr(function, "__name__", "function")
+    return name if name.isidentifier() else f"function{id(function)}"
 
 
 def literal(x: Any) -> str:
@@ -142,11 +142,19 @@ def is_helper(function: Any) -> bool:
 def helper_source(function: Any, known: dict[str, str]) -> None:
     """Enter a function's source, and that of those that it calls, under their names.
 
-    Decorators, annotations and docstrings are left out. A function without source, or
-    one that uses what is no function, is an error.
+    Decorators, annotations and docstrings are left out. A user's function that needs
+    more than NumPy is referred to instead.
     """
-    name = function.__name__
+    name = function_name(function)
     if name in known:
+        return
+    if not _can_be_written(function):
+        OPAQUE[id(function)] = function
+        known[name] = (
+            "# Defined elsewhere, and read from there at every call.\n"
+            "from tinygrad_edu.compiler.expressions import OPAQUE\n"
+            f"{name} = OPAQUE[{id(function)}]"
+        )
         return
     try:
         (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
@@ -186,8 +194,25 @@ def helper_source(function: Any, known: dict[str, str]) -> None:
     known[name] = source or ast.unparse(tree)
 
 
+# The functions that cannot be written into a program's source, by their id.
+OPAQUE: dict[int, Any] = {}
+
+
+def _can_be_written(function: Any) -> bool:
+    """Whether a function is this package's, or needs NumPy and builtins only."""
+    if (getattr(function, "__module__", None) or "").startswith("tinygrad_edu."):
+        return True
+    try:
+        source = textwrap.dedent(inspect.getsource(function)).lstrip()
+        around = inspect.getclosurevars(function)
+    except (OSError, TypeError, ValueError):
+        return False
+    names = {**around.globals, **around.nonlocals}
+    return source.startswith(("def ", "@")) and all(x is np for x in names.values())
+
+
 def _is_library(thing: Any) -> bool:
-    root = thing.__module__.partition(".")[0]
+    root = (thing.__module__ or "").partition(".")[0]
     return root == "numpy" or root in sys.stdlib_module_names
 
 

@@ -52,6 +52,7 @@ class _Readable:
             Variable, tuple[str, int]
         ] = {}  # of what has no line of its own
         self.uses = self._count_uses()
+        self._dtypes: set[Any] = set()  # of what the equation being written reads
         self.lines: list[tuple[str, str]] = []  # code, comment
 
     def _count_uses(self) -> dict[Variable, int]:
@@ -142,6 +143,7 @@ class _Readable:
     def write(self, e: Equation) -> tuple[str, int]:
         """Return the text of an equation's right side, and its precedence."""
         f, args = e.function, e.args
+        self._dtypes = {x.dtype for x in e.inputs} - {None}
         if has_operator(e) and any(isinstance(x, Variable) for x in args):
             symbol, own = INFIX[f]
             right = own + 1 - self._is_formula_with(f, args[1])
@@ -189,7 +191,8 @@ class _Readable:
 
     def value(self, x: Any, precedence: int) -> str:
         if not isinstance(x, Variable):
-            if isinstance(x, np.floating) and x.dtype != np.longdouble:
+            decides = self._dtypes - {getattr(x, "dtype", None)}  # the answer's dtype
+            if isinstance(x, np.floating) and x.dtype != np.longdouble and not decides:
                 x = float(x) if _same_as_number(x) else x
             text = literal(x)
             return f"({text})" if text.startswith("-") and precedence > 5 else text

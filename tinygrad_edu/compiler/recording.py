@@ -27,6 +27,7 @@ from tinygrad_edu.compiler.surroundings import (
     Condition,
     Site,
     Surroundings,
+    may_be_lent,
 )
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library, place
 from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
@@ -105,10 +106,12 @@ class Recording:
         """
         for x, access in zip(self.program.inputs, self.accesses):
             if x.dtype is not None and not access.startswith(("args[", "kwargs[")):
-                array = self._name(self._evaluate(access))
-                dtype = self._name(x.dtype)
-                source = f"{access}.shape == {x.shape} and {access}.dtype == {dtype}"
-                source = f"({access} is {array} or {source})"
+                array = self._evaluate(access)
+                source = (
+                    f"({access} is {self._name(array)} or {access}.shape == {x.shape} "
+                    f"and {access}.dtype == {self._name(x.dtype)} "
+                    f"and {access}.__class__ is {self._name(type(array))})"
+                )
                 self.conditions.append(Condition(source, str(x.label)))
 
     def _evaluate(self, access: str) -> Any:
@@ -171,9 +174,9 @@ class Recording:
                 if x.op is not None:
                     raise ValueError(
                         "compile: an argument is a Tensor that was computed and "
-                        "requires a gradient, which would be lost, since the answers of a "
-                        "compiled function are constants; compile the whole step, or "
-                        "pass detach()"
+                        "requires a gradient, which would be lost, since the answers "
+                        "of a compiled function are constants; compile the whole step, "
+                        "or pass detach()"
                     )
             self._given[access] = x
         elif type(x) is float:
@@ -192,7 +195,7 @@ class Recording:
 
     def _record(self, absent: set[str]) -> set[str]:
         """Run the function; return the gradients, by expression, that it reads."""
-        tape = self._tape = Tape()
+        tape = self._tape = Tape(self._put_back)
         self._inputs: dict[Binding, str] = {}  # with the expression for the value
         generators = [np.random.mtrand._rand, random, *self._surroundings.generators]
         before = list(map(_state, generators))
@@ -336,6 +339,7 @@ class Recording:
         tensors = [(t, [getattr(t, slot) for slot in slots]) for t in around.tensors]
         places = (*around.arrays, *around.numbers, *around.iterators)
         sites = [(site, site.get()) for site in places]
+        self._originals = sites[: len(around.arrays)]
         lent: dict[int, Any] = {}  # the arrays' stand-ins
         token = current_mode.set(self._mode)
         try:
@@ -358,6 +362,18 @@ class Recording:
             for site, value in sites:
                 site.set(value)
 
+    @contextmanager
+    def _put_back(self) -> Iterator[None]:
+        """Put the arrays back for a while, for a function that is one step."""
+        stand_ins = [(site, site.get()) for site in self._surroundings.arrays]
+        try:
+            for site, value in self._originals:
+                site.set(value)
+            yield
+        finally:
+            for site, stand_in in stand_ins:
+                site.set(stand_in)
+
     def _lend_site(
         self, value: Any, access: str, path: str, lent: dict[int, Any], numbers: bool
     ) -> Any:
@@ -371,7 +387,7 @@ class Recording:
             ]
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
         if isinstance(value, np.ndarray):
-            if value.dtype.kind not in "fiub":
+            if not may_be_lent(value):
                 return value
             if id(value) not in lent:
                 lent[id(value)] = self._bind(path, value, access, True)
@@ -504,6 +520,7 @@ class Recording:
             binding.variable.label = binding.name
         for output, x in tape.cotangents.values():
             output.label = output.label or ("cotangent", x)
+        self._check_memory(list(used))
         self.accesses = list(used.values())
         self.program = Program(
             tuple(b.variable for b in used),
@@ -557,6 +574,19 @@ class Recording:
             "do again; return the value instead, and change it outside"
         )
 
+    def _check_memory(self, used: list[Binding]) -> None:
+        """Raise if an array is written to that another one is a view of."""
+        for written in self._tape.updates:
+            for other in used:
+                if written is not other and np.shares_memory(
+                    written.array, other.array
+                ):
+                    raise TypeError(
+                        f"compile: the function changes {written.name}, and "
+                        f"{other.name} looks at the same memory, which a program could "
+                        "not follow; pass or keep a copy()"
+                    )
+
     def _check_same(self, tape: Tape, inputs: list[Binding]) -> None:
         """Raise if the function did another thing when it was run once more."""
         same = {a.variable: b.variable for a, b in zip(inputs, self._inputs)}
@@ -591,7 +621,7 @@ class Recording:
 
             return line
 
-        tape = Tape()
+        tape = Tape(self._put_back)
         self._tape, self._inputs = tape, {}
         previous = sys.gettrace()
         with self._swapped(tape, set()):

@@ -27,7 +27,7 @@ from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Condition", "Site", "Surroundings"]
+__all__ = ["Condition", "Site", "Surroundings", "may_be_lent"]
 
 MANY = 1000  # the elements of a longer list are not looked into
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -215,7 +215,7 @@ class Surroundings:
     def _visit_array(
         self, array: Any, access: str, path: str, site: Site | None
     ) -> None:
-        if site is None or array.dtype.kind not in "fiub":  # nothing can stand for it
+        if site is None or not may_be_lent(array):
             copy = self.refer(array.copy())
             self._require(f"{access} is {self.refer(array)}", path)
             self._require(f"({access} == {copy}).all()", path)
@@ -331,8 +331,8 @@ class Surroundings:
                 break
             access = f"{reference}[{i}]"
             if isinstance(whole, tuple):
-                may_be_lent = isinstance(part, np.ndarray | tuple)
-                self._visit(part, access, f"{path}[{i}]", site if may_be_lent else None)
+                inner = site if isinstance(part, np.ndarray | tuple) else None
+                self._visit(part, access, f"{path}[{i}]", inner)
             else:
                 self._visit_item(part, whole, reference, i, f"{path}[{i}]")
         else:
@@ -462,13 +462,18 @@ CALLED_BY_US = ("forward", "update")
 
 def _is_internal(name: Any) -> bool:
     """Whether Python itself keeps something under a name, as a register of warnings."""
-    return name == "__warningregistry__"
+    return bool(name == "__warningregistry__")
 
 
 def _has_arrays(x: Any) -> bool:
     if isinstance(x, tuple):
         return any(map(_has_arrays, x))
-    return bool(isinstance(x, np.ndarray) and x.dtype.kind in "fiub")
+    return isinstance(x, np.ndarray) and may_be_lent(x)
+
+
+def may_be_lent(array: Any) -> bool:
+    """Whether a tracer can stand for an array: not for a mask, which makes shapes."""
+    return bool(array.dtype.kind in "fiu")
 
 
 def _slots(kind: type) -> Iterator[str]:
