@@ -71,6 +71,7 @@ class Surroundings:
     """
 
     def __init__(self, f: Callable[..., Any], others: dict[str, Any]) -> None:
+        self._f = f  # the user's, in whatever module: a docstring's, say
         self._words: set[str] = set()
         while True:  # a function that is found may mention more names
             before = len(self._words)
@@ -210,7 +211,7 @@ class Surroundings:
         self._visit(type(optimiser), self.refer(type(optimiser)), path)
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
-        if _is_library(f.__module__):
+        if _is_library(f.__module__) and f is not self._f:
             return
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             access = f"{self.refer(cell)}.cell_contents"
