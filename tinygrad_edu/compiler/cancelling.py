@@ -180,10 +180,11 @@ class _Reader:
 
     def without_number(self, a: Any) -> Any:
         """Return a, or what it is a multiple of by a number."""
-        while (e := self.definitions.get(a)) and e.function is np.multiply:
-            if _number_of(e.args[0]) is None:
+        while e := self.definitions.get(a):
+            scales = e.function is np.multiply and _number_of(e.args[0]) is not None
+            if not scales and e.function is not np.negative:
                 break
-            a = e.args[1]
+            a = e.args[-1]
         return a
 
 

@@ -312,7 +312,7 @@ def compile(
     style: str = "fast",
     keep: int = 16,
 ) -> Any:
-    """Return a function that does what `f` does, as one NumPy program. Also a decorator.
+    """Return a function that does what `f` does as one NumPy program; a decorator too.
 
     Parameters
     ----------
@@ -354,8 +354,8 @@ def compile(
     A parameter that is updated has no ``.grad`` afterwards. What `f` returns is
     constant, in memory of its own. `f` is run twice to be recorded, which shows whether
     it does the same each time. Within `debug()`, and where a transform differentiates
-    it, it runs as it is written. Calls from several threads take turns; while a new signature is recorded,
-    the Tensors it uses are not to be used by others.
+    it, it runs as it is written. Calls from several threads take turns; while a new
+    signature is recorded, the Tensors it uses are not to be used by others.
 
     Examples
     --------

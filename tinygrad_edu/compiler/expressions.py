@@ -125,7 +125,7 @@ def _part(i: Any, write: Callable[[Any], str]) -> str:
 
 
 def is_helper(function: Any) -> bool:
-    """Whether a function is none of NumPy's or Python's, so that its source is needed."""
+    """Whether a function is neither NumPy's nor Python's, so its source is needed."""
     if isinstance(function, np.ufunc) or isinstance(
         getattr(function, "__self__", None), np.ufunc
     ):

@@ -286,7 +286,8 @@ class Fast:
         if e.function is np.transpose:
             if len(e.args) == 1 and not e.params:
                 return f"{x}.T"
-            return f"{x}.transpose({self._any(e.args[1] if len(e.args) > 1 else e.params['axes'])})"
+            (axes,) = (*e.args[1:], *e.params.values())
+            return f"{x}.transpose({self._any(axes)})"
         if e.function is np.reshape:
             return f"{x}.reshape({self._any(e.output.shape)})"
         if e.function is np.broadcast_to:
@@ -322,7 +323,7 @@ class Fast:
                 self.body.append(f"{a}.dot({b}, {out})")
         elif e.function in REDUCTIONS:
             name = self._function(REDUCTIONS[e.function])
-            axis = e.params.get("axis", *e.args[1:])
+            axis = e.params.get("axis")
             keep = ", True" if e.params.get("keepdims") else ""
             x = self._value(e.args[0], 0)
             self.body.append(
@@ -350,7 +351,7 @@ class Fast:
     def _plain_call(self, e: Equation) -> str:
         if e.output.dtype is None and (infix := self._infix(e)) is not None:
             return infix
-        if e.function is np.dot and isinstance(e.args[0], Variable):
+        if e.function is np.dot and isinstance(e.args[0], Variable) and e.args[0].ndim:
             return f"{self._value(e.args[0], 9)}.dot({self._any(e.args[1])})"
         if e.function is operator.getitem:
             return f"{self._value(e.args[0], 9)}[{write_index(e.args[1], self._any)}]"
@@ -435,16 +436,15 @@ class Fast:
     # --- Memory -----------------------------------------------------------------------
 
     def _take_buffer(self, i: int, e: Equation) -> None:
-        """Give an output memory: that of an operand read for the last time, if it may."""
+        """Give an output memory: that of an operand read for the last time, or other."""
         y = e.output
         buffer = None
         if _elementwise(e):
             for x in e.inputs:
-                root = self._root.get(x, x)
-                if self._last.get(root) == i and root is x and x in self._buffer_of:
-                    if x.shape == y.shape and x.dtype == y.dtype:
-                        buffer = self._buffer_of.pop(x)
-                        break
+                is_last = self._last.get(x) == i and x in self._buffer_of
+                if is_last and x.shape == y.shape and x.dtype == y.dtype:
+                    buffer = self._buffer_of.pop(x)
+                    break
         key = (y.dtype, y.size)
         if buffer is None and self._free.get(key):
             buffer = self._free[key].pop()
@@ -516,7 +516,7 @@ SMALL = 1_000_000  # products: so many OpenBLAS takes to be a small matrix produ
 
 
 def rows_at_once(a: Variable, b: Variable) -> int:
-    """Return how many rows of a large product are a small one; 0 if there is no need."""
+    """Return how many rows of a large product are a small one, or 0: no need."""
     if a.ndim != 2 or b.ndim != 2 or a.shape[0] * b.size <= SMALL:
         return 0
     rows = SMALL // max(b.size, 1) // 8 * 8

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.compiler.expressions import INFIX, PREFIX, function_name, literal
 from tinygrad_edu.compiler.fast import is_view, roots, schedule
@@ -29,6 +30,15 @@ REDUCTIONS = {
     np.max: ("-np.inf", "{y} = np.maximum({y}, {0})"),
     np.min: ("np.inf", "{y} = np.minimum({y}, {0})"),
 }
+
+
+def _axes(e: Equation) -> tuple[int, ...]:
+    """Which axes a reduction goes over, counted from the front."""
+    ndim = e.args[0].ndim
+    axis = e.params.get("axis")
+    if axis is None:
+        return tuple(range(ndim))
+    return normalize_axis_tuple(axis, ndim)
 
 
 class Loops:
@@ -92,7 +102,7 @@ class Loops:
 
     def _is_loop(self, e: Equation) -> bool:
         if e.function is np.dot:
-            return not self._is_large(e) and e.output.dtype is not None
+            return all(1 <= x.ndim <= 2 for x in e.args) and not self._is_large(e)
         return (
             isinstance(e.function, np.ufunc)
             or e.function in (np.where, astype)
@@ -100,8 +110,8 @@ class Loops:
         )
 
     def _is_large(self, e: Equation) -> bool:
-        a = e.args[0]
-        return a.ndim == 2 and e.output.size * a.shape[-1] > LARGE
+        products: int = e.output.size * e.args[0].shape[-1]
+        return products > LARGE
 
     def _read_elsewhere(self, e: Equation) -> set[Variable]:
         """The variables of which an equation reads other elements than it writes."""
@@ -178,13 +188,7 @@ class Loops:
         """Go over the axes that are summed, in loops of their own."""
         start, change = REDUCTIONS[e.function]
         y, x = self._scalar(e.output), e.args[0]
-        axis = (
-            e.params.get("axis", *e.args[1:2] or (None,))
-            if e.function is not np.vdot
-            else None
-        )
-        axes = range(x.ndim) if axis is None else axis
-        reduced = {i % x.ndim for i in (axes if not isinstance(axes, int) else (axes,))}
+        reduced = set(_axes(e))
         outer = iter(index)
         place = []
         for i in range(x.ndim):
@@ -202,8 +206,8 @@ class Loops:
         """Call NumPy where it takes its time anyway."""
         if e.function is not np.dot:
             raise ValueError(
-                f"compile: the numba backend has no loops for {function_name(e.function)}"
-                f"(), called at {e.origin.file}:{e.origin.line}; use backend='numpy'"
+                "compile: the numba backend has no loops for "
+                f"{function_name(e.function)}(), called at {e.origin.file}:{e.origin.line}; use backend='numpy'"
             )
         a, b = (self._array(x) for x in e.args)
         self.lines.append(f"np.dot({a}, {b}, {self._array(e.output)})")
@@ -286,8 +290,8 @@ class Loops:
             if e.function is np.reshape:
                 return f"{inner}.reshape({x.shape})"
             raise ValueError(
-                f"compile: the numba backend has no {function_name(e.function)}(), called "
-                f"at {e.origin.file}:{e.origin.line}; use backend='numpy'"
+                f"compile: the numba backend has no {function_name(e.function)}(), "
+                f"called at {e.origin.file}:{e.origin.line}; use backend='numpy'"
             )
         return self.names[x]
 
@@ -309,7 +313,8 @@ class Loops:
         return self._constant(f"{literal(dtype)}({literal(np.asarray(x).item())})")
 
     def _type(self, dtype: Any) -> str:
-        return self._constant(literal(dtype), "bool_" if dtype == bool else dtype.name)
+        name = dtype.name if dtype.kind != "b" else "bool_"
+        return self._constant(literal(dtype), name)
 
     def _constant(self, value: str, name: str = "") -> str:
         for known, text in self.constants.items():

@@ -113,8 +113,8 @@ def _agrees(x: Any, output: Variable) -> bool:
     return x.shape == output.shape and x.dtype == output.dtype
 
 
-# Laws: each takes an equation, and what gives the equation behind a variable. It gives a
-# simpler equation, or a variable or number that the output is equal to, or what it got.
+# Laws: each takes an equation, and what gives the equation behind a variable. It gives
+# a simpler equation, or what the output is equal to, or what it got.
 Lookup = Callable[[Any], Equation | None]
 Law = Callable[[Equation, Lookup], Any]
 LAWS: dict[Any, Law] = {}
@@ -169,9 +169,8 @@ def _multiply(e: Equation, look: Lookup) -> Any:
             c, x = inner.args
             if is_number(c) and _is_scalar(a) and _is_scalar(c):
                 return replace(e, args=(_product(a, c), x))
-        if minus := _by(np.negative, b, look):
-            if _is_scalar(a):
-                return replace(e, args=(-a, minus.args[0]))
+        if _is_scalar(a) and (minus := _by(np.negative, b, look)):
+            return replace(e, args=(-a, minus.args[0]))
     if _by(np.negative, a, look) and _by(np.negative, b, look):
         return replace(e, args=(look(a).args[0], look(b).args[0]))  # type: ignore[union-attr]
     return e if (a, b) == e.args or a is e.args[0] else replace(e, args=(a, b))
@@ -238,10 +237,10 @@ def _power(e: Equation, look: Lookup) -> Any:
 
 @law(np.transpose)
 def _transpose(e: Equation, look: Lookup) -> Any:
-    if len(e.args) == 1 and (inner := _by(np.transpose, e.args[0], look)):
-        if len(inner.args) == 1:
-            return inner.args[0]
-    return e
+    inner = _by(np.transpose, e.args[0], look)
+    if inner is None or len(e.args) > 1 or len(inner.args) > 1:
+        return e
+    return inner.args[0]
 
 
 @law(np.reshape)

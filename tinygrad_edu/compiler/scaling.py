@@ -1,7 +1,7 @@
 """The pass that moves factors: a product with a number is made where it costs least.
 
-In ``W - lr * (delta.T @ x)`` the factor goes to the small `delta`, and from there to the
-number that `delta` is multiplied by anyway. All of that follows from one law, that
+In ``W - lr * (delta.T @ x)`` the factor goes to the small `delta`, and from there to
+the number that `delta` is multiplied by anyway. All of that follows from one law, that
 ``k * f(x) = f(k * x)`` for a linear `f`.
 """
 
@@ -203,9 +203,10 @@ class _Mover:
         least, place = e.output.size // 4, None  # else it is hardly worth it
         for i in LINEAR_IN_EACH.get(e.function, ()):
             z = e.args[i]
-            if isinstance(z, Variable) and z.dtype == e.output.dtype:
-                if z.constant is None and self.cost(z) <= least:
-                    least, place = self.cost(z), i
+            if not isinstance(z, Variable) or z.dtype != e.output.dtype:
+                continue
+            if z.constant is None and self.cost(z) <= least:
+                least, place = self.cost(z), i
         return () if place is None else (place,)
 
     def cost_of_sum(self, e: Equation) -> int:

@@ -157,6 +157,7 @@ class Surroundings:
     """
 
     def __init__(self, f: Callable[..., Any], others: dict[str, Any]) -> None:
+        self._f = f  # the user's, in whatever module: a docstring's, say
         self._words: set[str] = set()
         while True:  # a function that is found may mention more names
             before = len(self._words)
@@ -373,7 +374,7 @@ class Surroundings:
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
         module = f.__globals__.get("__name__")
-        if is_library(module):
+        if is_library(module) and f is not self._f:
             if _is_ours(module):  # as tg.grad() makes
                 for cell in f.__closure__ or ():
                     self._visit(cell.cell_contents, self.refer(cell.cell_contents), "")

@@ -356,6 +356,9 @@ class Tracer(StandIn):
                 return function(*change(args, _value), **change(kwargs, _value))
         if function is np.copyto:
             return _write(args[0], args[1]) and None
+        if function in REDUCTIONS.values() and len(args) == 2:
+            *args_, axis = args
+            args, kwargs = tuple(args_), {"axis": axis, **kwargs}
         out = kwargs.pop("out", None)
         kwargs = {k: v for k, v in kwargs.items() if v is not None and v is not False}
         if function is np.reshape:
