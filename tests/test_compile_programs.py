@@ -175,6 +175,20 @@ def test_how_many_elements_a_mask_takes_is_refused() -> None:
         f(x, mask)
 
 
+@pytest.mark.parametrize("view", [np.squeeze, np.flip, np.transpose, np.diagonal])
+def test_writing_to_a_view_is_refused(view: Any) -> None:
+    w = tg.Tensor(np.ones((1, 3)), requires_grad=True)
+
+    @tg.compile
+    def f(a: Any) -> Any:
+        part = view(w.data)
+        part += a
+        return part
+
+    with pytest.raises(TypeError, match="writes to a view of an array"):
+        f(np.array(2.0))
+
+
 # --- Programs of several ops ----------------------------------------------------------
 
 

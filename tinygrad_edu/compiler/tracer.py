@@ -140,7 +140,9 @@ class Tape:
             answer = np.asarray(answer)
         variable = _variable(answer)
         self._enter(variable, function, args, params, origin)
-        return Tracer(self, answer, variable, is_view=function in VIEWS)
+        of = [x.value for x in parts(args, params) if isinstance(x, Tracer)]
+        is_view = function in VIEWS or any(np.may_share_memory(answer, x) for x in of)
+        return Tracer(self, answer, variable, is_view=is_view)
 
     def _enter(
         self,
