@@ -1,7 +1,6 @@
 """Optimisers: what a step does to the parameters, given their gradients.
 
-An optimiser is a formula, `update`. A step writes what it gives into each parameter's
-own memory.
+A step changes each parameter in its own memory.
 """
 
 from __future__ import annotations
@@ -66,11 +65,10 @@ class Optimiser:
         }
         self.steps = 0
 
-    def update(self, p: Array, g: Array, *state: Array) -> tuple[Array, ...]:
-        """Return a parameter's new value, and its new state.
+    def update(self, p: Array, g: Array, *state: Array) -> None:
+        """Change a parameter `p`, and its state, in place, given its gradient `g`.
 
-        Given its present value, its gradient, and its present state in the order of the
-        names. None of them is changed.
+        The state comes in the order of the names.
         """
         names = "".join(f", {name}" for name in self.state)
         raise TypeError(f"{type(self).__name__}: define update(self, p, g{names})")
@@ -91,9 +89,7 @@ class Optimiser:
         self.steps += 1
         for p, *state in zip(self.params, *self.state.values()):
             if p.grad is not None:
-                new = self.update(p.data, p.grad.data, *state)
-                for array, value in zip((p.data, *state), new):
-                    array[...] = value
+                self.update(p.data, p.grad.data, *state)
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""
@@ -133,12 +129,13 @@ class SGD(Optimiser):
         self.lr = lr
         self.momentum = momentum
 
-    def update(self, p: Array, g: Array, *velocity: Array) -> tuple[Array, ...]:
+    def update(self, p: Array, g: Array, *velocity: Array) -> None:
         """See the class."""
-        if not velocity:
-            return (p - self.lr * g,)
-        v = self.momentum * velocity[0] + g
-        return p - self.lr * v, v
+        for v in velocity:
+            v *= self.momentum
+            v += g
+            g = v
+        p -= self.lr * g
 
 
 class Adam(Optimiser):
@@ -184,12 +181,12 @@ class Adam(Optimiser):
         self.betas = betas
         self.eps = eps
 
-    def update(self, p: Array, g: Array, *state: Array) -> tuple[Array, ...]:
+    def update(self, p: Array, g: Array, *state: Array) -> None:
         """See the class."""
         beta1, beta2 = self.betas
         m, v = state
-        m = m + (1 - beta1) * (g - m)
-        v = v + (1 - beta2) * (g * g - v)
+        m += (1 - beta1) * (g - m)
+        v += (1 - beta2) * (g * g - v)
         m_hat = m / (1 - beta1**self.steps)
         v_hat = v / (1 - beta2**self.steps)
-        return p - self.lr * m_hat / (np.sqrt(v_hat) + self.eps), m, v
+        p -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)

@@ -15,6 +15,7 @@ A rival is imported only by its own program: an absent one costs only its column
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -51,7 +52,9 @@ def hand_numpy(weights: Arrays, biases: Arrays, x, y, lr: float) -> Program:
     return step, lambda: weights + biases
 
 
-def tinygrad_edu(weights: Arrays, biases: Arrays, x, y, lr: float) -> Program:
+def tinygrad_edu(
+    weights: Arrays, biases: Arrays, x, y, lr: float, compiled=lambda step: step
+) -> Program:
     sizes = [weights[0].shape[1], *map(len, weights)]
     model = tg.nn.MLP(sizes)
     parameters = [*model.weights, *model.biases]
@@ -59,14 +62,21 @@ def tinygrad_edu(weights: Arrays, biases: Arrays, x, y, lr: float) -> Program:
         p.data = start.copy()
     opt = tg.optim.SGD(model.parameters(), lr=lr)
 
-    def step():
+    @compiled
+    def step(x, y):
         loss = tg.losses.mse(model(x), y)
         opt.zero_grad()
         loss.backward()
         opt.step()
         return loss
 
-    return step, lambda: [p.data for p in parameters]
+    return lambda: step(x, y), lambda: [p.data for p in parameters]
+
+
+def numba(*problem) -> Program:
+    import numba  # noqa: F401
+
+    return tinygrad_edu(*problem, compiled=tg.compile(backend="numba"))
 
 
 def pytorch(weights: Arrays, biases: Arrays, x, y, lr: float) -> Program:
@@ -165,8 +175,12 @@ def mygrad(weights: Arrays, biases: Arrays, x, y, lr: float) -> Program:
 
 
 OURS = "tinygrad_edu"
+COMPILED = "tg.compile"
+NUMBA = "by Numba"
 PROGRAMS = {
     OURS: tinygrad_edu,
+    COMPILED: partial(tinygrad_edu, compiled=tg.compile),
+    NUMBA: numba,
     "hand NumPy": hand_numpy,
     "PyTorch": pytorch,
     "JAX jit": jax_jit,

@@ -2,7 +2,7 @@
 
     pytest tests/benchmarks
 
-As in `test_eager_step.py` only the numbers computed are asserted. Times and bytes are
+As in `test_steps.py` only the numbers computed are asserted. Times and bytes are
 printed, each limit marked ok or over.
 """
 

@@ -2,7 +2,7 @@
 
     pytest tests/benchmarks
 
-As in `test_eager_step.py`: that all agree is asserted, times are printed.
+As in `test_steps.py`: that all agree is asserted, times are printed.
 """
 
 import numpy as np

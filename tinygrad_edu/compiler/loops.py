@@ -41,6 +41,10 @@ def _axes(e: Equation) -> tuple[int, ...]:
     return normalize_axis_tuple(axis, ndim)
 
 
+def _place(e: Equation) -> str:
+    return f"{e.origin.file}:{e.origin.line}"
+
+
 class Loops:
     """Writes a program down as loops.
 
@@ -207,7 +211,8 @@ class Loops:
         if e.function is not np.dot:
             raise ValueError(
                 "compile: the numba backend has no loops for "
-                f"{function_name(e.function)}(), called at {e.origin.file}:{e.origin.line}; use backend='numpy'"
+                f"{function_name(e.function)}(), called at {_place(e)}; "
+                "use backend='numpy'"
             )
         a, b = (self._array(x) for x in e.args)
         self.lines.append(f"np.dot({a}, {b}, {self._array(e.output)})")
@@ -291,7 +296,7 @@ class Loops:
                 return f"{inner}.reshape({x.shape})"
             raise ValueError(
                 f"compile: the numba backend has no {function_name(e.function)}(), "
-                f"called at {e.origin.file}:{e.origin.line}; use backend='numpy'"
+                f"called at {_place(e)}; use backend='numpy'"
             )
         return self.names[x]
 
