@@ -81,15 +81,17 @@ class Optimiser:
         ValueError
             If none has.
         """
-        if all(p.grad is None for p in self.params):
+        moved = [i for i, p in enumerate(self.params) if p.grad is not None]
+        if not moved:
             raise ValueError(
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
         self.steps += 1
-        for p, *state in zip(self.params, *self.state.values()):
-            if p.grad is not None:
-                self.update(p.data, p.grad.data, *state)
+        for i in moved:
+            p = self.params[i]
+            state = [arrays[i] for arrays in self.state.values()]
+            self.update(p.data, p.grad.data, *state)
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""

@@ -215,9 +215,11 @@ class _Variant:
             self.source = write_readable(program)
         namespace: dict[str, Any] = {}
         exec(builtins.compile(self.source, "<compiled>", "exec"), namespace)
-        self._link(recording, namespace)
+        self._link(recording, namespace, backend)
 
-    def _link(self, recording: Recording, program: dict[str, Any]) -> None:
+    def _link(
+        self, recording: Recording, program: dict[str, Any], backend: str
+    ) -> None:
         """Write the functions that say whether the program fits, and that run it."""
         names = recording.names | {"step": program["step"], "tensor": _tensor}
         call = f"step({', '.join(recording.accesses)})"
@@ -225,10 +227,9 @@ class _Variant:
         if len(outputs) == 1:
             call = f"({call},)"
         effects = recording.effects
-        if "epoch" in program:  # Numba gives Python numbers
-            kinds = [x.dtype.type if isinstance(x, Variable) else None for x in outputs]
-            names["dtypes"] = kinds
-            call = f"[kind(x) for kind, x in zip(dtypes, {call})]"
+        if backend == "numba":  # which gives Python numbers
+            names["kinds"] = [_kind(x) for x in outputs]
+            call = f"[kind(x) if kind else x for kind, x in zip(kinds, {call})]"
         run = [f"r = {call}", f"return {recording.answer}"]
         if effects:
             run[1:] = [f"y = {recording.answer}", *effects, "return y"]
@@ -289,6 +290,12 @@ def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
         outputs.append(x)
     equations = (*program.equations, *copies)
     return replace(program, equations=equations, outputs=tuple(outputs))
+
+
+def _kind(x: Any) -> Any:
+    """What makes a NumPy scalar of a number, where the output is one."""
+    is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
+    return x.dtype.type if is_scalar else None
 
 
 _new = object.__new__

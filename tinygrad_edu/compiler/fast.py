@@ -436,7 +436,7 @@ class Fast:
     # --- Memory -----------------------------------------------------------------------
 
     def _take_buffer(self, i: int, e: Equation) -> None:
-        """Give an output memory: that of an operand that is no longer needed, or other."""
+        """Give an output memory: that of an operand no longer needed, or other."""
         y = e.output
         buffer = None
         if _elementwise(e):

@@ -7,12 +7,19 @@ array.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.compiler.expressions import INFIX, PREFIX, function_name, literal
+from tinygrad_edu.compiler.expressions import (
+    INFIX,
+    PREFIX,
+    function_name,
+    literal,
+    write_index,
+)
 from tinygrad_edu.compiler.fast import is_view, roots, schedule
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
@@ -158,7 +165,7 @@ class Loops:
     def _is_needed_outside(self, y: Variable, made: set[Variable]) -> bool:
         if y.shape == () and y not in self.in_place:
             return False  # it is a number, and stays one
-        if y in self.program.results():
+        if y in {self.root.get(x, x) for x in self.program.results()}:
             return True
         return any(
             y in (self.root.get(x, x) for x in e.inputs)
@@ -176,7 +183,8 @@ class Loops:
         elif e.function in REDUCTIONS:
             self._write_reduction(e, index, lines)
         else:
-            texts = [self._element(x, e, index, made) for x in e.args]
+            operands = e.args[:1] if e.function is astype else e.args
+            texts = [self._element(x, e, index, made) for x in operands]
             lines.append(f"{y} = {dtype}({self._formula(e, texts)})")
 
     def _write_dot(self, e: Equation, index: list[str], lines: list[str]) -> None:
@@ -268,7 +276,7 @@ class Loops:
         ):
             return self._at(e.args[0], index[::-1])
         if x.shape == () and x.constant is None:
-            return self._scalar(x)
+            return self._scalar(x) if e is None or not is_view(e) else self._array(x)
         return f"{self._array(x)}[{', '.join(index)}]"
 
     def _place(self, y: Variable, index: list[str]) -> str:
@@ -289,16 +297,18 @@ class Loops:
             return self.names[self.in_place[x]]
         e = self.definitions.get(x)
         if e is not None and is_view(e):
-            inner = self._array(e.args[0])
-            if e.function is np.transpose and len(e.args) == 1:
-                return f"{inner}.T"
-            if e.function is np.reshape:
-                return f"{inner}.reshape({x.shape})"
-            raise ValueError(
-                f"compile: the numba backend has no {function_name(e.function)}(), "
-                f"called at {_place(e)}; use backend='numpy'"
-            )
+            return self._view(e, self._array(e.args[0]))
         return self.names[x]
+
+    def _view(self, e: Equation, inner: str) -> str:
+        if e.function is np.transpose:
+            axes = [*e.args[1:], *e.params.values()]
+            return f"{inner}.transpose({literal(axes[0])})" if axes else f"{inner}.T"
+        if e.function is operator.getitem:
+            return f"{inner}[{write_index(e.args[1], literal)}]"
+        if e.function is np.broadcast_to:
+            return f"np.broadcast_to({inner}, {e.output.shape})"
+        return f"np.ascontiguousarray({inner}).reshape({e.output.shape})"
 
     def _number(self, e: Equation) -> str:
         texts = [
@@ -341,10 +351,10 @@ class Loops:
         for x in self.program.outputs:
             if not isinstance(x, Variable):
                 outputs.append(literal(x))
-            elif x.dtype is None or x.shape == ():
-                outputs.append(
-                    self._scalar(x) if x.dtype is not None else self.names[x]
-                )
+            elif x.dtype is None:
+                outputs.append(self.names[x])
+            elif x.shape == ():
+                outputs.append(self._at(x, []))
             else:
                 given = x in self.program.inputs or x in self.root or x in self.in_place
                 outputs.append(self._array(x) + ".copy()" * given)
