@@ -841,7 +841,15 @@ def test_a_tensor_that_comes_twice(style: str) -> None:
             return loss
 
         def script(g: Any) -> Any:
-            for a, b in [(v, v), (v, w), (w, v), (w, w), (v, v), (leaf(), v)]:
+            for a, b in [
+                (v, leaf()),
+                (v, v),
+                (v, w),
+                (w, v),
+                (w, w),
+                (v, v),
+                (leaf(), v),
+            ]:
                 yield g(a, b), w.grad, v.grad, a.grad
 
         return f, script

@@ -29,7 +29,7 @@ from tinygrad_edu.compiler.surroundings import (
     Surroundings,
     may_be_lent,
 )
-from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library, place
+from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library_code, place
 from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
 from tinygrad_edu.tensor import Tensor
 
@@ -583,7 +583,7 @@ class Recording:
 
         def at(frame: FrameType, event: str, _: Any) -> Any:
             code = frame.f_code
-            if is_library(frame.f_globals.get("__name__")) or found:
+            if is_library_code(code, frame.f_globals) or found:
                 return None
             lines = [f", at {code.co_filename}:{frame.f_lineno}"]
 

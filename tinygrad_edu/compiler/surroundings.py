@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.compiler.tracer import is_library
+from tinygrad_edu.compiler.tracer import is_library, is_library_code
 from tinygrad_edu.nn import Module
 from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser
@@ -373,7 +373,7 @@ class Surroundings:
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
         module = f.__globals__.get("__name__")
-        if is_library(module):
+        if is_library_code(f.__code__, f.__globals__):
             if _is_ours(module):  # as tg.grad() makes
                 for cell in f.__closure__ or ():
                     self._visit(cell.cell_contents, self.refer(cell.cell_contents), "")

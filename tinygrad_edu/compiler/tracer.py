@@ -11,7 +11,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,16 @@ from tinygrad_edu.debug import watch
 from tinygrad_edu.graph import Node, StandIn, Untraceable, current_mode
 from tinygrad_edu.op import Composite, Op
 
-__all__ = ["Binding", "Tape", "Tracer", "astype", "is_library", "place", "replaced"]
+__all__ = [
+    "Binding",
+    "Tape",
+    "Tracer",
+    "astype",
+    "is_library",
+    "is_library_code",
+    "place",
+    "replaced",
+]
 
 
 def astype(x: Any, dtype: Any) -> Any:
@@ -247,10 +256,16 @@ def is_library(module: Any) -> bool:
     )
 
 
+def is_library_code(code: CodeType, names: dict[str, Any]) -> bool:
+    """The same of a function's code and globals; a doctest's are its module's."""
+    is_doctest = code.co_filename.startswith("<doctest")
+    return not is_doctest and is_library(names.get("__name__"))
+
+
 def place() -> str:
     """Say which line of the user's is at work."""
     frame = sys._getframe()
-    while frame.f_back is not None and is_library(frame.f_globals.get("__name__")):
+    while frame.f_back and is_library_code(frame.f_code, frame.f_globals):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
