@@ -304,8 +304,11 @@ class Recording:
         sites = [(site, site.get()) for site in places]
         self._originals = sites[: len(around.arrays)]
         lent: dict[int, Any] = {}  # the arrays' stand-ins
+        writeable = [array for array in around.frozen if array.flags.writeable]
         token = current_mode.set(self._mode)
         try:
+            for array in writeable:
+                array.flags.writeable = False
             for t, _ in tensors:
                 self._lend(t, around.refer(t), around.tensors[t], absent)
             for site, value in sites:
@@ -316,6 +319,8 @@ class Recording:
             yield
         finally:
             current_mode.reset(token)
+            for array in writeable:
+                array.flags.writeable = True
             self._changed_tensor = ""
             for t, before in tensors:
                 for slot, value in zip(slots, before):

@@ -149,6 +149,8 @@ class Surroundings:
         The numbers are the optimisers': a learning rate may change from call to call.
         An array may be in a tuple, which is what the site then holds.
     iterators : list of Site
+    frozen : list of ndarray
+        What is guarded to stay as it is: masks, and arrays that nothing can stand for.
     generators : list
         Of random numbers.
     conditions : list of Condition
@@ -164,6 +166,7 @@ class Surroundings:
             self.arrays: list[Site] = []
             self.numbers: list[Site] = []
             self.iterators: list[Site] = []
+            self.frozen: list[Any] = []
             self.generators: list[Any] = []
             self.conditions: list[Condition] = []
             self.names: dict[str, Any] = {}
@@ -216,6 +219,7 @@ class Surroundings:
         self, array: Any, access: str, path: str, site: Site | None
     ) -> None:
         if site is None or not may_be_lent(array):
+            self.frozen.append(array)
             copy = self.refer(array.copy())
             self._require(f"{access} is {self.refer(array)}", path)
             self._require(f"({access} == {copy}).all()", path)
