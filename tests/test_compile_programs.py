@@ -100,24 +100,22 @@ def gradients(leaves: list[Any]) -> list[Any]:
 
 
 def with_known(op: Op, params: dict[str, Any]) -> dict[str, Any]:
-    """Let a program know what its shapes, or an op's choices, depend on.
-
-    An array in a tuple is frozen into the program, and an index may be one; so may a
-    list.
-    """
+    """Let a program know what its shapes, or an op's choices, depend on: by a list."""
     param, _ = VALUES_MATTER.get(op.name, ("", ""))
-    known = {name: x.tolist() for name, x in arrays_in(params) if name == param}
-    known |= {name: (x,) for name, x in arrays_in(params) if x.dtype == bool}
-    return params | known
+    x = params.get(param)
+    return params | ({param: x.tolist()} if isinstance(x, np.ndarray) else {})
 
 
-def arrays_in(params: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
-    return [(name, x) for name, x in params.items() if isinstance(x, np.ndarray)]
+def arrays_in(params: dict[str, Any]) -> list[np.ndarray]:
+    """List the arrays of numbers among parameters: a program is given them."""
+    values = [x if isinstance(x, tuple) else (x,) for x in params.values()]
+    arrays = [x for value in values for x in value if isinstance(x, np.ndarray)]
+    return [x for x in arrays if x.dtype.kind != "b"]
 
 
 def roll(params: dict[str, Any]) -> None:
     """Change the arrays among parameters, in place."""
-    for _, x in arrays_in(params):
+    for x in arrays_in(params):
         x[...] = np.roll(x, 1)
 
 
@@ -413,7 +411,7 @@ def test_the_source_of_each_op_runs_on_its_own(style: str, tmp_path: Path) -> No
             if any(y is x for x in leaves):
                 return  # nothing is computed
             found = [y, *(g for g in gradients(leaves) if g is not None)]
-            arrays = [x.copy() for _, x in arrays_in(call.params)]
+            arrays = [x.copy() for x in arrays_in(call.params)]
             calls.append(([*inputs, cotangent, *arrays], [data(x) for x in found]))
             if not salt:
                 compiled(call.leaves(), cotangent)

@@ -841,12 +841,52 @@ def test_a_tensor_that_comes_twice(style: str) -> None:
             return loss
 
         def script(g: Any) -> Any:
-            for a, b in [(v, v), (v, w), (w, v), (w, w), (v, v), (leaf(), v)]:
+            for a, b in [
+                (v, leaf()),
+                (v, v),
+                (v, w),
+                (w, v),
+                (w, w),
+                (v, v),
+                (leaf(), v),
+            ]:
                 yield g(a, b), w.grad, v.grad, a.grad
 
         return f, script
 
     assert_as_eager(scenario, style)
+
+
+@each_style
+def test_two_tensors_are_not_taken_for_one(style: str) -> None:
+    def scenario() -> Any:
+        v = leaf(2, 2, 2)
+
+        def f(a: Any, b: Any) -> None:
+            tg.sum(a * b * b).backward()
+
+        def script(g: Any) -> Any:
+            for a, b in [(leaf(), leaf()), (v, v), (leaf(), leaf())]:
+                g(a, b)
+                yield a.grad, b.grad
+                v.grad = None
+
+        return f, script
+
+    assert_as_eager(scenario, style)
+
+
+def test_a_mask_is_not_written_to() -> None:
+    mask = np.array([True, False, True])
+
+    def f(x: Any) -> Any:
+        mask[1] = True
+        return x[mask]
+
+    with pytest.raises(ValueError, match="read-only"):
+        tg.compile(f)(X)
+    assert mask.tolist() == [True, False, True]
+    assert mask.flags.writeable
 
 
 def test_a_layer_shared() -> None:

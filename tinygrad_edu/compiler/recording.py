@@ -29,7 +29,7 @@ from tinygrad_edu.compiler.surroundings import (
     Surroundings,
     may_be_lent,
 )
-from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library, place
+from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library_code, place
 from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
 from tinygrad_edu.tensor import Tensor
 
@@ -341,8 +341,11 @@ class Recording:
         sites = [(site, site.get()) for site in places]
         self._originals = sites[: len(around.arrays)]
         lent: dict[int, Any] = {}  # the arrays' stand-ins
+        writeable = [array for array in around.frozen if array.flags.writeable]
         token = current_mode.set(self._mode)
         try:
+            for array in writeable:
+                array.flags.writeable = False
             for t, _ in tensors:
                 self._lend(t, around.refer(t), around.tensors[t], absent)
             for site, value in sites:
@@ -353,6 +356,8 @@ class Recording:
             yield
         finally:
             current_mode.reset(token)
+            for array in writeable:
+                array.flags.writeable = True
             self._changed_tensor = ""
             for t, before in tensors:
                 for slot, value in zip(slots, before):
@@ -609,7 +614,7 @@ class Recording:
 
         def at(frame: FrameType, event: str, _: Any) -> Any:
             code = frame.f_code
-            if is_library(frame.f_globals.get("__name__")) or found:
+            if is_library_code(code, frame.f_globals) or found:
                 return None
             lines = [f", at {code.co_filename}:{frame.f_lineno}"]
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.compiler.tracer import is_library
+from tinygrad_edu.compiler.tracer import is_library, is_library_code
 from tinygrad_edu.nn import Module
 from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser
@@ -149,6 +149,8 @@ class Surroundings:
         The numbers are the optimisers': a learning rate may change from call to call.
         An array may be in a tuple, which is what the site then holds.
     iterators : list of Site
+    frozen : list of ndarray
+        What is guarded to stay as it is: masks, and arrays that nothing can stand for.
     generators : list
         Of random numbers.
     conditions : list of Condition
@@ -165,6 +167,7 @@ class Surroundings:
             self.arrays: list[Site] = []
             self.numbers: list[Site] = []
             self.iterators: list[Site] = []
+            self.frozen: list[Any] = []
             self.generators: list[Any] = []
             self.conditions: list[Condition] = []
             self.names: dict[str, Any] = {}
@@ -217,6 +220,7 @@ class Surroundings:
         self, array: Any, access: str, path: str, site: Site | None
     ) -> None:
         if site is None or not may_be_lent(array):
+            self.frozen.append(array)
             copy = self.refer(array.copy())
             self._require(f"{access} is {self.refer(array)}", path)
             self._require(f"({access} == {copy}).all()", path)
@@ -374,7 +378,7 @@ class Surroundings:
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
         module = f.__globals__.get("__name__")
-        if is_library(module) and f is not self._f:
+        if is_library_code(f.__code__, f.__globals__):
             if _is_ours(module):  # as tg.grad() makes
                 for cell in f.__closure__ or ():
                     self._visit(cell.cell_contents, self.refer(cell.cell_contents), "")

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import cache
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu import autodiff
 from tinygrad_edu.compiler.program import Equation, Origin, Variable, change, parts
@@ -23,7 +24,16 @@ from tinygrad_edu.debug import watch
 from tinygrad_edu.graph import Node, StandIn, Untraceable, current_mode
 from tinygrad_edu.op import Composite, Op
 
-__all__ = ["Binding", "Tape", "Tracer", "astype", "is_library", "place", "replaced"]
+__all__ = [
+    "Binding",
+    "Tape",
+    "Tracer",
+    "astype",
+    "is_library",
+    "is_library_code",
+    "place",
+    "replaced",
+]
 
 
 def astype(x: Any, dtype: Any) -> Any:
@@ -266,10 +276,16 @@ def _is_installed(package: str) -> bool:
     return "site-packages" in file or "dist-packages" in file
 
 
+def is_library_code(code: CodeType, names: dict[str, Any]) -> bool:
+    """The same of a function's code and globals; a doctest's are its module's."""
+    is_doctest = code.co_filename.startswith("<doctest")
+    return not is_doctest and is_library(names.get("__name__"))
+
+
 def place() -> str:
     """Say which line of the user's is at work."""
     frame = sys._getframe()
-    while frame.f_back is not None and is_library(frame.f_globals.get("__name__")):
+    while frame.f_back and is_library_code(frame.f_code, frame.f_globals):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -365,6 +381,8 @@ class Tracer(StandIn):
         kwargs = {k: v for k, v in kwargs.items() if v is not None and v is not False}
         if function is np.reshape:
             answer = self._reshaped(*args[1:], **kwargs)
+        elif function is np.transpose:
+            answer = self._transposed(*args[1:], **kwargs)
         elif function is np.copy:
             answer = self.tape.apply(np.positive, args[0])
         elif function is np.mean and self.dtype.kind == "f" and self.dtype.itemsize > 2:
@@ -381,6 +399,12 @@ class Tracer(StandIn):
     def _reshaped(self, shape: Any, **kwargs: Any) -> Any:
         shape = np.reshape(self.value, shape, **kwargs).shape
         return self if shape == self.shape else self.tape.apply(np.reshape, self, shape)
+
+    def _transposed(self, axes: Any = None) -> Any:
+        backwards = tuple(range(self.ndim))[::-1]
+        if axes is None or normalize_axis_tuple(axes, self.ndim) == backwards:
+            return self.tape.apply(np.transpose, self)
+        return self.tape.apply(np.transpose, self, tuple(axes))
 
     # --- What is known while recording ------------------------------------------------
 
@@ -500,7 +524,7 @@ class Tracer(StandIn):
     def transpose(self, *axes: Any) -> Any:
         if len(axes) == 1 and not isinstance(axes[0], int):
             (axes,) = axes
-        return self.tape.apply(np.transpose, self, *[axes] * bool(axes))
+        return self._transposed(axes or None)
 
 
 def _write(target: Any, value: Any) -> Any:
