@@ -120,6 +120,20 @@ def test_dot_of_numbers_that_are_arrays(style: str) -> None:
         np.testing.assert_allclose(compiled(x), f(x), rtol=1e-15)
 
 
+@pytest.mark.parametrize("style", ["fast", "readable"])
+def test_a_number_is_no_array_of_float64(style: str) -> None:
+    """For NumPy, None is equal to the dtype float64."""
+
+    def f(x: Any, y: Any, k: Any) -> Any:
+        return tg.value_and_grad(lambda x: tg.losses.mse(x, y) * k)(x)
+
+    compiled = tg.compile(f, style=style)
+    for k in (2.0, 3.0):
+        value, gradient = compiled(X, X / 2, k)
+        np.testing.assert_allclose(value, k * np.sum(X**2) / 24, rtol=1e-15)
+        np.testing.assert_allclose(gradient, k * X / 6, rtol=1e-15)
+
+
 def test_what_nobody_reads_can_be_written() -> None:
     def f(x: Any) -> Any:
         np.cos(x)

@@ -315,7 +315,7 @@ class _Readable:
         if len(head[0]) > WIDTH:
             head = [f"def {name}(", *_wrapped(parameters), "):"]
         doc = [
-            '    """' + (note or "As recorded. Its arguments:"),
+            '    """' + (note or "The program that was recorded. Its arguments:"),
             "",
             *shapes,
             '    """',
