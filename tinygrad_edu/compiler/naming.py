@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.expressions import function_name
 from tinygrad_edu.compiler.program import Program, Variable
 
 __all__ = ["name_variables"]
 
 ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
+SUMS = {"add", "subtract", "linear"}
 RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
+# What programs call things of their own: no argument may be called the same.
+OURS = re.compile(
+    r"[ctk]\d+|k|i\d+|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
+    r"bool_|(float|int|uint)\d*|bool|slice|range|len"
+)
 
 
 def name_variables(program: Program) -> dict[Variable, str]:
@@ -24,23 +32,23 @@ def name_variables(program: Program) -> dict[Variable, str]:
     variable x is dx.
     """
     names: dict[Variable, str] = {}
-    taken = set(RESERVED)
+    taken = RESERVED | {function_name(e.function) for e in program.equations}
 
-    def give(x: Variable, name: str) -> None:
+    def give(x: Variable, name: str, is_given: bool = False) -> None:
         if x in names:
             return
         name = re.sub(r"\W+", "_", name).strip("_") or "t"
         if keyword.iskeyword(name) or name[0].isdigit():
             name = f"_{name}"
         choice, n = name, 1
-        while choice in taken:
+        while choice in taken or (is_given and OURS.fullmatch(choice)):
             n += 1
             choice = f"{name}_{n}"
         names[x] = choice
         taken.add(choice)
 
     for x in program.inputs:
-        give(x, _short(str(x.label or "x")))
+        give(x, _short(str(x.label or "x")), is_given=True)
     for x, name in _layers(program).items():
         give(x, name)
     outputs = [x for x in program.outputs if isinstance(x, Variable)]
@@ -53,24 +61,25 @@ def name_variables(program: Program) -> dict[Variable, str]:
     definitions = program.definitions()
     for e in program.equations:
         of = e.output.label
-        if isinstance(of, tuple):
+        if isinstance(of, tuple) and e.origin.rule:  # else the same came up forward
             name = names.get(_first_term(of[1], definitions, names), "")
             give(e.output, re.sub("^z", "delta", name) if _is_z(name) else f"d{name}")
     for i, x in enumerate(outputs):
         give(x, f"y{i + 1}" if len(outputs) > 1 else "y")
-    counter = 0
+    counts = Counter[str]()
     for e in program.equations:
         for x in (e.output, *e.inputs):
             if x not in names:
-                counter += 1
-                give(x, f"c{counter}" if x.constant is not None else f"t{counter}")
+                letter = "t" if x.constant is None else "c"
+                counts[letter] += 1
+                give(x, f"{letter}{counts[letter]}")
     return names
 
 
 def _first_term(x: Variable, definitions: Any, names: dict[Variable, str]) -> Variable:
     """Go back to what has a name through sums, whose terms have the sum's cotangent."""
     while x not in names and (e := definitions.get(x)) is not None:
-        if e.function not in (np.add, np.subtract):
+        if e.function not in (np.add, np.subtract) or e.origin.op not in SUMS:
             break
         (x,) = [z for z in e.args if isinstance(z, Variable)][:1] or [x]
     return x

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Equation, Program, Variable, parts
+from tinygrad_edu.compiler.program import Equation, Program, Variable, parts, same_dtype
 from tinygrad_edu.compiler.tracer import astype
 
 __all__ = ["common_subexpressions", "dead_code", "fold_constants", "simplify"]
@@ -108,9 +108,9 @@ def simplify(program: Program) -> Program:
 
 def _agrees(x: Any, output: Variable) -> bool:
     """Whether x may stand for an output: it is of its shape and dtype."""
-    if not isinstance(x, Variable):
-        return output.shape == () and getattr(x, "dtype", None) == output.dtype
-    return x.shape == output.shape and x.dtype == output.dtype
+    shape = x.shape if isinstance(x, Variable) else ()
+    dtype = getattr(x, "dtype", None)
+    return shape == output.shape and same_dtype(dtype, output.dtype)
 
 
 # Laws: each takes an equation, and what gives the equation behind a variable. It gives
@@ -193,7 +193,7 @@ def _divide(e: Equation, look: Lookup) -> Any:
         return a
     if _is_scalar(b) and isinstance(a, Variable) and _power_of_two(b):
         return replace(e, function=np.multiply, args=(1 / float(b), a))
-    if _is(a, 1) and isinstance(b, Variable) and b.dtype == e.output.dtype:
+    if _is(a, 1) and isinstance(b, Variable) and same_dtype(b.dtype, e.output.dtype):
         return replace(e, function=np.reciprocal, args=(b,)) if b.ndim else e
     return e
 
@@ -230,7 +230,7 @@ def _power(e: Equation, look: Lookup) -> Any:
     a, b = e.args
     if _is(b, 1) and _agrees(a, e.output):
         return a
-    if _is(b, 2) and isinstance(a, Variable) and a.dtype == e.output.dtype:
+    if _is(b, 2) and isinstance(a, Variable) and same_dtype(a.dtype, e.output.dtype):
         return replace(e, function=np.square, args=(a,))
     return e
 

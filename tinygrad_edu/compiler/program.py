@@ -14,7 +14,12 @@ import numpy as np
 
 from tinygrad_edu import tree
 
-__all__ = ["Equation", "Origin", "Program", "Variable"]
+__all__ = ["Equation", "Origin", "Program", "Variable", "same_dtype"]
+
+
+def same_dtype(a: Any, b: Any) -> bool:
+    """Whether two dtypes are the same. NumPy takes None, a number's, for float64."""
+    return a is b or (a is not None and b is not None and bool(a == b))
 
 
 class Variable:

@@ -34,6 +34,7 @@ METHODS = {
     np.mean: "mean",
 }
 WIDTH = 88
+MOST = WIDTH - 4  # of a line within a function
 
 
 def write_readable(program: Program, name: str = "step", note: str = "") -> str:
@@ -52,6 +53,7 @@ class _Readable:
             Variable, tuple[str, int]
         ] = {}  # of what has no line of its own
         self.uses = self._count_uses()
+        self._count = 0  # of the lines whose variables the textbook has no name for
         self._dtypes: set[Any] = set()  # of what the equation being written reads
         self.lines: list[tuple[str, str]] = []  # code, comment
 
@@ -67,15 +69,19 @@ class _Readable:
     def source(self, name: str, note: str) -> str:
         section = ""
         trains = any(e.origin.rule for e in self.program.equations)
-        finals = {new for new in self.program.updates.values()}
+        finals = set(self.program.updates.values())
         reads_old = self._reads_updated()
         outputs = {x for x in self.program.outputs if isinstance(x, Variable)}
         for e in self.program.equations:
             y = e.output
-            text, precedence = self.write(e)
-            is_update = y in finals and self.uses[y] == 1 and not (reads_old[y] - {y})
+            text, precedence = self._fitting(e)
+            is_update = (
+                y in finals and self.uses.get(y) == 1 and not (reads_old[y] - {y})
+            )
             too_late = y in outputs and reads_old[y]  # when it is given out
-            inline = self.uses[y] == 1 and not self._deserves_a_line(e) and not too_late
+            inline = (
+                self.uses.get(y) == 1 and not self._deserves_a_line(e) and not too_late
+            )
             if is_update or inline:
                 self.texts[y] = text, precedence
                 continue
@@ -89,11 +95,16 @@ class _Readable:
             if now != section and trains:
                 self.lines.append((f"# {now}", ""))
                 section = now
-            self.lines.append((f"{self.names[y]} = {text}", self._comment(e)))
+            self._add_line(e, text)
         if self.program.updates and section != "update":
             self.lines.append(("# update", ""))
         for target, new in self.program.updates.items():
-            self.lines.append((self._update(target, new), ""))
+            line = self._update(target, new)
+            while len(line) > MOST and (long := self._to_split(new, len(line))):
+                self._split(long)
+                self._write_again(new)
+                line = self._update(target, new)
+            self.lines.append((line, ""))
         answers = [self.value(x, 0) for x in self.program.outputs]
         given = {self.names[x] for x in self.program.inputs}
         answers = [
@@ -217,17 +228,66 @@ class _Readable:
 
     # --- Lines ------------------------------------------------------------------------
 
+    def _add_line(self, e: Equation, text: str) -> None:
+        y = e.output
+        if re.fullmatch(r"t\d+", self.names[y]):  # in the order in which they appear
+            self._count += 1
+            self.names[y] = f"t{self._count}"
+        self.lines.append((f"{self.names[y]} = {text}", self._comment(e)))
+
+    def _fitting(self, e: Equation) -> tuple[str, int]:
+        """Write an equation; what makes it too long gets a line of its own, before."""
+        text, precedence = self.write(e)
+        start = len(f"{self.names[e.output]} = ")
+        while start + len(text) > MOST and (
+            long := self._to_split(e.output, start + len(text))
+        ):
+            self._split(long)
+            for x in e.inputs:
+                self._write_again(x)
+            text, precedence = self.write(e)
+        return text, precedence
+
+    def _to_split(self, y: Variable, length: int) -> Variable | None:
+        """Choose a part of y's formula so that neither it nor the rest is long."""
+        found: dict[Variable, int] = {}
+        left = [y]
+        while left:
+            e = self.definitions.get(left.pop())
+            inside = [x for x in e.inputs if x in self.texts] if e is not None else []
+            left += inside
+            found |= {x: len(self.texts[x][0]) for x in inside}
+        found = {x: n for x, n in found.items() if n >= 20}  # else little is won
+        return min(found, key=lambda x: max(found[x], length - found[x]), default=None)
+
+    def _split(self, x: Variable) -> None:
+        """Give a part of a formula a line."""
+        e = self.definitions[x]
+        self._add_line(e, self._fitting(e)[0])
+        del self.texts[x]
+
+    def _write_again(self, y: Any) -> None:
+        if isinstance(y, Variable) and y in self.texts:
+            e = self.definitions[y]
+            for x in e.inputs:
+                self._write_again(x)
+            self.texts[y] = self.write(e)
+
     def _update(self, target: Variable, new: Variable) -> str:
         name = self.names[target]
         e = self.definitions.get(new)
-        if e is not None and new in self.texts and e.args and e.args[0] is target:
-            if e.function in (np.subtract, np.add, np.multiply):
-                symbol = INFIX[e.function][0]
-                return f"{name} {symbol}= {self.value(e.args[1], 0)}"
+        if (
+            e is not None
+            and new in self.texts
+            and e.function in (np.subtract, np.add, np.multiply)
+            and e.args[0] is target
+        ):
+            symbol = INFIX[e.function][0]
+            return f"{name} {symbol}= {self.value(e.args[1], 0)}"
         return f"{name}[...] = {self.value(new, 0)}"
 
     def _comment(self, e: Equation) -> str:
-        shape = "" if e.output.dtype is None else f"{e.output.shape}"
+        shape = f"{e.output.shape}" if e.output.shape else ""
         rule = (
             e.origin.rule.replace(".", "'s rule for ") if e.origin.rule else e.origin.op
         )
@@ -238,21 +298,24 @@ class _Readable:
         lines = []
         for code, comment in self.lines:
             line = f"    {code}"
-            if comment:
-                line = f"{line:<{margin}}  # {comment}"
-            lines.append(line)
+            shape = comment.partition("  ")[0]
+            ways = [f"{line:<{margin}}  # {comment}", f"{line}  # {comment}"]
+            ways += [f"{line}  # {shape}"] * shape.startswith("(")
+            fitting = [way for way in ways if comment and len(way) <= WIDTH]
+            lines.append([*fitting, line][0])
         inputs = {self.names[x]: x for x in self.program.inputs}
         column = max(map(len, inputs), default=0)
-        shapes = [
-            f"    {name:<{column}}  {'number' if x.dtype is None else f'{x.dtype} {x.shape}'}"
+        kinds = {
+            name: "number" if x.dtype is None else f"{x.dtype} {x.shape}"
             for name, x in inputs.items()
-        ]
+        }
+        shapes = [f"    {name:<{column}}  {kind}" for name, kind in kinds.items()]
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
         head = [f"def {name}({parameters}):"]
         if len(head[0]) > WIDTH:
             head = [f"def {name}(", *_wrapped(parameters), "):"]
         doc = [
-            '    """' + (note or "As recorded. Its arguments:"),
+            '    """' + (note or "The program that was recorded. Its arguments:"),
             "",
             *shapes,
             '    """',

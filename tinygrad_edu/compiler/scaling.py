@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.passes import _is_scalar, dead_code, is_number
-from tinygrad_edu.compiler.program import Equation, Origin, Program, Variable
+from tinygrad_edu.compiler.program import (
+    Equation,
+    Origin,
+    Program,
+    Variable,
+    same_dtype,
+)
 
 __all__ = ["move_factors"]
 
@@ -59,13 +65,17 @@ def _factor_of(e: Equation) -> tuple[Factor, Variable] | None:
         return (-1.0, ()), e.args[0]
     if e.function is np.multiply:
         for k, x in (e.args, e.args[::-1]):
-            if is_number(k) and isinstance(x, Variable) and x.dtype == e.output.dtype:
+            if is_number(k) and _is_like(x, e.output):
                 return _factor(k), x
     if e.function is np.divide and _is_scalar(e.args[1]) and e.args[1] != 0:
         x = e.args[0]
-        if isinstance(x, Variable) and x.dtype == e.output.dtype:
+        if _is_like(x, e.output):
             return (1 / float(e.args[1]), ()), x
     return None
+
+
+def _is_like(x: Any, output: Variable) -> bool:
+    return isinstance(x, Variable) and same_dtype(x.dtype, output.dtype)
 
 
 def _factor(k: Any) -> Factor:
@@ -186,7 +196,7 @@ class _Mover:
         if e.function is not np.add or not all(isinstance(z, Variable) for z in e.args):
             return None
         a, b = sorted(e.args, key=lambda z: z.size, reverse=True)
-        if self.cost(b) * 4 > a.size or b.dtype != e.output.dtype:
+        if self.cost(b) * 4 > a.size or not same_dtype(b.dtype, e.output.dtype):
             return None
         args = (self.want(b, (-1.0, ())), self.want(a, ONE))
         return replace(e, function=np.subtract, args=args)
@@ -203,7 +213,7 @@ class _Mover:
         least, place = e.output.size // 4, None  # else it is hardly worth it
         for i in LINEAR_IN_EACH.get(e.function, ()):
             z = e.args[i]
-            if not isinstance(z, Variable) or z.dtype != e.output.dtype:
+            if not _is_like(z, e.output):
                 continue
             if z.constant is None and self.cost(z) <= least:
                 least, place = self.cost(z), i

@@ -1,0 +1,143 @@
+"""How programs are written: names that clash with nothing, lines that are not long."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.compiler.readable import write_readable
+from tinygrad_edu.compiler.recording import Recording
+
+X = np.arange(1.0, 4.0)
+OPTIMISERS = [
+    lambda params: tg.optim.SGD(params, lr=0.5, momentum=0.9),
+    lambda params: tg.optim.Adam(params, lr=0.01),
+]
+LOSSES = [
+    lambda model, x, y: tg.losses.cross_entropy(model(x), y),
+    lambda model, x, y: tg.losses.softmax_cross_entropy(model.logits(x), y),
+]
+
+
+NAMED_AS_OURS = [
+    lambda c1, k1: 3 * (1 + np.exp(c1)) + k1 * c1,
+    lambda t1, c2: 3 * (1 + np.exp(t1)) + c2 * t1,
+    lambda exp, k3: 3 * (1 + np.exp(exp)) + k3 * exp,
+    lambda np, k: 3 * (1 + tg.exp(np)) + k * np,
+]
+
+
+@pytest.mark.parametrize("style", ["fast", "readable"])
+@pytest.mark.parametrize("f", NAMED_AS_OURS)
+def test_arguments_may_be_called_as_a_program_calls_things_of_its_own(
+    f: Any, style: str
+) -> None:
+    compiled = tg.compile(f, style=style)
+    for x in (X, X / 2):
+        np.testing.assert_allclose(compiled(x, 2.0), f(x, 2.0), rtol=1e-15)
+
+
+def test_a_large_product_leaves_an_argument_called_rows_alone() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2000, 100)), rng.standard_normal((100, 100))
+    compiled = tg.compile(lambda x, rows: x @ rows + x @ (2 * rows))
+    np.testing.assert_allclose(compiled(x, w), 3 * x @ w, rtol=0, atol=1e-11)
+
+
+def readable_step(optimiser: Any, loss: Any) -> str:
+    model = tg.nn.MLP([5, 4, 3, 2], rng=0, dtype=float)
+    adapting = optimiser(model.parameters())
+
+    @tg.compile(style="readable")
+    def step(x: Any, y: Any) -> Any:
+        value = loss(model, x, y)
+        adapting.zero_grad()
+        value.backward()
+        adapting.step()
+        return value
+
+    step(np.ones((6, 5)), np.full((6, 2), 0.5))
+    source: str = step.source
+    return source
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_lines_are_not_long(optimiser: Any, loss: Any) -> None:
+    code = readable_step(optimiser, loss).split('"""')[2]
+    assert max(map(len, code.splitlines())) <= 88
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_has_no_name_is_numbered_in_order(optimiser: Any, loss: Any) -> None:
+    numbers = re.findall(r"^    t(\d+) =", readable_step(optimiser, loss), re.MULTILINE)
+    assert [int(n) for n in numbers] == list(range(1, len(numbers) + 1))
+    assert numbers
+
+
+def test_a_long_formula_is_broken_where_it_may_be() -> None:
+    def f(a: Any, b: Any) -> Any:
+        for _ in range(300):
+            a = np.where(a > b, np.sin(a) * b, a + np.cos(b))
+            b = b - a / 7
+        return a
+
+    compiled = tg.compile(f, style="readable")
+    np.testing.assert_allclose(compiled(X, X / 2), f(X, X / 2), rtol=1e-9)
+    assert max(map(len, compiled.source.splitlines())) <= 88
+
+
+def test_a_chain_of_a_thousand_ops_is_written() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(1000):
+            x = np.sin(x)
+        return x
+
+    compiled = tg.compile(f, style="readable")
+    np.testing.assert_allclose(compiled(X), f(X), rtol=1e-12)
+
+
+def test_what_is_computed_forward_is_named_as_no_cotangent() -> None:
+    """The cotangent of one factor is the other one."""
+    compiled = tg.compile(
+        tg.value_and_grad(lambda x: tg.sum(tg.exp(x) * tg.exp(x))), style="readable"
+    )
+    _, gradient = compiled(X)
+    np.testing.assert_allclose(gradient, 2 * np.exp(2 * X))
+    assert re.search(r"t1 = np.exp\(x\) .*\n +t2 = t1 \* t1", compiled.source)
+
+
+@pytest.mark.parametrize("style", ["fast", "readable"])
+def test_dot_of_numbers_that_are_arrays(style: str) -> None:
+    def f(x: Any) -> Any:
+        return np.dot(np.sin(x), x) * np.dot(x, np.cos(x))
+
+    compiled = tg.compile(f, style=style)
+    for x in (np.array(2.0), np.array(3.0)):
+        np.testing.assert_allclose(compiled(x), f(x), rtol=1e-15)
+
+
+@pytest.mark.parametrize("style", ["fast", "readable"])
+def test_a_number_is_no_array_of_float64(style: str) -> None:
+    """For NumPy, None is equal to the dtype float64."""
+
+    def f(x: Any, y: Any, k: Any) -> Any:
+        return tg.value_and_grad(lambda x: tg.losses.mse(x, y) * k)(x)
+
+    compiled = tg.compile(f, style=style)
+    for k in (2.0, 3.0):
+        value, gradient = compiled(X, X / 2, k)
+        np.testing.assert_allclose(value, k * np.sum(X**2) / 24, rtol=1e-15)
+        np.testing.assert_allclose(gradient, k * X / 6, rtol=1e-15)
+
+
+def test_what_nobody_reads_can_be_written() -> None:
+    def f(x: Any) -> Any:
+        np.cos(x)
+        return np.sin(x)
+
+    source = write_readable(Recording(f, (X,), {}).program)
+    assert re.search(r"t1 = np.cos\(x\)", source)
