@@ -223,7 +223,3 @@ def _import(thing: Any, name: str) -> str:
     if thing is EllipsisType:
         module, own = "types", "EllipsisType"
     return f"from {module} import {own}" + f" as {name}" * (own != name)
-
-
-def is_scalar_variable(x: Any) -> bool:
-    return isinstance(x, Variable) and x.shape == () and x.constant is None

@@ -441,11 +441,6 @@ class Surroundings:
                 else:
                     self._visit(part, access, where, Site(access, where, base, name))
 
-    def broken(self, args: Any, kwargs: Any) -> list[Condition]:
-        """Return the conditions that no longer hold."""
-        names = self.names | {"args": args, "kwargs": kwargs}
-        return [c for c in self.conditions if not _holds(c, names)]
-
     def changed(self) -> str:
         """Say what the function has changed since, other than what can be lent."""
         sites = (*self.arrays, *self.numbers, *self.iterators)
@@ -488,13 +483,6 @@ def _slots(kind: type) -> Iterator[str]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__"):
                 yield name
-
-
-def _holds(condition: Condition, names: dict[str, Any]) -> bool:
-    try:
-        return bool(eval(condition.source, dict(names)))
-    except (LookupError, AttributeError, ValueError):
-        return False
 
 
 def _is_number(x: Any) -> bool:

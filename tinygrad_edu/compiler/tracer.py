@@ -206,16 +206,9 @@ class Tape:
         if op.name == "broadcast_to":  # which copies, as a program need not
             return self.apply(np.broadcast_to, *values, params["shape"])
         if op.name == "getitem":  # an index that is traced, of an array that is not
-            _refuse_masks(params["index"])
             return self.apply(operator.getitem, *values, params["index"])
         with self._put_back():
             return self.apply(op.forward, *values, **params)
-
-
-def _refuse_masks(index: Any) -> None:
-    for i in parts(index):
-        if isinstance(i, Tracer) and i.dtype == bool and i.ndim:
-            raise masked()
 
 
 def _variable(value: Any) -> Variable:
@@ -373,7 +366,8 @@ class Tracer(StandIn):
             with np.errstate(all="ignore"):
                 return function(*change(args, _value), **change(kwargs, _value))
         if function is np.copyto:
-            return _write(args[0], args[1]) and None
+            _write(args[0], args[1])
+            return None
         if function in REDUCTIONS.values() and len(args) == 2:
             *args_, axis = args
             args, kwargs = tuple(args_), {"axis": axis, **kwargs}
@@ -430,6 +424,10 @@ class Tracer(StandIn):
     @property
     def dtype(self) -> Any:
         return np.asarray(self.value).dtype
+
+    @property
+    def nbytes(self) -> int:
+        return self.variable.nbytes
 
     def __len__(self) -> int:
         if not self.shape:
@@ -497,7 +495,6 @@ class Tracer(StandIn):
     # --- Arithmetic and indexing ------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        _refuse_masks(index)
         return self.tape.apply(operator.getitem, self, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:

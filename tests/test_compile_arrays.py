@@ -1,0 +1,152 @@
+"""What a compiled function may do with arrays, in all of NumPy's ways of saying it."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import tinygrad_edu as tg
+from tinygrad_edu.compiler.program import Variable
+
+STYLES = ["fast", "readable"]
+each_style = pytest.mark.parametrize("style", STYLES)
+
+
+def in_place(x, change):
+    """Change a copy."""
+    x = x + 0
+    change(x)
+    return x * 2
+
+
+FUNCTIONS = {
+    "methods": lambda x: (x.flatten(), x.ravel(), x.swapaxes(0, 1), x.clip(0, 1)),
+    "transposes": lambda x: (x.transpose(), x.transpose(1, 0), x.transpose((0, 1))),
+    "reductions": lambda x: (x.sum(0), x.sum(1, keepdims=True), x.max(), x.mean(1)),
+    "accumulated": lambda x: (np.maximum.accumulate(x), np.add.outer(x[0], x[1])),
+    "reduced": lambda x: (np.add.reduce(x), np.multiply.reduce(x, 1)),
+    "copies": lambda x: (x.copy(), np.copy(x) * 2, np.positive(x)),
+    "an element": lambda x: in_place(x, lambda y: y.__setitem__((0, 1), 7.0)),
+    "a row": lambda x: in_place(x, lambda y: y.__setitem__(0, y[1])),
+    "all of it": lambda x: in_place(x, lambda y: y.__setitem__(Ellipsis, 3)),
+    "a row for all": lambda x: in_place(x, lambda y: y.__setitem__(Ellipsis, x[0])),
+    "copyto": lambda x: in_place(x, lambda y: np.copyto(y, x[:1])),
+    "out": lambda x: in_place(x, lambda y: np.multiply(y, 2, out=y)),
+    "sum into": lambda x: in_place(x, lambda y: np.sum(x, 0, out=y[0] * 0)),
+    "integers": lambda x: (x.astype(int), (x > 0).sum(), x.argmax(1)),
+    "in place of another dtype": lambda x: in_place(
+        x.astype(np.float32), lambda y: y.__setitem__(..., x)
+    ),
+    "numbers of NumPy's": lambda x: np.float32(2) * x + np.int64(1),
+    "a constant condition": lambda x: np.where(True, x, -x),
+    "linear algebra": lambda x: np.linalg.slogdet(x @ x.T + np.eye(len(x))),
+    "pieces": lambda x: np.array_split(x, 2),
+    "rounded": lambda x: divmod(x, 0.5) if False else (x // 0.5, x % 0.5),
+    "bits": lambda x: ((x > 0) & (x < 1)) | ((x > 0) ^ (x > 1)) | ~(x > 2),
+    "shapes": lambda x: x * len(x) + x.size + x.ndim + np.ndim(x) + x.nbytes,
+    "rows one by one": lambda x: sum(row * i for i, row in enumerate(x)),
+    "made in the function": lambda x: x + np.arange(3.0) + np.zeros((3, 3))[0],
+    "products": lambda x: (x @ x.T, x[0] @ x[1], np.matmul(x[None], x.T[None])),
+}
+
+
+@each_style
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_numpys(name, style):
+    rng = np.random.default_rng(0)
+    f = FUNCTIONS[name]
+    compiled = tg.compile(f, style=style)
+    for _ in range(2):
+        x = rng.standard_normal((2, 3))
+        before = x.copy()
+        expected, got = f(x), compiled(x)
+        if not isinstance(expected, tuple | list):
+            expected, got = (expected,), (got,)
+        for a, b in zip(got, expected, strict=True):
+            assert_allclose(a, b, rtol=1e-12, atol=1e-300)
+            assert np.asarray(a).dtype == np.asarray(b).dtype
+        assert_array_equal(x, before)
+
+
+@each_style
+def test_a_parameter_is_written_to_in_part(style):
+    w = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="w")
+    memory = w.data
+
+    @tg.compile(style=style)
+    def f(x):
+        w.data[0] = x
+        w.data *= 2
+        return w.data.sum()
+
+    assert f(np.array([5.0, 6.0])) == 36
+    assert_array_equal(memory, [[10, 12], [6, 8]])
+    assert w.data is memory
+
+
+@each_style
+def test_a_parameter_is_set_to_a_constant(style):
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    @tg.compile(style=style)
+    def reset(x):
+        w.data = np.zeros(2)
+        return x + w
+
+    assert_array_equal(reset(np.ones(2)).data, [1, 1])
+    w.data[...] = 5
+    assert_array_equal(reset(np.ones(2)).data, [1, 1])
+    assert_array_equal(w.data, [0, 0])
+
+
+def test_a_parameter_cannot_become_of_another_shape():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+
+    @tg.compile
+    def grow(x):
+        w.data = x
+        return x
+
+    message = r"replaces w, float64 \(2,\), by float64 \(3,\)"
+    with pytest.raises(TypeError, match=message):
+        grow(np.ones(3))
+    assert_array_equal(w.data, [1, 2])
+
+
+def test_a_named_tuple_among_the_arguments_of_a_function():
+    """As in what `np.linalg.eigh` gives, which is taken apart."""
+    x = np.array([[2.0, 1.0], [1.0, 2.0]])
+    compiled = tg.compile(lambda x: np.linalg.eigh(x + 0).eigenvalues * 2)
+    assert_allclose(compiled(x), [2, 6])
+
+
+def test_comparing_a_number_that_may_change_is_refused():
+    optimiser = tg.optim.SGD([tg.Tensor(1.0, requires_grad=True)], 0.1)
+
+    @tg.compile
+    def f(x):
+        return x * 2 if optimiser.lr > 0.5 else x
+
+    with pytest.raises(TypeError, match="compile: the function branches on a number"):
+        f(np.ones(2))
+
+
+def test_the_length_of_a_number_is_no_length():
+    with pytest.raises(TypeError, match=r"len\(\) of an array without dimensions"):
+        tg.compile(lambda x: len(x.sum()))(np.ones(2))
+
+
+def test_nothing_is_shown_before_the_first_call():
+    compiled = tg.compile(lambda x: x)
+    with pytest.raises(ValueError, match="nothing has been recorded yet; call the"):
+        _ = compiled.source
+    with pytest.raises(ValueError, match="nothing has been recorded yet"):
+        compiled.report()
+
+
+def test_what_is_no_function_is_not_compiled():
+    with pytest.raises(TypeError, match="compile: 3 is no function"):
+        tg.compile(3)
+
+
+def test_a_variable_tells_its_shape():
+    assert repr(Variable((2, 3), np.dtype(float), "W1")) == "<float64 (2, 3) W1>"
