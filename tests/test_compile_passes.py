@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.compiling import FASTER, SHORTER
@@ -555,3 +556,37 @@ def test_the_report_never_grows_while_formulas_shorten(loss: str, style: str) ->
     assert operations == sorted(operations, reverse=True)
     # Nothing in the mean squared error can be said in a shorter way.
     assert (operations[-1] < operations[0]) == (loss == "cross_entropy")
+
+
+# --- More fractions -------------------------------------------------------------------
+
+
+def guarded(numerator, denominator):
+    """A fraction that is 0 where both would be 0."""
+    both = (numerator == 0) & (denominator == 0)
+    return numerator / np.where(both, 1, denominator)
+
+
+@pytest.mark.parametrize(
+    ("f", "left"),
+    [
+        # Coefficients that differ: 2 y (1 - h) + (1 - y) h is shorter as it is told.
+        (lambda h, y: (2 * guarded(y, h) + guarded(y, h)) * (h * 3), 0),
+        # Where the denominator is a sum that ends in a number.
+        (lambda h, y: guarded_after(y, h) * (h + 1), 0),
+        # A guard that speaks of something else does not count.
+        (lambda h, y: y / np.where((h == 0) & (y == 1), 1, h) * h, 1),
+    ],
+)
+def test_which_fractions_cancel(f, left):
+    rng = np.random.default_rng(0)
+    compiled = tg.compile(f, style="readable")
+    for _ in range(2):
+        h, y = rng.random((2, 4)) + 0.5
+        assert_allclose(compiled(h, y), f(h, y), rtol=1e-12)
+    assert compiled.source.count(" / ") == left
+
+
+def guarded_after(numerator, x):
+    both = (numerator == 0) & (x == -1)
+    return numerator / (np.where(both, 0, x) + 1)

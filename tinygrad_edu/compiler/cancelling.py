@@ -142,9 +142,7 @@ class _Reader:
         if e.function is np.where and len(e.args) == 3:
             mask, instead, d = e.args
             return (
-                self.read(d)
-                if _is_scalar(instead) and self.guards(mask, a, d)
-                else None
+                self.read(d) if _is_scalar(instead) and self.guards(mask, a) else None
             )
         if e.function in (np.add, np.subtract):
             inner = [
@@ -159,24 +157,20 @@ class _Reader:
                 return inner[0] + self.read(y)
         return None
 
-    def guards(self, mask: Any, a: Any, d: Variable) -> bool:
-        """Whether a mask holds only where a is 0, and d a number."""
+    def guards(self, mask: Any, a: Any) -> bool:
+        """Whether a mask, one condition and another, holds only where a is 0."""
         e = self.definitions.get(mask)
         if e is None or e.function is not np.bitwise_and:
             return False
-        sides = [self.definitions.get(x) for x in e.args]
-        compared = [
-            s.args[0] for s in sides if s is not None and s.function is np.equal
-        ]
-        zero = {self.polynomial(x) for x in compared}
-        return {self.polynomial(d), self.polynomial(self.without_number(a))} <= zero
+        sides = map(self.definitions.get, e.args)
+        equal = [s.args for s in sides if s is not None and s.function is np.equal]
+        zero = [self.polynomial(x, y) for x, y in equal]
+        return self.polynomial(self.without_number(a), 0) in zero
 
-    def polynomial(self, x: Any) -> Any:
-        """What is equal for variables that are the same polynomial."""
-        terms = self.read(x)
-        if not _is_plain(terms):
-            return id(x)
-        return frozenset(_collect(terms).items())
+    def polynomial(self, x: Any, y: Any) -> Any:
+        """What x - y is; equal for what is the same polynomial."""
+        terms = self.read(x) + [t * _number(-1) for t in self.read(y)]
+        return _collect(terms) if _is_plain(terms) else None
 
     def without_number(self, a: Any) -> Any:
         """Return a, or what it is a multiple of by a number."""

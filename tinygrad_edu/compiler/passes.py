@@ -263,6 +263,12 @@ def _astype(e: Equation, look: Lookup) -> Any:
     return e.args[0] if _agrees(e.args[0], e.output) else e
 
 
+@law(np.sum, np.prod, np.max, np.min)
+def _reduction(e: Equation, look: Lookup) -> Any:
+    x = e.args[0]
+    return x if isinstance(x, Variable) and x.ndim == 0 else e
+
+
 @law(np.matmul)
 def _matmul(e: Equation, look: Lookup) -> Any:
     if all(isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args):
