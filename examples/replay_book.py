@@ -98,7 +98,7 @@ class Examples:
 
     @cached_property
     def x_inked(self):
-        return self.images[:, self.inked] / 256
+        return self.images.compress(self.inked, axis=1) / 256  # row by row in memory
 
 
 def load(experiment):
@@ -149,9 +149,10 @@ def snapshots(experiment, train, epochs):
             # There, a new network has scaled weights, and is then told to draw again.
             tg.nn.MLP(sizes, normal, "scaled")
         model = tg.nn.MLP(sizes, normal, init)
+        step = training_step(model, eta, experiment.lam / len(order))
         for epoch in range(1, epochs + 1):
             shuffle(order, uniform)
-            train_epoch(model, train, np.array(order), eta, experiment.lam)
+            train_epoch(step, train, np.array(order))
             yield run, epoch, deepcopy(model)
 
 
@@ -162,18 +163,31 @@ def shuffle(order, rng):
         order[i], order[j] = order[j], order[i]
 
 
-def train_epoch(model, examples, order, eta, lam, batch_size=10):
+def training_step(model, eta, decay):
+    """Return what one mini-batch does to the network, compiled.
+
+    That moves the factor eta/m to where it costs less, which rounds otherwise. The
+    published figures are equal to 1e-13 all the same, after 400 epochs too.
+    """
     optimiser = tg.optim.SGD(model.parameters(), eta)
-    for first in range(0, len(order), batch_size):
-        x, y = examples.batch(order[first : first + batch_size])
+
+    @tg.compile
+    def step(x, y):
         loss = tg.losses.cross_entropy_with_logits(model.logits(x), y)
         optimiser.zero_grad()
         loss.backward()
         # L2 as weight decay: (1 - eta lambda/n) w - (eta/m) sum of gradients, rounded
         # as in the book, and cheaper than the same in the loss.
         for w in model.weights:
-            w.data *= 1 - eta * (lam / len(order))
+            w.data *= 1 - eta * decay
         optimiser.step()
+
+    return step
+
+
+def train_epoch(step, examples, order, batch_size=10):
+    for first in range(0, len(order), batch_size):
+        step(*examples.batch(order[first : first + batch_size]))
 
 
 def evaluate(model, examples, lam):

@@ -35,42 +35,54 @@ def train(digits, args):
     else:
         output, data_loss = model.logits, tg.losses.cross_entropy_with_logits
 
+    def step(inputs, targets):
+        loss = data_loss(output(inputs), targets)
+        if args.l2:
+            loss = loss + tg.losses.l2(model.weights, args.l2, len(x))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    def judge(inputs, targets):
+        a = output(inputs)
+        right = a.numpy().argmax(axis=1) == targets.argmax(axis=1)
+        return data_loss(a, targets) * len(targets), right.sum()
+
+    if args.compile:
+        step, judge = tg.compile(step), tg.compile(judge)
+
+    def train_epoch():
+        if args.compile:
+            return step.epoch(x, y, args.batch_size, rng)
+        batches = tg.data.minibatches(x, y, args.batch_size, rng)
+        return [step(*batch).item() for batch in batches]
+
     def cost_and_accuracy(x, y, chunk=1000):  # a chunk's activations fit the cache
         total, right = 0.0, 0
         with tg.no_grad():
             for first in range(0, len(x), chunk):
                 part = slice(first, first + chunk)
-                a, targets = output(x[part]), y[part]
-                total += data_loss(a, targets).item() * len(targets)
-                right += (a.numpy().argmax(axis=1) == targets.argmax(axis=1)).sum()
+                cost, hits = judge(x[part], y[part])
+                total, right = total + cost.item(), right + hits.item()
             penalty = tg.losses.l2(model.weights, args.l2, len(x)).item()
         return total / len(x) + penalty, right / len(x)
 
     names = "train_cost", "test_cost", "test_accuracy", "seconds"
     history = {name: [] for name in names}
-    steps = -(-len(x) // args.batch_size)
     with progress_bar() as progress:
         task = progress.add_task("", total=args.epochs, loss="-", accuracy="-")
         for epoch in range(args.epochs):
             start = perf_counter()
-            batches = tg.data.minibatches(x, y, args.batch_size, rng)
-            for step, (inputs, targets) in enumerate(batches):
-                loss = data_loss(output(inputs), targets)
-                if args.l2:
-                    loss = loss + tg.losses.l2(model.weights, args.l2, len(x))
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                if step % 500 == 0:
-                    done = epoch + step / steps
-                    progress.update(task, completed=done, loss=f"{loss.item():.4f}")
-
+            loss = np.mean(train_epoch())
             train_cost, _ = cost_and_accuracy(x, y)
             test_cost, accuracy = cost_and_accuracy(x_test, y_test)
             seconds = perf_counter() - start
             for name, value in zip(names, (train_cost, test_cost, accuracy, seconds)):
                 history[name].append(float(value))
-            progress.update(task, completed=epoch + 1, accuracy=f"{accuracy:.2%}")
+            progress.update(
+                task, advance=1, loss=f"{loss:.4f}", accuracy=f"{accuracy:.2%}"
+            )
             print(
                 f"epoch {epoch + 1:>2}  train cost {train_cost:.4f}  "
                 f"test cost {test_cost:.4f}  test accuracy {accuracy:.2%}",
@@ -148,6 +160,8 @@ def parse_args():
     add("--l2", "penalty on large weights", type=float, default=0.0, metavar="LAMBDA")
     add("--init", "the spread of the first weights", choices=INITS, default="scaled")
     add("--seed", "of the first weights and the shuffling", type=int, default=0)
+    switch = {"action": argparse.BooleanOptionalAction, "default": True}
+    add("--compile", "make a step one NumPy program, and run that", **switch)
     add("--data", "folder with the four IDX files of MNIST", type=Path, metavar="DIR")
     add("--plot", "draw the cost and the accuracy", type=Path, metavar="FILE.png")
     add("--json", "write down every epoch", type=Path, metavar="FILE")

@@ -9,19 +9,22 @@ from matplotlib.figure import Figure
 import tinygrad_edu as tg
 
 
-def train(seed=0, epochs=1000, lr=2.0):
+def train(seed=0, epochs=1000, lr=2.0, compiled=True):
     """Return the trained network, and the loss before each epoch."""
     x, y = tg.data.xor()
     model = tg.nn.MLP([2, 3, 1], rng=seed)
     optimiser = tg.optim.SGD(model.parameters(), lr)
-    losses = []
-    for _ in range(epochs):
+
+    def step():
         loss = tg.losses.cross_entropy_with_logits(model.logits(x), y)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        losses.append(loss.item())
-    return model, losses
+        return loss
+
+    if compiled:
+        step = tg.compile(step)
+    return model, [step().item() for _ in range(epochs)]
 
 
 def report(model):
@@ -66,6 +69,12 @@ def main():
     add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
     add("--epochs", type=int, default=1000, help="steps on all four (%(default)s)")
     add("--lr", type=float, default=2.0, help="learning rate (%(default)s)")
+    add(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="make a step one NumPy program, and run that (%(default)s)",
+    )
     add("--plot", type=Path, metavar="FILE.png", help="draw boundary and loss")
     args = parser.parse_args()
     for name, least in {"seed": 0, "epochs": 1, "lr": 0}.items():
@@ -74,7 +83,7 @@ def main():
     if args.plot and not args.plot.parent.is_dir():
         parser.error(f"--plot: there is no folder {args.plot.parent}")
 
-    model, losses = train(args.seed, args.epochs, args.lr)
+    model, losses = train(args.seed, args.epochs, args.lr, args.compile)
     report(model)
     if args.plot:
         plot(model, losses, args.plot)

@@ -78,6 +78,15 @@ def test_xor_is_learnt_from_at_least_19_of_20_seeds():
     assert sum(((m(x) > 0.5) == (y > 0.5)).all() for m in models) >= 19
 
 
+def test_xor_is_learnt_compiled_or_not():
+    train = runpy.run_path(str(EXAMPLES / "train_xor.py"))["train"]
+    (model, losses), (plain, expected) = train(1, 100), train(1, 100, compiled=False)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    for p, other in zip(model.parameters(), plain.parameters()):
+        np.testing.assert_allclose(p.numpy(), other.numpy(), rtol=1e-12)
+        assert (p.grad is None, other.grad is None) == (True, False)
+
+
 def test_xor_prints_four_cases_and_draws(tmp_path):
     path = tmp_path / "xor.png"
     out, err = run("train_xor.py", "--plot", path)
@@ -90,9 +99,11 @@ def test_xor_prints_four_cases_and_draws(tmp_path):
 
 
 def test_xor_says_when_it_got_stuck():
-    out, _ = run("train_xor.py", "--epochs", 1, "--seed", 3, "--lr", 0.1)
+    options = "--epochs", 1, "--seed", 3, "--lr", 0.1
+    out, _ = run("train_xor.py", *options)
     assert "NO" in out
     assert "another --seed" in out
+    assert run("train_xor.py", *options, "--no-compile")[0] == out
 
 
 # --- train_mnist ----------------------------------------------------------------------
@@ -162,6 +173,26 @@ def test_mnist_does_what_the_textbook_does(tiny_mnist, cost, init):
         assert history["train_cost"][epoch] == pytest.approx(train_cost, rel=1e-5)
         assert history["test_cost"][epoch] == pytest.approx(test_cost, rel=1e-5)
         assert history["test_accuracy"][epoch] == np.mean(guess == digits.test_labels)
+
+
+@pytest.mark.parametrize("options", ["", "--cost cross-entropy --lr 0.5 --l2 5"])
+def test_mnist_is_learnt_compiled_or_not(tmp_path, monkeypatch, options):
+    """The same but for rounding, on 4,000 digits, with a short last mini-batch."""
+    compiled, compile = [], tg.compile
+    monkeypatch.setattr(tg, "compile", lambda f: compiled.append(f) or compile(f))
+    monkeypatch.setenv("TINYGRAD_EDU_DATA", str(tmp_path))
+    path = tmp_path / "history.json"
+    common = f"train_mnist.py --epochs 1 --batch-size 30 --seed 3 --json {path}"
+    histories = []
+    for switch, functions in {"": 2, "--compile": 4, "--no-compile": 4}.items():
+        monkeypatch.setattr("sys.argv", f"{common} {options} {switch}".split())
+        runpy.run_path(str(EXAMPLES / "train_mnist.py"), run_name="__main__")
+        assert len(compiled) == functions
+        histories.append(json.loads(path.read_text()))
+    default, chosen, plain = histories
+    for name in ("train_cost", "test_cost", "test_accuracy"):
+        assert default[name] == chosen[name]
+        assert chosen[name] == pytest.approx(plain[name], rel=1e-4)
 
 
 def test_mnist_shows_a_progress_bar_on_a_terminal(tiny_mnist):

@@ -243,6 +243,24 @@ def test_three_learning_rates_are_trained_as_by_the_book(original, tmp_path):
         assert_same(curves, network.train(2, *original, eta, 5.0))
 
 
+def test_a_compiled_step_is_that_of_the_book():
+    rng = np.random.default_rng(4)
+    model = tg.nn.MLP([784, 30, 10], rng, "large")
+    network = Original([784, 30, 10])
+    network.weights = [w.numpy().copy() for w in model.weights]
+    network.biases = [b.numpy().copy() for b in model.biases]
+    step = book.training_step(model, 0.5, 0.1)
+    for n in (10, 10, 3):
+        x, y = rng.random((n, 784)), np.eye(10)[rng.integers(0, 10, n)]
+        step(x, y)
+        network.step(list(zip(x, y)), 0.5, 0.1)
+    assert "def step(" in step.source
+    for p, expected in zip(
+        model.weights + model.biases, network.weights + network.biases
+    ):
+        np.testing.assert_allclose(p.numpy(), expected, rtol=1e-12, atol=1e-13)
+
+
 def test_numbers_of_images_and_epochs():
     told = {
         name: (e.images, e.epochs, e.hidden) for name, e in book.EXPERIMENTS.items()

@@ -190,7 +190,7 @@ def _stacked(answers: list[Any]) -> Any:
     for column in columns:
         values = [np.asarray(value_of(x)) for x in column]
         same = all(v.shape == values[0].shape for v in values)
-        stacked.append(np.stack(values) if same else values)
+        stacked.append(np.array(values) if same else values)
     return tree.rebuild(answers[0], stacked)
 
 
