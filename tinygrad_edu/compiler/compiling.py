@@ -205,23 +205,27 @@ class _Variant:
         stages.append(("copies of answers", apart))
         self._stages = stages
         self._buffers: list[int] | None = None
+        self._counts = recording.counts()
+        self._writer: Fast | Loops | None = None
         program = stages[-1][1]
         if backend == "numba":
-            self.source = Loops(program, recording.counts()).source
+            self._writer = Loops(program)
+            self.source = self._writer.source
         elif style == "fast":
-            fast = Fast(program)
-            self.source, self._buffers = fast.source, fast.buffers
+            self._writer = Fast(program)
+            self.source, self._buffers = self._writer.source, self._writer.buffers
         else:
             self.source = write_readable(program)
-        namespace: dict[str, Any] = {}
-        exec(builtins.compile(self.source, "<compiled>", "exec"), namespace)
-        self._link(recording, namespace, backend)
+        self._program: dict[str, Any] = {}
+        self._execute(self.source)
+        self._link(recording, backend)
 
-    def _link(
-        self, recording: Recording, program: dict[str, Any], backend: str
-    ) -> None:
+    def _execute(self, source: str) -> None:
+        exec(builtins.compile(source, "<compiled>", "exec"), self._program)
+
+    def _link(self, recording: Recording, backend: str) -> None:
         """Write the functions that say whether the program fits, and that run it."""
-        names = recording.names | {"step": program["step"], "tensor": _tensor}
+        names = recording.names | {"step": self._program["step"], "tensor": _tensor}
         call = f"step({', '.join(recording.accesses)})"
         outputs = recording.program.outputs
         if len(outputs) == 1:
@@ -246,22 +250,30 @@ class _Variant:
             "def run(args, kwargs):",
             *(f"    {line}" for line in run),
         ]
-        if "epoch" in program:
-            names["whole_epoch"] = program["epoch"]
-            arguments = ", ".join(["x", "y", "order", *recording.accesses])
-            lines += [
-                "",
-                "def epoch(args, x, y, order):",
-                f"    answers = whole_epoch({arguments})",
-                "    for _ in range(len(order) // len(args[0])):",
-                *(f"        {effect}" for effect in effects),
-                "        pass",
-                "    return answers",
-            ]
+        arguments = ", ".join(["x", "y", "order", *recording.accesses])
+        lines += [
+            "def epoch(args, x, y, order):",
+            f"    answers = program['epoch']({arguments})",
+            "    for _ in answers:",
+            *(f"        {effect}" for effect in [*effects, "pass"]),
+            "    return answers",
+        ]
+        names["program"] = self._program
         exec(builtins.compile("\n".join(lines), "<guards>", "exec"), names)
         self.fits: Callable[..., bool] = names["fits"]
         self.run: Callable[..., Any] = names["run"]
-        self.epoch: Callable[..., Any] | None = names.get("epoch")
+        self._epoch: Callable[..., Any] = names["epoch"]
+
+    @property
+    def epoch(self) -> Callable[..., Any] | None:
+        """What runs the program on many mini-batches, if they can be a loop in it."""
+        if self._writer is None or self._counts is None:
+            return None
+        if "epoch" not in self._program:
+            source = self._writer.epoch(self._counts)
+            self._execute(source)
+            self.source += source
+        return self._epoch
 
     def report(self) -> Report:
         rows = [(name, *cost(program)) for name, program in self._stages]

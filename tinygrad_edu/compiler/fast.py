@@ -478,12 +478,8 @@ class Fast:
                 continue
             body.append(f"{self.names[target]}[...] = {self._value(new, 0)}")
         outputs = [self._output(x) for x in self.program.outputs]
-        body.append(f"return {', '.join(outputs)}" if outputs else "return None")
-        if any(_may_overflow(e) for e in self.program.equations):
-            body = [
-                'with np.errstate(over="ignore"):',
-                *("    " + line for line in body),
-            ]
+        self.answer = ", ".join(outputs) or "None"
+        body = self._quietly([*body, f"return {self.answer}"])
         imports = sorted(set(self._used_names.values()))
         helpers = "".join(f"\n\n{text}\n" for text in self.helpers.values())
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
@@ -492,6 +488,35 @@ class Fast:
         return (
             f"import numpy as np\nfrom numpy import {', '.join(imports)}\n{helpers}\n"
             f"{setup}\n\n\ndef {name}({parameters}):\n    {lines}\n"
+        )
+
+    def _quietly(self, body: list[str]) -> list[str]:
+        """Silence the harmless overflow of what is written plainly."""
+        if not any(_may_overflow(e) for e in self.program.equations):
+            return body
+        return ['with np.errstate(over="ignore"):', *(f"    {line}" for line in body)]
+
+    def epoch(self, counts: dict[str, str]) -> str:
+        """Write the loop over the mini-batches of an epoch, with the step in it.
+
+        The counts tell what becomes of each number, with ``{0}`` for the first input.
+        The first two inputs are a mini-batch, and the output is one number.
+        """
+        names = [self.names[x] for x in self.program.inputs]
+        x, y = names[:2]
+        (size, *_) = self.program.inputs[0].shape
+        loop = [
+            f"all_{x}.take(order[i : i + {size}], 0, {x}, 'clip')",
+            f"all_{y}.take(order[i : i + {size}], 0, {y}, 'clip')",
+            *self.body,
+            f"answers.append({self.answer})",
+            *(f"{k.format(*names)} = {n.format(*names)}" for k, n in counts.items()),
+        ]
+        head = [f"for i in range(0, len(order), {size}):"]
+        lines = self._quietly([*head, *(f"    {line}" for line in loop)])
+        body = "\n    ".join(["answers = []", *lines, "return answers"])
+        return (
+            f"\n\ndef epoch(all_{x}, all_{y}, order, {', '.join(names)}):\n    {body}\n"
         )
 
     def _output(self, x: Any) -> str:

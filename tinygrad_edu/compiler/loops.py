@@ -55,21 +55,12 @@ def _place(e: Equation) -> str:
 class Loops:
     """Writes a program down as loops.
 
-    Parameters
-    ----------
-    program : Program
-    counts : dict of str to str, optional
-        What becomes of each number, with ``{0}`` for the program's first input, if the
-        whole epoch can be a loop as well: if the first two inputs are a mini-batch, and
-        the output is one number.
-
     Attributes
     ----------
     source : str
     """
 
-    def __init__(self, program: Program, counts: dict[str, str] | None) -> None:
-        self.counts = counts
+    def __init__(self, program: Program) -> None:
         self.program, self.in_place = schedule(program)
         self.names = name_variables(self.program)
         self.definitions = self.program.definitions()
@@ -380,20 +371,18 @@ class Loops:
         return (
             f"import numpy as np\nfrom numba import njit\n\n{constants}\n\n\n"
             f'@njit(error_model="numpy")\ndef step({parameters}):\n    {body}\n'
-            + self._epoch(parameters)
         )
 
-    def _epoch(self, parameters: str) -> str:
-        """Write the loop over the mini-batches of an epoch."""
-        if self.counts is None:
-            return ""
+    def epoch(self, counts: dict[str, str]) -> str:
+        """Write the loop over the mini-batches of an epoch, as `Fast.epoch`."""
         names = [self.names[x] for x in self.program.inputs]
+        parameters = ", ".join(names)
         x, y = names[:2]
         (size, *_) = self.program.inputs[0].shape
         dtype = self._type(self.program.outputs[0].dtype)
-        counts = [
-            f"        {target.format(*names)} = {text.format(*names)}\n"
-            for target, text in self.counts.items()
+        counted = [
+            f"        {number.format(*names)} = {text.format(*names)}\n"
+            for number, text in counts.items()
         ]
         return (
             '\n\n@njit(error_model="numpy")\n'
@@ -404,6 +393,6 @@ class Loops:
             f"            {x}[row] = all_{x}[order[batch * {size} + row]]\n"
             f"            {y}[row] = all_{y}[order[batch * {size} + row]]\n"
             f"        answers[batch] = step({parameters})\n"
-            + "".join(counts)
+            + "".join(counted)
             + "    return answers\n"
         )
