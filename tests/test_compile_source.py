@@ -26,6 +26,7 @@ NAMED_AS_OURS = [
     lambda t1, c2: 3 * (1 + np.exp(t1)) + c2 * t1,
     lambda exp, k3: 3 * (1 + np.exp(exp)) + k3 * exp,
     lambda np, k: 3 * (1 + tg.exp(np)) + k * np,
+    lambda all_x, blocks_2_3: 3 * (1 + np.exp(all_x)) + blocks_2_3 * all_x,
 ]
 
 

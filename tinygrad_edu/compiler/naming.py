@@ -38,10 +38,11 @@ def name_variables(program: Program) -> dict[Variable, str]:
         if x in names:
             return
         name = re.sub(r"\W+", "_", name).strip("_") or "t"
-        if keyword.iskeyword(name) or name[0].isdigit():
+        is_ours = is_given and OURS.fullmatch(name)
+        if keyword.iskeyword(name) or name[0].isdigit() or is_ours:
             name = f"_{name}"
         choice, n = name, 1
-        while choice in taken or (is_given and OURS.fullmatch(choice)):
+        while choice in taken:
             n += 1
             choice = f"{name}_{n}"
         names[x] = choice
