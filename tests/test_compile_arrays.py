@@ -1,5 +1,7 @@
 """What a compiled function may do with arrays, in all of NumPy's ways of saying it."""
 
+import copy
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -39,6 +41,9 @@ FUNCTIONS = {
     "numbers of NumPy's": lambda x: np.float32(2) * x + np.int64(1),
     "a constant condition": lambda x: np.where(True, x, -x),
     "linear algebra": lambda x: np.linalg.slogdet(x @ x.T + np.eye(len(x))),
+    "lists": lambda x: (np.add(x, [1.0, 2.0, 3.0]), [0.5] * x),
+    "copies by Python": lambda x: (copy.copy(x) + 1, copy.deepcopy(x)),
+    "divided integers": lambda x: ((x * 10).astype(int) / 3.0) * 2.0,
     "pieces": lambda x: np.array_split(x, 2),
     "rounded": lambda x: divmod(x, 0.5) if False else (x // 0.5, x % 0.5),
     "bits": lambda x: ((x > 0) & (x < 1)) | ((x > 0) ^ (x > 1)) | ~(x > 2),

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler import compiling, fast
-from tinygrad_edu.compiler.program import Variable
+from tinygrad_edu.compiler.loops import Loops
+from tinygrad_edu.compiler.program import Program, Variable
 
 pytest.importorskip("numba", reason="Numba is not installed")
 pytest.importorskip("scipy", reason="SciPy, whose BLAS Numba calls, is not installed")
@@ -180,6 +181,12 @@ def test_an_epoch_gives_what_the_function_gives(examples):
     assert answer["none"] is None
 
 
+def test_an_epoch_of_a_vector_a_mini_batch(examples):
+    x, y = examples
+    sums = tg.compile(lambda x, y: (x * y).sum(axis=0)).epoch(x, y, 6)
+    assert_allclose(sums, [(x * y)[i : i + 6].sum(axis=0) for i in (0, 6, 12)])
+
+
 def test_an_epoch_by_numba_of_what_is_more_than_a_loss(examples):
     """Then the mini-batches are a loop in Python."""
     x, y = examples
@@ -246,6 +253,22 @@ def test_an_epoch_notices_that_a_gradient_is_there_now(examples):
     for inputs, targets in tg.data.minibatches(x, y, 5):
         accumulate(same)(inputs, targets)
     assert_allclose(w.grad.data, same.grad.data, rtol=1e-12)
+
+
+def test_an_update_by_numba_that_is_no_elementwise_function():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    @tg.compile(backend="numba")
+    def f(x):
+        w.data = x.sum(axis=0)
+        return x * 2
+
+    f(np.ones((3, 2)))
+    assert_array_equal(w.data, [3, 3])
+
+
+def test_a_program_of_loops_may_give_a_constant():
+    assert "return 2.0" in Loops(Program((), (), (2.0,), {})).source
 
 
 def test_numbers_and_constants_come_out_of_loops():

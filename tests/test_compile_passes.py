@@ -572,6 +572,7 @@ def guarded(numerator, denominator):
     [
         # Coefficients that differ: 2 y (1 - h) + (1 - y) h is shorter as it is told.
         (lambda h, y: (2 * guarded(y, h) + guarded(y, h)) * (h * 3), 0),
+        (lambda h, y: (2 * guarded(y, h) + 3 * guarded(y * y, h)) * h, 0),
         # Where the denominator is a sum that ends in a number.
         (lambda h, y: guarded_after(y, h) * (h + 1), 0),
         # A guard that speaks of something else does not count.

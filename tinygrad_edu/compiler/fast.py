@@ -349,8 +349,6 @@ class Fast:
         self.body.append(f"{self.names[e.output]} = {text}")
 
     def _plain_call(self, e: Equation) -> str:
-        if e.output.dtype is None and (infix := self._infix(e)) is not None:
-            return infix
         if e.function is np.dot and isinstance(e.args[0], Variable) and e.args[0].ndim:
             return f"{self._value(e.args[0], 9)}.dot({self._any(e.args[1])})"
         if e.function is operator.getitem:

@@ -56,9 +56,8 @@ def name_variables(program: Program) -> dict[Variable, str]:
     scalars = [x for x in outputs if x.shape == () and x.dtype is not None]
     for x in scalars[:1] if _trains(program) else ():
         give(x, "loss")
-    for x, target in ((y, x) for x, y in program.updates.items()):
-        if isinstance(x, Variable):
-            give(x, f"new_{names[target]}")
+    for target, x in program.updates.items():
+        give(x, f"new_{names[target]}")
     definitions = program.definitions()
     for e in program.equations:
         of = e.output.label
@@ -133,8 +132,6 @@ def _layers(program: Program) -> dict[Variable, str]:
 def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Any:
     """Go back from an activation's answer to what it was applied to."""
     while (e := definitions.get(x)) is not None and e.origin == origin:
-        arrays = [z for z in e.inputs if z.dtype is not None and z.constant is None]
-        if not arrays:
-            return None
-        x = arrays[0]
+        arrays = (z for z in e.inputs if z.dtype is not None and z.constant is None)
+        x = next(arrays)
     return x

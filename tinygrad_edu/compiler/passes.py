@@ -81,7 +81,7 @@ def _is_scalar(x: Any) -> bool:
 
 def simplify(program: Program) -> Program:
     """Apply the laws of algebra that make one equation simpler, until none does."""
-    for _ in range(10):
+    while True:
         before = program.equations
         definitions: dict[Variable, Equation] = {}
         same: dict[Variable, Any] = {}
@@ -102,8 +102,7 @@ def simplify(program: Program) -> Program:
                 definitions[e.output] = e
         program = dead_code(replace(program, equations=tuple(kept)).substitute(same))
         if len(kept) == len(before) and all(a is b for a, b in zip(kept, before)):
-            break
-    return program
+            return program
 
 
 def _agrees(x: Any, output: Variable) -> bool:
@@ -278,8 +277,6 @@ def _matmul(e: Equation, look: Lookup) -> Any:
 
 @law(np.where)
 def _where(e: Equation, look: Lookup) -> Any:
-    if len(e.args) != 3:
-        return e
     condition, a, b = e.args
     if a is b:
         return a

@@ -537,8 +537,7 @@ class Recording:
             tensor = access.removesuffix(".data")
             if access.endswith(".data") and not tensor.endswith(".grad"):
                 needs_grad = f"{tensor}.requires_grad is {b.writable}"
-                if access not in self._given:
-                    self.conditions.append(Condition(needs_grad, b.name))
+                self.conditions.append(Condition(needs_grad, b.name))
         for x, truth in tape.guards:
             (access,) = (a for b, a in used.items() if b.variable is x)
             self.conditions.append(Condition(f"bool({access}) is {truth}", access))

@@ -195,9 +195,8 @@ class Tape:
                     if of is not None:
                         self._cotangent_of = id(at["node"]), id(at["x"]), of
             frame = frame.f_back
-        if frame is None:
-            return Origin(op, rule)
-        return Origin(op, rule, frame.f_code.co_filename, frame.f_lineno)
+        place = (frame.f_code.co_filename, frame.f_lineno) if frame else ()
+        return Origin(op, rule, *place)
 
     def as_one_step(self, op: Op, values: Any, params: dict[str, Any]) -> Any:
         """Apply an op that cannot be looked into, or is better written plainly."""
