@@ -99,12 +99,7 @@ class _Readable:
         if self.program.updates and section != "update":
             self.lines.append(("# update", ""))
         for target, new in self.program.updates.items():
-            line = self._update(target, new)
-            while len(line) > MOST and (long := self._to_split(new, len(line))):
-                self._split(long)
-                self._write_again(new)
-                line = self._update(target, new)
-            self.lines.append((line, ""))
+            self.lines.append((self._update(target, new), ""))
         answers = [self.value(x, 0) for x in self.program.outputs]
         given = {self.names[x] for x in self.program.inputs}
         answers = [
