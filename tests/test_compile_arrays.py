@@ -135,6 +135,14 @@ def test_comparing_a_number_that_may_change_is_refused():
         f(np.ones(2))
 
 
+def test_how_often_something_is_repeated_has_to_be_known():
+    f = tg.compile(lambda x, n: np.repeat(x, n))
+    with pytest.raises(TypeError, match=r"the shape of repeat\(\) depends on values"):
+        f(np.ones(2), np.array([1, 2]))
+    twice = tg.compile(lambda x: np.repeat(x, 2))
+    assert_array_equal(twice(np.array([1.0, 2.0])), [1, 1, 2, 2])
+
+
 def test_the_length_of_a_number_is_no_length():
     with pytest.raises(TypeError, match=r"len\(\) of an array without dimensions"):
         tg.compile(lambda x: len(x.sum()))(np.ones(2))

@@ -381,7 +381,7 @@ class Tracer(StandIn):
         elif function is np.mean and self.dtype.kind == "f" and self.dtype.itemsize > 2:
             total = self._call(np.sum, args, kwargs)
             answer = total / (args[0].size // total.size)
-        elif function in SHAPED_BY_VALUES or (function is np.where and len(args) == 1):
+        elif _is_shaped_by_values(function, args, kwargs):
             raise untraceable(
                 f"the shape of {_name(function)}() depends on values", MASK
             )
@@ -521,6 +521,13 @@ class Tracer(StandIn):
         if len(axes) == 1 and not isinstance(axes[0], int):
             (axes,) = axes
         return self._transposed(axes or None)
+
+
+def _is_shaped_by_values(function: Any, args: Any, kwargs: Any) -> bool:
+    """Whether the shape of an answer would be another for other values."""
+    if function is np.repeat:
+        return any(isinstance(x, Tracer) for x in parts(args[1:], kwargs))
+    return function in SHAPED_BY_VALUES or (function is np.where and len(args) == 1)
 
 
 def _write(target: Any, value: Any) -> Any:
