@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler import compiling, fast
+from tinygrad_edu.compiler import compiling, fast, tuning
 from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.program import Program, Variable
 
@@ -220,15 +220,15 @@ def test_a_large_product_may_be_made_in_blocks_of_rows(faster, monkeypatch):
 
 
 def test_whether_small_products_are_faster_is_measured_once():
-    answer = fast.small_products_are_faster()
+    answer = tuning.small_products_are_faster()
     assert answer in (True, False)
-    assert fast.small_products_are_faster() is answer
+    assert tuning.small_products_are_faster() is answer
 
 
 def test_products_are_in_blocks_only_where_blocks_have_many_rows():
     def rows(m, k, n):
         a, b = Variable((m, k), np.dtype(float)), Variable((k, n), np.dtype(float))
-        return fast.rows_at_once(a, b)
+        return tuning.rows_at_once(a, b)
 
     assert rows(128, 784, 30) == 40
     assert rows(10, 784, 30) == 0

@@ -11,11 +11,12 @@ from numpy.testing import assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.expressions import helper_source
-from tinygrad_edu.compiler.fast import SPREAD, spread_out
+from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.passes import fold_constants, simplify
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
-from tinygrad_edu.compiler.recording import _alike
-from tinygrad_edu.compiler.tracer import is_library, untraceable
+from tinygrad_edu.compiler.refusals import is_library, untraceable
+from tinygrad_edu.compiler.repeating import alike
+from tinygrad_edu.compiler.tuning import spread_out
 from tinygrad_edu.op import OPS, as_array
 from tinygrad_edu.ops.reductions import _count
 
@@ -85,10 +86,10 @@ def test_a_number_may_be_all_that_is_left():
 def test_rows_spread_out_are_the_same_sum():
     x, b, y = Variable((2, 3), FLOAT), Variable((3,), FLOAT), Variable((2, 3), FLOAT)
     program = Program((x, b), (Equation(y, np.add, (x, b)),), (y,), {})
-    spread = spread_out(program)
-    assert [e.function for e in spread.equations] == [SPREAD, np.add]
+    longer = spread_out(program)
+    assert [e.function for e in longer.equations] == [spread, np.add]
     values = np.arange(6.0).reshape(2, 3), np.array([10.0, 20.0, 30.0])
-    assert_array_equal(spread.evaluate(*values)[0], program.evaluate(*values)[0])
+    assert_array_equal(longer.evaluate(*values)[0], program.evaluate(*values)[0])
 
 
 @pytest.mark.parametrize(
@@ -96,8 +97,8 @@ def test_rows_spread_out_are_the_same_sum():
     [(1, 1.0), ({"axis": 0}, {"keepdims": 0}), ([1], [1, 2]), ((1, 2), (1, 3))],
 )
 def test_what_differs_between_two_runs(a, b):
-    assert not _alike(a, b, {})
-    assert _alike(a, a, {})
+    assert not alike(a, b, {})
+    assert alike(a, a, {})
 
 
 # --- Where the user's code is ---------------------------------------------------------
@@ -195,7 +196,7 @@ def test_everything_is_put_back_as_it_was():
 
     message = r"changes the length of history, at .*test_compile_parts\.py:\d+,"
     compiled = tg.compile(f)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True):
         warnings.simplefilter("default")
         with pytest.raises(TypeError, match=message):
             compiled(np.ones(2))
@@ -256,3 +257,10 @@ def test_calls_wait_for_each_other():
         assert not done.wait(0.2)
     assert done.wait(10)
     thread.join()
+
+
+def test_another_function_the_second_time_is_noticed():
+    which = iter([np.sin, np.cos] * 3).__next__
+    compiled = tg.compile(lambda x: which()(x))
+    with pytest.raises(TypeError, match="run twice, the function did not do the same"):
+        compiled(np.ones(2))

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.compiling import FASTER, SHORTER
-from tinygrad_edu.compiler.fast import SPREAD, spread_out, sums_as_products
+from tinygrad_edu.compiler.functions import astype, spread
 from tinygrad_edu.compiler.passes import (
     common_subexpressions,
     dead_code,
@@ -25,7 +25,7 @@ from tinygrad_edu.compiler.passes import (
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
 from tinygrad_edu.compiler.report import cost
 from tinygrad_edu.compiler.scaling import move_factors
-from tinygrad_edu.compiler.tracer import astype
+from tinygrad_edu.compiler.tuning import spread_out, sums_as_products
 
 PASSES = dict([*SHORTER, *FASTER])
 # These only leave out, or say otherwise, what is computed: no bit changes.
@@ -278,8 +278,8 @@ def test_what_is_no_law_is_left_alone() -> None:
 def test_an_elementwise_function_broadcasts_by_itself() -> None:
     b = Builder()
     x, y = b.given(3, 2), b.given(2)
-    spread = b(np.broadcast_to, y, (3, 2))
-    total = b(np.add, x, spread)
+    rows = b(np.broadcast_to, y, (3, 2))
+    total = b(np.add, x, rows)
     e = use_broadcasting(b.program(total)).equations[-1]
     assert e.args == (x, y)
 
@@ -287,8 +287,8 @@ def test_an_elementwise_function_broadcasts_by_itself() -> None:
 def test_what_gives_the_answer_its_shape_stays() -> None:
     b = Builder()
     y = b.given(2)
-    spread = b(np.broadcast_to, y, (3, 2))
-    program = b.program(b(np.exp, spread), b(np.sum, spread))
+    rows = b(np.broadcast_to, y, (3, 2))
+    program = b.program(b(np.exp, rows), b(np.sum, rows))
     assert use_broadcasting(program).equations == program.equations
 
 
@@ -431,9 +431,9 @@ def test_other_sums_stay_sums() -> None:
 def test_a_row_is_copied_before_it_meets_a_matrix() -> None:
     b = Builder()
     x, row = b.given(3, 4), b.given(4)
-    spread, total = spread_out(b.program(b(np.add, x, row))).equations
-    assert (spread.function, spread.args) == (SPREAD, (row, (3, 4)))
-    assert total.args == (x, spread.output)
+    rows, total = spread_out(b.program(b(np.add, x, row))).equations
+    assert (rows.function, rows.args) == (spread, (row, (3, 4)))
+    assert total.args == (x, rows.output)
 
 
 def test_numbers_and_large_matrices_are_not_copied() -> None:

@@ -74,6 +74,8 @@ class StandIn:
 
     __slots__ = ()
 
+    tape: Any  # what it is recorded on
+
 
 class Untraceable(TypeError):  # noqa: N818
     """Raised where only an array will do, and a `StandIn` was met.

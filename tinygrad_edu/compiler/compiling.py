@@ -15,13 +15,7 @@ import numpy as np
 
 from tinygrad_edu import tree
 from tinygrad_edu.compiler.cancelling import cancel_fractions
-from tinygrad_edu.compiler.fast import (
-    Fast,
-    flat_products,
-    protect,
-    spread_out,
-    sums_as_products,
-)
+from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.passes import (
     common_subexpressions,
@@ -36,6 +30,12 @@ from tinygrad_edu.compiler.readable import write_readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import Cost, Report, cost
 from tinygrad_edu.compiler.scaling import move_factors
+from tinygrad_edu.compiler.scheduling import protect
+from tinygrad_edu.compiler.tuning import (
+    flat_products,
+    spread_out,
+    sums_as_products,
+)
 from tinygrad_edu.graph import current_mode, new_index, value_of
 from tinygrad_edu.tensor import Tensor
 

@@ -6,12 +6,8 @@ they held has been read for the last time; parameters are updated where they are
 
 from __future__ import annotations
 
-import heapq
 import operator
 import re
-from dataclasses import replace
-from functools import cache
-from timeit import repeat
 from typing import Any
 
 import numpy as np
@@ -27,162 +23,14 @@ from tinygrad_edu.compiler.expressions import (
     literal,
     write_index,
 )
+from tinygrad_edu.compiler.functions import UFUNC_OF, astype, spread
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.tracer import astype, replaced
+from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
+from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
 from tinygrad_edu.op import OPS
 
-__all__ = ["Fast", "schedule"]
-
-VIEWS = {np.transpose, np.reshape, np.broadcast_to}
-REDUCTIONS = {
-    np.sum: np.add,
-    np.prod: np.multiply,
-    np.max: np.maximum,
-    np.min: np.minimum,
-}
-
-
-def SPREAD(x: Any, shape: Any) -> Any:  # noqa: N802
-    """A copy of x, broadcast to a shape."""
-    return np.broadcast_to(x, shape).copy()
-
-
-FRESH = {
-    *REDUCTIONS,
-    SPREAD,
-    astype,
-    np.all,
-    np.any,
-    np.argmax,
-    np.argmin,
-    np.argsort,
-    np.concatenate,
-    np.cumprod,
-    np.cumsum,
-    np.dot,
-    np.linalg.inv,
-    np.linalg.solve,
-    np.mean,
-    np.outer,
-    np.stack,
-    np.std,
-    np.tensordot,
-    np.var,
-    np.vdot,
-    np.where,
-    replaced,
-}
-
-
-def is_view(e: Equation) -> bool:
-    """Whether an equation only looks at memory in another way."""
-    if e.function is operator.getitem:
-        index = e.args[1] if isinstance(e.args[1], tuple) else (e.args[1],)
-        plain = all(isinstance(i, int | slice | None) or i is Ellipsis for i in index)
-        return plain and isinstance(e.args[0], Variable) and e.args[0].dtype is not None
-    return e.function in VIEWS and isinstance(e.args[0], Variable)
-
-
-def protect(program: Program) -> Program:
-    """Copy what is given out, where it looks at memory that will be written to."""
-    root = roots(program)
-    copies: dict[Variable, Variable] = {}
-    for x in program.results():
-        if root.get(x, x) in program.updates:
-            copies[x] = Variable(x.shape, x.dtype)
-    made = [Equation(copy, np.positive, (x,)) for x, copy in copies.items()]
-    return replace(
-        program,
-        equations=(*program.equations, *made),
-        outputs=tuple(copies.get(x, x) for x in program.outputs),
-        updates={x: copies.get(y, y) for x, y in program.updates.items()},
-    )
-
-
-def roots(program: Program) -> dict[Variable, Variable]:
-    """Return for each variable that may be a view the one whose memory it looks at."""
-    found: dict[Variable, Variable] = {}
-    for e in program.equations:
-        arrays = [x for x in e.inputs if x.dtype is not None or x in found]
-        if arrays and not _is_fresh(e):
-            found[e.output] = found.get(arrays[0], arrays[0])
-    return found
-
-
-def _is_fresh(e: Equation) -> bool:
-    """Whether an output surely has memory of its own: many functions give views."""
-    of_ufunc = isinstance(getattr(e.function, "__self__", None), np.ufunc)
-    return isinstance(e.function, np.ufunc) or of_ufunc or e.function in FRESH
-
-
-def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
-    """Order the equations so that parameters can be updated where they are.
-
-    Returns the program, and for each variable that may be written over an input that
-    input: it is computed as soon as nobody reads the old value any more.
-    """
-    program = protect(program)
-    definitions = program.definitions()
-    root = roots(program)
-    readers: dict[Variable, list[int]] = {}
-    for i, e in enumerate(program.equations):
-        for x in e.inputs:
-            readers.setdefault(root.get(x, x), []).append(i)
-    place = {e.output: i for i, e in enumerate(program.equations)}
-    before: dict[int, set[int]] = {
-        i: {place[x] for x in e.inputs if x in place}
-        for i, e in enumerate(program.equations)
-    }
-    in_place: dict[Variable, Variable] = {}
-    for target, new in program.updates.items():
-        definition = definitions.get(new)
-        taken = new in in_place or new in program.outputs
-        if definition is None or taken or not _elementwise(definition):
-            continue
-        mine = place[new]
-        others = {i for i in readers.get(target, []) if i != mine}
-        if any(mine in _behind(i, before) for i in others):
-            continue  # something reads the new value and the old one
-        in_place[new] = target
-        before[mine] |= others
-    order = _topological(before, {place[x] for x in in_place})
-    equations = tuple(program.equations[i] for i in order)
-    return replace(program, equations=equations), in_place
-
-
-def _elementwise(e: Equation) -> bool:
-    return isinstance(e.function, np.ufunc) and e.function.signature is None
-
-
-def _behind(i: int, before: dict[int, set[int]]) -> set[int]:
-    found: set[int] = set()
-    stack = [i]
-    while stack:
-        new = before[stack.pop()] - found
-        found |= new
-        stack += new
-    return found
-
-
-def _topological(before: dict[int, set[int]], early: set[int]) -> list[int]:
-    """Keep the order where possible; put what is early as early as it can be."""
-    after: dict[int, list[int]] = {}
-    missing = {i: len(b) for i, b in before.items()}
-    for i, b in before.items():
-        for j in b:
-            after.setdefault(j, []).append(i)
-    ready = [(i not in early, i) for i, n in missing.items() if n == 0]
-    heapq.heapify(ready)
-    order = []
-    while ready:
-        _, i = heapq.heappop(ready)
-        order.append(i)
-        for j in after.get(i, ()):
-            missing[j] -= 1
-            if missing[j] == 0:
-                heapq.heappush(ready, (j not in early, j))
-    return order
+__all__ = ["Fast"]
 
 
 class Fast:
@@ -298,9 +146,9 @@ class Fast:
         if e.function is np.dot and not has_operator(e):
             return all(isinstance(x, Variable) and x.ndim for x in e.args)
         return (
-            _elementwise(e)
-            or e.function in (np.dot, np.matmul, astype, SPREAD)
-            or e.function in REDUCTIONS
+            is_elementwise(e)
+            or e.function in (np.dot, np.matmul, astype, spread)
+            or e.function in UFUNC_OF
         ) and not set(e.params) - {"axis", "keepdims"}
 
     def _write_into(self, i: int, e: Equation) -> None:
@@ -321,15 +169,15 @@ class Fast:
                 self.body.append(f"    {a}[rows].dot({b}, {out}[rows])")
             else:
                 self.body.append(f"{a}.dot({b}, {out})")
-        elif e.function in REDUCTIONS:
-            name = self._function(REDUCTIONS[e.function])
+        elif e.function in UFUNC_OF:
+            name = self._function(UFUNC_OF[e.function])
             axis = e.params.get("axis")
             keep = ", True" if e.params.get("keepdims") else ""
             x = self._value(e.args[0], 0)
             self.body.append(
                 f"{name}.reduce({x}, {self._any(axis)}, None, {out}{keep})"
             )
-        elif e.function in (astype, SPREAD):
+        elif e.function in (astype, spread):
             self.body.append(f"{out}[...] = {self._value(e.args[0], 0)}")
         else:
             args = [self._operand(x, e) for x in e.args]
@@ -358,7 +206,7 @@ class Fast:
         if is_helper(e.function):
             helper_source(e.function, self.helpers)
         args = [
-            self._operand(x, e) if _elementwise(e) else self._any(x) for x in e.args
+            self._operand(x, e) if is_elementwise(e) else self._any(x) for x in e.args
         ]
         params = [f"{name}={self._any(x)}" for name, x in e.params.items()]
         return f"{self._function(e.function)}({', '.join([*args, *params])})"
@@ -437,7 +285,7 @@ class Fast:
         """Give an output memory: that of an operand no longer needed, or other."""
         y = e.output
         buffer = None
-        if _elementwise(e):
+        if is_elementwise(e):
             for x in e.inputs:
                 is_last = self._last.get(x) == i and x in self._buffer_of
                 if is_last and x.shape == y.shape and x.dtype == y.dtype:
@@ -533,95 +381,3 @@ def _precedence(e: Equation) -> int:
 def _may_overflow(e: Equation) -> bool:
     op = OPS.get(e.origin.op)
     return op is not None and op.plainly is not None and e.function is np.exp
-
-
-SMALL = 1_000_000  # products: so many OpenBLAS takes to be a small matrix product
-
-
-def rows_at_once(a: Variable, b: Variable) -> int:
-    """Return how many rows of a large product are a small one, or 0: no need."""
-    if a.ndim != 2 or b.ndim != 2 or a.shape[0] * b.size <= SMALL:
-        return 0
-    rows = SMALL // max(b.size, 1) // 8 * 8
-    return rows if rows >= 16 else 0
-
-
-@cache
-def small_products_are_faster() -> bool:
-    """Measure whether BLAS is much faster at small products than at large ones.
-
-    OpenBLAS is where it has kernels of its own for them, as with AVX-512. Measured once
-    in a process, on a case where the answer is clear: by 40 percent, or not at all.
-    """
-    x, w = np.ones((128, 784), np.float32), np.ones((784, 30), np.float32)
-    y = np.empty((128, 30), np.float32)
-    parts = [(x[i : i + 32], y[i : i + 32]) for i in range(0, 128, 32)]
-
-    def whole() -> None:
-        x.dot(w, y)
-
-    def in_parts() -> None:
-        for rows, answer in parts:
-            rows.dot(w, answer)
-
-    times = [min(repeat(run, number=3, repeat=5)) for run in (whole, in_parts)]
-    return times[1] < 0.8 * times[0]
-
-
-def spread_out(program: Program) -> Program:
-    """Copy a row as often as it is needed, before it meets a matrix.
-
-    NumPy writes a row into each row of a buffer much faster than it adds a row to each.
-    """
-    made: list[Equation] = []
-    for e in program.equations:
-        y = e.output
-        if _elementwise(e) and y.ndim and y.size < 1 << 16:
-            args = list(e.args)
-            for i, x in enumerate(args):
-                if isinstance(x, Variable) and x.ndim and x.shape != y.shape:
-                    args[i] = Variable(y.shape, x.dtype)
-                    made.append(Equation(args[i], SPREAD, (x, y.shape), {}, e.origin))
-            e = replace(e, args=tuple(args))
-        made.append(e)
-    return replace(program, equations=tuple(made))
-
-
-def flat_products(program: Program) -> Program:
-    """Write the inner product of two arrays as that of two vectors, which is faster."""
-    made: list[Equation] = []
-    for e in program.equations:
-        if e.function is np.vdot and all(isinstance(x, Variable) for x in e.args):
-            flat = {}
-            for x in dict.fromkeys(e.args):
-                flat[x] = Variable((x.size,), x.dtype)
-                args = (x, (x.size,))
-                made.append(Equation(flat[x], np.reshape, args, origin=e.origin))
-            e = replace(e, function=np.dot, args=tuple(flat[x] for x in e.args))
-        made.append(e)
-    return replace(program, equations=tuple(made))
-
-
-def sums_as_products(program: Program) -> Program:
-    """Sum a matrix over an axis as its product with ones, which BLAS does faster."""
-    made = []
-    for e in program.equations:
-        x = e.args[0] if e.args else None
-        axis = e.params.get("axis")
-        if (
-            e.function is np.sum
-            and isinstance(x, Variable)
-            and x.ndim == 2
-            and x.dtype == e.output.dtype
-            and x.dtype.kind == "f"
-            and x.dtype.itemsize > 2
-            and axis in (0, 1, -1)
-            and len(e.args) == 1
-            and set(e.params) == {"axis"}
-        ):
-            ones = np.ones(x.shape[axis], x.dtype)
-            constant = Variable(ones.shape, ones.dtype, constant=ones)
-            args = (constant, x) if axis == 0 else (x, constant)
-            e = replace(e, function=np.dot, args=args, params={})
-        made.append(e)
-    return replace(program, equations=tuple(made))

@@ -20,10 +20,10 @@ from tinygrad_edu.compiler.expressions import (
     literal,
     write_index,
 )
-from tinygrad_edu.compiler.fast import is_view, roots, schedule
+from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.tracer import astype
+from tinygrad_edu.compiler.scheduling import is_view, roots, schedule
 
 __all__ = ["Loops"]
 

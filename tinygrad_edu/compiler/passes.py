@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.program import Equation, Program, Variable, parts, same_dtype
-from tinygrad_edu.compiler.tracer import astype
 
 __all__ = ["common_subexpressions", "dead_code", "fold_constants", "simplify"]
 

@@ -20,9 +20,9 @@ from tinygrad_edu.compiler.expressions import (
     literal,
     write_index,
 )
+from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.tracer import astype
 
 __all__ = ["write_readable"]
 

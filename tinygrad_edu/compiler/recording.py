@@ -22,14 +22,15 @@ import numpy as np
 from tinygrad_edu import tree
 from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.refusals import is_library_code, place
+from tinygrad_edu.compiler.repeating import OutOfReach, alike, set_state, state_of
 from tinygrad_edu.compiler.surroundings import (
-    PLAIN,
     Condition,
     Site,
     Surroundings,
     may_be_lent,
 )
-from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer, is_library_code, place
+from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
 from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
 from tinygrad_edu.tensor import Tensor
 
@@ -198,7 +199,7 @@ class Recording:
         tape = self._tape = Tape(self._put_back)
         self._inputs: dict[Binding, str] = {}  # with the expression for the value
         generators = [np.random.mtrand._rand, random, *self._surroundings.generators]
-        before = list(map(_state, generators))
+        before = list(map(state_of, generators))
         try:
             with self._swapped(tape, absent):
                 args, kwargs, stand_ins = self._arguments(absent)
@@ -207,7 +208,7 @@ class Recording:
         except Exception as error:
             self._surroundings.restore()
             for g, state in zip(generators, before):
-                _set_state(g, state)
+                set_state(g, state)
             if isinstance(error.__cause__, Untraceable):  # as NumPy passes it on
                 raise error.__cause__ from None
             raise
@@ -398,7 +399,7 @@ class Recording:
                 lent[id(value)] = self._bind(path, value, access, True)
             return lent[id(value)]
         if isinstance(value, Iterator):
-            return _OutOfReach(path)
+            return OutOfReach(path)
         return self._bind(path, value, access)
 
     # --- What came of it --------------------------------------------------------------
@@ -549,7 +550,7 @@ class Recording:
         around = self._surroundings
 
         def changed() -> str:
-            now = map(_state, generators)
+            now = map(state_of, generators)
             if any(pickle.dumps(a) != pickle.dumps(b) for a, b in zip(now, before)):
                 return "random"
             return around.changed() or self._changed_tensor
@@ -557,7 +558,7 @@ class Recording:
         def restore() -> None:
             around.restore()
             for g, state in zip(generators, before):
-                _set_state(g, state)
+                set_state(g, state)
 
         what = changed()
         if not what:
@@ -595,8 +596,12 @@ class Recording:
         """Raise if the function did another thing when it was run once more."""
         same = {a.variable: b.variable for a, b in zip(inputs, self._inputs)}
         for e, again in zip_longest(tape.equations, self._tape.equations):
-            alike = e is not None and again is not None
-            if alike and _alike((e.args, e.params), (again.args, again.params), same):
+            if (
+                e
+                and again
+                and e.function == again.function
+                and alike((e.args, e.params), (again.args, again.params), same)
+            ):
                 same[e.output] = again.output
                 continue
             origin = (e or again).origin
@@ -641,61 +646,3 @@ class Recording:
 
 def _is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
-
-
-class _OutOfReach:
-    """Stands for an iterator: what it gives next cannot be given back."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __iter__(self) -> Any:
-        raise TypeError(
-            f"compile: the function takes the next item of {self.path}, at {place()}, "
-            "which the program would not do again; take it outside, and pass it as an "
-            "argument"
-        )
-
-    __next__ = __iter__
-
-
-def _alike(a: Any, b: Any, same: dict[Variable, Variable]) -> bool:
-    """Whether arguments of two runs are the same."""
-    if isinstance(a, Variable) and isinstance(b, Variable):
-        if a.constant is None or b.constant is None:
-            return same.get(a) is b
-        a, b = a.constant, b.constant
-        nan = a.dtype.kind in "fc"
-        return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, slice):
-        parts = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step))
-    elif isinstance(a, dict):
-        parts = zip(a.values(), b.values())
-        if a.keys() != b.keys():
-            return False
-    elif isinstance(a, list | tuple):
-        parts = zip(a, b)
-        if len(a) != len(b):
-            return False
-    else:
-        return not isinstance(a, PLAIN) or bool(a == b) or a != a
-    return all(_alike(x, y, same) for x, y in parts)
-
-
-def _state(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
-    return generator.getstate()
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)
-    else:
-        generator.setstate(state)

@@ -6,8 +6,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.compiler.fast import is_view
 from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.scheduling import is_view
 from tinygrad_edu.table import Table
 
 __all__ = ["Cost", "Report", "cost"]

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.compiler.tracer import is_library, is_library_code
+from tinygrad_edu.compiler.refusals import is_library, is_library_code
 from tinygrad_edu.nn import Module
 from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser

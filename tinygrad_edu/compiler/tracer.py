@@ -11,41 +11,30 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from functools import cache
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu import autodiff
+from tinygrad_edu.compiler.functions import REDUCTIONS, astype, replaced
 from tinygrad_edu.compiler.program import Equation, Origin, Variable, change, parts
-from tinygrad_edu.debug import watch
-from tinygrad_edu.graph import Node, StandIn, Untraceable, current_mode
+from tinygrad_edu.compiler.refusals import (
+    CHOOSE,
+    MASK,
+    masked,
+    place,
+    untraceable,
+)
+from tinygrad_edu.graph import Node, StandIn, Untraceable
 from tinygrad_edu.op import Composite, Op
 
 __all__ = [
     "Binding",
     "Tape",
     "Tracer",
-    "astype",
-    "is_library",
-    "is_library_code",
-    "place",
-    "replaced",
 ]
-
-
-def astype(x: Any, dtype: Any) -> Any:
-    """What ``x.astype(dtype)`` is in a program."""
-    return x.astype(dtype)
-
-
-def replaced(x: Any, index: Any, value: Any) -> Any:
-    """A copy of x in which ``x[index] = value``: writing, in a program."""
-    x = x.copy()
-    x[index] = value
-    return x
 
 
 class Binding:
@@ -77,15 +66,6 @@ STATIC = {
     np.zeros_like,
 }
 
-# NumPy's other ways of saying the same.
-REDUCTIONS = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_and: np.all,
-    np.logical_or: np.any,
-}
 SHAPED_BY_VALUES = {
     np.argwhere,
     np.bincount,
@@ -250,68 +230,6 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 _NUMPY = np.__file__.rpartition("__init__")[0]
-
-
-def is_library(module: Any) -> bool:
-    """Whether code is not the user's: Python's, this or another package's."""
-    if not isinstance(module, str):  # as of what is written in C
-        return module is not None
-    root = module.partition(".")[0]
-    known = ("numpy", "tinygrad_edu", "builtins")
-    return root in sys.stdlib_module_names or root in known or _is_installed(root)
-
-
-@cache
-def _is_installed(package: str) -> bool:
-    """Whether a package lies where pip puts them."""
-    file = getattr(sys.modules.get(package), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
-
-
-def is_library_code(code: CodeType, names: dict[str, Any]) -> bool:
-    """The same of a function's code and globals; a doctest's are its module's."""
-    is_doctest = code.co_filename.startswith("<doctest")
-    return not is_doctest and is_library(names.get("__name__"))
-
-
-def place() -> str:
-    """Say which line of the user's is at work."""
-    frame = sys._getframe()
-    while frame.f_back and is_library_code(frame.f_code, frame.f_globals):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-LOOK = "return from the function what you want to look at, and look at it outside"
-CHOOSE = "choose with np.where(condition, a, b), which computes both"
-
-
-def untraceable(what: str, way_out: str = LOOK) -> Untraceable:
-    """The error where a program would have to know a value, which changes."""
-    if current_mode.get().watch is watch:
-        what = "debug() looks at values"
-        way_out = "put debug() around the call, which then runs the function as it is"
-
-    def as_one_step(op: Op, values: Any, params: dict[str, Any]) -> Any:
-        for x in parts(list(values), params):
-            if isinstance(x, Tracer):
-                return x.tape.as_one_step(op, values, params)
-        raise TypeError(str(error)) from None
-
-    error = Untraceable(
-        f"compile: {what}, at {place()}, while the function is being recorded. The "
-        "program will run on other values as well, and this line's answer would be "
-        f"frozen into it: {way_out}",
-        as_one_step,
-    )
-    return error
-
-
-MASK = "multiply by the mask, or choose with np.where(mask, x, 0)"
-
-
-def masked() -> Untraceable:
-    return untraceable("how many elements a mask takes depends on its values", MASK)
 
 
 class Tracer(StandIn):

@@ -1,0 +1,42 @@
+"""What stands in equations beside NumPy's own functions, and what is known of some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["REDUCTIONS", "UFUNC_OF", "astype", "replaced", "spread"]
+
+# Functions that are a ufunc's ``reduce``, by the ufunc; and the other way round.
+REDUCTIONS = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
+}
+UFUNC_OF = {
+    np.sum: np.add,
+    np.prod: np.multiply,
+    np.max: np.maximum,
+    np.min: np.minimum,
+}
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """What ``x.astype(dtype)`` is in a program."""
+    return x.astype(dtype)
+
+
+def replaced(x: Any, index: Any, value: Any) -> Any:
+    """A copy of x in which ``x[index] = value``: writing, in a program."""
+    x = x.copy()
+    x[index] = value
+    return x
+
+
+def spread(x: Any, shape: Any) -> Any:
+    """A copy of x, broadcast to a shape."""
+    return np.broadcast_to(x, shape).copy()
