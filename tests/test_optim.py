@@ -1,5 +1,7 @@
 """Optimisers: the formulas, step by step, in the parameters' own memory."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -310,3 +312,17 @@ def test_parameters_are_given_in_a_list_and_once():
         tg.optim.SGD(tg.nn.Linear(1, 1), lr=0.1)
     with pytest.raises(ValueError, match="SGD: a parameter is there twice"):
         tg.optim.SGD([w, w], lr=0.1)
+
+
+def test_a_step_of_gradient_descent_allocates_nothing_in_proportion():
+    """Once the memory that it computes in is there."""
+    w = tg.Tensor(np.ones(100_000), requires_grad=True)
+    optimiser = tg.optim.SGD([w], lr=0.1, momentum=0.9)
+    w.grad = tg.Tensor(np.ones(100_000))
+    optimiser.step()
+    tracemalloc.start()
+    optimiser.step()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000
+    np.testing.assert_allclose(w.data, 1 - 0.1 - 0.19)

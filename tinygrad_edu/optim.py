@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.graph import StandIn
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["SGD", "Adam", "Optimiser"]
@@ -64,6 +65,20 @@ class Optimiser:
             name: [np.zeros_like(p.data) for p in self.params] for name in state
         }
         self.steps = 0
+        self._scratch: dict[Any, Array] = {}
+
+    def scratch(self, like: Array) -> Array | None:
+        """Return memory for a value like another one, so that none is allocated.
+
+        It is the same for all values of a shape and dtype; None, which means new
+        memory, while the step is recorded by `compile`.
+        """
+        if isinstance(like, StandIn):
+            return None
+        key = like.shape, like.dtype
+        if key not in self._scratch:
+            self._scratch[key] = np.empty_like(like)
+        return self._scratch[key]
 
     def update(self, p: Array, g: Array, *state: Array) -> None:
         """Change a parameter `p`, and its state, in place, given its gradient `g`.
@@ -137,7 +152,7 @@ class SGD(Optimiser):
             v *= self.momentum
             v += g
             g = v
-        p -= self.lr * g
+        p -= np.multiply(g, self.lr, out=self.scratch(p))
 
 
 class Adam(Optimiser):

@@ -367,6 +367,8 @@ class Surroundings:
         self._contents.append(_Contents(attributes, f"{path}."))
         reference = self.refer(attributes)
         for name, part in attributes.items():
+            if name == "_scratch":  # of no meaning from one step to the next
+                continue
             if _is_number(part) or (
                 isinstance(part, tuple) and all(map(_is_number, part))
             ):
