@@ -163,3 +163,23 @@ def test_what_is_no_function_is_not_compiled():
 
 def test_a_variable_tells_its_shape():
     assert repr(Variable((2, 3), np.dtype(float), "W1")) == "<float64 (2, 3) W1>"
+
+
+@each_style
+def test_a_number_is_computed_before_the_memory_it_reads_is_used_again(style):
+    """As a weight of no dimensions that is updated, and a sum of squares kept flat."""
+    w = tg.Tensor(2.0, requires_grad=True)
+
+    @tg.compile(style=style)
+    def f(x):
+        norm = (x.reshape(1, -1) @ x.reshape(-1, 1)).reshape(())
+        half, rest = norm / 2, (w + 1.0)
+        w.data = w.data * 10
+        other = (x + 1).reshape(1, -1) @ (x + 2).reshape(-1, 1)
+        return np.exp(x * 0.1) * half + other, rest
+
+    x = np.array([1.0, 2.0])
+    for weight in (2.0, 20.0):
+        product, rest = f(x)
+        assert_allclose(product, [[np.exp(0.1) * 2.5 + 18, np.exp(0.2) * 2.5 + 18]])
+        assert rest.item() == weight + 1

@@ -152,7 +152,7 @@ class SGD(Optimiser):
             v *= self.momentum
             v += g
             g = v
-        p -= np.multiply(g, self.lr, out=self.scratch(p))
+        p -= np.multiply(self.lr, g, out=self.scratch(p))
 
 
 class Adam(Optimiser):

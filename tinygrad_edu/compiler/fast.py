@@ -78,7 +78,9 @@ class Fast:
 
     def _write(self, i: int, e: Equation) -> None:
         y = e.output
-        if y.dtype is None or (
+        if y in self.in_place:
+            self._write_into(i, e)
+        elif y.dtype is None or (
             y.shape == ()
             and (has_operator(e) or e.function in PREFIX)
             and all(not isinstance(x, Variable) or x.shape == () for x in e.args)
@@ -95,10 +97,14 @@ class Fast:
                 self._release(x)
 
     def _write_number(self, e: Equation) -> None:
-        """Numbers are Python expressions, and named if they are used twice."""
+        """Write what has no dimensions by operators.
+
+        A Python number that is used once is written where it is used. Not so what is
+        computed of arrays: until then their memory may hold something else.
+        """
         text = self._infix(e) or self._plain_call(e)
         uses = sum(e.output in other.inputs for other in self.program.equations)
-        if uses <= 1 and (e.output not in self._results or e.output.dtype is None):
+        if uses <= 1 and e.output.dtype is None:
             self.expressions[e.output] = text, _precedence(e)
         else:
             self._assign(e, text)
