@@ -183,3 +183,12 @@ def test_a_number_is_computed_before_the_memory_it_reads_is_used_again(style):
         product, rest = f(x)
         assert_allclose(product, [[np.exp(0.1) * 2.5 + 18, np.exp(0.2) * 2.5 + 18]])
         assert rest.item() == weight + 1
+
+
+@each_style
+def test_laying_out_anew_what_is_transposed_copies_it(style):
+    """At every call: it is no view of what was there when the program was made."""
+    compiled = tg.compile(lambda x: (x * 2).T.reshape(-1) * 3, style=style)
+    for scale in (1, 10):
+        x = scale * np.arange(6.0).reshape(2, 3)
+        assert_array_equal(compiled(x), (x * 6).T.ravel())

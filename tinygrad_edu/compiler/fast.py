@@ -54,7 +54,8 @@ class Fast:
         self.expressions: dict[Variable, tuple[str, int]] = {}  # of views and numbers
         self._buffer_of: dict[Variable, int] = {}
         self._first: list[Variable] = []  # whose memory each buffer was made for
-        self._static: set[Variable] = set()  # the same memory in every call
+        # What is the same memory in every call, with arrays that are laid out like it.
+        self._static: dict[Variable, Any] = {}
         self._free: dict[tuple[Any, int], list[int]] = {}
         self._root = roots(self.program)
         self._results = set(self.program.results())
@@ -125,9 +126,11 @@ class Fast:
         x = e.args[0]
         text = self._view(e)
         name = self.names[e.output]
-        if x.constant is not None or x in self._static:
+        memory = x.constant if x.constant is not None else self._static.get(x)
+        view = None if memory is None else e.function(memory, *e.args[1:], **e.params)
+        if view is not None and np.may_share_memory(view, memory):
             self.setup.append(f"{name} = {text}")
-            self._static.add(e.output)
+            self._static[e.output] = view
         elif (
             e.function is np.transpose and len(e.args) == 1 and x in self.program.inputs
         ):
@@ -314,7 +317,7 @@ class Fast:
                 view = f".reshape({y.shape})" if first.shape != y.shape else ""
                 self.setup.append(f"{name} = {self.names[first]}{view}")
         self._buffer_of[y] = buffer
-        self._static.add(y)
+        self._static[y] = np.empty(y.shape, y.dtype)
 
     def _release(self, x: Variable) -> None:
         buffer = self._buffer_of.pop(x, None)
