@@ -295,3 +295,39 @@ def test_numbers_and_constants_come_out_of_loops():
     assert loss.item() == 4
     assert w.item() == 0
     assert positive.all()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_an_epoch_starts_from_the_gradients_that_are_there(backend, examples):
+    """They go into the first step only."""
+    x, y = examples
+    (w, opt), (same, other) = (
+        (w, tg.optim.SGD([w], 0.1))
+        for w in (tg.Tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    )
+
+    def step_of(w, opt):
+        def step(x, y):
+            loss = tg.losses.mse(x * w, y)
+            loss.backward()
+            opt.step()
+            opt.zero_grad()
+            return loss
+
+        return step
+
+    w.grad = same.grad = tg.Tensor([3.0, -5.0])
+    losses = tg.compile(step_of(w, opt), backend=backend).epoch(x, y, 5)
+    batches = tg.data.minibatches(x, y, 5)
+    wanted = [step_of(same, other)(*batch).item() for batch in batches]
+    assert_allclose(losses, wanted, rtol=1e-12)
+    assert_allclose(w.data, same.data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_an_epoch_keeps_the_structure_of_the_answers(backend, examples):
+    x, y = examples
+    f = tg.compile(lambda x, y: {"loss": (x * y).sum(), "n": 3}, backend=backend)
+    answers = f.epoch(x, y, 13)
+    assert_allclose(answers["loss"], [(x * y).sum()])
+    assert_array_equal(answers["n"], [3])

@@ -153,18 +153,16 @@ class Compiled:
 
     def _run_batches(self, x: Any, y: Any, order: Any, size: int) -> list[Any]:
         """Run on the rows in an order, so many at a time."""
-        rows = order[:size]
-        args = x.take(rows, axis=0), y.take(rows, axis=0)
-        variant = self._find(args, {}, self._variants)
-        if variant.epoch is not None:
-            return list(variant.epoch(args, x, y, order))
+        args = x.take(order[:size], axis=0), y.take(order[:size], axis=0)
         answers = []
         for i in range(0, len(order), size):
             for array, batch in zip((x, y), args):
                 array.take(order[i : i + size], 0, batch, "clip")
-            if not variant.fits(args, {}):  # as after a first step that made state
-                variant = self._find(args, {}, self._variants)
+            variant = self._find(args, {}, self._variants)
             answers.append(variant.run(args, {}))
+            # Where the first run left all as it needs it, so will the others.
+            if variant.epoch is not None and variant.fits(args, {}):
+                return answers + list(variant.epoch(args, x, y, order[i + size :]))
         return answers
 
     @property

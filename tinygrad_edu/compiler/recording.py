@@ -121,12 +121,14 @@ class Recording:
     def counts(self) -> dict[str, str] | None:
         """Tell what becomes of each number, with ``{0}`` for the first input.
 
-        None, if there is more to do after a run, or more to give than one number.
+        None, if there is more to do after a run, or anything to give but one number.
         """
         outputs = self.program.outputs
         others = [e for e in self.effects if not e.endswith(".grad = None")]
         batch = self.accesses[:2] == ["args[0]", "args[1]"]
-        if not batch or len(others) > len(self._counts) or len(outputs) != 1:
+        if not batch or len(others) > len(self._counts):
+            return None
+        if self.answer not in ("tensor(r[0])", "r[0]") or len(outputs) != 1:
             return None
         if outputs[0].shape != () or outputs[0].dtype is None:
             return None
