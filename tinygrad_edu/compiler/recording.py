@@ -128,7 +128,8 @@ class Recording:
         batch = self.accesses[:2] == ["args[0]", "args[1]"]
         if not batch or len(others) > len(self._counts):
             return None
-        if self.answer not in ("tensor(r[0])", "r[0]") or len(outputs) != 1:
+        just_one = re.fullmatch(r"(\(a\d+ := )?(tensor\()?r\[0\]\)*", self.answer)
+        if not just_one or len(outputs) != 1:
             return None
         if outputs[0].shape != () or outputs[0].dtype is None:
             return None
