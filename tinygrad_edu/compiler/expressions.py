@@ -16,7 +16,15 @@ import numpy as np
 from tinygrad_edu.compiler.program import Equation, Variable
 from tinygrad_edu.graph import Node, StandIn
 
-__all__ = ["INFIX", "function_name", "helper_source", "literal", "write_index"]
+__all__ = [
+    "INFIX",
+    "function_name",
+    "helper_source",
+    "literal",
+    "write_any",
+    "write_index",
+    "write_view",
+]
 
 # Operators, with their precedence.
 INFIX: dict[Any, tuple[str, int]] = {
@@ -106,6 +114,30 @@ def _of_lists(x: Any) -> str:
     if isinstance(x, float) and (x != x or x in (np.inf, -np.inf)):
         return f'float("{x}")'
     return repr(x)
+
+
+def write_any(x: Any, write: Callable[[Any], str]) -> str:
+    """Write an argument of any kind, what stands in it by `write`."""
+    if isinstance(x, list):
+        return f"[{', '.join(write_any(part, write) for part in x)}]"
+    if isinstance(x, tuple):
+        inner = ", ".join(write_any(part, write) for part in x)
+        return f"({inner}{',' * (len(x) == 1)})"
+    if isinstance(x, slice):
+        bounds = (x.start, x.stop, x.step)
+        return f"slice({', '.join(write_any(part, write) for part in bounds)})"
+    return write(x)
+
+
+def write_view(e: Equation, x: str, write: Callable[[Any], str]) -> str:
+    """Write what looks at the memory of x in another way."""
+    if e.function is np.transpose:
+        return f"{x}.transpose({write(e.args[1])})" if len(e.args) > 1 else f"{x}.T"
+    if e.function is np.reshape:
+        return f"{x}.reshape({write(e.output.shape)})"
+    if e.function is np.broadcast_to:
+        return f"np.broadcast_to({x}, {write(e.output.shape)})"
+    return f"{x}[{write_index(e.args[1], write)}]"
 
 
 def write_index(index: Any, write: Callable[[Any], str]) -> str:

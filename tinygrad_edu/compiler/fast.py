@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.expressions import (
+    ATOM,
     COMPARISONS,
     INFIX,
     PREFIX,
@@ -21,7 +22,9 @@ from tinygrad_edu.compiler.expressions import (
     helper_source,
     is_helper,
     literal,
+    write_any,
     write_index,
+    write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, astype, spread
 from tinygrad_edu.compiler.naming import name_variables
@@ -124,7 +127,7 @@ class Fast:
 
     def _write_view(self, e: Equation) -> None:
         x = e.args[0]
-        text = self._view(e)
+        text = write_view(e, self._value(x, ATOM), self._any)
         name = self.names[e.output]
         memory = x.constant if x.constant is not None else self._static.get(x)
         view = None if memory is None else e.function(memory, *e.args[1:], **e.params)
@@ -137,19 +140,6 @@ class Fast:
             self.expressions[e.output] = text, 9
         else:
             self.body.append(f"{name} = {text}")
-
-    def _view(self, e: Equation) -> str:
-        x = self._value(e.args[0], 9)
-        if e.function is np.transpose:
-            if len(e.args) == 1 and not e.params:
-                return f"{x}.T"
-            (axes,) = (*e.args[1:], *e.params.values())
-            return f"{x}.transpose({self._any(axes)})"
-        if e.function is np.reshape:
-            return f"{x}.reshape({self._any(e.output.shape)})"
-        if e.function is np.broadcast_to:
-            return f"{self._function(np.broadcast_to)}({x}, {e.output.shape})"
-        return f"{x}[{write_index(e.args[1], self._any)}]"
 
     def _has_out(self, e: Equation) -> bool:
         if e.function is np.dot and not has_operator(e):
@@ -224,15 +214,7 @@ class Fast:
 
     def _any(self, x: Any) -> str:
         """Write an argument of any kind."""
-        if isinstance(x, Variable):
-            return self._value(x, 0)
-        if isinstance(x, list):
-            return f"[{', '.join(map(self._any, x))}]"
-        if isinstance(x, tuple):
-            return f"({', '.join(map(self._any, x))}{',' * (len(x) == 1)})"
-        if isinstance(x, slice):
-            return f"slice({', '.join(map(self._any, (x.start, x.stop, x.step)))})"
-        return literal(x)
+        return write_any(x, lambda part: self._value(part, 0))
 
     def _value(self, x: Any, precedence: int) -> str:
         if not isinstance(x, Variable):

@@ -7,7 +7,6 @@ array.
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from tinygrad_edu.compiler.expressions import (
     PREFIX,
     function_name,
     literal,
-    write_index,
+    write_view,
 )
 from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.naming import name_variables
@@ -288,18 +287,11 @@ class Loops:
             return self.names[self.in_place[x]]
         e = self.definitions.get(x)
         if e is not None and is_view(e):
-            return self._view(e, self._array(e.args[0]))
+            inner = self._array(e.args[0])
+            if e.function is np.reshape:  # which Numba has for contiguous arrays only
+                inner = f"np.ascontiguousarray({inner})"
+            return write_view(e, inner, literal)
         return self.names[x]
-
-    def _view(self, e: Equation, inner: str) -> str:
-        if e.function is np.transpose:
-            axes = [*e.args[1:], *e.params.values()]
-            return f"{inner}.transpose({literal(axes[0])})" if axes else f"{inner}.T"
-        if e.function is operator.getitem:
-            return f"{inner}[{write_index(e.args[1], literal)}]"
-        if e.function is np.broadcast_to:
-            return f"np.broadcast_to({inner}, {e.output.shape})"
-        return f"np.ascontiguousarray({inner}).reshape({e.output.shape})"
 
     def _number(self, e: Equation) -> str:
         texts = [

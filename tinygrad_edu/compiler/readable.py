@@ -18,6 +18,7 @@ from tinygrad_edu.compiler.expressions import (
     helper_source,
     is_helper,
     literal,
+    write_any,
     write_index,
 )
 from tinygrad_edu.compiler.functions import astype
@@ -211,15 +212,8 @@ class _Readable:
         return f"({text})" if own < precedence else text
 
     def any(self, x: Any) -> str:
-        if isinstance(x, Variable):
-            return self.value(x, 0)
-        if isinstance(x, list):
-            return f"[{', '.join(map(self.any, x))}]"
-        if isinstance(x, tuple):
-            return f"({', '.join(map(self.any, x))}{',' * (len(x) == 1)})"
-        if isinstance(x, slice):
-            return f"slice({', '.join(map(self.any, (x.start, x.stop, x.step)))})"
-        return literal(x)
+        """Write an argument of any kind."""
+        return write_any(x, lambda part: self.value(part, 0))
 
     # --- Lines ------------------------------------------------------------------------
 

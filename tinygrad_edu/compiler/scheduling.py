@@ -88,7 +88,6 @@ def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
     Returns the program, and for each variable that may be written over an input that
     input: it is computed as soon as nobody reads the old value any more.
     """
-    program = protect(program)
     definitions = program.definitions()
     root = roots(program)
     readers: dict[Variable, list[int]] = {}
