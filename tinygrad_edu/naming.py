@@ -1,0 +1,95 @@
+"""What the quantities of a graph are called: as the user calls them, or the textbook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import Node, topological_order
+
+__all__ = ["ACTIVATIONS", "names_of"]
+
+# Functions of a layer's z whose answer is the layer's a.
+ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
+
+
+def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
+    """Return names for what `y` was computed from, by `id`; not everything has one.
+
+    A Tensor's own ``.name`` comes first, then the variable that holds it where the user
+    is. What a layer computes is called z1, z2, ..., and what an activation makes of it
+    a1, a2, ...; an array that goes into a layer is x. No name is given twice.
+
+    Parameters
+    ----------
+    y : Tensor
+        The end of the graph.
+    frame : frame, optional
+        Where the user is: whose variables are searched.
+    """
+    nodes = topological_order(y)[::-1]
+    quantities = list(_quantities(nodes))
+    names: dict[int, str] = {}
+
+    def give(x: Any, name: str) -> None:
+        if id(x) not in names:
+            names[id(x)] = unused(name, set(names.values()))
+
+    for x in quantities:
+        if getattr(x, "name", None):
+            give(x, x.name)
+    variables = _variables(frame)
+    for x in quantities:
+        if id(x) in variables:
+            give(x, variables[id(x)])
+    layers = 0
+    for node in nodes:
+        if _is_layer(node):
+            layers += 1
+            give(node, f"z{layers}")
+            if node.op.name == "linear":
+                give(node.inputs[0], "x")
+        elif node.op is not None and node.op.name in ACTIVATIONS:
+            z = names.get(id(node.inputs[0]), "")
+            if z[:1] == "z" and z[1:].isdigit():
+                give(node, f"a{z[1:]}")
+    return names
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """Return the name, with a number if it is taken."""
+    choice, n = name, 1
+    while choice in taken:
+        n += 1
+        choice = f"{name}_{n}"
+    return choice
+
+
+def _quantities(nodes: list[Node]) -> Iterator[Any]:
+    """List the nodes and the arrays that went into them, in the order of their use."""
+    for node in nodes:
+        yield from (x for x in node.inputs if isinstance(x, np.ndarray))
+        yield node
+
+
+def _variables(frame: FrameType | None) -> Mapping[int, str]:
+    """Find the variables that hold Tensors or arrays, the innermost scope first."""
+    found: dict[int, str] = {}
+    for scope in (frame.f_locals, frame.f_globals) if frame is not None else ():
+        for name, x in scope.items():
+            if isinstance(x, Node | np.ndarray) and not name.startswith("_"):
+                found.setdefault(id(x), name)
+    return found
+
+
+def _is_layer(node: Node) -> bool:
+    """Whether a node is z = x w^T + b, or a product with something added."""
+    if node.op is None or node.data.ndim == 0:
+        return False
+    if node.op.name == "add":
+        terms = [x.op for x in node.inputs if isinstance(x, Node) and x.op is not None]
+        return any(op.name in ("dot", "matmul") for op in terms)
+    return bool(node.op.name == "linear")
