@@ -180,6 +180,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
+    from tinygrad_edu.stepper import step_through
 
 __version__ = "0.1.0"
 
@@ -311,6 +312,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "step_through",
     "subtract",
     "sum",
     "swapaxes",
@@ -344,6 +346,7 @@ _LAZY_NAMES = {
     "compare": "comparing",
     "compile": "compiler",
     "gradcheck": "checking",
+    "step_through": "stepper",
 }
 
 
