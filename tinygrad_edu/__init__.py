@@ -180,6 +180,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
+    from tinygrad_edu.drawing import draw
     from tinygrad_edu.stepper import step_through
 
 __version__ = "0.1.0"
@@ -227,6 +228,7 @@ __all__ = [
     "diff",
     "divide",
     "dot",
+    "draw",
     "dsplit",
     "dstack",
     "einsum",
@@ -345,6 +347,7 @@ _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",
     "compile": "compiler",
+    "draw": "drawing",
     "gradcheck": "checking",
     "step_through": "stepper",
 }

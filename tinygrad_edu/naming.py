@@ -1,4 +1,4 @@
-"""What the quantities of a graph are called: as the user calls them, or the textbook."""
+"""What the quantities of a graph are called: by the user, or in the textbook."""
 
 from __future__ import annotations
 
