@@ -65,15 +65,17 @@ function summary(array) {
 
 // --- Figures: arrays as tables, or as heat maps ----------------------------------------
 
-const FEW = { panel: [8, 6], details: [16, 10] };  // rows and columns of a table
-const WIDTH = { panel: 300, details: 720 };
-const HEIGHT = { panel: 150, details: 420 };
+// How many rows and columns a table may have, and how many pixels a heat map.
+const PANEL = { rows: 8, columns: 6, width: 350, height: 150 };
+const DETAILS = { rows: 16, columns: 10, width: 900, height: 420 };
 
-function figure(array, place) {
-  const [rows, columns] = FEW[place];
-  const isSmall = array.rows <= rows && array.columns <= columns;
+function figure(title, number, room, sign = "") {
+  const array = arrayOf(number);
+  const isSmall = array.rows <= room.rows && array.columns <= room.columns;
   const isWhole = array.down === 1 && array.across === 1;
-  return isSmall && isWhole ? table(array) : heatMap(array, place);
+  return h("figure", {},
+    h("figcaption", {}, h("span", { class: "sign" }, sign), title),
+    isSmall && isWhole ? table(array) : heatMap(array, room));
 }
 
 // A cell's colour: blue below 0, orange above, the more the larger.
@@ -91,7 +93,7 @@ function table(array) {
       const number = array.numbers[row * array.columns + column];
       const title = `${indexOf(array, row, column)} = ${format(number, 7)}`;
       const cell = h("td", { title }, format(number));
-      tint(cell, number, array.largest);
+      if (array.numbers.length > 1) tint(cell, number, array.largest);
       line.append(cell);
     }
     body.append(line);
@@ -100,11 +102,12 @@ function table(array) {
 }
 
 // A canvas with a pixel for each element; pointer and arrow keys tell the numbers.
-function heatMap(array, place) {
+function heatMap(array, room) {
   const { rows, columns, numbers } = array;
-  const fit = Math.min(WIDTH[place] / columns, HEIGHT[place] / rows, 20);
-  const width = Math.max(columns * fit, 12);
-  const height = Math.max(rows * fit, 12);
+  const across = Math.min(room.width / columns, 20);
+  const down = Math.min(room.height / rows, 20);
+  const width = columns * Math.min(across, down * 5);  // cells are not too long
+  const height = rows * Math.min(down, across * 5);
   const label = `Heat map, ${shapeText(array.shape)}. Arrow keys tell the numbers.`;
   const canvas = h("canvas", {
     width: columns, height: rows, tabindex: 0, role: "img", "aria-label": label,
@@ -297,8 +300,8 @@ function zoom(to) {
 // All of the graph, or at first as much of it as can be read.
 function fit(least) {
   const { clientWidth, clientHeight } = $("#picture");
-  const across = clientWidth / natural.width;
-  const whole = Math.min(across, clientHeight / natural.height, 1.8);
+  const across = (clientWidth - 32) / natural.width;  // less the padding
+  const whole = Math.min(across, (clientHeight - 68) / natural.height, 1.8);
   zoom(Math.max(whole, Math.min(across, least)));
 }
 
@@ -319,19 +322,17 @@ function show(number) {
   $("#count").textContent = `Step ${number + 1} of ${steps.length}`;
   $("#sentence").textContent = step.sentence;
   $("#formulas").replaceChildren(...step.formulas.map((text) => h("p", {}, text)));
-  $("#figures").replaceChildren(...step.figures.map(panelFigure));
+  $("#figures").replaceChildren(...step.figures.flatMap(
+    ({ title, array, sign }) => [
+      ...(sign === "+" ? [h("div", { class: "line-end" })] : []),
+      figure(title, array, PANEL, sign),
+    ]));
   const scrubber = $("#scrubber");
   scrubber.value = number;
   scrubber.setAttribute(
     "aria-valuetext", `step ${number + 1} of ${steps.length}, ${pass} pass`);
   $("#first").disabled = $("#back").disabled = number === 0;
   $("#last").disabled = $("#forward").disabled = number === last;
-}
-
-function panelFigure({ title, array, sign }) {
-  return h("figure", {},
-    h("figcaption", {}, h("span", { class: "sign" }, sign), title),
-    figure(arrayOf(array), "panel"));
 }
 
 // --- Details of a node -----------------------------------------------------------------
@@ -343,29 +344,25 @@ function openDetails(node) {
   const facts = h("dl");
   const fact = (term, ...told) => facts.append(h("dt", {}, term), h("dd", {}, ...told));
   if (node.formula) fact("computed", h("code", {}, node.formula));
+  else fact("is", node.kind);
   if (node.about) fact(node.op, node.about);
   if (node.rules.length) {
     fact("passes back", ...node.rules.map((rule) => h("code", {}, rule)));
   }
-  fact("shape", shapeText(node.shape), ` of ${node.dtype}`);
+  fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.source) {
     const { file, line, text } = node.source;
     fact("your line", h("code", {}, text), h("small", {}, `${file}, line ${line}`));
   } else if (node.op) {
     fact("your line", "recorded only in a block ", h("code", {}, "with tg.debug():"));
   }
-  const body = [facts, detailFigure("value", node.value)];
+  const figures = h("div", { class: "figures" }, figure("value", node.value, DETAILS));
   if (node.gradient !== null) {
-    body.push(detailFigure(`gradient`, node.gradient));
+    figures.append(figure("gradient", node.gradient, DETAILS));
   }
   $("#details-title").textContent = node.name;
-  $("#details-body").replaceChildren(...body);
+  $("#details-body").replaceChildren(facts, figures);
   details.showModal();
-}
-
-function detailFigure(title, number) {
-  return h("figure", {},
-    h("figcaption", {}, title), figure(arrayOf(number), "details"));
 }
 
 $("#close").addEventListener("click", () => details.close());

@@ -201,11 +201,11 @@ def _step(step: Step, keys: dict[int, int], arrays: Arrays) -> Json:
     }
     if step.node is not None:
         told["node"] = step.node.index
-    if step.kind == "compute":
-        told["inputs"] = [keys[id(x)] for x in step.node.inputs if id(x) in keys]
-    elif step.kind == "start":
-        told["gradient"] = _gradient(step.figures[0].array, True, arrays)
-    elif step.share is not None:
+        if step.kind == "compute":
+            told["inputs"] = [keys[id(x)] for x in step.node.inputs if id(x) in keys]
+        elif step.kind == "start":
+            told["gradient"] = _gradient(step.figures[0].array, True, arrays)
+    if step.share is not None:
         share = step.share
         told["to"] = share.x.index
         # Of several edges between the two, which one.
