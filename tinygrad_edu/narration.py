@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.formula import Derivative, Formula, Name, read, without
 from tinygrad_edu.graph import Node, value_of
-from tinygrad_edu.naming import unused
+from tinygrad_edu.notation import in_text
 from tinygrad_edu.walking import (
-    Share,
+    Contribution,
     backward_pass,
     forward_pass,
     needs_gradient,
     quantities,
 )
 
-__all__ = ["Figure", "Names", "Step", "all_names", "all_steps", "formula"]
+__all__ = ["Figure", "Names", "Narrator", "Step", "all_names"]
 
 Array = np.ndarray[Any, Any]
 Names = dict[int, str]  # by id
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 MANY = 8  # names in a sentence
 
 
@@ -37,155 +37,197 @@ class Figure(NamedTuple):
 class Step(NamedTuple):
     """One step of the walk."""
 
-    kind: str  # "given", "compute", "start", "share" or "done"
+    kind: str  # "given", "compute", "start", "contribute" or "done"
     sentence: str
-    formulas: tuple[str, ...]
+    formulas: list[str]
     figures: list[Figure]
     node: Node | None = None  # whose op is at work
-    share: Share | None = None  # what passes an edge
-
-    @property
-    def is_backward(self) -> bool:
-        return self.kind in ("start", "share", "done")
+    contribution: Contribution | None = None  # what passes an edge
 
 
-def all_steps(y: Node, names: Names) -> Iterator[Step]:
-    """Go through the forward pass, then through the backward pass.
+def all_names(nodes: list[Node], names: Names) -> Names:
+    """Name also what has no name: t1, t2, ...; but a number stands for itself."""
+    names = dict(names)
+    taken = set(names.values())
+    if id(nodes[0]) not in names:
+        free = [name for name in ("y", "loss") if name not in taken]
+        names[id(nodes[0])] = free[0] if free else _free("t", taken)
+    for x in quantities(nodes):
+        if id(x) not in names and (value_of(x).ndim or needs_gradient(x)):
+            letter = "t" if _op(x) else "x" if needs_gradient(x) else "c"
+            names[id(x)] = _free(letter, set(names.values()))
+    return names
+
+
+def _free(letter: str, taken: set[str]) -> str:
+    return next(name for i in count(1) if (name := f"{letter}{i}") not in taken)
+
+
+def _op(x: Any) -> Any:
+    return x.op if isinstance(x, Node) else None
+
+
+class Narrator:
+    """Tells the forward and the backward pass of a graph.
 
     Parameters
     ----------
-    y : Tensor
-        The end of the graph: a single number.
+    nodes : list of Tensor
+        The graph, newest first: the first is a single number.
     names : dict of int to str
-        What everything is called, by `id`.
+        What everything is called, by `id`: see `all_names`.
 
     Examples
     --------
     >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu.graph import topological_order
     >>> x = tg.Tensor(3.0, requires_grad=True)
-    >>> y = x * x
-    >>> for step in all_steps(y, {id(x): "x", id(y): "y"}):
-    ...     print(step.kind, *(figure.array for figure in step.figures))
-    given 3.0
-    compute 9.0
-    start 1.0
-    share 1.0 3.0 3.0
-    share 1.0 3.0 3.0 3.0 6.0
-    done 6.0
+    >>> y = x.square() * 0.5
+    >>> nodes = topological_order(y)
+    >>> for step in Narrator(nodes, all_names(nodes, {})).steps():
+    ...     print(step.kind, step.formulas, [f.array.item() for f in step.figures])
+    given [] [3.0]
+    compute ['t1 = x1^2'] [9.0]
+    compute ['y = 1/2 t1'] [4.5]
+    start ['dy/dy = 1'] [1.0]
+    contribute ['dy/dt1 = 1/2'] [1.0, 0.5, 0.5]
+    contribute ['dt1/dx1 = 2 x1'] [0.5, 6.0, 3.0]
+    done [] [3.0]
     """
-    yield _given(y, names)
-    for node in forward_pass(y):
-        yield _compute(node, names)
-    yield _start(y, names)
-    gradients = {y: np.ones_like(y.data)}
-    for share in backward_pass(y):
-        gradients[share.x] = share.total
-        yield _share(share, y, names)
-    yield _done(y, names, gradients)
 
+    def __init__(self, nodes: list[Node], names: Names) -> None:
+        self.nodes, self.names = nodes, names
+        self.y = nodes[0]
+        self.quantities = [x for x in quantities(nodes) if id(x) in names]
+        self._known: dict[int, Formula] = {
+            id(x): Name(np.shape(value_of(x)), names[id(x)], value_of(x))
+            for x in self.quantities
+        }
 
-def all_names(y: Node, names: Names) -> Names:
-    """Name also what has no name: t1, t2, ...; but a number stands for itself."""
-    names = dict(names)
-    taken = set(names.values())
-    free = (name for i in count(1) if (name := f"t{i}") not in taken)
-    if id(y) not in names:
-        names[id(y)] = unused("y", taken)
-    for x in quantities(y):
-        if id(x) not in names and (value_of(x).ndim or needs_gradient(x)):
-            names[id(x)] = next(free)
-    return names
+    def name(self, x: Any) -> str:
+        return self.names[id(x)]
 
+    def slope(self, by: Any) -> str:
+        """Write the derivative of the last quantity by another."""
+        return f"d{self.name(self.y)}/d{self.name(by)}"
 
-def _given(y: Node, names: Names) -> Step:
-    leaves = [x for x in _named(y, names) if getattr(x, "op", None) is None]
-    wanted = [names[id(x)] for x in leaves if needs_gradient(x)]
-    others = [names[id(x)] for x in leaves if not needs_gradient(x)]
-    sentence = f"The leaves are given. We want the gradient for {_listed(wanted)}"
-    if others:
-        verb = "is" if len(others) == 1 else "are"
-        sentence += f"; {_listed(others)} {verb} constant"
-    figures = [Figure(names[id(x)], np.asarray(value_of(x))) for x in leaves]
-    return Step("given", f"{sentence}.", (), figures)
+    def formula(self, node: Node) -> str:
+        """Write down how a node was computed."""
+        known = self._known.pop(id(node))
+        formula = in_text(self._read(node))
+        self._known[id(node)] = known
+        return f"{self.name(node)} = {formula}"
 
+    def _read(self, x: Any) -> Formula:
+        return read(x, self._known, _unnamed)
 
-def _compute(node: Node, names: Names) -> Step:
-    name = names[id(node)]
-    sources = [names[id(x)] for x in node.inputs if id(x) in names]
-    sentence = f"{node.op.name} computes {name} from {_listed(sources)}."
-    figures = [Figure(name, node.data)]
-    return Step("compute", sentence, (formula(node, names),), figures, node)
+    def steps(self) -> Iterator[Step]:
+        """Give the steps of the forward pass, then those of the backward pass."""
+        yield self._given()
+        for node in forward_pass(self.nodes):
+            yield self._compute(node)
+        yield self._start()
+        gradients: dict[Node, Array] = {self.y: np.ones_like(self.y.data)}
+        for contribution in backward_pass(self.nodes):
+            gradients[contribution.share.x] = contribution.total
+            yield self._contribute(contribution)
+        yield self._done(gradients)
 
+    def _given(self) -> Step:
+        leaves = [x for x in self.quantities if _op(x) is None]
+        wanted = [self.name(x) for x in leaves if needs_gradient(x)]
+        others = [self.name(x) for x in leaves if not needs_gradient(x)]
+        sentence = f"The leaves are given. We want the gradient for {_listed(wanted)}"
+        if others:
+            verb = "is" if len(others) == 1 else "are"
+            sentence += f"; {_listed(others)} {verb} constant"
+        figures = [Figure(self.name(x), np.asarray(value_of(x))) for x in leaves]
+        return Step("given", f"{sentence}.", [], figures)
 
-def _start(y: Node, names: Names) -> Step:
-    name = names[id(y)]
-    sentence = (
-        f"The backward pass begins at the end. {name} changes exactly as much as "
-        "itself: its gradient is 1."
-    )
-    slope = f"d{name}/d{name}"
-    figures = [Figure(slope, np.ones_like(y.data))]
-    return Step("start", sentence, (f"{slope} = 1",), figures, y)
+    def _compute(self, node: Node) -> Step:
+        sources = [self.name(x) for x in node.inputs if id(x) in self.names]
+        sentence = f"{node.op.name} computes {self.name(node)} from {_listed(sources)}."
+        figures = [Figure(self.name(node), node.data)]
+        return Step("compute", sentence, [self.formula(node)], figures, node)
 
-
-def _share(share: Share, y: Node, names: Names) -> Step:
-    node, x, end = (names[id(thing)] for thing in (share.node, share.x, y))
-    op = share.node.op.name
-    arrived, wanted, local = f"d{end}/d{node}", f"d{end}/d{x}", f"d{node}/d{x}"
-    sign = "=" if share.number == 1 else "+="
-    figures = [Figure(arrived, share.gradient)]
-    formulas = [local_formula(share, names)]
-    if share.local is None:
-        sentence = f"The gradient of {node} goes back through {op}, to {x}."
-        figures.append(Figure("contribution", share.contribution, "\u2192"))
-    else:
+    def _start(self) -> Step:
         sentence = (
-            f"The gradient of {node} goes back through {op}, to {x}: it is multiplied "
-            "by the local derivative."
+            "The backward pass begins at the end. "
+            f"{self.name(self.y)} changes exactly as much as itself: its gradient is 1."
         )
-        formulas.append(f"{wanted} {sign} {arrived} * {local}")
-        figures.append(Figure(local, share.local, "\u00d7"))
-        figures.append(Figure("contribution", share.contribution, "="))
-        if share.x.data.shape != share.node.data.shape:
-            sentence += (
-                f" {x} was repeated to the shape {share.node.data.shape}, so what "
-                "reaches it is summed."
-            )
-    if share.before is None:
-        figures[-1] = figures[-1]._replace(title=wanted)
-    else:
-        figures.append(Figure("so far", share.before, "+"))
-        figures.append(Figure(wanted, share.total, "="))
-    sentence += " " + _standing(share, x)
-    return Step("share", sentence, tuple(formulas), figures, share.node, share)
+        slope = self.slope(self.y)
+        figures = [Figure(slope, np.ones_like(self.y.data))]
+        return Step("start", sentence, [f"{slope} = 1"], figures, self.y)
+
+    def _contribute(self, contribution: Contribution) -> Step:
+        share, before, total, number, of = contribution
+        node, x = share.node, share.x
+        arrived, wanted = self.slope(node), self.slope(x)
+        value = share.cotangent.data
+        g = Derivative(
+            share.g.data.shape, arrived, share.g.data, self.name(self.y), self.name(node)
+        )
+        self._known[id(share.g)] = g
+        cotangent = self._read(share.cotangent)
+        factor = without(cotangent, g)
+
+        sentence = f"The gradient of {self.name(node)} goes back to {self.name(x)}"
+        figures = [Figure(arrived, share.g.data)]
+        if factor is None:
+            sentence += f", by the rule of {node.op.name}."
+            formula = f"{wanted} = {in_text(cotangent)}"
+            figures.append(Figure(wanted, value, "\u2192"))
+        else:
+            local = self._local(node, share.position)
+            sentence += f", times the local derivative of {node.op.name}."
+            formula = f"{local} = {in_text(factor)}"
+            with np.errstate(all="ignore"):
+                slope = np.asarray(factor.value, dtype=x.data.dtype)
+            figures += [Figure(local, slope, "\u00d7"), Figure(wanted, value, "=")]
+        if of > 1:
+            figures[-1] = figures[-1]._replace(title=f"contribution {number} of {of}")
+        if before is not None:
+            figures += [Figure("so far", before, "+"), Figure(wanted, total, "=")]
+        sentence += f" {self._standing(contribution)}"
+        return Step("contribute", sentence, [formula], figures, node, contribution)
+
+    def _local(self, node: Node, position: int) -> str:
+        """Write the derivative of an op's answer by one of its inputs."""
+        x = node.inputs[position]
+        y, by = self.name(node), self.name(x)
+        if sum(other is x for other in node.inputs) == 1:
+            return f"d{y}/d{by}"
+        inputs = node.op.inputs
+        place = f"{inputs[0]}[{position}]" if node.op.variadic else inputs[position]
+        return f"\u2202{y}/\u2202{by} as {place}"
+
+    def _standing(self, contribution: Contribution) -> str:
+        """Tell where the sum of the contributions stands."""
+        *_, number, of = contribution
+        x = self.name(contribution.share.x)
+        if of == 1:
+            return f"Nothing else uses {x}: this is its gradient."
+        if number == 1:
+            return f"This is the first of {of} contributions to the gradient of {x}."
+        if number < of:
+            return f"This is contribution {number} of {of}: it is added."
+        return (
+            f"This is the last of {of} contributions: their sum is the gradient of {x}."
+        )
+
+    def _done(self, gradients: dict[Node, Array]) -> Step:
+        sentence = (
+            f"Done: every leaf has its gradient. {self.name(self.y)}.backward() adds "
+            "these to their .grad."
+        )
+        leaves = [x for x in self.quantities if needs_gradient(x) and x.op is None]
+        figures = [Figure(self.slope(x), gradients[x]) for x in leaves]
+        return Step("done", sentence, [], figures)
 
 
-def _standing(share: Share, x: str) -> str:
-    """Tell where the sum of contributions stands."""
-    if share.of == 1:
-        return f"Nothing else uses {x}: this is its gradient."
-    if share.number == 1:
-        return f"This is the first of {share.of} contributions to the gradient of {x}."
-    if share.number < share.of:
-        return f"This is contribution {share.number} of {share.of}: it is added."
-    return f"This is the last of {share.of} contributions: their sum is the gradient."
-
-
-def _done(y: Node, names: Names, gradients: dict[Node, Array]) -> Step:
-    sentence = (
-        f"Done: every leaf has its gradient. {names[id(y)]}.backward() adds these to "
-        "their .grad."
-    )
-    figures = [
-        Figure(f"d{names[id(y)]}/d{names[id(x)]}", gradients[x])
-        for x in _named(y, names)
-        if needs_gradient(x) and x.op is None
-    ]
-    return Step("done", sentence, (), figures)
-
-
-def _named(y: Node, names: Names) -> list[Any]:
-    return [x for x in quantities(y) if id(x) in names]
+def _unnamed(x: Array) -> Name:
+    """Stand for an array that a rule has made of constants, such as a mask."""
+    return Name(x.shape, "mask" if x.dtype == bool else "constant", x)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -194,16 +236,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) > MANY:
         names = [*names[: MANY - 1], f"{len(names) - MANY + 1} more"]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-# --- Until the printer of formulas is there -------------------------------------------
-
-
-def formula(node: Node, names: Names) -> str:
-    inputs = [names.get(id(x)) or f"{x}" for x in node.inputs]
-    return f"{names[id(node)]} = {node.op.name}({', '.join(inputs)})"
-
-
-def local_formula(share: Share, names: Names) -> str:
-    node, x = names[id(share.node)], names[id(share.x)]
-    return f"d{node}/d{x} = rule {share.position} of {share.node.op.name}"

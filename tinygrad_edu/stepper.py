@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.derivation import checked_graph
 from tinygrad_edu.drawing.layout import lay_out
 from tinygrad_edu.drawing.picture import Box, Picture, describe, picture_of
 from tinygrad_edu.drawing.svg import svg_of
 from tinygrad_edu.graph import Node, value_of
 from tinygrad_edu.naming import names_of
-from tinygrad_edu.narration import Names, Step, all_names, all_steps, formula
+from tinygrad_edu.narration import Narrator, Step, all_names
 from tinygrad_edu.packing import Arrays
-from tinygrad_edu.walking import check_graph
 
 __all__ = ["step_through"]
 
@@ -77,9 +77,9 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     >>> tg.step_through(y, page).name
     'cube.html'
     """
-    check_graph(y, "step_through")
-    names = all_names(y, names_of(y, sys._getframe(1)))
-    return _write(Path(path), _page(y, names))
+    nodes = checked_graph("step_through", y)
+    narrator = Narrator(nodes, all_names(nodes, names_of(y, sys._getframe(1))))
+    return _write(Path(path), _page(narrator))
 
 
 def _write(path: Path, page: str) -> Path:
@@ -101,21 +101,22 @@ def _write(path: Path, page: str) -> Path:
     return path
 
 
-def _page(y: Node, names: Names) -> str:
+def _page(narrator: Narrator) -> str:
     """Put the page together."""
-    steps = list(all_steps(y, names))
+    y = narrator.y
+    steps = list(narrator.steps())
     gradients = {y.index: np.ones_like(y.data)}
     for step in steps:
-        if step.share is not None:
-            gradients[step.share.x.index] = step.share.total
-    picture = picture_of(y, names, gradients)
-    model = _model(picture, steps, gradients, names)
+        if step.contribution is not None:
+            gradients[step.contribution.share.x.index] = step.contribution.total
+    picture = picture_of(y, narrator.names, gradients)
+    model = _model(picture, steps, gradients, narrator)
     script = _read("stepper.js")
     of_script = b64encode(sha256(script.encode()).digest()).decode()
     return Template(_read("stepper.html")).substitute(
         policy=f"default-src 'none'; script-src 'sha256-{of_script}'; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
-        title=escape(names[id(y)]),
+        title=escape(narrator.name(y)),
         style=_read("stepper.css"),
         picture=svg_of(picture, lay_out(picture)),
         # In JSON a "<" stands in strings only; written like this it ends no element.
@@ -132,13 +133,13 @@ def _read(name: str) -> str:
 
 
 def _model(
-    picture: Picture, steps: list[Step], gradients: dict[int, Any], names: Names
+    picture: Picture, steps: list[Step], gradients: dict[int, Any], narrator: Narrator
 ) -> Json:
     arrays = Arrays()
     keys = {id(x): key for key, x in picture.sources.items()}
     rules: dict[int, list[str]] = {}
     for step in steps:
-        if step.share is not None:
+        if step.contribution is not None:
             rules.setdefault(id(step.node), []).append(step.formulas[0])
     nodes = []
     for box in picture.boxes:
@@ -150,7 +151,7 @@ def _model(
                 "gradient": None if gradient is None else arrays.add(gradient),
                 "rules": rules.get(id(x), []),
             }
-            nodes.append(_thing(box, x, names) | told)
+            nodes.append(_thing(box, x, narrator) | told)
     return {
         "nodes": nodes,
         "steps": [_step(step, keys, arrays) for step in steps],
@@ -158,19 +159,19 @@ def _model(
     }
 
 
-def _thing(box: Box, x: Any, names: Names) -> Json:
+def _thing(box: Box, x: Any, narrator: Narrator) -> Json:
     """Describe a node, or an array that went in."""
     op = getattr(x, "op", None)
     value = value_of(x)
     return {
         "key": box.key,
-        "name": names[id(x)],
+        "name": narrator.name(x),
         "kind": box.kind,
         "shape": list(value.shape),
         "dtype": str(value.dtype),
         "op": op and op.name,
         "about": op and _about(op),
-        "formula": op and formula(x, names),
+        "formula": op and narrator.formula(x),
         "source": _source(getattr(x, "origin", None)),
     }
 
@@ -205,13 +206,12 @@ def _step(step: Step, keys: dict[int, int], arrays: Arrays) -> Json:
             told["inputs"] = [keys[id(x)] for x in step.node.inputs if id(x) in keys]
         elif step.kind == "start":
             told["gradient"] = _gradient(step.figures[0].array, True, arrays)
-    if step.share is not None:
-        share = step.share
+    if step.contribution is not None:
+        share, _, total, number, of = step.contribution
         told["to"] = share.x.index
         # Of several edges between the two, which one.
         told["edge"] = sum(x is share.x for x in share.node.inputs[: share.position])
-        is_complete = share.number == share.of
-        told["gradient"] = _gradient(share.total, is_complete, arrays)
+        told["gradient"] = _gradient(total, number == of, arrays)
     return told
 
 
