@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import count
+from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.derivation import Share
 from tinygrad_edu.formula import Derivative, Formula, Name, read, without
 from tinygrad_edu.graph import Node, value_of
 from tinygrad_edu.notation import in_text
@@ -99,6 +102,13 @@ class Narrator:
         self.nodes, self.names = nodes, names
         self.y = nodes[0]
         self.quantities = [x for x in quantities(nodes) if id(x) in names]
+        # What each node was computed from, as the bits of a number.
+        self._bit = {node: 1 << i for i, node in enumerate(reversed(nodes))}
+        self._behind: dict[Node, int] = {}
+        for node in reversed(nodes):
+            inputs = [x for x in node.inputs if isinstance(x, Node)]
+            bits = (self._behind[x] | self._bit[x] for x in inputs)
+            self._behind[node] = reduce(or_, bits, 0)
         self._known: dict[int, Formula] = {
             id(x): Name(np.shape(value_of(x)), names[id(x)], value_of(x))
             for x in self.quantities
@@ -119,7 +129,17 @@ class Narrator:
         return f"{self.name(node)} = {formula}"
 
     def _read(self, x: Any) -> Formula:
-        return read(x, self._known, _unnamed)
+        """Read how `x` was computed; name the arrays that a rule made of constants."""
+        masks = count(1)
+
+        def constant(array: Array) -> Name:
+            for known in self.quantities:
+                if _is_transposed(array, value_of(known)):
+                    return Name(array.shape, f"{self.name(known)}^T", array)
+            what = f"mask{next(masks)}" if array.dtype == bool else "constant"
+            return Name(array.shape, what, array)
+
+        return read(x, self._known, constant)
 
     def steps(self) -> Iterator[Step]:
         """Give the steps of the forward pass, then those of the backward pass."""
@@ -165,41 +185,52 @@ class Narrator:
         arrived, wanted = self.slope(node), self.slope(x)
         value = share.cotangent.data
         g = Derivative(
-            share.g.data.shape, arrived, share.g.data, self.name(self.y), self.name(node)
+            share.g.data.shape,
+            arrived,
+            share.g.data,
+            self.name(self.y),
+            self.name(node),
         )
         self._known[id(share.g)] = g
         cotangent = self._read(share.cotangent)
+        del self._known[id(share.g)]  # the id is free for another Tensor then
         factor = without(cotangent, g)
 
-        sentence = f"The gradient of {self.name(node)} goes back to {self.name(x)}"
+        sentence = (
+            f"The gradient of {self.name(node)} passes back through {node.op.name} to "
+            f"{self.name(x)}"
+        )
         figures = [Figure(arrived, share.g.data)]
+        place = self._place(share)
         if factor is None:
-            sentence += f", by the rule of {node.op.name}."
-            formula = f"{wanted} = {in_text(cotangent)}"
+            sentence += ", by its rule."
+            via = f" via {self.name(node)}{place}" if of > 1 else ""
+            formula = f"{wanted}{via} = {in_text(cotangent)}"
             figures.append(Figure(wanted, value, "\u2192"))
         else:
-            local = self._local(node, share.position)
-            sentence += f", times the local derivative of {node.op.name}."
+            d = "\u2202" if place or self._acts_otherwise(share) else "d"
+            local = f"{d}{self.name(node)}/{d}{self.name(x)}{place}"
+            sentence += f": it is multiplied by the local derivative {local}."
             formula = f"{local} = {in_text(factor)}"
             with np.errstate(all="ignore"):
                 slope = np.asarray(factor.value, dtype=x.data.dtype)
             figures += [Figure(local, slope, "\u00d7"), Figure(wanted, value, "=")]
         if of > 1:
-            figures[-1] = figures[-1]._replace(title=f"contribution {number} of {of}")
+            figures[-1] = figures[-1]._replace(title="contribution")
         if before is not None:
             figures += [Figure("so far", before, "+"), Figure(wanted, total, "=")]
         sentence += f" {self._standing(contribution)}"
         return Step("contribute", sentence, [formula], figures, node, contribution)
 
-    def _local(self, node: Node, position: int) -> str:
-        """Write the derivative of an op's answer by one of its inputs."""
-        x = node.inputs[position]
-        y, by = self.name(node), self.name(x)
-        if sum(other is x for other in node.inputs) == 1:
-            return f"d{y}/d{by}"
-        inputs = node.op.inputs
-        place = f"{inputs[0]}[{position}]" if node.op.variadic else inputs[position]
-        return f"\u2202{y}/\u2202{by} as {place}"
+    def _place(self, share: Share) -> str:
+        """Tell two uses of the same input by the same op apart."""
+        uses = [i for i, x in enumerate(share.node.inputs) if x is share.x]
+        return f" in place {share.position + 1}" if len(uses) > 1 else ""
+
+    def _acts_otherwise(self, share: Share) -> bool:
+        """Whether an input acts on the answer also through another input."""
+        others = [x for x in share.node.inputs if isinstance(x, Node)]
+        return any(self._behind[x] & self._bit[share.x] for x in others)
 
     def _standing(self, contribution: Contribution) -> str:
         """Tell where the sum of the contributions stands."""
@@ -225,9 +256,12 @@ class Narrator:
         return Step("done", sentence, [], figures)
 
 
-def _unnamed(x: Array) -> Name:
-    """Stand for an array that a rule has made of constants, such as a mask."""
-    return Name(x.shape, "mask" if x.dtype == bool else "constant", x)
+def _is_transposed(array: Array, of: Array) -> bool:
+    """Whether an array looks at another's memory with the axes reversed."""
+    if array.ndim < 2:
+        return False
+    start, start_of = (a.__array_interface__["data"] for a in (array, of))
+    return (start, array.shape, array.strides) == (start_of, of.T.shape, of.T.strides)
 
 
 def _listed(names: Sequence[str]) -> str:

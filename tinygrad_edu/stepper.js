@@ -55,12 +55,23 @@ function format(number, digits = 4) {
   return text.replaceAll("-", "\u2212");
 }
 
+// A formula in print: "W2^T" with a raised T.
+function typeset(formula) {
+  const raised = { "^T": "\u1d40", "^2": "\u00b2", "^3": "\u00b3" };
+  return formula
+    .replace(/\^[T23](?!\w)/g, (power) => raised[power])
+    .replaceAll("-", "\u2212");
+}
+
+const code = (formula) => h("code", {}, typeset(formula));
 const shapeText = (shape) => (shape.length ? shape.join(" \u00d7 ") : "a number");
 
 // What is said of an array in one line.
-function summary(array) {
-  if (array.numbers.length === 1) return format(array.numbers[0]);
-  return shapeText(array.shape);
+function summary({ numbers, shape }) {
+  if (numbers.length === 1) return format(numbers[0]);
+  if (!numbers.length) return shapeText(shape);
+  const [low, high] = [Math.min, Math.max].map((f) => numbers.reduce((a, b) => f(a, b)));
+  return `${shapeText(shape)}, ${format(low)} to ${format(high)}`;
 }
 
 // --- Figures: arrays as tables, or as heat maps ----------------------------------------
@@ -234,8 +245,9 @@ function update(node, number) {
   box.classList.toggle("pending", !isKnown);
   box.classList.toggle("graded", Boolean(gradient));
   box.classList.toggle("incomplete", gradient?.complete === false);
+  // Before there is a gradient, its place is kept.
   box.querySelectorAll(".gradient .numbers tspan").forEach((line, i) => {
-    line.textContent = gradient?.lines[i] ?? "";
+    if (gradient) line.textContent = gradient.lines[i];
   });
   const told = [node.name, node.formula ?? node.kind];
   if (isKnown) told.push(`value ${summary(arrayOf(node.value))}`);
@@ -321,7 +333,7 @@ function show(number) {
   light(step);
   $("#count").textContent = `Step ${number + 1} of ${steps.length}`;
   $("#sentence").textContent = step.sentence;
-  $("#formulas").replaceChildren(...step.formulas.map((text) => h("p", {}, text)));
+  $("#formulas").replaceChildren(...step.formulas.map((text) => h("p", {}, code(text))));
   $("#figures").replaceChildren(...step.figures.flatMap(
     ({ title, array, sign }) => [
       ...(sign === "+" ? [h("div", { class: "line-end" })] : []),
@@ -343,11 +355,11 @@ function openDetails(node) {
   play(false);
   const facts = h("dl");
   const fact = (term, ...told) => facts.append(h("dt", {}, term), h("dd", {}, ...told));
-  if (node.formula) fact("computed", h("code", {}, node.formula));
+  if (node.formula) fact("computed", code(node.formula));
   else fact("is", node.kind);
   if (node.about) fact(node.op, node.about);
   if (node.rules.length) {
-    fact("passes back", ...node.rules.map((rule) => h("code", {}, rule)));
+    fact("passes back", ...node.rules.map(code));
   }
   fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.source) {
@@ -431,14 +443,23 @@ $("#fit").addEventListener("click", () => fit(0.2));
 
 // --- Printing, and colours -------------------------------------------------------------
 
+// A row for each step: its sentence, and the numbers it leads to.
 function fillPrintedTable() {
-  $("#printed tbody").replaceChildren(...steps.map((step, number) => {
-    const result = step.figures[step.figures.length - 1];
+  if ($("#printed tbody").children.length) return;
+  $("#printed tbody").append(...steps.map((step, number) => {
+    const isList = step.kind === "given" || step.kind === "done";
+    const results = isList ? step.figures : step.figures.slice(-1);
     return h("tr", {},
       h("td", {}, String(number + 1)),
-      h("td", {}, step.sentence, ...step.formulas.map((text) => h("code", {}, text))),
-      h("td", {}, summary(arrayOf(result.array))));
+      h("td", {}, step.sentence, ...step.formulas.map(code)),
+      h("td", {}, ...results.map(({ title, array }) => result(title, arrayOf(array)))));
   }));
+}
+
+function result(title, array) {
+  const isSmall = array.rows <= 4 && array.columns <= 4;
+  return h("figure", {},
+    h("figcaption", {}, title), isSmall ? table(array) : summary(array));
 }
 
 let before = 0;
