@@ -5,30 +5,34 @@ A `Picture` knows nothing of how it is laid out or written down.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED
 from tinygrad_edu.drawing.measure import shorten
-from tinygrad_edu.graph import Node, topological_order
+from tinygrad_edu.drawing.modules import Module, common, modules_of, outwards
+from tinygrad_edu.drawing.repeats import spans_to_hide
+from tinygrad_edu.drawing.words import describe, label, number
+from tinygrad_edu.graph import Node, topological_order, value_of
 
-__all__ = ["Box", "Module", "Picture", "picture_of"]
+__all__ = ["KINDS", "Box", "Picture", "picture_of"]
 
-SYMBOLS = {
-    "add": "+",
-    "subtract": "−",
-    "multiply": "×",
-    "divide": "/",
-    "floor_divide": "//",
-    "remainder": "%",
-    "power": "^",
-    "matmul": "@",
+KINDS = {
+    "parameter": "parameter (requires_grad)",
+    "constant": "input or constant",
+    "computed": "computed",
+    "result": "result",
+    "more": "not shown",
 }
-ROWS = COLUMNS = 4  # a value is written out if it has no more
-LONGEST = 28  # characters in a name or an op
+# Where it does not matter, or is clear from the names, which input is which.
+IN_ANY_ORDER = {"add", "multiply", "maximum", "minimum", "linear"}
+LONGEST = 30  # characters in a name or an op
+MANY = 8  # an op of more inputs does not show all leaves among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +42,37 @@ class Box:
     Attributes
     ----------
     key : int
-        The number of the node, ``node.index``; of a plain array, a negative number.
+        The number of the node, ``node.index``; of a plain array, a negative number; of
+        "more", that of the first value that it stands for.
     kind : {"parameter", "constant", "computed", "result", "more"}
         What it is; "more" stands for several that are not shown.
+    op : str
+        The symbol or the name of the op; empty for a leaf and for "more".
+    inputs : tuple of int
+        The keys of what the op was applied to. Numbers are part of `op`.
+    in_order : bool
+        Whether the order of the inputs shall be seen.
+    module : int or None
+        In which module it was computed: a position in ``picture.modules``.
     name, shape : str
         Both may be empty: not everything has a name, and a number needs no shape.
     value, gradient : tuple of str
         Line by line; empty if there is none.
-    op : str
-        The symbol or the name of the op; empty for a leaf.
-    inputs : tuple of int
-        The keys of what the op was applied to, in order. Numbers are part of `op`.
-    module : int or None
-        In which module it was computed: a position in ``picture.modules``.
     about : str
-        The same in a sentence.
+        The same in words.
     """
 
     key: int
     kind: str
-    name: str
-    shape: str
-    value: tuple[str, ...]
-    gradient: tuple[str, ...]
-    op: str
-    inputs: tuple[int, ...]
-    module: int | None
-    about: str
-
-
-class Module(NamedTuple):
-    """A call of a module, and the call within which it was made."""
-
-    name: str
-    outer: int | None
+    op: str = ""
+    inputs: tuple[int, ...] = ()
+    in_order: bool = True
+    module: int | None = None
+    name: str = ""
+    shape: str = ""
+    value: tuple[str, ...] = ()
+    gradient: tuple[str, ...] = ()
+    about: str = ""
 
 
 class Picture(NamedTuple):
@@ -89,6 +90,7 @@ def picture_of(
     y: Node,
     names: Mapping[int, str] | None = None,
     gradients: Mapping[int, Any] | None = None,
+    collapse: bool = True,
 ) -> Picture:
     """Return what is to be drawn of the graph behind `y`.
 
@@ -100,6 +102,8 @@ def picture_of(
         Names by ``id``, as `names_of` gives them.
     gradients : dict of int to array, optional
         Gradients by key; by default the ``.grad`` of the leaves.
+    collapse : bool
+        Whether to leave out repeats, see `spans_to_hide`.
 
     Raises
     ------
@@ -109,146 +113,214 @@ def picture_of(
     nodes = topological_order(y)[::-1]
     if any(node.op is RELEASED for node in nodes):
         raise ValueError(
-            "draw: a part of this graph was released by backward(); draw it before "
-            "backward(), or pass retain_graph=True there"
+            "draw: a part of this graph was released by backward(); draw it before, or "
+            "pass retain_graph=True to backward()"
         )
-    names = names or {}
     if gradients is None:
         gradients = {n.index: n.grad.data for n in nodes if n.grad is not None}
-    artist = _Artist(y, names, gradients)
-    for node in nodes:
-        artist.add(node)
-    return Picture(artist.boxes, [], artist.sources)
+    scene = _Scene(y, nodes, names or {}, collapse)
+    artist = _Artist(scene, gradients)
+    artist.draw()
+    boxes, modules = _without_empty_modules(artist.boxes.values(), scene.modules)
+    return Picture(boxes, modules, artist.sources)
 
 
-class _Artist:
-    """Makes the boxes of one picture."""
+class _Scene:
+    """What is shown of a graph, and where.
+
+    `keys` tells which box shows a value, by the value's id. Some boxes stand for
+    several values, `crowds`; what is in no box is not shown.
+    """
 
     def __init__(
-        self, y: Node, names: Mapping[int, str], gradients: Mapping[int, Any]
+        self, y: Node, nodes: list[Node], names: Mapping[int, str], collapse: bool
     ) -> None:
-        self.y, self.names, self.gradients = y, names, gradients
-        self.boxes: list[Box] = []
-        self.sources: dict[int, Any] = {}
-        self.arrays: dict[int, int] = {}  # the keys of plain arrays, by id
+        self.y, self.names = y, names
+        self.computed = [node for node in nodes if node.op is not None]
+        self.modules, self.inside = modules_of(nodes)
+        self.homes = self._homes_of_parameters()
+        self.keys = {id(node): node.index for node in (*self.computed, y)}
+        self.crowds: dict[int, tuple[int, list[Any]]] = {}  # with the number of turns
+        for span in spans_to_hide(self.computed, self._looks(), collapse):
+            self._crowd(self.computed[span.start : span.stop], span.turns)
+        self._choose_leaves()
 
-    def add(self, node: Node) -> None:
-        """Draw a node, after the plain arrays that it was computed from."""
-        if node is not self.y and self._is_number(node):
-            return
-        for x in node.inputs:
-            if not isinstance(x, Node) and not self._is_number(x):
-                self._add_array(x)
-        inputs = tuple(self.key(x) for x in node.inputs if not self._is_number(x))
-        if node.op is None:
-            kind = "parameter" if node.requires_grad else "constant"
-            op = ""
-        else:
-            kind = "result" if node is self.y else "computed"
-            op = self._op(node)
-        self._draw(node.index, kind, node, op, inputs)
+    def _looks(self) -> list[Any]:
+        """Describe each op; two that are described alike may be repeats."""
+        looks = []
+        before = None
+        for node in self.computed:
+            at = self.inside[node]
+            module = None if at is None else self.modules[at].name
+            inputs = tuple(map(_look, node.inputs))
+            looks.append((node.op.name, node.data.shape, module, at == before, inputs))
+            before = at
+        return looks
 
-    def key(self, x: Any) -> int:
-        return x.index if isinstance(x, Node) else self.arrays[id(x)]
+    def _choose_leaves(self) -> None:
+        """Show what the shown ops were applied to; of very many, some as a crowd."""
+        shown = [x for x in self.computed if self.keys[id(x)] not in self.crowds]
+        uses = Counter(id(x) for node in shown for x in node.inputs)
+        arrays = count(-1, -1)
+        for node in shown:
+            leaves = [x for x in node.inputs if self.is_leaf(x)]
+            for x in leaves:
+                if id(x) not in self.keys:
+                    key = x.index if isinstance(x, Node) else next(arrays)
+                    self.keys[id(x)] = key
+            only_here = [x for x in leaves if uses[id(x)] == 1]
+            if len(node.inputs) > MANY and len(only_here) > MANY // 2:
+                self._crowd(only_here[MANY // 2 - 1 : -1], 0)
 
-    def _add_array(self, x: Any) -> None:
-        if id(x) not in self.arrays:
-            self.arrays[id(x)] = key = -1 - len(self.arrays)
-            self._draw(key, "constant", x, "", ())
+    def _crowd(self, values: Sequence[Any], turns: int) -> None:
+        key = self.keys[id(values[0])]
+        self.crowds[key] = turns, list(values)
+        self.keys |= dict.fromkeys(map(id, values), key)
 
-    def _draw(
-        self, key: int, kind: str, x: Any, op: str, inputs: tuple[int, ...]
-    ) -> None:
-        data = x.data if isinstance(x, Node) else np.asarray(x)
-        name = shorten(self.names.get(id(x), ""), LONGEST)
-        shape = str(data.shape) if data.ndim else ""
-        gradient = self.gradients.get(key)
-        box = Box(
-            key=key,
-            kind=kind,
-            name=name,
-            shape=shape,
-            value=describe(data),
-            gradient=() if gradient is None else describe(gradient),
-            op=op,
-            inputs=inputs,
-            module=None,
-            about=f"{name or 'a value'}: {kind}, {data.dtype} {shape}".rstrip(),
-        )
-        self.sources[key] = x
-        self.boxes.append(box)
-
-    def _is_number(self, x: Any) -> bool:
+    def is_number(self, x: Any) -> bool:
         """Whether it is written into the op's label: a constant without a name."""
         if isinstance(x, Node):
             is_constant = x.op is None and not x.requires_grad
             return is_constant and x.data.ndim == 0 and id(x) not in self.names
         return np.ndim(x) == 0 and id(x) not in self.names
 
-    def _op(self, node: Node) -> str:
-        """Write the op with the numbers among its inputs: "× 0.5", "maximum(·, 0)"."""
-        name = node.op.name
-        given = [
-            _number(x.data if isinstance(x, Node) else x) if self._is_number(x) else ""
-            for x in node.inputs
-        ]
-        if name in SYMBOLS:
-            text = f"{given[0]} {SYMBOLS[name]} {given[1]}".strip()
-        elif name == "getitem":
-            text = f"[{_index((node.params or {})['index'])}]"
+    def is_leaf(self, x: Any) -> bool:
+        is_computed = isinstance(x, Node) and x.op is not None
+        return not is_computed and not self.is_number(x)
+
+    def home(self, x: Any) -> int | None:
+        """Return the module that a value belongs to."""
+        made_in = self.inside[x] if isinstance(x, Node) else None
+        return self.homes.get(id(x)) if made_in is None else made_in
+
+    def _homes_of_parameters(self) -> dict[int, int | None]:
+        """Find the modules that parameters belong to: nothing else uses them.
+
+        What a module was called on does not belong to it.
+        """
+        homes: dict[int, int | None] = {}
+        for node in self.computed:
+            for x in node.inputs:
+                if isinstance(x, Node) and x.op is None and x.requires_grad:
+                    here = self.inside[node]
+                    homes[id(x)] = common(self.modules, {homes.get(id(x), here), here})
+        for x, home in homes.items():
+            for module in outwards(self.modules, home):
+                if self.modules[module].call.given == x:
+                    homes[x] = self.modules[module].outer
+        return homes
+
+
+class _Artist:
+    """Makes the boxes for what is shown."""
+
+    def __init__(self, scene: _Scene, gradients: Mapping[int, Any]) -> None:
+        self.scene, self.gradients = scene, gradients
+        self.boxes: dict[int, Box] = {}
+        self.sources: dict[int, Any] = {}
+
+    def draw(self) -> None:
+        """Draw what was computed in order; leaves just before they are needed."""
+        for node in self.scene.computed or [self.scene.y]:
+            if self.scene.keys[id(node)] not in self.boxes:
+                self._draw(node)
+
+    def _draw(self, x: Any) -> None:
+        key = self.scene.keys[id(x)]
+        if key in self.scene.crowds:
+            self._draw_crowd(key, *self.scene.crowds[key])
+        elif isinstance(x, Node) and x.op is not None:
+            self._draw_computed(key, x)
         else:
-            defaults = node.op.defaults
-            more = [
-                f"{k}={v}"
-                for k, v in (node.params or {}).items()
-                if v is not defaults.get(k) and isinstance(v, int | str | tuple)
-            ]
-            arguments = [x or "·" for x in given] if any(given) else []
-            arguments += [x for x in more if len(x) < LONGEST // 2]
-            text = f"{name}({', '.join(arguments)})" if arguments else name
-        return shorten(text, LONGEST)
+            is_parameter = isinstance(x, Node) and x.requires_grad
+            self._add(Box(key, "parameter" if is_parameter else "constant"), x)
+
+    def _draw_computed(self, key: int, node: Node) -> None:
+        is_number = self.scene.is_number
+        numbers = [number(value_of(x)) if is_number(x) else "" for x in node.inputs]
+        box = Box(
+            key,
+            kind="result" if node is self.scene.y else "computed",
+            op=shorten(label(node.op, numbers, node.params), LONGEST),
+            inputs=self._arrows(key, [node]),
+            in_order=node.op.name not in IN_ANY_ORDER,
+        )
+        self._add(box, node)
+
+    def _draw_crowd(self, key: int, turns: int, values: Sequence[Any]) -> None:
+        nodes = [x for x in values if isinstance(x, Node)]
+        ops = [x.op.name for x in nodes if x.op is not None]
+        if turns:
+            name = f"{turns:,} more like this"
+            what = ", ".join(ops[: len(ops) // turns])
+        else:
+            name = f"{len(values):,} more {'ops' if ops else 'inputs'}"
+            what = ", ".join(name for name, _ in Counter(ops).most_common(4))
+        homes = {self.scene.home(x) for x in values}
+        self.boxes[key] = Box(
+            key,
+            kind="more",
+            inputs=self._arrows(key, nodes),
+            module=common(self.scene.modules, homes),
+            name=f"… {name} …",
+            value=(shorten(what, LONGEST),) if what else (),
+            about=f"{name}{what and ': '}{what}",
+        )
+
+    def _arrows(self, key: int, nodes: Iterable[Node]) -> tuple[int, ...]:
+        """Return the keys of what the nodes were computed from; draw what is not yet.
+
+        There is one for each input, but only one from or to a crowd.
+        """
+        crowds = self.scene.crowds
+        arrows: list[int] = []
+        met = {key}
+        for node in nodes:
+            for x in node.inputs:
+                start = self.scene.keys.get(id(x))
+                if start is None or (
+                    start in met and (start in crowds or key in crowds)
+                ):
+                    continue
+                met.add(start)
+                arrows.append(start)
+                if start not in self.boxes:
+                    self._draw(x)
+        return tuple(arrows)
+
+    def _add(self, box: Box, x: Any) -> None:
+        """Add a box, with what is written in it."""
+        data = np.asarray(value_of(x))
+        name = shorten(self.scene.names.get(id(x), ""), LONGEST)
+        shape = str(data.shape) if data.ndim else ""
+        gradient = self.gradients.get(box.key)
+        about = [name, KINDS[box.kind], str(data.dtype), shape]
+        self.sources[box.key] = x
+        self.boxes[box.key] = replace(
+            box,
+            module=self.scene.home(x),
+            name=name,
+            shape=shape,
+            value=describe(data),
+            gradient=() if gradient is None else describe(np.asarray(gradient)),
+            about=", ".join(filter(None, about)),
+        )
 
 
-def _number(x: Any) -> str:
-    return f"{np.asarray(x).item():.4g}"
+def _look(x: Any) -> Any:
+    """Describe an input of an op."""
+    if isinstance(x, Node):
+        return x.op is None, x.requires_grad, x.data.shape
+    return getattr(x, "shape", None)
 
 
-def _index(index: Any) -> str:
-    """Write an index as it stands in the program; an array in it as three dots."""
-    if isinstance(index, tuple):
-        return ", ".join(map(_index, index))
-    if isinstance(index, slice):
-        parts = (index.start, index.stop, index.step)
-        written = ["" if part is None else str(part) for part in parts]
-        return ":".join(written[:2] if index.step is None else written)
-    if index is Ellipsis:
-        return "..."
-    return str(index) if np.ndim(index) == 0 else "…"
-
-
-def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    """Write a value down: all of it if it is small, else the range it is in.
-
-    Examples
-    --------
-    >>> describe(np.array([[0.5, 10.0], [-1.0, 2.0]]))
-    ('0.5  10', ' -1   2')
-    >>> describe(np.linspace(-1, 2, 100))
-    ('-1 to 2',)
-    """
-    if data.ndim <= 2 and data.shape[-1:] <= (COLUMNS,) and len(data.shape[:-1]) <= 1:
-        rows = data.reshape(-1, data.shape[-1]) if data.ndim else data.reshape(1, 1)
-        if rows.size > 0 and len(rows) <= ROWS:
-            cells = [[_cell(x) for x in row] for row in rows.tolist()]
-            widths = [max(map(len, column)) for column in zip(*cells)]
-            return tuple(
-                "  ".join(map(str.rjust, row, widths)).rstrip() for row in cells
-            )
-    if data.dtype.kind == "b" or data.size == 0:
-        return ()
-    low, high = data.min(), data.max()
-    return (f"{_cell(low)} to {_cell(high)}",) if low < high else (f"all {_cell(low)}",)
-
-
-def _cell(x: Any) -> str:
-    return str(x) if isinstance(x, bool) else f"{x:.3g}"
+def _without_empty_modules(
+    boxes: Iterable[Box], modules: Sequence[Module]
+) -> tuple[list[Box], list[Module]]:
+    """Leave out the modules of which nothing is shown."""
+    boxes = list(boxes)
+    used = {m for box in boxes for m in outwards(modules, box.module)}
+    new: dict[int | None, int | None] = {None: None}
+    new |= {m: i for i, m in enumerate(sorted(used))}
+    kept = [modules[m]._replace(outer=new[modules[m].outer]) for m in sorted(used)]
+    return [replace(box, module=new[box.module]) for box in boxes], kept

@@ -16,11 +16,13 @@ from xml.etree import ElementTree
 from tinygrad_edu.drawing.layout import (
     FRAME_LABEL,
     GAP,
+    GRADIENT,
     HEADER_HEIGHT,
     LINE_HEIGHT,
     NAME,
     OP,
     OP_HEIGHT,
+    OP_OVERLAP,
     PADDING_X,
     PADDING_Y,
     SMALL,
@@ -30,7 +32,7 @@ from tinygrad_edu.drawing.layout import (
     Place,
 )
 from tinygrad_edu.drawing.measure import width
-from tinygrad_edu.drawing.picture import Box, Picture
+from tinygrad_edu.drawing.picture import KINDS, Box, Picture
 
 __all__ = ["THEMES", "svg_of"]
 
@@ -56,6 +58,7 @@ class Theme(NamedTuple):
     constant: tuple[str, str]
     computed: tuple[str, str]
     result: tuple[str, str]
+    more: tuple[str, str]
     frame: tuple[str, str]
 
 
@@ -71,6 +74,7 @@ THEMES = {
         constant=("#eceff2", "#7b8794"),
         computed=("#ffffff", "#7b8794"),
         result=("#fff0c9", "#a65d00"),
+        more=("#ffffff", "#66727f"),
         frame=("#f6f8fa", "#a9b4c0"),
     ),
     "dark": Theme(
@@ -84,14 +88,9 @@ THEMES = {
         constant=("#2a323b", "#8794a2"),
         computed=("#1b222a", "#8794a2"),
         result=("#4a3508", "#f0b541"),
+        more=("#14191f", "#8f9dab"),
         frame=("#191f26", "#4d5965"),
     ),
-}
-KINDS = {
-    "parameter": "parameter",
-    "constant": "input or constant",
-    "computed": "computed",
-    "result": "result",
 }
 
 
@@ -162,11 +161,14 @@ def _draw_box(parent: ElementTree.Element, box: Box, place: Place) -> None:
     _add(group, "title").text = box.about
     _rectangle(group, *place[:4], RADIUS)
     x, y = place.x + PADDING_X, place.y + PADDING_Y
+    y += OP_OVERLAP if place.op else 0.0
     if box.name or box.shape:
         baseline = y + 13
         if box.name:
             _text(group, x, baseline, box.name, "name")
-        if box.shape:
+        if box.shape and not box.name:
+            _text(group, x, baseline, box.shape, "shape")
+        elif box.shape:
             end = place.x + place.width - PADDING_X
             _text(group, end, baseline, box.shape, "shape end")
         y += HEADER_HEIGHT
@@ -175,8 +177,8 @@ def _draw_box(parent: ElementTree.Element, box: Box, place: Place) -> None:
         y += LINE_HEIGHT * len(box.value)
     if box.gradient:
         inner = _add(group, "g", {"class": "gradient"})
-        _text(inner, x, y + 11, "grad", "label")
-        _lines(inner, x + width("grad ", SMALL), y, box.gradient, "numbers")
+        _text(inner, x, y + 11, GRADIENT.strip(), "label")
+        _lines(inner, x + width(GRADIENT, SMALL), y, box.gradient, "numbers")
     if place.op is not None:
         group = _add(parent, "g", {"class": "node op", "data-node": key})
         left, top, wide, high = place.op
@@ -284,6 +286,7 @@ def style_sheet(theme: str) -> str:
         " .line { fill: none; stroke-width: 1.3 }",
         " .node rect { stroke-width: 1.3 }",
         " .node.result rect { stroke-width: 2.4 }",
+        " .node.more rect { stroke-dasharray: 2 3 }",
         " .module rect { stroke-width: 1; stroke-dasharray: 4 3 }",
     ]
     lines = [f"svg.tinygrad-graph{rule}" for rule in rules]
