@@ -130,14 +130,14 @@ class Narrator:
 
     def _read(self, x: Any) -> Formula:
         """Read how `x` was computed; name the arrays that a rule made of constants."""
-        masks = count(1)
+        numbers = count(1)
 
         def constant(array: Array) -> Name:
             for known in self.quantities:
                 if _is_transposed(array, value_of(known)):
                     return Name(array.shape, f"{self.name(known)}^T", array)
-            what = f"mask{next(masks)}" if array.dtype == bool else "constant"
-            return Name(array.shape, what, array)
+            what = "mask" if array.dtype == bool else "constant"
+            return Name(array.shape, f"{what}{next(numbers)}", array)
 
         return read(x, self._known, constant)
 
@@ -180,7 +180,7 @@ class Narrator:
         return Step("start", sentence, [f"{slope} = 1"], figures, self.y)
 
     def _contribute(self, contribution: Contribution) -> Step:
-        share, before, total, number, of = contribution
+        share, before, total, _, of = contribution
         node, x = share.node, share.x
         arrived, wanted = self.slope(node), self.slope(x)
         value = share.cotangent.data

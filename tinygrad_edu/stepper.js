@@ -85,7 +85,7 @@ function figure(title, number, room, sign = "") {
   const isSmall = array.rows <= room.rows && array.columns <= room.columns;
   const isWhole = array.down === 1 && array.across === 1;
   return h("figure", {},
-    h("figcaption", {}, h("span", { class: "sign" }, sign), title),
+    h("figcaption", {}, h("span", { class: "sign" }, sign && `${sign} `), title),
     isSmall && isWhole ? table(array) : heatMap(array, room));
 }
 
@@ -165,10 +165,10 @@ function legend({ largest, down, across }) {
     h("span", {}, format(-largest)), h("span", { class: "scale" }),
     h("span", {}, format(largest)),
   ];
-  const left = [];
-  if (down > 1) left.push(`every ${down}th row`);
-  if (across > 1) left.push(`every ${across}th column`);
-  if (left.length) parts.push(h("small", {}, `shown: ${left.join(" and ")}`));
+  const shown = [];
+  if (down > 1) shown.push(`one row in ${down}`);
+  if (across > 1) shown.push(`one column in ${across}`);
+  if (shown.length) parts.push(h("small", {}, `shown: ${shown.join(", ")}`));
   return h("div", { class: "legend" }, ...parts);
 }
 
@@ -358,9 +358,7 @@ function openDetails(node) {
   if (node.formula) fact("computed", code(node.formula));
   else fact("is", node.kind);
   if (node.about) fact(node.op, node.about);
-  if (node.rules.length) {
-    fact("passes back", ...node.rules.map(code));
-  }
+  if (node.rules) fact("passes back", ...node.rules.map(code));
   fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.source) {
     const { file, line, text } = node.source;
@@ -369,7 +367,7 @@ function openDetails(node) {
     fact("your line", "recorded only in a block ", h("code", {}, "with tg.debug():"));
   }
   const figures = h("div", { class: "figures" }, figure("value", node.value, DETAILS));
-  if (node.gradient !== null) {
+  if (node.gradient !== undefined) {
     figures.append(figure("gradient", node.gradient, DETAILS));
   }
   $("#details-title").textContent = node.name;
