@@ -71,6 +71,7 @@ FLOORS = {
     "naming": 1,
     "drawing.measure": 0,
     "drawing.modules": 1,
+    "drawing.png": 1,
     "drawing.repeats": 1,
     "drawing.words": 1,
     "drawing.picture": 4,
@@ -88,8 +89,8 @@ FLOORS = {
 # Who may import what besides NumPy and the standard library: what an extra installs.
 GUESTS = {
     "digits": {"pooch"},
-    "drawing": {"resvg_py"},
     "drawing.layout": {"pygraphviz"},
+    "drawing.png": {"resvg_py"},
     "strategies": {"hypothesis"},
     "testing": {"hypothesis"},
 }
