@@ -76,6 +76,7 @@ FLOORS = {
     "compiler": 8,
     "drawing.measure": 0,
     "drawing.modules": 1,
+    "drawing.png": 1,
     "drawing.repeats": 1,
     "drawing.words": 1,
     "drawing.picture": 4,
@@ -97,8 +98,8 @@ FLOORS = {
 # Who may import what besides NumPy and the standard library: what an extra installs.
 GUESTS = {
     "digits": {"pooch"},
-    "drawing": {"resvg_py"},
     "drawing.layout": {"pygraphviz"},
+    "drawing.png": {"resvg_py"},
     "strategies": {"hypothesis"},
     "testing": {"hypothesis"},
 }

@@ -176,7 +176,7 @@ def _program(
 ) -> str:
     lines = [
         "digraph {",
-        "graph [nodesep=0.3, ranksep=0.45, labeljust=l]",
+        f"graph [nodesep=0.3, ranksep={0.6 if picture.modules else 0.45}, labeljust=l]",
         'node [shape=box, fixedsize=true, label=""]',
         "edge [arrowsize=0.7, tailport=s]",
     ]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,7 +153,7 @@ class _Scene:
         for node in self.computed:
             at = self.inside[node]
             module = None if at is None else self.modules[at].name
-            inputs = tuple(map(_look, node.inputs))
+            inputs = tuple(getattr(value_of(x), "shape", None) for x in node.inputs)
             looks.append((node.op.name, node.data.shape, module, at == before, inputs))
             before = at
         return looks
@@ -263,7 +264,7 @@ class _Artist:
             inputs=self._arrows(key, nodes),
             module=common(self.scene.modules, homes),
             name=f"… {name} …",
-            value=(shorten(what, LONGEST),) if what else (),
+            value=tuple(wrap(what, LONGEST, max_lines=2, placeholder=" …")),
             about=f"{name}{what and ': '}{what}",
         )
 
@@ -291,7 +292,8 @@ class _Artist:
     def _add(self, box: Box, x: Any) -> None:
         """Add a box, with what is written in it."""
         data = np.asarray(value_of(x))
-        name = shorten(self.scene.names.get(id(x), ""), LONGEST)
+        name = "".join(filter(str.isprintable, self.scene.names.get(id(x), "")))
+        name = shorten(name, LONGEST)
         shape = str(data.shape) if data.ndim else ""
         gradient = self.gradients.get(box.key)
         about = [name, KINDS[box.kind], str(data.dtype), shape]
@@ -305,13 +307,6 @@ class _Artist:
             gradient=() if gradient is None else describe(np.asarray(gradient)),
             about=", ".join(filter(None, about)),
         )
-
-
-def _look(x: Any) -> Any:
-    """Describe an input of an op."""
-    if isinstance(x, Node):
-        return x.op is None, x.requires_grad, x.data.shape
-    return getattr(x, "shape", None)
 
 
 def _without_empty_modules(

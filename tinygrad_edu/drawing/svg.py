@@ -226,7 +226,7 @@ def _legend_width(kinds: list[str]) -> float:
 
 
 def _item_width(kind: str) -> float:
-    return 16 + 6 + width(KINDS.get(kind, kind), SMALL) + GAP
+    return 16 + 6 + width(KINDS.get(kind, kind), SMALL) + 2 * GAP
 
 
 def _draw_legend(parent: ElementTree.Element, kinds: list[str], y: float) -> None:
