@@ -11,7 +11,9 @@ from base64 import b64encode
 from collections import defaultdict
 from html import escape
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
+from string import Template
 
 import numpy as np
 
@@ -26,7 +28,7 @@ except ModuleNotFoundError as error:
     sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 # They stay apart for colour-blind eyes, and are dark enough to write in.
-BLUE, RED, GREEN, PURPLE = COLOURS = "#0072B2", "#D55E00", "#008060", "#A0467A"
+COLOURS = "#0072B2", "#D55E00", "#008060", "#A0467A"
 
 # --- Record ---------------------------------------------------------------------------
 
@@ -93,11 +95,12 @@ def draw_boundary(axes, side, output, x, y, weights=(), biases=()):
     A hidden neuron is the dashed line on which its activation is 1/2: w x + b = 0.
     """
     ends, span = (side[0], side[-1]), side[-1] - side[0]
-    square = {"extent": ends * 2, "origin": "lower"}
-    bands = colormaps["coolwarm"].resampled(20)
-    shades = axes.imshow(output, cmap=bands, vmin=0, vmax=1, **square)
+    half = span / (len(side) - 1) / 2  # of a pixel, whose centre is its place
+    extent = (side[0] - half, side[-1] + half) * 2
+    bands = {"cmap": colormaps["coolwarm"].resampled(20), "vmin": 0, "vmax": 1}
+    shades = axes.imshow(output, origin="lower", extent=extent, **bands)
     if output.min() < 0.5 < output.max():
-        axes.contour(output, levels=[0.5], colors="black", linewidths=2, **square)
+        axes.contour(side, side, output, levels=[0.5], colors="black", linewidths=2)
     centre = np.full(2, side.mean())
     for w, b in zip(weights, biases):
         foot = centre - (w @ centre + b) / (w @ w) * w  # the line's point next to it
@@ -127,8 +130,8 @@ def film_boundary(title, side, x, y, history):
     curve.axhline(np.log(2), color="black", linestyle=":")
     text = "ln 2: the loss of saying ½ "
     curve.text(len(losses) - 1, np.log(2) - 0.01, text, ha="right", va="top")
-    (line,) = curve.plot([], [], color=BLUE)
-    (tip,) = curve.plot([], [], "o", color=BLUE, clip_on=False)
+    (line,) = curve.plot([], [], color=COLOURS[0])
+    (tip,) = curve.plot([], [], "o", color=COLOURS[0], clip_on=False)
 
     names = "epoch", "output", "weights", "biases"
     for frame, (epoch, output, w, b) in enumerate(zip(*map(history.get, names))):
@@ -229,7 +232,7 @@ def draw_layers(panels, title, ylabel, xlabel="epoch", **settings):
     row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (name, values) in zip(row, panels.items()):
         axes.set(title=name, xlabel=xlabel, xlim=(0, len(values) - 1), **settings)
-        for layer, (curve, colour) in enumerate(zip(values.T, COLOURS), 1):
+        for layer, (curve, colour) in enumerate(zip(values.T, cycle(COLOURS)), 1):
             axes.plot(curve, color=colour, label=f"layer {layer}")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
@@ -257,20 +260,21 @@ PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>TITLE</title>
+<title>$title</title>
 <style>
   body { font: 16px sans-serif; text-align: center }
   img { max-width: 100% }
   input { width: 60%; vertical-align: middle }
   button { width: 5em; font: inherit }
 </style>
-<img id="picture" alt="TITLE">
+<img alt="$title">
 <p>
-  <button id="play"></button>
-  <input id="slider" type="range" min="0" value="0" aria-label="frame">
+  <button></button>
+  <input type="range" min="0" value="0" aria-label="frame">
 </p>
 <script>
-  const frames = FRAMES;
+  const frames = $frames;
+  const [picture, play, slider] = document.querySelectorAll("img, button, input");
   let timer = 0;
   slider.max = frames.length - 1;
   const atEnd = () => slider.value === slider.max;
@@ -279,7 +283,7 @@ PAGE = """<!doctype html>
   const step = () => { slider.stepUp(); show(); if (atEnd()) stop() };
   const start = () => {
     if (atEnd()) slider.value = 0;
-    timer = setInterval(step, MILLISECONDS);
+    timer = setInterval(step, $milliseconds);
     play.textContent = "Pause";
   };
   play.onclick = () => timer ? stop() : start();
@@ -306,18 +310,18 @@ def save_film(figures, path, title, milliseconds=80, rest=3000):
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=100)
         images.append(Image.open(buffer).convert("RGB"))
-    # With one palette for all, the film is a quarter as large, and does not flicker.
-    palette = images[-1].quantize(64, Image.Quantize.MAXCOVERAGE)
+    # With one palette for all, the film is a third as large, and does not flicker.
+    palette = images[-1].quantize(128, Image.Quantize.FASTOCTREE)
     images = [i.quantize(palette=palette, dither=Image.Dither.NONE) for i in images]
     if path.suffix == ".gif":
         times = [milliseconds] * (len(images) - 1) + [rest]
         how = {"save_all": True, "append_images": images[1:], "duration": times}
         images[0].save(path, loop=0, **how)
     else:
-        page = PAGE.replace("TITLE", escape(title))
-        page = page.replace("MILLISECONDS", str(milliseconds))
         frames = json.dumps([data_url(image) for image in images], indent=2)
-        path.write_text(page.replace("FRAMES", frames), encoding="utf-8")
+        parts = {"title": escape(title), "milliseconds": milliseconds}
+        page = Template(PAGE).substitute(parts, frames=frames)
+        path.write_text(page, encoding="utf-8")
     print(f"Wrote {path}")
 
 

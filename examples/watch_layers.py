@@ -84,35 +84,30 @@ def main():
     y = tg.data.one_hot(digits.train_labels[:4000])
     seen = tg.data.normalise(digits.test_images[:1000])
 
-    norms = {
-        f"{layers} hidden layers": gradients(
-            x[:1000], y[:1000], [30] * layers, args.seed
-        )
-        for layers in (2, 3)
-    }
-    for name, values in norms.items():
-        print(f"{name}, gradient norms before training:", *values[0].round(4))
-    shares = {
-        "first weights scaled: deviation 1/√n": saturation(
-            x, y, seen, "scaled", args.seed
-        ),
-        "first weights large: deviation 1": saturation(x, y, seen, "large", args.seed),
-    }
-    for name, values in shares.items():
-        print(f"{name}, saturated before training:", *map("{:.0%}".format, values[0]))
-
     args.save.mkdir(exist_ok=True)
+
+    panels = {}
+    for hidden in ([30, 30], [30, 30, 30]):
+        norms = gradients(x[:1000], y[:1000], hidden, args.seed)
+        panels[f"{len(hidden)} hidden layers"] = norms
+        print(f"hidden {hidden}: gradient norms at first", *norms[0].round(4))
     figure = watch.draw_layers(
-        norms,
+        panels,
         "Vanishing gradients: the earlier a hidden layer, the slower it learns",
         r"speed of learning, $\|\partial C / \partial b\|$",
         f"epoch (a step on {len(x[:1000]):,} digits)",
         yscale="log",
     )
     watch.save(figure, args.save / "gradients.png")
+
+    panels = {}
+    for init, deviation in {"scaled": r"1/\sqrt{n_{\rm in}}", "large": "1"}.items():
+        shares = 100 * saturation(x, y, seen, init, args.seed)
+        panels[f"Initial weights of deviation ${deviation}$"] = shares
+        print(f"{init} initial weights: % saturated at first", *shares[0].round(1))
     figure = watch.draw_layers(
-        {name: 100 * values for name, values in shares.items()},
-        "Large first weights saturate hidden layers before training begins",
+        panels,
+        "Large initial weights saturate hidden layers before training begins",
         "activations below 0.05 or above 0.95 (%)",
         f"epoch ({len(x):,} digits, 10 a step)",
         ylim=(0, 100),
