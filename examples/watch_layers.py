@@ -64,7 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
-    add("--data", type=Path, metavar="DIR", help="folder with MNIST's four IDX files")
+    add("--data", type=Path, metavar="DIR", help="folder with MNIST (see train_mnist)")
     add(
         "--save",
         type=watch.picture_folder,

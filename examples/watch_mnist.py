@@ -42,7 +42,7 @@ def main():
     add("--hidden", type=int, default=30, help="hidden neurons (%(default)s)")
     add("--epochs", type=int, default=10, help="passes over the digits (%(default)s)")
     add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
-    add("--data", type=Path, metavar="DIR", help="folder with MNIST's four IDX files")
+    add("--data", type=Path, metavar="DIR", help="folder with MNIST (see train_mnist)")
     add(
         "--save",
         type=watch.picture_folder,
