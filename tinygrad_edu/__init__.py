@@ -181,7 +181,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
     from tinygrad_edu.drawing import draw
-    from tinygrad_edu.explain import explain
+    from tinygrad_edu.explaining import explain
     from tinygrad_edu.stepper import step_through
 
 __version__ = "0.1.0"
@@ -350,7 +350,7 @@ _LAZY_NAMES = {
     "compare": "comparing",
     "compile": "compiler",
     "draw": "drawing",
-    "explain": "explain",
+    "explain": "explaining",
     "gradcheck": "checking",
     "step_through": "stepper",
 }
