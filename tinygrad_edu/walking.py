@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.derivation import Share, shares
+from tinygrad_edu.derivation import Share, walk_back
 from tinygrad_edu.graph import Node
 
 __all__ = [
@@ -101,10 +102,10 @@ def backward_pass(nodes: list[Node]) -> Iterator[Contribution]:
     of = Counter(x for node in nodes for x in node.inputs if needs_gradient(x))
     number: Counter[Node] = Counter()
     totals: dict[Node, Array] = {}
-    for found in shares(nodes):
-        for share in found:
-            x, value = share.x, share.cotangent.data
-            number[x] += 1
-            before = totals.get(x)
-            totals[x] = value if before is None else before + value
-            yield Contribution(share, before, totals[x], number[x], of[x])
+    shares, _ = walk_back(nodes)
+    for share in chain.from_iterable(shares.values()):
+        x, value = share.x, share.cotangent.data
+        number[x] += 1
+        before = totals.get(x)
+        totals[x] = value if before is None else before + value
+        yield Contribution(share, before, totals[x], number[x], of[x])
