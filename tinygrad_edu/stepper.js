@@ -50,8 +50,10 @@ function indexOf(array, row, column) {
 }
 
 function format(number, digits = 4) {
-  const isShort = Number.isInteger(number) && Math.abs(number) < 1e6;
-  const text = isShort ? String(number) : number.toPrecision(digits);
+  const size = Math.abs(number);
+  const isShort = Number.isInteger(number) && size < 1e6;
+  const text = isShort ? String(number)
+    : size < 1e-4 ? number.toExponential(digits - 1) : number.toPrecision(digits);
   return text.replaceAll("-", "\u2212");
 }
 
