@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import shutil
 from base64 import b64encode
 from hashlib import sha256
 
 import numpy as np
 import pytest
+from chromium import in_browser, launched
 from hypothesis import given, settings
 from random_graphs import graphs
 
@@ -16,11 +16,6 @@ import tinygrad_edu as tg
 from tinygrad_edu.drawing.words import describe
 from tinygrad_edu.graph import topological_order
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])),
-    None,
-)
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 PHONE = {"width": 390, "height": 844}
 
 
@@ -196,14 +191,8 @@ def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+    with launched("--disable-gpu") as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
