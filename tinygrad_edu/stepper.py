@@ -71,6 +71,8 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
         If `y` is no Tensor.
     OSError
         If the file cannot be written.
+    ModuleNotFoundError
+        Without the extra ``draw``, which lays the picture out.
 
     Examples
     --------
