@@ -23,6 +23,8 @@ from tinygrad_edu.naming import names_of
 
 __all__ = ["Drawing", "draw"]
 
+LARGEST_PNG = 8_000  # pixels
+
 
 class Drawing:
     """A picture of a graph: `draw` makes it, notebooks show it.
@@ -91,7 +93,9 @@ class Drawing:
             case ".png":
                 theme = "light" if self._theme == "auto" else self._theme
                 svg = svg_of(self._picture, self._layout, theme)
-                content = png_of(svg, THEMES[theme].background)
+                size = max(self._layout.width, self._layout.height)
+                zoom = min(2.0, LARGEST_PNG / size)  # 2 is sharp on fine screens too
+                content = png_of(svg, THEMES[theme].background, zoom)
             case ".dot":
                 content = self.dot.encode()
             case ".mmd":
