@@ -277,7 +277,7 @@ def style_sheet(theme: str) -> str:
         f" text {{ font-size: {SMALL:g}px }}",
         f" .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
         f" .op text {{ font-size: {OP:g}px }}",
-        f" .value, .ops, .numbers {{ font-family: {MONO}; white-space: pre }}",
+        f" tspan {{ font-family: {MONO} }}",
         " .end { text-anchor: end }",
         " .middle { text-anchor: middle }",
         " .line { fill: none; stroke-width: 1.3 }",
@@ -299,7 +299,8 @@ def _colours(theme: Theme) -> list[str]:
     rules = [
         f".background {{ fill: {theme.background} }}",
         f"text {{ fill: {theme.text} }}",
-        f".shape, svg.tinygrad-graph .label {{ fill: {theme.muted} }}",
+        f".shape {{ fill: {theme.muted} }}",
+        f".label {{ fill: {theme.muted} }}",
         f".gradient text {{ fill: {theme.gradient} }}",
         f".line {{ stroke: {theme.line} }}",
         f".head {{ fill: {theme.line} }}",
