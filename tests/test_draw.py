@@ -253,6 +253,7 @@ def test_of_many_inputs_the_first_and_the_last_are_shown():
     assert [box.value for box in boxes[:3]] == [("0.",), ("1.",), ("2.",)]
     assert [box.name for box in boxes[3:-2]] == ["… 996 more inputs …"]
     assert boxes[-2].value == ("999.",)
+    assert "… 996 more inputs …" in texts(tg.draw(y).svg)
     assert len(boxes[-1].inputs) == 5
     shared = tg.concatenate(parts[:20]).sum() + sum(parts[:20], 0.0).sum()
     assert sum(box.kind == "parameter" for box in picture(shared).boxes) == 20
@@ -404,10 +405,14 @@ def test_the_svg_has_what_scripts_look_for(y):
         assert box.kind in group.get("class").split()
 
 
-@given(small_graphs)
+@given(small_graphs, st.booleans())
 @settings(deadline=None)
-def test_text_fits_its_box(y):
-    shown = picture(y)
+def test_text_fits_its_box(y, with_gradients):
+    nodes = topological_order(y)
+    gradients = (
+        {node.index: -1.5 * node.data for node in nodes} if with_gradients else {}
+    )
+    shown = picture(y, gradients=gradients)
     root = ElementTree.fromstring(svg.svg_of(shown, layout.lay_out(shown)))
     for group in [*groups(root, "node data"), *groups(root, "node op")]:
         if group.get("data-node") is None:

@@ -181,6 +181,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
     from tinygrad_edu.drawing import draw
+    from tinygrad_edu.explaining import explain
 
 __version__ = "0.1.0"
 
@@ -234,6 +235,7 @@ __all__ = [
     "exp",
     "exp2",
     "expand_dims",
+    "explain",
     "expm1",
     "flip",
     "fliplr",
@@ -346,6 +348,7 @@ _LAZY_NAMES = {
     "compare": "comparing",
     "compile": "compiler",
     "draw": "drawing",
+    "explain": "explaining",
     "gradcheck": "checking",
 }
 

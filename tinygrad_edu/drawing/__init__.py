@@ -116,7 +116,7 @@ class Drawing:
 
 
 def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
-    """Draw the graph behind `y`: each value in a box, on it the op that computed it.
+    r"""Draw the graph behind `y`: each value in a box, on it the op that computed it.
 
     The arrows into an op come from its inputs, from left to right where their order
     matters; numbers among them are written with the op. What a module (`nn.Module`)
@@ -160,7 +160,11 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     >>> import tinygrad_edu as tg
     >>> x = tg.Tensor(3.0, requires_grad=True)
     >>> y = x * x * x
-    >>> print(tg.draw(y).mermaid)
+    >>> print(*tg.draw(y).mermaid.splitlines()[:4], sep="\n")
+    flowchart TD
+      v0("x<br>3"):::parameter
+      v1("9"):::computed
+      v1op(["×"]):::op
     """
     if not isinstance(y, Node):
         raise TypeError(
