@@ -477,7 +477,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 });
 
 $("#scrubber").max = last;
-$("#scrubber").style.setProperty("--start", start / last);
+$("#track").style.setProperty("--start", start / last);
 const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
 fit(1.1 * rem / 16);
 show(0);
