@@ -73,8 +73,8 @@ steps = st.recursive(
 
 
 @st.composite
-def graphs(draw, most=200):
-    """The end of a graph of up to that many nodes."""
+def graphs(draw, turns=1):
+    """The end of a graph that a loop of so many turns made."""
     values = [
         np.array([0.5, 0.25]),
         tg.Tensor([1.0, 2.0], requires_grad=True, name=draw(st.text(max_size=30))),
@@ -82,13 +82,14 @@ def graphs(draw, most=200):
         tg.Tensor(0.5),
         tg.Tensor([0.1, 0.2], requires_grad=True),
     ]
-    run(draw(steps), values)
-    y = values[-1] + values[1]
-    assert len(topological_order(y)) <= most
-    return y
+    body = draw(steps)
+    for _ in range(turns):
+        run(body, values)
+    return values[-1] + values[1]
 
 
 small_graphs = graphs()
+loops = graphs(turns=30)
 
 
 def picture(y, **how):
@@ -105,6 +106,7 @@ def is_number(x, names):
 
 
 @given(small_graphs)
+@settings(deadline=None)
 def test_every_value_is_shown_once_and_every_use_is_an_arrow(y):
     names = names_of(y)
     shown = picture_of(y, names, collapse=False)
@@ -125,20 +127,43 @@ def test_every_value_is_shown_once_and_every_use_is_an_arrow(y):
             assert box.key == source.index
 
 
-@given(small_graphs)
+@given(loops)
+@settings(deadline=None)
 def test_what_is_left_out_is_told(y):
-    """A box stands for each group of hidden values, wired as they are."""
-    names = names_of(y)
-    shown = picture_of(y, names)
-    keys = {id(x): key for key, x in shown.sources.items()}
-    hidden = [n for n in topological_order(y) if n.op and id(n) not in keys]
-    more = [box for box in shown.boxes if box.kind == "more"]
-    assert bool(hidden) == bool(more)
-    told = sum(int(re.search(r"[\d,]+", box.name)[0]) for box in more)
-    assert (told > 0) == bool(hidden)
+    """A box stands for each group of hidden values, and tells how many there are."""
+    shown = picture(y)
+    told = {}
+    for box in shown.boxes:
+        if box.kind == "more":
+            n, what = re.fullmatch(r"([\d,]+) more ([^:]*):? ?.*", box.about).groups()
+            per_turn = len(box.about.split(",")) if what == "like this" else 1
+            told[box.key] = int(n.replace(",", "")) * per_turn
+    sources = {id(x) for x in shown.sources.values()}
+    hidden = [n for n in topological_order(y) if n.op and id(n) not in sources]
+    assert Counter(shown.keys[id(n)] for n in hidden) == told
+
+
+@given(loops)
+@settings(deadline=None)
+def test_arrows_to_and_from_what_is_left_out_stand_for_uses(y):
+    shown = picture(y)
+    keys, names = shown.keys, names_of(y)
+    wanted = {
+        (keys[id(x)], keys[id(node)])
+        for node in topological_order(y)
+        if id(node) in keys
+        for x in node.inputs
+        if id(x) in keys and not is_number(x, names)
+    }
+    found = {(key, box.key) for box in shown.boxes for key in box.inputs}
+    assert found == {(start, end) for start, end in wanted if start != end}
+    for box in shown.boxes:
+        if box.kind == "more":
+            assert len(set(box.inputs)) == len(box.inputs)
 
 
 @given(small_graphs)
+@settings(deadline=None)
 def test_boxes_come_after_what_they_are_made_of(y):
     shown = picture(y)
     met = set()
@@ -303,7 +328,7 @@ def inside(a, b):
     return bx <= ax and by <= ay and ax + aw <= bx + bw and ay + ah <= by + bh
 
 
-@given(small_graphs)
+@given(small_graphs | loops)
 @settings(deadline=None)
 def test_nothing_overlaps_and_frames_hold_what_is_in_them(y):
     shown = picture(y)
@@ -335,7 +360,7 @@ def test_every_arrow_goes_from_its_value_to_its_op(y):
         (key, box.key, i) for box in shown.boxes for i, key in enumerate(box.inputs)
     ]
     found = [(edge.start, edge.end, edge.number) for edge in laid.edges]
-    assert sorted(found) == sorted(wanted)
+    assert found == wanted
     for edge in laid.edges:
         start, end = laid.places[edge.start], laid.places[edge.end]
         x, y_ = edge.points[0]
@@ -548,7 +573,7 @@ def test_the_style_sheet_speaks_of_our_pictures_only():
     selectors = [s for rule in rules for s in rule.split("\n")[-1].split(",")]
     assert len(selectors) > 20
     assert all(
-        selector.strip().startswith("svg.tinygrad-graph") for selector in selectors
+        selector.strip().startswith("svg.tinygrad-graph.auto") for selector in selectors
     )
 
 

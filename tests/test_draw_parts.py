@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -250,6 +250,7 @@ def run_steps(y, steps, shared, anew):
     after=st.lists(step, max_size=6),
     turns=st.integers(SMALL + 4, 60),
 )
+@settings(deadline=None)
 def test_what_a_loop_does_is_shown_twice_at_most(body, before, after, turns):
     shared = tg.Tensor([0.1], requires_grad=True)
     y = run_steps(tg.Tensor([1.0], requires_grad=True), before, shared, [0.2])
@@ -274,6 +275,7 @@ def test_what_a_loop_does_is_shown_twice_at_most(body, before, after, turns):
         max_size=80,
     )
 )
+@settings(deadline=None)
 def test_only_what_repeats_is_hidden(steps):
     values = [tg.Tensor([1.0], requires_grad=True), np.array([0.5])]
     for op, i, j in steps:
@@ -426,6 +428,7 @@ def test_numbers_are_short():
 
 
 @given(st.text(max_size=40), st.integers(5, 30))
+@settings(deadline=None)
 def test_what_is_shortened_keeps_its_ends(text, length):
     short = shorten(text, length)
     assert len(short) == min(len(text), length)

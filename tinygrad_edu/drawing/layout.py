@@ -144,11 +144,13 @@ def _arrange(
         op = (x - size.op_width / 2, top, size.op_width, OP_HEIGHT) if box.op else None
         places[box.key] = Place(*rectangle, op)
     edges = []
-    for start, end, number in graph.edges_iter(keys=True):
-        tip, *points = graph.get_edge(start, end, number).attr["pos"].split()
-        spline = [_point(point, y1) for point in points]
-        tip_at = _point(tip.removeprefix("e,"), y1)
-        edges.append(Edge(int(start), int(end), int(number), spline, tip_at))
+    for box in picture.boxes:
+        for number, key in enumerate(box.inputs):
+            edge = graph.get_edge(str(key), str(box.key), str(number))
+            tip, *points = edge.attr["pos"].split()
+            spline = [_point(point, y1) for point in points]
+            tip_at = _point(tip.removeprefix("e,"), y1)
+            edges.append(Edge(key, box.key, number, spline, tip_at))
     frames = []
     clusters: dict[int | None, Any] = {None: graph}
     for i, module in enumerate(picture.modules):

@@ -79,12 +79,14 @@ class Box:
 class Picture(NamedTuple):
     """Boxes, each after its inputs; the modules they are in; what the keys stand for.
 
-    `sources` has the Node or the array of every key but those of "more".
+    `sources` has the Node or the array of every key but those of "more"; `keys` tells
+    which box shows a value, by the value's ``id``, also of values in a "more".
     """
 
     boxes: list[Box]
     modules: list[Module]
     sources: dict[int, Any]
+    keys: dict[int, int]
 
 
 def picture_of(
@@ -123,7 +125,7 @@ def picture_of(
     artist = _Artist(scene, gradients)
     artist.draw()
     boxes, modules = _without_empty_modules(artist.boxes.values(), scene.modules)
-    return Picture(boxes, modules, artist.sources)
+    return Picture(boxes, modules, artist.sources, scene.keys)
 
 
 class _Scene:

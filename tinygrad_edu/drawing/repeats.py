@@ -22,10 +22,12 @@ Array = np.ndarray[Any, Any]
 
 SMALL = 24  # a graph of no more ops is shown in full
 LIMIT = 160  # no more ops are shown, whatever the graph
-FEWEST = 2  # hidden turns; with the first and the last they are four
-WORTHWHILE = 6  # hidden ops
+FEWEST = 2  # turns that are hidden; with the first and the last they are four
+WORTHWHILE = 6  # ops that are hidden
 SLOTS = 8  # an op of more inputs counts as unlike any other
 TRIED = 24  # periods that are tried
+FAR = 24  # positions back, and no matter how many
+MIX = 1_000_003  # makes numbers that are unlikely to be equal by chance
 
 
 class Span(NamedTuple):
@@ -70,31 +72,29 @@ def spans_to_hide(
     positions = np.flatnonzero(shown)
     start = int(positions[LIMIT // 2])
     stop = int(positions[len(positions) - LIMIT // 2])
-    middle = [s for s in spans if start < s.stop and s.start < stop]
-    start = min([start, *(s.start for s in middle)])
-    stop = max([stop, *(s.stop for s in middle)])
-    return sorted([*(s for s in spans if s not in middle), Span(start, stop, 0)])
+    ends = [span for span in spans if span.stop <= start or stop <= span.start]
+    return sorted([*ends, Span(start, stop, 0)])
 
 
 def _as_numbers(nodes: Sequence[Node], labels: Sequence[Any]) -> tuple[Array, Array]:
-    """Return a code for each label, and what each node was computed from.
+    """Return a code for each label, and the wiring of each node.
 
     All values, computed or not, are numbered in the order in which they appear. The
-    second array has the numbers of the inputs, with -1 where there is none.
+    wiring is the node's own number and those of its inputs, -1 where there is none.
     """
     codes: dict[Any, int] = {}
     numbers: dict[int, int] = {}
     code = np.empty(len(nodes), np.int64)
-    wiring = np.full((len(nodes), SLOTS), -1, np.int64)
+    wiring = np.full((len(nodes), 1 + SLOTS), -1, np.int64)
     for i, (node, label) in enumerate(zip(nodes, labels)):
         if len(node.inputs) > SLOTS:
             label = i
         else:
-            for slot, x in enumerate(node.inputs):
+            for slot, x in enumerate(node.inputs, 1):
                 if isinstance(x, Node | np.ndarray):
                     wiring[i, slot] = numbers.setdefault(id(x), len(numbers))
         code[i] = codes.setdefault(label, len(codes))
-        numbers[id(node)] = len(numbers)
+        numbers[id(node)] = wiring[i, 0] = len(numbers)
     return code, wiring
 
 
@@ -103,7 +103,7 @@ def _repeats(code: Array, wiring: Array) -> list[Span]:
     wiring = wiring[:, wiring.max(axis=0) >= 0]
     found = [
         span
-        for period in _periods(code)
+        for period in _periods(code, wiring)
         for span in _repeats_of_period(code, wiring, period)
     ]
     found.sort(key=lambda span: (span.start - span.stop, span.period))
@@ -125,34 +125,38 @@ def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span
     steady = (step[period:] == step[:-period]).all(axis=1)
     regular[2 * period :] = alike[2 * period :] & alike[period:-period] & steady
     edges = np.flatnonzero(np.diff(regular, prepend=False, append=False))
-    for begin, stop in edges.reshape(-1, 2).tolist():
+    runs = edges.reshape(-1, 2)
+    least = max(FEWEST, -(-WORTHWHILE // period))  # hidden turns
+    long = (runs[:, 1] - runs[:, 0]) // period >= least - 1
+    for begin, stop in runs[long].tolist():
         turns = (stop - begin) // period + 2
         start = stop - turns * period
         before = start - period  # the first turn of a loop may have been given more
         if before >= 0 and alike[start : start + period].all():
             start = before
             turns += 1
-        if turns - 2 >= max(FEWEST, WORTHWHILE / period):
+        if turns - 2 >= least:
             yield Span(start + period, stop - period, period)
 
 
-def _periods(code: Array) -> list[int]:
+def _periods(code: Array, wiring: Array) -> list[int]:
     """Guess periods: distances at which the same occurs often.
 
     What stands several times in each turn is met at shorter distances too, so not only
     the last occurrence counts, and longer pieces than one op are looked at as well.
     """
     n = len(code)
+    # How far back the inputs are tells ops apart, unless it is far: what all turns
+    # share comes to be ever further back.
+    back = np.minimum(wiring[:, :1] - wiring[:, 1:], FAR)
+    pieces = code * MIX + back @ MIX ** np.arange(2, 2 + back.shape[1])
     counts = np.zeros(n, np.int64)
-    pieces = code
     for _ in range(3):
         order = np.argsort(pieces, kind="stable")
-        for back in range(1, 5):
-            same = pieces[order[back:]] == pieces[order[:-back]]
-            counts += np.bincount((order[back:] - order[:-back])[same], minlength=n)
-        longer = pieces.astype(np.int64)
-        longer[1:] = pieces[1:] * (pieces.max() + 1) + pieces[:-1]
-        _, pieces = np.unique(longer, return_inverse=True)
+        for nth in range(1, 5):
+            same = pieces[order[nth:]] == pieces[order[:-nth]]
+            counts += np.bincount((order[nth:] - order[:-nth])[same], minlength=n)
+        pieces[1:] += pieces[:-1] * MIX
     counts[n // (FEWEST + 2) + 1 :] = 0
     often = np.argsort(-counts, kind="stable")[:TRIED]
     return [int(period) for period in often if counts[period] > 0]

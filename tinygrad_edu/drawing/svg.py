@@ -110,7 +110,7 @@ def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
-            "class": "tinygrad-graph",
+            "class": f"tinygrad-graph {theme}",
             "role": "img",
             "width": _short(right),
             "height": _short(bottom),
@@ -271,45 +271,47 @@ def _short(x: float) -> str:
 
 
 def style_sheet(theme: str) -> str:
-    """Return the style sheet for a theme; each rule speaks of our pictures only."""
-    rules = [
-        f"{{ font-family: {FONT}; max-width: 100%; height: auto }}",
-        f" text {{ font-size: {SMALL:g}px }}",
-        f" .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
-        f" .op text {{ font-size: {OP:g}px }}",
-        f" tspan {{ font-family: {MONO} }}",
-        " .end { text-anchor: end }",
-        " .middle { text-anchor: middle }",
-        " .line { fill: none; stroke-width: 1.3 }",
-        " .node rect { stroke-width: 1.3 }",
-        " .node.result rect { stroke-width: 2.4 }",
-        " .node.more rect { stroke-dasharray: 2 3 }",
-        " .module rect { stroke-width: 1; stroke-dasharray: 4 3 }",
-        " .module text { paint-order: stroke; stroke-width: 4 }",
+    """Return the style sheet for a theme; each rule speaks of such pictures only."""
+    ours = f"svg.tinygrad-graph.{theme}"
+    lines = [
+        f"{ours} {{ font-family: {FONT}; max-width: 100%; height: auto }}",
+        f"{ours} text {{ font-size: {SMALL:g}px }}",
+        f"{ours} tspan {{ font-family: {MONO} }}",
+        f"{ours} .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
+        f"{ours} .op text {{ font-size: {OP:g}px }}",
+        f"{ours} .end {{ text-anchor: end }}",
+        f"{ours} .middle {{ text-anchor: middle }}",
+        f"{ours} .line {{ fill: none; stroke-width: 1.3 }}",
+        f"{ours} .node rect {{ stroke-width: 1.3 }}",
+        f"{ours} .result rect {{ stroke-width: 2.4 }}",
+        f"{ours} .more rect {{ stroke-dasharray: 2 3 }}",
+        f"{ours} .module rect {{ stroke-width: 1; stroke-dasharray: 4 3 }}",
+        f"{ours} .module text {{ paint-order: stroke; stroke-width: 4 }}",
     ]
-    lines = [f"svg.tinygrad-graph{rule}" for rule in rules]
-    lines += _colours(THEMES["light" if theme == "auto" else theme])
+    lines += _colours(ours, THEMES["light" if theme == "auto" else theme])
     if theme == "auto":
-        dark = _colours(THEMES["dark"])
+        dark = _colours(ours, THEMES["dark"])
         lines += ["@media (prefers-color-scheme: dark) {", *dark, "}"]
     return "\n".join(lines)
 
 
-def _colours(theme: Theme) -> list[str]:
+def _colours(ours: str, theme: Theme) -> list[str]:
+    frame, border = theme.frame
+    op, on_op = theme.op
     rules = [
-        f".background {{ fill: {theme.background} }}",
-        f"text {{ fill: {theme.text} }}",
-        f".shape {{ fill: {theme.muted} }}",
-        f".label {{ fill: {theme.muted} }}",
-        f".gradient text {{ fill: {theme.gradient} }}",
-        f".line {{ stroke: {theme.line} }}",
-        f".head {{ fill: {theme.line} }}",
-        f".op rect {{ fill: {theme.op[0]}; stroke: {theme.background} }}",
-        f".op text {{ fill: {theme.op[1]} }}",
-        f".module rect {{ fill: {theme.frame[0]}; stroke: {theme.frame[1]} }}",
-        f".module text {{ stroke: {theme.frame[0]} }}",
+        f"{ours} .background {{ fill: {theme.background} }}",
+        f"{ours} text {{ fill: {theme.text} }}",
+        f"{ours} .shape {{ fill: {theme.muted} }}",
+        f"{ours} .label {{ fill: {theme.muted} }}",
+        f"{ours} .gradient text {{ fill: {theme.gradient} }}",
+        f"{ours} .line {{ stroke: {theme.line} }}",
+        f"{ours} .head {{ fill: {theme.line} }}",
+        f"{ours} .op rect {{ fill: {op}; stroke: {theme.background} }}",
+        f"{ours} .op text {{ fill: {on_op} }}",
+        f"{ours} .module rect {{ fill: {frame}; stroke: {border} }}",
+        f"{ours} .module text {{ stroke: {frame} }}",
     ]
     for kind in KINDS:
         fill, stroke = getattr(theme, kind)
-        rules.append(f".{kind} rect {{ fill: {fill}; stroke: {stroke} }}")
-    return [f"svg.tinygrad-graph {rule}" for rule in rules]
+        rules.append(f"{ours} .{kind} rect {{ fill: {fill}; stroke: {stroke} }}")
+    return rules
