@@ -6,12 +6,15 @@ run, and what the site shows below a block is what it printed just now.
 
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 
 import tinygrad_edu as tg
+
+sys.path.append(str(Path(__file__).parent))
 
 project = "tinygrad_edu"
 author = "The tinygrad_edu authors"
@@ -22,9 +25,17 @@ extensions = [
     "myst_nb",
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",  # brings MathJax along: formulas need no network
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "op_entries",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", ".*"),  # types in docstrings are prose: "list of ndarray"
+    ("py:obj", r"numpy\..*"),
+]
 
 nb_custom_formats = {".md": ["jupytext.reads", {"fmt": "md"}]}
 nb_execution_raise_on_error = True
@@ -33,6 +44,16 @@ nb_merge_streams = True
 nb_output_stderr = "warn"  # so a warning in a cell fails the build
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+
+# A name in `backticks` is a link if there is something of that name to link to.
+default_role = "autolink"
+add_module_names = False
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_param = False
+napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = "tinygrad_edu"

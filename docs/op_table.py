@@ -60,12 +60,17 @@ def row(op: Op) -> str:
     """Return the line of one op."""
     name = op.name if isinstance(op, Composite) else f"**{op.name}**"
     call = f"{name}`{str(op).removeprefix(op.name)}`"
-    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in op.inputs}
-    formula = op.tex and op.tex.format(**letters).replace(r"\|", NORM).replace("|", BAR)
+    math = formula(op).replace(r"\|", NORM).replace("|", BAR)
     domains = [f"{x} in {d}" for x, d in op.domain.items() if d != REAL]
-    cells = [call, f"${formula}$" if formula else "", ", ".join(domains)]
+    cells = [call, f"${math}$" if math else "", ", ".join(domains)]
     cells.append(op.subgradient or "")
     return f"| {' | '.join(cells)} |"
+
+
+def formula(op: Op) -> str:
+    """Return an op's formula, in the names of its inputs; "" if it has none."""
+    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in op.inputs}
+    return (op.tex or "").format(**letters)
 
 
 BAR, NORM = r"\vert{}", r"\Vert{}"  # a bar would end the cell
