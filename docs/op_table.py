@@ -60,7 +60,7 @@ def row(op: Op) -> str:
     """Return the line of one op."""
     name = op.name if isinstance(op, Composite) else f"**{op.name}**"
     call = f"{name}`{str(op).removeprefix(op.name)}`"
-    math = formula(op).replace(r"\|", NORM).replace("|", BAR)
+    math = formula(op)
     domains = [f"{x} in {d}" for x, d in op.domain.items() if d != REAL]
     cells = [call, f"${math}$" if math else "", ", ".join(domains)]
     cells.append(op.subgradient or "")
@@ -69,11 +69,9 @@ def row(op: Op) -> str:
 
 def formula(op: Op) -> str:
     """Return an op's formula, in the names of its inputs; "" if it has none."""
-    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in op.inputs}
+    places = [*op.inputs, *op.defaults]
+    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in places}
     return (op.tex or "").format(**letters)
-
-
-BAR, NORM = r"\vert{}", r"\Vert{}"  # a bar would end the cell
 
 
 if __name__ == "__main__":
