@@ -75,7 +75,7 @@ def lines(op: Op) -> Iterator[str]:
 
 
 def declaration(source: str, name: str, op: Op) -> str:
-    """Cut what declares an op out of its chapter: with it, the rules that have names."""
+    """Cut what declares an op out of its chapter, and its rules that have names."""
     names = {name, *(rule.__name__ for rule in op.rules.values())}
     found = []
     for node in ast.parse(source).body:
