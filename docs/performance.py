@@ -110,7 +110,7 @@ def table(corner: str, rows: dict[str, dict[str, Any]]) -> str:
 
 def figure(x: float) -> str:
     """Write a number to three digits or so."""
-    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+    return f"{x:,.0f}" if x >= 100 else f"{x:#.3g}"
 
 
 def rest(measured: dict[str, Any]) -> Iterator[str]:
