@@ -17,7 +17,7 @@ import tinygrad_edu as tg
 sys.path.append(str(Path(__file__).parent))
 
 project = "tinygrad_edu"
-author = "The tinygrad_edu authors"
+author = copyright = "The tinygrad_edu authors"
 version = release = tg.__version__
 language = "en"
 

@@ -104,7 +104,10 @@ def table(corner: str, rows: dict[str, dict[str, Any]]) -> str:
     """Write a table of rows that have the same columns."""
     columns = list(next(iter(rows.values())))
     lines = [[corner, *columns], ["---", *["--:"] * len(columns)]]
-    lines += [[name, *map(figure, row.values())] for name, row in rows.items()]
+    lines += [
+        [name.replace(" ", "\u00a0"), *map(figure, row.values())]  # not to be broken
+        for name, row in rows.items()
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
