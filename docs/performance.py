@@ -88,15 +88,19 @@ def machine(
     date: str,
     cpu: str,
     cores: int,
+    load: float | None,
     system: str,
     python: str,
     blas: str,
     versions: dict[str, str],
 ) -> str:
     others = ", ".join(f"{name} {number}" for name, number in versions.items())
+    busy = (
+        f" The load of the machine was {load:.1f} when the run began." if load else ""
+    )
     return (
         f"It was run on {date}, on one of {cores} cores of an {cpu}, {system}, with "
-        f"Python {python}, {others}; NumPy's matrix library is {blas}."
+        f"Python {python}, {others}; NumPy's matrix library is {blas}.{busy}"
     )
 
 
