@@ -60,15 +60,13 @@ def row(op: Op) -> str:
     """Return the line of one op."""
     name = op.name if isinstance(op, Composite) else f"**{op.name}**"
     call = f"{name}`{str(op).removeprefix(op.name)}`"
-    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in op.inputs}
-    formula = op.tex and op.tex.format(**letters).replace(r"\|", NORM).replace("|", BAR)
+    places = [*op.inputs, *op.defaults]
+    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in places}
+    formula = op.tex and op.tex.format(**letters)
     domains = [f"{x} in {d}" for x, d in op.domain.items() if d != REAL]
     cells = [call, f"${formula}$" if formula else "", ", ".join(domains)]
     cells.append(op.subgradient or "")
     return f"| {' | '.join(cells)} |"
-
-
-BAR, NORM = r"\vert{}", r"\Vert{}"  # a bar would end the cell
 
 
 if __name__ == "__main__":

@@ -209,7 +209,7 @@ BREAKAGES: dict[str, tuple[str, dict[str, str], Op]] = {
         tg.add,
     ),
     "one slice for the sum over new axes": (
-        "_fit",
+        "fit",
         {
             "cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))": (
                 "cotangent[(0,) * extra]"
@@ -218,12 +218,12 @@ BREAKAGES: dict[str, tuple[str, dict[str, str], Op]] = {
         tg.multiply,
     ),
     "the mean for the sum over axes that were repeated": (
-        "_fit",
+        "fit",
         {"cotangent.sum(axis=repeated": "cotangent.mean(axis=repeated"},
         tg.multiply,
     ),
     "the dtype is left as it is": (
-        "_fit",
+        "fit",
         {"cotangent.astype(like.dtype)": "cotangent"},
         tg.astype,
     ),

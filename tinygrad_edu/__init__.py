@@ -180,6 +180,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
+    from tinygrad_edu.explain import explain
 
 __version__ = "0.1.0"
 
@@ -232,6 +233,7 @@ __all__ = [
     "exp",
     "exp2",
     "expand_dims",
+    "explain",
     "expm1",
     "flip",
     "fliplr",
@@ -343,6 +345,7 @@ _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",
     "compile": "compiler",
+    "explain": "explain",
     "gradcheck": "checking",
 }
 

@@ -19,7 +19,7 @@ from tinygrad_edu.op import Op
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
 
-__all__ = ["backward", "pull_back"]
+__all__ = ["backward", "fit", "of_unchosen", "pull_back"]
 
 
 class _Released:
@@ -106,12 +106,12 @@ def pull_back(
             if chosen:
                 cotangent = rule(*arguments, **params) if params else rule(*arguments)
             else:
-                cotangent = _of_unchosen(op, rule, arguments, params or {})
+                cotangent = of_unchosen(op, rule, arguments, params or {})
                 unchosen.add(x)
             data = x.data
             dtype = getattr(cotangent, "dtype", None)
             if dtype is not data.dtype or cotangent.shape != data.shape:
-                cotangent = _fit(cotangent, data, op)
+                cotangent = fit(cotangent, data, op)
             if node.origin is not None:
                 node.origin.verify_gradient(node, x, cotangent)
             if x.op is None or x.index <= newest:
@@ -130,7 +130,7 @@ def pull_back(
     return of_leaves, visited
 
 
-def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
+def fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
     if not hasattr(cotangent, "dtype") or cotangent.dtype.kind not in "fiub":
         raise TypeError(
@@ -153,7 +153,7 @@ def _fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
 
 
-def _of_unchosen(
+def of_unchosen(
     op: Op, rule: Any, arguments: Sequence[Any], params: dict[str, Any]
 ) -> Any:
     """Run a rule where `g` may be 0 since an element was left out further on.

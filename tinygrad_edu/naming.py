@@ -1,4 +1,4 @@
-"""What the quantities of a graph are called: as the user calls them, or the textbook."""
+"""What the quantities of a graph are called: what the user, or the textbook, says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, topological_order
+from tinygrad_edu.graph import Node, topological_order, value_of
 
 __all__ = ["ACTIVATIONS", "names_of"]
 
@@ -43,8 +43,9 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
             give(x, x.name)
     variables = _variables(frame)
     for x in quantities:
-        if id(x) in variables:
-            give(x, variables[id(x)])
+        name = variables.get(id(x)) or variables.get(id(value_of(x)))
+        if name is not None:
+            give(x, name)
     layers = 0
     for node in nodes:
         if _is_layer(node):

@@ -60,7 +60,8 @@ class Op:
     name : str, optional
         By default that of `forward`.
     tex : str, optional
-        The formula, with the inputs' names in braces: ``r"{a} \odot {b}"``.
+        The formula, with the inputs' names in braces: ``r"{a} \odot {b}"``; parameters
+        may stand there as well.
     signature : str, optional
         NumPy's notation for shapes, ``"(m,k),(k,n)->(m,n)"``; ``"()->()"`` for what
         works elementwise. None where shapes depend on the parameters.
@@ -125,7 +126,7 @@ class Op:
             name: str(domain) for name, domain in self.domain.items() if domain != REAL
         }
         facts = {
-            "Formula": self.tex and self.tex.format(**{x: x for x in self.inputs}),
+            "Formula": self.tex and self.tex.format_map(_ItsName()),
             "Shapes": self.signature,
             "Domain": ", ".join(f"{name} in {d}" for name, d in domains.items()),
             "Subgradient": self.subgradient,
@@ -237,6 +238,13 @@ class Composite(Op):
             raise explain_failure(
                 self.name, self.signature, values, bound, error
             ) from None
+
+
+class _ItsName(dict[str, str]):
+    """What fills each place of a formula with the name that stands there."""
+
+    def __missing__(self, name: str) -> str:
+        return name
 
 
 class _NoRules:

@@ -11,10 +11,10 @@ import numpy as np
 
 from tinygrad_edu.compiler.expressions import function_name
 from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.naming import ACTIVATIONS
 
 __all__ = ["name_variables"]
 
-ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
 SUMS = {"add", "subtract", "linear"}
 RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
 # What programs call things of their own: no argument may be called the same.

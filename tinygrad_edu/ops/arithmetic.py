@@ -76,7 +76,7 @@ positive = op(
 abs = op(
     np.absolute,
     name="abs",
-    tex=r"\left|{x}\right|",
+    tex=r"\lvert {x} \rvert",
     signature="()->()",
     kink=lambda x: x,
     subgradient="0 at x = 0",

@@ -13,7 +13,7 @@ from tinygrad_edu.op import as_array, composite, op
 from tinygrad_edu.ops.shapes import reshape
 
 
-@op(selects=True)
+@op(tex="{x}_{{{index}}}", selects=True)
 def getitem(x: Any, *, index: Any) -> Any:
     """``x[index]``, with any index that NumPy takes."""
     return as_array(x)[index]

@@ -38,7 +38,7 @@ def _count(x: Any, axis: Any) -> int:
     return math.prod(np.shape(x)[i] for i in _axes(axis, np.ndim(x)))
 
 
-@op(tex=r"\sum {x}")
+@op(tex=r"\sum_{{{axis}}} {x}")
 def sum(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
     """The sum over an axis, over several, or over all."""
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
@@ -51,7 +51,7 @@ sum.vjp(
 )
 
 
-@op(tex=r"\left\|{x}\right\|^2")
+@op(tex=r"\lVert {x} \rVert^2")
 def squared_norm(x: Any) -> Any:
     """The sum of the squares of all elements.
 
@@ -79,7 +79,7 @@ def _share_of_best(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 @op(
-    tex=r"\max {x}",
+    tex=r"\max_{{{axis}}} {x}",
     kink=lambda x, axis, keepdims: _gaps(x, axis)[..., -1:],
     subgradient="shared evenly among ties",
     selects=True,
@@ -93,7 +93,7 @@ max.vjp(x=_share_of_best)
 
 
 @op(
-    tex=r"\min {x}",
+    tex=r"\min_{{{axis}}} {x}",
     kink=lambda x, axis, keepdims: _gaps(x, axis)[..., :1],
     subgradient="shared evenly among ties",
     selects=True,

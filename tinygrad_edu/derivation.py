@@ -1,0 +1,402 @@
+"""Derivations: a graph's backward pass, taken apart into formulas.
+
+Each op's rule is run on Tensors, with the cotangent of its answer as a Tensor of its
+own, so that the rule is recorded and can be read as a formula. What several ops do to
+quantities without a name is written into one line: at most one function that is not
+linear, so that each line has a derivative that one sees.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
+from tinygrad_edu.formula import (
+    Derivative,
+    Formula,
+    Name,
+    minus,
+    number,
+    plus,
+    read,
+    replace,
+    times,
+    without,
+)
+from tinygrad_edu.graph import Node, mode, topological_order, value_of
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["Derivation", "Line", "Link", "Share", "checked_graph", "shares"]
+
+LARGEST_LINE = 8  # the ops that are written into one line
+
+
+class Share(NamedTuple):
+    """What one use of `x`, as the input `position` of `node`, adds to its cotangent.
+
+    ``cotangent`` is a Tensor: its graph is the rule, applied to the cotangent `g` of
+    `node`.
+    """
+
+    node: Node
+    position: int
+    x: Node
+    g: Tensor
+    cotangent: Tensor
+
+
+def checked_graph(what: str, y: Any) -> list[Node]:
+    """Return the nodes behind `y`, newest first, or raise if there is no graph.
+
+    Raises
+    ------
+    TypeError
+        If `y` is not a Tensor.
+    ValueError
+        If `y` is not a single number, if nothing behind it requires a gradient, or if
+        its graph was released.
+    """
+    if not isinstance(y, Node):
+        raise TypeError(
+            f"{what}: it takes a Tensor, and this is of type {type(y).__name__}; "
+            "compute it from Tensors that require a gradient"
+        )
+    if y.data.size != 1:
+        raise ValueError(
+            f"{what}: this has shape {y.data.shape}, and only a single number has a "
+            "gradient; sum() it"
+        )
+    if not y.requires_grad:
+        raise ValueError(
+            f"{what}: nothing that this was computed from requires a gradient (create "
+            "the leaves with requires_grad=True, outside of no_grad())"
+        )
+    nodes = topological_order(y)
+    if any(node.op is RELEASED for node in nodes):
+        raise ValueError(
+            f"{what}: a part of this graph was released by backward(); call {what} "
+            "before it, or pass retain_graph=True to it"
+        )
+    return nodes
+
+
+def shares(nodes: Iterable[Node]) -> Iterator[list[Share]]:
+    """Walk back from the first of the nodes; give each node's shares in its inputs.
+
+    Parameters
+    ----------
+    nodes : iterable of Tensor
+        The graph, newest first: the first is what is differentiated.
+    """
+    cotangents: dict[Node, Any] = {}
+    unchosen: set[Node] = set()
+    with mode(recording=True, watch=None):
+        for node in nodes:
+            if not cotangents:
+                cotangents[node] = np.ones_like(node.data)
+            if node.op is None or not node.requires_grad:
+                continue
+            g = Tensor(cotangents[node], requires_grad=True)
+            arguments, params = (g, node, *node.inputs), node.params or {}
+            chosen = not (node.op.selects or node in unchosen)
+            found = []
+            for position, rule in zip(range(len(node.inputs)), node.op.rule_of_each):
+                x = node.inputs[position]
+                if not (isinstance(x, Node) and x.requires_grad):
+                    continue
+                if chosen:
+                    cotangent = rule(*arguments, **params)
+                else:
+                    cotangent = of_unchosen(node.op, rule, arguments, params)
+                    unchosen.add(x)
+                cotangent = fit(cotangent, x.data, node.op)
+                found.append(Share(node, position, x, g, cotangent))
+                known = cotangents.get(x)
+                value = cotangent.data
+                cotangents[x] = value if known is None else known + value
+            yield found
+
+
+class Link(NamedTuple):
+    """How one quantity depends on another, by the line that defines it.
+
+    Attributes
+    ----------
+    y, x : Tensor
+        What is differentiated, and by what.
+    factor : Formula or None
+        The derivative dy/dx, where the cotangent is multiplied by it; else None.
+    cotangent : Formula
+        What `y` adds to the cotangent of `x`, in terms of its own.
+    """
+
+    y: Node
+    x: Node
+    factor: Formula | None
+    cotangent: Formula
+
+
+class Line(NamedTuple):
+    """One line of a derivation: a quantity, its formula, and its derivatives."""
+
+    y: Node
+    formula: Formula
+    links: list[Link]
+
+
+class Derivation:
+    """The lines that lead from the leaves to `y`, newest first, and what they imply.
+
+    Parameters
+    ----------
+    nodes : list of Tensor
+        The graph, newest first.
+    names : dict of int to str
+        What is called how, by `id`.
+    wanted : iterable of Tensor
+        Quantities that get a line of their own, with a name or without.
+
+    Attributes
+    ----------
+    lines : list of Line
+    quantities : dict of Node to Name
+        All that has a name, constants included.
+    constants : list of Name
+        The arrays that went into it.
+    cotangents : dict of Node to Derivative
+        The derivative of the last quantity by each of the others, with its value.
+    """
+
+    def __init__(
+        self, nodes: list[Node], names: dict[int, str], wanted: Iterable[Node] = ()
+    ) -> None:
+        self.y = nodes[0]
+        self._names = dict(names)
+        self._known: dict[int, Formula] = {}
+        self.constants: list[Name] = []
+        by_node = {found[0].node: found for found in shares(nodes) if found}
+        kept = _lines(nodes, by_node, names, {self.y, *wanted})
+
+        self.quantities: dict[Node, Name] = {}
+        for letter in ("y", "loss"):
+            if letter not in names.values():
+                self._names.setdefault(id(self.y), letter)
+        for node in reversed(nodes):
+            is_number = not (node.requires_grad or node.data.ndim)
+            if node in kept and (id(node) in names or not is_number):
+                letter = "t" if node.op else "x" if node.requires_grad else "c"
+                self.quantities[node] = self._name(node, letter)
+        totals: dict[Node, Any] = {self.y: np.ones_like(self.y.data)}
+        for found in by_node.values():
+            for share in found:
+                known = totals.get(share.x)
+                value = share.cotangent.data
+                totals[share.x] = value if known is None else known + value
+        of = self.quantities[self.y].text
+        self.cotangents = {
+            node: Derivative(
+                node.data.shape, f"d{of}/d{name.text}", totals[node], of, name.text
+            )
+            for node, name in self.quantities.items()
+            if node in totals
+        }
+        self.lines = [
+            self._line(node, by_node, kept)
+            for node in nodes
+            if node in kept and node.op is not None
+        ]
+        self._links = {line.y: line.links for line in self.lines}
+        self._into: dict[Node, list[Link]] = {}
+        for line in self.lines:
+            for link in line.links:
+                self._into.setdefault(link.x, []).append(link)
+
+    def _name(self, x: Any, letter: str) -> Name:
+        """Give a quantity the name it has, or a letter and a number."""
+        name = self._names.get(id(x)) or self._names.get(id(value_of(x)))
+        if name is None:
+            taken = set(self._names.values())
+            name = next(n for i in count(1) if (n := f"{letter}{i}") not in taken)
+        self._names[id(x)] = name
+        quantity = Name(np.shape(x), name, value_of(x))
+        self._known[id(x)] = quantity
+        return quantity
+
+    def _constant(self, x: Any) -> Formula:
+        """Name an array that went into the graph: c1; a mask m1; 1 - y is that."""
+        is_mask = x.dtype == bool
+        if not is_mask and id(x) not in self._names:
+            for other in self.constants:
+                if np.array_equal(x, 1 - other.data):
+                    return plus(number(1), minus(other))
+        name = self._name(x, "m" if is_mask else "c")
+        self.constants.append(name)
+        return name
+
+    def _read(self, x: Any) -> Formula:
+        return read(x, self._known, self._constant)
+
+    def _line(self, y: Node, by_node: dict[Node, list[Share]], kept: set[Node]) -> Line:
+        """Differentiate a quantity by those that its line speaks of."""
+        name = self._known.pop(id(y))
+        formula = self._read(y)
+        self._known[id(y)] = name
+        cotangents: dict[Node, Formula] = {y: self.cotangents[y]}
+        found: dict[Node, Formula] = {}
+        inside = [y]
+        while inside:
+            inside.sort(key=lambda node: node.index)
+            node = inside.pop()
+            for share in by_node[node]:
+                self._known[id(share.g)] = cotangents[node]
+                cotangent = self._read(share.cotangent)
+                is_inside = share.x not in kept
+                among = cotangents if is_inside else found
+                if share.x in among:
+                    among[share.x] = plus(among[share.x], cotangent)
+                else:
+                    among[share.x] = cotangent
+                    if is_inside:
+                        inside.append(share.x)
+        links = [self._link(y, x, cotangent) for x, cotangent in found.items()]
+        return Line(y, formula, sorted(links, key=lambda link: link.x.op is not None))
+
+    def _link(self, y: Node, x: Node, cotangent: Formula) -> Link:
+        g = self.cotangents[y]
+        if y is self.y:  # whose own cotangent is 1
+            cotangent = replace(cotangent, g, number(1, g.shape))
+            return Link(y, x, cotangent, cotangent)
+        return Link(y, x, without(cotangent, g), cotangent)
+
+    def told(self, link: Link) -> tuple[Derivative, Formula]:
+        """Return a derivative and what it is.
+
+        It is dy/dx; or, where no factor will do since `y` sums over elements of `x`,
+        what goes through `y` of dL/dx.
+        """
+        y, x, factor, cotangent = link
+        by = self.quantities[x].text
+        if factor is None:
+            of, via = self.quantities[self.y].text, None
+            if len(self._into[x]) > 1:
+                via = self.quantities[y].text
+            text = f"d{of}/d{by}" + (f" via {via}" if via else "")
+            symbol = Derivative(x.data.shape, text, cotangent, of, by, via=via)
+            return symbol, cotangent
+        of, partial = self.quantities[y].text, self._acts_otherwise(x, y)
+        d = "∂" if partial else "d"
+        text = f"{d}{of}/{d}{by}"
+        return Derivative(x.data.shape, text, factor, of, by, partial), factor
+
+    def paths(self, x: Node, most: int, longest: int) -> list[list[Link]] | None:
+        """Return the ways from `y` to `x`; None if there are too many, or too long."""
+        ways, longest_to = Counter({self.y: 1}), Counter({self.y: 0})
+        for line in self.lines:
+            for link in line.links:
+                ways[link.x] += ways[line.y]
+                longest_to[link.x] = max(longest_to[link.x], longest_to[line.y] + 1)
+        if ways[x] > most or longest_to[x] > longest:
+            return None
+        found = []
+        unfinished: list[tuple[Node, list[Link]]] = [(x, [])]
+        while unfinished:
+            node, path = unfinished.pop()
+            if node is self.y:
+                found.append(path)
+            for link in reversed(self._into.get(node, [])):
+                unfinished.append((link.y, [link, *path]))
+        return found
+
+    def along(self, path: Iterable[Link]) -> tuple[Formula, Formula]:
+        """Multiply the derivatives along a path: in symbols, and written out."""
+        symbols: Formula = self.cotangents[self.y]
+        written: Formula = number(1, self.y.data.shape)
+        for link in path:
+            symbol, formula = self.told(link)
+            if link.y is self.y:
+                symbols, written = symbol, formula
+            elif link.factor is not None:
+                symbols, written = times(symbols, symbol), times(written, formula)
+            else:
+                g = self.cotangents[link.y]
+                symbols = replace(link.cotangent, g, symbols)
+                written = replace(link.cotangent, g, written)
+            written = times(written, number(1, link.x.data.shape))
+        return symbols, written
+
+    def back_to(self, x: Node) -> list[tuple[Derivative, Formula]]:
+        """Return the cotangents on the way from `y` back to `x`, each as a sum."""
+        between = {x}
+        for line in reversed(self.lines):
+            if any(link.x in between for link in line.links):
+                between.add(line.y)
+        between.discard(self.y)
+        return [
+            (self.cotangents[z], plus(*(link.cotangent for link in self._into[z])))
+            for z in sorted(between, key=lambda node: -node.index)
+        ]
+
+    def _acts_otherwise(self, x: Node, y: Node) -> bool:
+        """Whether `x` acts on `y` also through quantities between them."""
+        stack = [link.x for link in self._links[y] if link.x is not x]
+        seen = set(stack)
+        while stack:
+            for link in self._links.get(stack.pop(), []):
+                if link.x is x:
+                    return True
+                if link.x.index > x.index and link.x not in seen:
+                    seen.add(link.x)
+                    stack.append(link.x)
+        return False
+
+
+def _lines(
+    nodes: list[Node],
+    by_node: dict[Node, list[Share]],
+    names: dict[int, str],
+    wanted: set[Node],
+) -> set[Node]:
+    """Choose the quantities that get a line of their own.
+
+    Those that have a name, and those that another function than a linear one was
+    applied to after such a function, or that several are made of.
+    """
+    uses = Counter(
+        x for node in nodes for x in {z for z in node.inputs if isinstance(z, Node)}
+    )
+    kept = {node for node in nodes if id(node) in names or node.op is None} | wanted
+    bends: dict[Node, int] = {}  # functions that are not linear, back to what is kept
+    sizes: dict[Node, int] = {}
+    for node in reversed(nodes):
+        if node not in by_node:
+            continue
+        most, size = 0, 1
+        for share in by_node[node]:
+            x, bend = share.x, not _is_linear(share)
+            before = 0 if x in kept else bends[x]
+            if x not in kept and (before + bend > 1 or size + sizes[x] > LARGEST_LINE):
+                kept.add(x)
+                before = 0
+            most = max(most, before + bend)
+            size += 0 if x in kept else sizes[x]
+        bends[node], sizes[node] = most, size
+        if most and uses[node] > 1:
+            kept.add(node)
+    return kept
+
+
+def _is_linear(share: Share) -> bool:
+    """Whether a rule does nothing to the cotangent that depends on the graph."""
+    stack: list[Node] = [share.cotangent]
+    while stack:
+        x = stack.pop()
+        if x.index < share.g.index and x.requires_grad:
+            return False
+        if x is not share.g and x.index > share.g.index:
+            stack += (z for z in x.inputs if isinstance(z, Node))
+    return True

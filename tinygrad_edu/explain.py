@@ -1,0 +1,296 @@
+"""`explain`: the derivation of a gradient, from the user's own graph and numbers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.derivation import Derivation, Line, Link, checked_graph
+from tinygrad_edu.formula import Formula, Name
+from tinygrad_edu.graph import Node
+from tinygrad_edu.naming import names_of
+from tinygrad_edu.notation import in_latex, in_text
+
+__all__ = ["Explanation", "explain"]
+
+MOST_PATHS = 12  # beyond that, the chain rule is told node by node
+LONGEST_PATH = 60
+MOST_NUMBERS = 6  # of an array that is shown in full
+LINE_LENGTH = 79
+HEADER = ("function", "first derivative", "value", "shape")
+
+Write = Callable[[Formula], str]
+
+
+def explain(y: Any, wrt: Any = None) -> Explanation:
+    r"""Derive the gradient of `y`, as one would by hand.
+
+    A table gives each quantity, its formula and its derivatives; then the chain rule
+    multiplies the derivatives along each path from `y` to what it is differentiated by,
+    and adds the paths up. The derivatives are the ops' own rules, printed.
+
+    Quantities have the names of their Tensors, ``Tensor(..., name="w1")`` or
+    ``z.name = "z"``, else those of the variables that hold them, else z1, a1, ... for
+    the layers of a network, and t1, t2, ... Without a name, an intermediate result is
+    written into the line that uses it, as far as its derivative stays plain.
+
+    Where quantities are arrays, ``*`` multiplies element by element (in LaTeX
+    :math:`\odot`), and matrix products stand side by side.
+
+    Parameters
+    ----------
+    y : Tensor
+        A single number, recorded; its graph must not have been released by
+        ``backward()``.
+    wrt : Tensor or sequence of Tensor, optional
+        By what to differentiate: any quantities behind `y`. By default all leaves that
+        require a gradient.
+
+    Returns
+    -------
+    Explanation
+        ``print`` it, or let a notebook show it; ``to_markdown()`` and ``to_latex()``.
+
+    Raises
+    ------
+    TypeError
+        If `y` or `wrt` is not a Tensor.
+    ValueError
+        If `y` is no single number or has no graph, if its graph was released, or if
+        it does not depend on `wrt`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> u = x * x
+    >>> y = u * x
+    >>> print(tg.explain(y))
+    function  first derivative      value  shape
+    y = u x   ∂y/∂x = u, dy/du = x  8      ()
+    u = x^2   du/dx = 2 x           4      ()
+    <BLANKLINE>
+    given: x = 2
+    <BLANKLINE>
+    dy/dx = ∂y/∂x + dy/du * du/dx
+    ∂y/∂x = u = 4
+    dy/du * du/dx = 2 x^2 = 2 * 4 = 8
+    dy/dx = 4 + 8 = 12
+    """
+    nodes = checked_graph("explain", y)
+    wanted = _wanted(nodes, wrt)
+    return Explanation(nodes, names_of(y, sys._getframe(1)), wanted)
+
+
+def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
+    """Return what to differentiate by, or raise if it is not in the graph."""
+    if wrt is None:
+        return [x for x in reversed(nodes) if x.op is None and x.requires_grad]
+    wanted = [wrt] if isinstance(wrt, Node) else list(wrt)
+    for x in wanted:
+        if not isinstance(x, Node):
+            raise TypeError(
+                f"explain: wrt is a Tensor or several, and not {type(x).__name__}; "
+                "only a Tensor has a gradient"
+            )
+        called = f"{x.name!r}" if x.name else "a Tensor in wrt"
+        if x not in nodes:
+            raise ValueError(
+                f"explain: y was not computed from {called}, so there is nothing to "
+                "differentiate by"
+            )
+        if not x.requires_grad:
+            raise ValueError(
+                f"explain: {called} is a constant; create it with requires_grad=True"
+            )
+    return wanted
+
+
+class Explanation:
+    """A derivation, which prints as text and shows as mathematics in a notebook.
+
+    `explain` makes it.
+    """
+
+    def __init__(
+        self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
+    ) -> None:
+        self._derivation = Derivation(nodes, names, wanted)
+        self._wanted = [x for x in wanted if x is not nodes[0]]
+
+    def __str__(self) -> str:
+        rows: list[Sequence[str]] = [HEADER]
+        for line in self._derivation.lines:
+            function, derivatives, *rest = self._row(line, in_text)
+            first, *others = _wrapped(derivatives)
+            rows.append((function, first, *rest))
+            rows += (("", other, "", "") for other in others)
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        given = f"given: {', '.join(self._given(in_text))}"
+        chains = (
+            "\n".join(map(_in_lines, self._chain(x, in_text))) for x in self._wanted
+        )
+        return "\n\n".join(["\n".join(table), given, *chains])
+
+    __repr__ = __str__
+
+    def to_markdown(self) -> str:
+        """Return it as Markdown, with its formulas between dollar signs."""
+        rows = [HEADER, ("---",) * len(HEADER)]
+        for line in self._derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            derivative = r",\quad ".join(derivatives)
+            rows.append((f"${function}$", f"${derivative}$", *rest))
+        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        given = f"given: {', '.join(f'${part}$' for part in self._given(in_latex))}"
+        return "\n\n".join([table, given, *self._chains_in_latex()])
+
+    def to_latex(self) -> str:
+        """Return it as LaTeX, in display mode."""
+        rows = [tuple(map(_upright, HEADER))]
+        for line in self._derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            derivative = r",\quad ".join(derivatives)
+            rows.append((function, derivative, *map(_upright, rest)))
+        table = " \\\\\n".join(map(" & ".join, rows)).replace("\n", " \\hline\n", 1)
+        array = f"\\begin{{array}}{{l|l|l|l}}\n{table}\n\\end{{array}}"
+        given = r",\quad ".join(self._given(in_latex))
+        parts = [array, rf"\text{{given}}\quad {given}"]
+        return "\n\n".join([*map(_displayed, parts), *self._chains_in_latex()])
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.to_latex()
+
+    # --- The table --------------------------------------------------------------------
+
+    def _row(self, line: Line, write: Write) -> tuple[str, list[str], str, str]:
+        """Tell a quantity: its formula, its derivatives, its value and its shape."""
+        derivatives = [
+            f"{write(left)} = {write(right)}"
+            for left, right in map(self._derivation.told, line.links)
+        ]
+        value = line.y.data
+        return (
+            f"{write(self._derivation.quantities[line.y])} = {write(line.formula)}",
+            derivatives,
+            _shown(value) or f"{_shown(value.min())} to {_shown(value.max())}",
+            str(value.shape),
+        )
+
+    def _given(self, write: Write) -> list[str]:
+        """List what everything was computed from."""
+        quantities = self._derivation.quantities.items()
+        leaves = [name for node, name in quantities if node.op is None]
+        return [
+            f"{write(x)} = {_shown(x.data)}" if _shown(x.data) else _of_shape(x, write)
+            for x in [*leaves, *self._derivation.constants]
+        ]
+
+    # --- The chain rule ---------------------------------------------------------------
+
+    def _chains_in_latex(self) -> list[str]:
+        chains = []
+        for x in self._wanted:
+            equations = [
+                f"{left} &= " + " \\\\\n&= ".join(rights)
+                for left, *rights in self._chain(x, in_latex)
+            ]
+            lines = " \\\\\n".join(equations)
+            chains.append(_displayed(f"\\begin{{aligned}}\n{lines}\n\\end{{aligned}}"))
+        return chains
+
+    def _chain(self, x: Node, write: Write) -> list[list[str]]:
+        """Derive the gradient by `x`: equations, each a list of what is equal."""
+        paths = self._derivation.paths(x, MOST_PATHS, LONGEST_PATH)
+        if paths is None:
+            return self._node_by_node(x, write)
+        total = self._derivation.cotangents[x]
+        told = [self._path(path, write) for path in paths]
+        value = _shown(total.data)
+        if len(told) == 1:
+            return [_distinct([write(total), *told[0], value])]
+        symbols = " + ".join(path[0] for path in told)
+        values = [path[-1] for path in told] if value else []
+        added = _joined(" + ", values)
+        return [
+            [write(total), symbols],
+            *map(_distinct, told),
+            *([_distinct([write(total), added, value])] if value else []),
+        ]
+
+    def _path(self, path: Sequence[Link], write: Write) -> list[str]:
+        """Tell a path: in symbols, written out, in numbers, and their product."""
+        symbols, written = self._derivation.along(path)
+        factors = [link.factor for link in path if link.factor is not None]
+        numbers = ""
+        if len(factors) == len(path) and all(link.x.data.ndim == 0 for link in path):
+            times = " * " if write is in_text else r" \cdot "
+            numbers = _joined(times, [_shown(factor.value) for factor in factors])
+        return [write(symbols), write(written), numbers, _shown(written.value)]
+
+    def _node_by_node(self, x: Node, write: Write) -> list[list[str]]:
+        """Add up what each quantity gets from those that use it, from `y` back to `x`.
+
+        Where there are many paths, that is what makes reverse mode fast.
+        """
+        return [
+            _distinct([write(total), write(formula), _shown(total.data)])
+            for total, formula in self._derivation.back_to(x)
+        ]
+
+
+def _wrapped(derivatives: list[str]) -> list[str]:
+    """Put derivatives below each other if they are too long to stand side by side."""
+    line = ", ".join(derivatives)
+    return [line] if len(line) <= LINE_LENGTH // 2 else derivatives
+
+
+def _distinct(parts: list[str]) -> list[str]:
+    """Leave out what is empty, and what repeats what stands before it."""
+    return [x for x, before in zip(parts, ["", *parts]) if x and x != before]
+
+
+def _in_lines(equation: list[str]) -> str:
+    """Write an equation, below each other what is too long for one line."""
+    line = " = ".join(equation)
+    if len(line) <= LINE_LENGTH:
+        return line
+    left, *rights = equation
+    return f"{left} = " + f"\n{' ' * len(left)} = ".join(rights)
+
+
+def _shown(x: Any) -> str:
+    """Write a number, or a few; nothing for more."""
+    x = np.asarray(x)
+    if x.ndim == 0:
+        return f"{x:.4g}"
+    if x.size > MOST_NUMBERS:
+        return ""
+    return f"[{', '.join(map(_shown, x))}]"
+
+
+def _joined(operator: str, numbers: list[str]) -> str:
+    """Write numbers with an operator between them, and brackets round negative ones."""
+    first, *rest = numbers
+    return operator.join([first, *(f"({x})" if x[0] == "-" else x for x in rest)])
+
+
+def _of_shape(x: Name, write: Write) -> str:
+    if write is in_text:
+        return f"{write(x)} of shape {x.shape}"
+    return rf"{write(x)} \text{{ of shape }} {x.shape}"
+
+
+def _upright(text: str) -> str:
+    return rf"\text{{{text}}}"
+
+
+def _displayed(text: str) -> str:
+    return f"$$\n{text}\n$$"
