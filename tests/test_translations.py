@@ -18,6 +18,7 @@ BLOCK = re.compile(
     r"(?P<code>^```.*?^```$)|(?P<formula>^\$\$$.*?^\$\$$)|(?P<other>^\S.*?)(?=\n\n|\n*\Z)",
     re.DOTALL | re.MULTILINE,
 )
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)]+)\)")
 INLINE = re.compile(r"`[^`]+`|\$[^$]+\$")
 
@@ -50,7 +51,8 @@ def _shape(text):
 
 
 def links(text):
-    return [link for link in LINK.findall(text) if not link.startswith("http")]
+    found = LINK.findall(CODE.sub("", text))
+    return [link for link in found if not link.startswith("http")]
 
 
 def check(page):
@@ -175,8 +177,6 @@ def test_a_link_that_leads_nowhere_is_found(page):
 
 
 # --- Formulas, as GitHub reads them ---------------------------------------------------
-
-CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 
 
 def badly_set(text):
