@@ -46,7 +46,7 @@ FLOORS = {
     "notation": 3,
     "tensor": 4,
     "derivation": 5,
-    "explain": 6,
+    "explaining": 6,
     "transforms": 5,
     "recompute": 4,
     "strategies": 6,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from test_oracles import NAMES, Program, programs, weighted_sum
+from programs import NAMES, Program, programs, weighted_sum
 
 import tinygrad_edu as tg
 from tinygrad_edu import strategies

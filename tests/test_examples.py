@@ -1,5 +1,7 @@
 """The examples, run as a user runs them, with warnings as errors."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -20,7 +22,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 HISTORY = {"train_cost", "test_cost", "test_accuracy", "seconds"}
 
 needs_extra = pytest.mark.skipif(
-    not all(map(find_spec, ("matplotlib", "rich", "mlxtend"))),
+    not all(map(find_spec, ("matplotlib", "PIL", "rich", "mlxtend"))),
     reason="the extra named examples is not installed",
 )
 pytestmark = needs_extra
@@ -41,6 +43,24 @@ def run(script, *options, status=0, cwd=None, **variables):
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout, done.stderr
+
+
+def on_a_terminal(script, *options):
+    """Run a script as `run` does, and return what a terminal shows."""
+    screen, terminal = pytest.importorskip("pty").openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", EXAMPLES / script, *options],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        stdout=terminal,
+    )
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # Linux's way to say that the other end was closed
+        while piece := os.read(screen, 4096):
+            shown += piece
+    os.close(screen)
+    assert process.wait(timeout=100) == 0
+    return shown.decode()
 
 
 def assert_png(path):
@@ -196,21 +216,7 @@ def test_mnist_is_learnt_compiled_or_not(tmp_path, monkeypatch, options):
 
 
 def test_mnist_shows_a_progress_bar_on_a_terminal(tiny_mnist):
-    screen, terminal = pytest.importorskip("pty").openpty()
-    script = EXAMPLES / "train_mnist.py"
-    process = subprocess.Popen(
-        [sys.executable, "-W", "error", script, "--data", tiny_mnist, "--epochs", "2"],
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
-        stdout=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    with suppress(OSError):  # Linux's way to say that the other end was closed
-        while piece := os.read(screen, 4096):
-            shown += piece
-    os.close(screen)
-    assert process.wait(timeout=100) == 0
-    text = shown.decode()
+    text = on_a_terminal("train_mnist.py", "--data", tiny_mnist, "--epochs", "2")
     assert re.search(r"loss \d\.\d{4} test accuracy \d+\.\d\d%.* left", text)
     assert re.search(r"epoch  2  train cost \d\.\d{4}  test cost", text)
     assert "best test accuracy" in text
@@ -282,6 +288,124 @@ def test_every_judge_agrees_about_every_gradient():
         assert all(x < 1e-12 for x in others)
 
 
+# --- watch_xor ------------------------------------------------------------------------
+
+
+def frames_of(file):
+    """Return the frames of an image as arrays, and for how long each is shown."""
+    frames, times = [], []
+    with pytest.importorskip("PIL.Image").open(file) as image:
+        for frame in range(image.n_frames):
+            image.seek(frame)
+            frames.append(np.asarray(image.convert("RGB")))
+            times.append(image.info.get("duration"))
+    return frames, times
+
+
+def test_watch_xor_makes_a_gif_and_a_page_of_the_same_frames(tmp_path):
+    options = "--frames", 5, "--epochs", 300, "--save"
+    out, err = run("watch_xor.py", *options, "film.gif", cwd=tmp_path)
+    assert out.splitlines()[1:] == ["Wrote film.gif"]
+    assert float(re.match(r"loss (\S+) after 300 epochs\n", out)[1]) < 0.1
+    assert not err
+    frames, times = frames_of(tmp_path / "film.gif")
+    assert times == [80, 80, 80, 80, 3000]
+    assert {frame.shape for frame in frames} == {(420, 800, 3)}
+
+    out, err = run("watch_xor.py", *options, "film.html", cwd=tmp_path)
+    assert "Wrote film.html" in out
+    assert not err
+    page = (tmp_path / "film.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "<title>Three hidden neurons learn exclusive or</title>" in page
+    assert not re.search(r"https?:|<link|@import|\ssrc=", page), "it needs nothing else"
+    pictures = re.findall(r'"data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == len(frames)
+    for picture, frame in zip(pictures, frames):
+        ((same,), _) = frames_of(io.BytesIO(base64.b64decode(picture)))
+        np.testing.assert_array_equal(same, frame)
+
+
+def test_watch_xor_shows_a_progress_bar_on_a_terminal(tmp_path):
+    options = "--frames", "3", "--epochs", "9", "--save", tmp_path / "film.gif"
+    shown = on_a_terminal("watch_xor.py", *options)
+    text = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", shown)  # without colours
+    assert re.search(r"Drawing ━+ 100%", text)
+    assert "Wrote " in text
+
+
+# --- watch_mnist and watch_layers -----------------------------------------------------
+
+
+def test_watch_mnist_reads_digits_and_draws(tmp_path):
+    variables = {"TINYGRAD_EDU_DATA": str(tmp_path)}  # so it falls back on 5,000
+    out, err = run("watch_mnist.py", "--epochs", 2, cwd=tmp_path, **variables)
+    assert not err
+    assert "4,000 of the 5,000 real MNIST digits" in out
+    assert float(re.search(r"test accuracy (\S+)% after 2 epochs", out)[1]) > 85
+    names = [f"pictures/{name}.png" for name in ("weights", "mistakes", "confusion")]
+    assert re.findall("Wrote (.*)", out) == names
+    for name in names:
+        assert_png(tmp_path / name)
+
+
+def test_watch_layers_draws_into_a_folder_that_is_there(tiny_mnist):
+    out, err = run("watch_layers.py", "--data", tiny_mnist, "--save", tiny_mnist)
+    assert not err
+    names = ["gradients.png", "saturation.png"]
+    assert re.findall(f"Wrote {tiny_mnist}/(.*)", out) == names
+    for name in names:
+        assert_png(tiny_mnist / name)
+
+
+def test_watch_mnist_learns_as_the_textbook_does(tiny_mnist):
+    digits = tg.data.mnist(tiny_mnist)
+    names = runpy.run_path(str(EXAMPLES / "watch_mnist.py"))
+    model = names["train"](digits, hidden=4, epochs=2, seed=7)
+    x = tg.data.normalise(digits.train_images, np.float64)
+    y = tg.data.one_hot(digits.train_labels)
+    rng = np.random.default_rng(7)
+    expected = tg.nn.MLP([784, 4, 10], rng)
+    w, b = ([p.numpy() for p in ps] for ps in (expected.weights, expected.biases))
+    for _ in range(2):
+        for xs, ys in tg.data.minibatches(x, y, 10, rng):
+            dw, db = tg.reference.gradients(w, b, xs, ys, "cross-entropy", 5.0, len(x))
+            for p, g in zip(w + b, dw + db):
+                p -= 0.5 * g
+    for p, other in zip(model.parameters(), w + b):
+        np.testing.assert_allclose(p.numpy(), other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("script", ["watch_mnist", "watch_layers"])
+def test_watching_names_the_damaged_file(tiny_mnist, script):
+    labels = tiny_mnist / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1])
+    options = "--data", tiny_mnist, "--save", tiny_mnist / "new"
+    out, err = run(f"{script}.py", *options, status=1)
+    assert not out
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"{script}: {labels}")
+    assert not (tiny_mnist / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "package"),
+    [
+        ("watch_xor.py", "PIL"),
+        ("watch_mnist.py", "matplotlib"),
+        ("watch_layers.py", "rich"),
+    ],
+)
+def test_watching_tells_what_to_install(tmp_path, script, package):
+    missing = f"raise ModuleNotFoundError('No module named {package}')"
+    (tmp_path / f"{package}.py").write_text(missing)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    out, err = run(script, "--help", status=1, PYTHONPATH=path)
+    assert not out
+    install = 'it comes with pip install -e ".[examples]"'
+    assert err == f"No module named {package}; {install}\n"
+
+
 # --- Options --------------------------------------------------------------------------
 
 
@@ -298,6 +422,19 @@ def test_every_judge_agrees_about_every_gradient():
         ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
         ("train_mnist.py", ["--json", "no/such/file"], "no folder"),
         ("plot_sigmoid.py", ["--plot", "no/such/file.png"], "no folder"),
+        ("watch_xor.py", ["--save", "no/such/file.gif"], "there is no folder no/such"),
+        (
+            "watch_xor.py",
+            ["--save", "x.mp4"],
+            "x.mp4 ends neither in .gif nor in .html",
+        ),
+        ("watch_xor.py", ["--frames", "1"], "--frames must be at least 2"),
+        ("watch_xor.py", ["--lr", "nan"], "--lr must be at least 0"),
+        ("watch_mnist.py", ["--save", "no/such"], "there is no folder no"),
+        ("watch_mnist.py", ["--save", __file__], "there is no folder"),
+        ("watch_mnist.py", ["--hidden", "0"], "--hidden must be at least 1"),
+        ("watch_layers.py", ["--save", "no/such"], "there is no folder no"),
+        ("watch_layers.py", ["--seed", "-1"], "--seed must be at least 0"),
     ],
 )
 def test_bad_options_are_refused(tmp_path, script, options, complaint):

@@ -180,7 +180,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
-    from tinygrad_edu.explain import explain
+    from tinygrad_edu.explaining import explain
 
 __version__ = "0.1.0"
 
@@ -345,7 +345,7 @@ _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",
     "compile": "compiler",
-    "explain": "explain",
+    "explain": "explaining",
     "gradcheck": "checking",
 }
 

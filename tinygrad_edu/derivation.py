@@ -9,7 +9,7 @@ linear, so that each line has a derivative that one sees.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -17,9 +17,11 @@ import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
 from tinygrad_edu.formula import (
+    Call,
     Derivative,
     Formula,
     Name,
+    in_shape,
     minus,
     number,
     plus,
@@ -29,9 +31,10 @@ from tinygrad_edu.formula import (
     without,
 )
 from tinygrad_edu.graph import Node, mode, topological_order, value_of
+from tinygrad_edu.op import OPS
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Derivation", "Line", "Link", "Share", "checked_graph", "shares"]
+__all__ = ["Derivation", "Line", "Link", "Share", "checked_graph", "walk_back"]
 
 LARGEST_LINE = 8  # the ops that are written into one line
 
@@ -85,17 +88,22 @@ def checked_graph(what: str, y: Any) -> list[Node]:
     return nodes
 
 
-def shares(nodes: Iterable[Node]) -> Iterator[list[Share]]:
-    """Walk back from the first of the nodes; give each node's shares in its inputs.
+def walk_back(
+    nodes: Iterable[Node],
+) -> tuple[dict[Node, list[Share]], dict[Node, Any]]:
+    """Return what each node adds to its inputs' cotangents; and all the cotangents.
+
+    It is the walk of `backward`, keeping what that drops.
 
     Parameters
     ----------
     nodes : iterable of Tensor
         The graph, newest first: the first is what is differentiated.
     """
+    shares: dict[Node, list[Share]] = {}
     cotangents: dict[Node, Any] = {}
     unchosen: set[Node] = set()
-    with mode(recording=True, watch=None):
+    with mode(recording=True, watch=None), np.errstate(all="ignore"):
         for node in nodes:
             if not cotangents:
                 cotangents[node] = np.ones_like(node.data)
@@ -104,9 +112,10 @@ def shares(nodes: Iterable[Node]) -> Iterator[list[Share]]:
             g = Tensor(cotangents[node], requires_grad=True)
             arguments, params = (g, node, *node.inputs), node.params or {}
             chosen = not (node.op.selects or node in unchosen)
-            found = []
-            for position, rule in zip(range(len(node.inputs)), node.op.rule_of_each):
-                x = node.inputs[position]
+            shares[node] = []
+            for position, (x, rule) in enumerate(
+                zip(node.inputs, node.op.rule_of_each)
+            ):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
                 if chosen:
@@ -115,11 +124,12 @@ def shares(nodes: Iterable[Node]) -> Iterator[list[Share]]:
                     cotangent = of_unchosen(node.op, rule, arguments, params)
                     unchosen.add(x)
                 cotangent = fit(cotangent, x.data, node.op)
-                found.append(Share(node, position, x, g, cotangent))
-                known = cotangents.get(x)
-                value = cotangent.data
+                if not isinstance(cotangent, Node):  # the rule left the graph
+                    cotangent = Tensor(cotangent)
+                shares[node].append(Share(node, position, x, g, cotangent))
+                known, value = cotangents.get(x), cotangent.data
                 cotangents[x] = value if known is None else known + value
-            yield found
+    return shares, cotangents
 
 
 class Link(NamedTuple):
@@ -179,8 +189,8 @@ class Derivation:
         self._names = dict(names)
         self._known: dict[int, Formula] = {}
         self.constants: list[Name] = []
-        by_node = {found[0].node: found for found in shares(nodes) if found}
-        kept = _lines(nodes, by_node, names, {self.y, *wanted})
+        shares, cotangents = walk_back(nodes)
+        kept = _lines(nodes, shares, names, {self.y, *wanted})
 
         self.quantities: dict[Node, Name] = {}
         for letter in ("y", "loss"):
@@ -191,22 +201,16 @@ class Derivation:
             if node in kept and (id(node) in names or not is_number):
                 letter = "t" if node.op else "x" if node.requires_grad else "c"
                 self.quantities[node] = self._name(node, letter)
-        totals: dict[Node, Any] = {self.y: np.ones_like(self.y.data)}
-        for found in by_node.values():
-            for share in found:
-                known = totals.get(share.x)
-                value = share.cotangent.data
-                totals[share.x] = value if known is None else known + value
         of = self.quantities[self.y].text
         self.cotangents = {
             node: Derivative(
-                node.data.shape, f"d{of}/d{name.text}", totals[node], of, name.text
+                node.data.shape, f"d{of}/d{name.text}", cotangents[node], of, name.text
             )
             for node, name in self.quantities.items()
-            if node in totals
+            if node in cotangents
         }
         self.lines = [
-            self._line(node, by_node, kept)
+            self._line(node, shares, kept)
             for node in nodes
             if node in kept and node.op is not None
         ]
@@ -228,12 +232,18 @@ class Derivation:
         return quantity
 
     def _constant(self, x: Any) -> Formula:
-        """Name an array that went into the graph: c1; a mask m1; 1 - y is that."""
+        """Name an array that went into the graph: c1, or m1 for a mask.
+
+        What was computed from another one without being recorded is found by its
+        value: 1 - y, as in cross-entropy, and x^T, as in a rule.
+        """
         is_mask = x.dtype == bool
         if not is_mask and id(x) not in self._names:
             for other in self.constants:
                 if np.array_equal(x, 1 - other.data):
                     return plus(number(1), minus(other))
+                if np.array_equal(x, other.data.T):
+                    return Call(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
         name = self._name(x, "m" if is_mask else "c")
         self.constants.append(name)
         return name
@@ -241,7 +251,7 @@ class Derivation:
     def _read(self, x: Any) -> Formula:
         return read(x, self._known, self._constant)
 
-    def _line(self, y: Node, by_node: dict[Node, list[Share]], kept: set[Node]) -> Line:
+    def _line(self, y: Node, shares: dict[Node, list[Share]], kept: set[Node]) -> Line:
         """Differentiate a quantity by those that its line speaks of."""
         name = self._known.pop(id(y))
         formula = self._read(y)
@@ -252,7 +262,7 @@ class Derivation:
         while inside:
             inside.sort(key=lambda node: node.index)
             node = inside.pop()
-            for share in by_node[node]:
+            for share in shares[node]:
                 self._known[id(share.g)] = cotangents[node]
                 cotangent = self._read(share.cotangent)
                 is_inside = share.x not in kept
@@ -271,7 +281,8 @@ class Derivation:
         if y is self.y:  # whose own cotangent is 1
             cotangent = replace(cotangent, g, number(1, g.shape))
             return Link(y, x, cotangent, cotangent)
-        return Link(y, x, without(cotangent, g), cotangent)
+        fits = g.shape in ((), x.data.shape)
+        return Link(y, x, without(cotangent, g) if fits else None, cotangent)
 
     def told(self, link: Link) -> tuple[Derivative, Formula]:
         """Return a derivative and what it is.
@@ -326,7 +337,7 @@ class Derivation:
                 g = self.cotangents[link.y]
                 symbols = replace(link.cotangent, g, symbols)
                 written = replace(link.cotangent, g, written)
-            written = times(written, number(1, link.x.data.shape))
+            written = in_shape(written, link.x.data.shape)
         return symbols, written
 
     def back_to(self, x: Node) -> list[tuple[Derivative, Formula]]:
@@ -343,6 +354,8 @@ class Derivation:
 
     def _acts_otherwise(self, x: Node, y: Node) -> bool:
         """Whether `x` acts on `y` also through quantities between them."""
+        if len(self._into[x]) == 1:
+            return False
         stack = [link.x for link in self._links[y] if link.x is not x]
         seen = set(stack)
         while stack:
@@ -357,7 +370,7 @@ class Derivation:
 
 def _lines(
     nodes: list[Node],
-    by_node: dict[Node, list[Share]],
+    shares: dict[Node, list[Share]],
     names: dict[int, str],
     wanted: set[Node],
 ) -> set[Node]:
@@ -373,10 +386,10 @@ def _lines(
     bends: dict[Node, int] = {}  # functions that are not linear, back to what is kept
     sizes: dict[Node, int] = {}
     for node in reversed(nodes):
-        if node not in by_node:
+        if node not in shares:
             continue
         most, size = 0, 1
-        for share in by_node[node]:
+        for share in shares[node]:
             x, bend = share.x, not _is_linear(share)
             before = 0 if x in kept else bends[x]
             if x not in kept and (before + bend > 1 or size + sizes[x] > LARGEST_LINE):

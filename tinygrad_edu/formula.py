@@ -7,6 +7,7 @@ no further than by hand: numbers are multiplied out, equal terms and factors col
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -24,6 +25,7 @@ __all__ = [
     "Name",
     "Product",
     "Sum",
+    "in_shape",
     "minus",
     "number",
     "plus",
@@ -38,15 +40,15 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Formula:
+class Formula(ABC):
     """An expression, in which every part knows its shape and can tell its value."""
 
     shape: Shape
 
     @property
+    @abstractmethod
     def value(self) -> Any:
         """The number or array that it stands for."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +131,13 @@ def number(value: float, shape: Shape = ()) -> Product:
     return Product(shape, float(value), ())
 
 
+def in_shape(x: Formula, shape: Shape) -> Formula:
+    """Return the same formula for an array of a shape; a number fills any."""
+    if isinstance(x, Product) and not x.factors:
+        return number(x.coefficient, shape)
+    return times(x, number(1, shape))
+
+
 def _as_product(x: Formula) -> Product:
     return x if isinstance(x, Product) else Product(x.shape, 1.0, ((x, 1.0),))
 
@@ -183,7 +192,7 @@ def plus(*formulas: Formula) -> Formula:
     if not terms:
         return number(0, shape)
     if len(terms) == 1:
-        return times(terms[0], number(1, shape))
+        return in_shape(terms[0], shape)
     return Sum(shape, tuple(terms))
 
 
@@ -214,7 +223,7 @@ def replace(x: Formula, old: Formula, new: Formula) -> Formula:
 def without(x: Formula, factor: Formula) -> Formula | None:
     """Divide by a factor that occurs once in every term; None if it does not."""
     if isinstance(x, Product) and x.coefficient == 0:
-        return x
+        return number(0)
     if isinstance(x, Sum):
         parts = [without(term, factor) for term in x.terms]
         found = [part for part in parts if part is not None]
@@ -288,13 +297,15 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
         case "power", [a, Product(coefficient=n, factors=(), shape=())]:
             return to_the(a, n)
         case "broadcast_to", [a]:
-            return times(a, number(1, shape))
+            return in_shape(a, shape)
         case "exp", [Call(op=inner) as a] if inner.name == "log_softmax":
             op, arguments, params = OPS["softmax"], list(a.arguments), a.params
+        case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
+            return a.arguments[0]
         case "where", [condition, a, b]:
             chosen = np.asarray(condition.value)
             if chosen.all() or not chosen.any():
-                return times(a if chosen.all() else b, number(1, shape))
+                return in_shape(a if chosen.all() else b, shape)
     of = ", ".join(f"{k}={v if _is_plain(v) else id(v)}" for k, v in params.items())
     return Call(shape, op, tuple(arguments), params, of)
 

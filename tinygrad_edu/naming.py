@@ -81,7 +81,8 @@ def _variables(frame: FrameType | None) -> Mapping[int, str]:
     found: dict[int, str] = {}
     for scope in (frame.f_locals, frame.f_globals) if frame is not None else ():
         for name, x in scope.items():
-            if isinstance(x, Node | np.ndarray) and not name.startswith("_"):
+            is_public = name.isidentifier() and not name.startswith("_")
+            if is_public and isinstance(x, Node | np.ndarray):
                 found.setdefault(id(x), name)
     return found
 

@@ -84,9 +84,8 @@ class _Notation(ABC):
                 return self.product(x)
             case Call(op=op) if op.name == "reshape" and _only_adds_axes(x):
                 return self.write(x.arguments[0])
-            case Call():
-                return self.call(x)
-        raise TypeError(x)
+        assert isinstance(x, Call)
+        return self.call(x)
 
     def within(self, written: Written, least: Strength) -> str:
         """Put brackets round what holds together less than it must."""

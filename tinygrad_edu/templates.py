@@ -47,14 +47,19 @@ _INFIX = {r"\odot", r"\cdot", r"\otimes", r"\times", r"\bmod"}
 def _pieces(template: str) -> tuple[_Piece, ...]:
     found: list[_Piece] = []
     depth = 0
-    for literal, place, _, _ in Formatter().parse(template):
+    literal = ""
+    for text, place, _, _ in [*Formatter().parse(template), ("", "", "", "")]:
+        literal += text
+        if place is None:  # the text was cut at a brace
+            continue
         for token in _TOKEN.findall(literal):
             if token in _SPACES:
                 continue
             depth -= token in _CLOSES
             found.append(_Piece(token, False, depth))
             depth += token in _OPENS
-        if place is not None:
+        literal = ""
+        if place:
             found.append(_Piece(place, True, depth))
     return tuple(found)
 

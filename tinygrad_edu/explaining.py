@@ -90,6 +90,7 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
     if wrt is None:
         return [x for x in reversed(nodes) if x.op is None and x.requires_grad]
     wanted = [wrt] if isinstance(wrt, Node) else list(wrt)
+    behind = set(nodes)
     for x in wanted:
         if not isinstance(x, Node):
             raise TypeError(
@@ -97,7 +98,7 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
                 "only a Tensor has a gradient"
             )
         called = f"{x.name!r}" if x.name else "a Tensor in wrt"
-        if x not in nodes:
+        if x not in behind:
             raise ValueError(
                 f"explain: y was not computed from {called}, so there is nothing to "
                 "differentiate by"
@@ -112,18 +113,23 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
 class Explanation:
     """A derivation, which prints as text and shows as mathematics in a notebook.
 
-    `explain` makes it.
+    `explain` makes it; ``.derivation`` holds its formulas.
     """
 
     def __init__(
         self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
     ) -> None:
-        self._derivation = Derivation(nodes, names, wanted)
+        self.derivation = Derivation(nodes, names, wanted)
         self._wanted = [x for x in wanted if x is not nodes[0]]
+
+    def rows(self) -> list[tuple[str, list[str]]]:
+        """Return the table as text: each function, and its derivatives."""
+        lines = (self._row(line, in_text) for line in self.derivation.lines)
+        return [(function, derivatives) for function, derivatives, *_ in lines]
 
     def __str__(self) -> str:
         rows: list[Sequence[str]] = [HEADER]
-        for line in self._derivation.lines:
+        for line in self.derivation.lines:
             function, derivatives, *rest = self._row(line, in_text)
             first, *others = _wrapped(derivatives)
             rows.append((function, first, *rest))
@@ -141,7 +147,7 @@ class Explanation:
     def to_markdown(self) -> str:
         """Return it as Markdown, with its formulas between dollar signs."""
         rows = [HEADER, ("---",) * len(HEADER)]
-        for line in self._derivation.lines:
+        for line in self.derivation.lines:
             function, derivatives, *rest = self._row(line, in_latex)
             derivative = r",\quad ".join(derivatives)
             rows.append((f"${function}$", f"${derivative}$", *rest))
@@ -152,7 +158,7 @@ class Explanation:
     def to_latex(self) -> str:
         """Return it as LaTeX, in display mode."""
         rows = [tuple(map(_upright, HEADER))]
-        for line in self._derivation.lines:
+        for line in self.derivation.lines:
             function, derivatives, *rest = self._row(line, in_latex)
             derivative = r",\quad ".join(derivatives)
             rows.append((function, derivative, *map(_upright, rest)))
@@ -174,11 +180,11 @@ class Explanation:
         """Tell a quantity: its formula, its derivatives, its value and its shape."""
         derivatives = [
             f"{write(left)} = {write(right)}"
-            for left, right in map(self._derivation.told, line.links)
+            for left, right in map(self.derivation.told, line.links)
         ]
         value = line.y.data
         return (
-            f"{write(self._derivation.quantities[line.y])} = {write(line.formula)}",
+            f"{write(self.derivation.quantities[line.y])} = {write(line.formula)}",
             derivatives,
             _shown(value) or f"{_shown(value.min())} to {_shown(value.max())}",
             str(value.shape),
@@ -186,11 +192,11 @@ class Explanation:
 
     def _given(self, write: Write) -> list[str]:
         """List what everything was computed from."""
-        quantities = self._derivation.quantities.items()
+        quantities = self.derivation.quantities.items()
         leaves = [name for node, name in quantities if node.op is None]
         return [
             f"{write(x)} = {_shown(x.data)}" if _shown(x.data) else _of_shape(x, write)
-            for x in [*leaves, *self._derivation.constants]
+            for x in [*leaves, *self.derivation.constants]
         ]
 
     # --- The chain rule ---------------------------------------------------------------
@@ -208,10 +214,10 @@ class Explanation:
 
     def _chain(self, x: Node, write: Write) -> list[list[str]]:
         """Derive the gradient by `x`: equations, each a list of what is equal."""
-        paths = self._derivation.paths(x, MOST_PATHS, LONGEST_PATH)
+        paths = self.derivation.paths(x, MOST_PATHS, LONGEST_PATH)
         if paths is None:
             return self._node_by_node(x, write)
-        total = self._derivation.cotangents[x]
+        total = self.derivation.cotangents[x]
         told = [self._path(path, write) for path in paths]
         value = _shown(total.data)
         if len(told) == 1:
@@ -225,9 +231,10 @@ class Explanation:
             *([_distinct([write(total), added, value])] if value else []),
         ]
 
+    @np.errstate(all="ignore")
     def _path(self, path: Sequence[Link], write: Write) -> list[str]:
         """Tell a path: in symbols, written out, in numbers, and their product."""
-        symbols, written = self._derivation.along(path)
+        symbols, written = self.derivation.along(path)
         factors = [link.factor for link in path if link.factor is not None]
         numbers = ""
         if len(factors) == len(path) and all(link.x.data.ndim == 0 for link in path):
@@ -242,7 +249,7 @@ class Explanation:
         """
         return [
             _distinct([write(total), write(formula), _shown(total.data)])
-            for total, formula in self._derivation.back_to(x)
+            for total, formula in self.derivation.back_to(x)
         ]
 
 

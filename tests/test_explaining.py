@@ -1,0 +1,369 @@
+"""The derivation of a gradient: as the textbook has it, and right to the value."""
+
+import re
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sympy.parsing.sympy_parser import (
+    convert_xor,
+    implicit_multiplication,
+    parse_expr,
+    standard_transformations,
+)
+
+import tinygrad_edu as tg
+
+
+def leaf(value, name):
+    return tg.Tensor(value, requires_grad=True, name=name)
+
+
+def scalar_network():
+    """Return the two-layer scalar network of the textbook: its loss and its weights."""
+    x, y = tg.Tensor(0.5, name="x"), tg.Tensor(1.0, name="y")
+    w1, w2 = leaf(0.3, "w1"), leaf(-0.7, "w2")
+    z1 = x * w1
+    h1 = tg.sigmoid(z1)
+    z2 = h1 * w2
+    h2 = tg.sigmoid(z2)
+    Loss = 0.5 * (y - h2) ** 2
+    for node, name in zip([z1, h1, z2, h2, Loss], ["z1", "h1", "z2", "h2", "Loss"]):
+        node.name = name
+    return Loss, w1, w2
+
+
+def rows_of(explanation):
+    """Read the table: function to derivatives."""
+    table, _, _ = str(explanation).partition("\n\n")
+    header, *rows = table.splitlines()
+    assert header.split("  ")[0] == "function"
+    start, end = header.index("first derivative"), header.index("value")
+    return {row[:start].rstrip(): row[start:end].rstrip() for row in rows}
+
+
+# --- The textbook's network -----------------------------------------------------------
+
+
+def test_the_table_of_the_scalar_network_is_that_of_the_textbook():
+    loss, w1, _ = scalar_network()
+    assert rows_of(tg.explain(loss, wrt=w1)) == {
+        "Loss = 1/2 (y - h2)^2": "dLoss/dh2 = -(y - h2)",
+        "h2 = sigmoid(z2)": "dh2/dz2 = h2 (1 - h2)",
+        "z2 = h1 w2": "dz2/dw2 = h1, dz2/dh1 = w2",
+        "h1 = sigmoid(z1)": "dh1/dz1 = h1 (1 - h1)",
+        "z1 = x w1": "dz1/dw1 = x",
+    }
+
+
+def test_the_chain_of_the_scalar_network_is_that_of_the_textbook():
+    loss, w1, _ = scalar_network()
+    _, given, first, second = str(tg.explain(loss)).split("\n\n")
+    assert given == "given: x = 0.5, y = 1, w1 = 0.3, w2 = -0.7"
+    in_symbols, written, numbers, value = re.split(r"\n? *= ", first)[1:]
+    assert in_symbols == "dLoss/dh2 * dh2/dz2 * dz2/dh1 * dh1/dz1 * dz1/dw1"
+    assert written == "-(y - h2) h2 (1 - h2) w2 h1 (1 - h1) x"
+    assert second.startswith("dLoss/dw2 = dLoss/dh2 * dh2/dz2 * dz2/dw2")
+    loss.backward()
+    product = np.prod([float(factor.strip("()")) for factor in numbers.split(" * ")])
+    assert product == pytest.approx(w1.grad.item(), rel=1e-3)
+    assert float(value) == pytest.approx(w1.grad.item(), rel=1e-3)
+
+
+def test_each_quantity_is_told_with_its_value_and_its_shape():
+    loss, *_ = scalar_network()
+    text = str(tg.explain(loss))
+    h2 = next(line for line in text.splitlines() if line.startswith("h2"))
+    assert h2.split()[-2:] == ["0.407", "()"]
+
+
+# --- Matrices -------------------------------------------------------------------------
+
+
+def test_of_a_network_it_speaks_in_the_names_of_layers_and_transposes():
+    x, y = tg.data.xor(float)
+    model = tg.nn.MLP([2, 3, 1], rng=0)
+    loss = tg.losses.mse(model(x), y)
+    text = str(tg.explain(loss, wrt=model.weights))
+    assert "z2 = a1 W2^T + b2 " in text
+    assert "dloss/dW2 = (dloss/dz2)^T a1 " in text
+    assert "dloss/da1 = dloss/dz2 W2" in text
+    assert "a1 = sigmoid(z1)  " in text
+    assert (
+        "dloss/dW1 = (((dloss/da2 * da2/dz2) W2) * da1/dz1)^T x\n"
+        "          = (((1/4 (a2 - y) * a2 * (1 - a2)) W2) * a1 * (1 - a1))^T x\n"
+    ) in text
+    latex = tg.explain(loss, wrt=model.weights).to_latex()
+    assert r"z_2 = a_1 W_2^T + b_2" in latex
+    assert r"\left( \frac{d\mathrm{loss}}{dz_1} \right)^T x" in latex
+
+
+def test_cross_entropy_speaks_of_the_target_and_its_complement():
+    x, y = tg.data.xor(float)
+    model = tg.nn.MLP([2, 3, 1], rng=0)
+    cost = tg.losses.cross_entropy(model(x), y)
+    assert "cost = -1/4 sum(y log(a2) + (1 - y) log(1 - a2))" in rows_of(
+        tg.explain(cost)
+    )
+
+
+def test_what_several_lines_add_to_a_gradient_is_told_with_the_line():
+    x, y = tg.data.xor(float)
+    model = tg.nn.MLP([2, 3, 1], rng=0)
+    w1 = model.weights[0]
+    cost = tg.losses.mse(model(x), y) + tg.losses.l2([w1 @ w1.T], 0.1, 4)
+    text = str(tg.explain(cost, wrt=w1))
+    assert "dcost/dW1 via z1 = (dcost/dz1)^T x" in text
+    paths = [
+        "dcost/dt1 W1",
+        "(W1^T dcost/dt1)^T",
+        "(((dcost/da2 * da2/dz2) W2) * da1/dz1)^T x",
+    ]
+    assert text.split("\n\n")[2].startswith(f"dcost/dW1 = {' + '.join(paths)}\n")
+
+
+# --- Several paths --------------------------------------------------------------------
+
+
+def test_each_path_has_its_line_and_their_sum_is_the_gradient():
+    x = leaf(2.0, "x")
+    u = x * x
+    y = u * x + u
+    _, _, chain = str(tg.explain(y, wrt=x)).split("\n\n")
+    assert chain.splitlines() == [
+        "dy/dx = ∂y/∂x + dy/du * du/dx",
+        "∂y/∂x = u = 4",
+        "dy/du * du/dx = 2 (1 + x) x = 3 * 4 = 12",
+        "dy/dx = 4 + 12 = 16",
+    ]
+
+
+def test_many_paths_are_told_node_by_node():
+    x = leaf(0.5, "x")
+    y = x
+    for i in range(6):
+        u = tg.sin(y) * tg.cos(y)
+        u.name = f"u{i}"
+        y = u * y
+        y.name = f"y{i}"
+    text = str(tg.explain(y, wrt=x))
+    chain = text.split("\n\n")[2].splitlines()
+    assert chain[0].startswith("dy5/du5 = y4 = ")
+    assert chain[3].startswith(
+        "dy5/dy4 = u5 - dy5/dt12 * sin(y4) + dy5/dt11 * cos(y4) ="
+    )
+    y.backward()
+    last = float(text.rpartition("= ")[2])
+    assert last == pytest.approx(x.grad.item(), rel=1e-3)
+
+
+def test_a_long_chain_is_explained_without_recursion():
+    x = leaf(0.5, "x")
+    y = x
+    for _ in range(3000):
+        y = tg.sin(y)
+    text = str(tg.explain(y))
+    assert text.count("\n") > 3000
+    y.backward()
+    last = float(text.rpartition("= ")[2])
+    assert last == pytest.approx(x.grad.item(), rel=1e-3)
+
+
+# --- SymPy reads it, and agrees -------------------------------------------------------
+
+FUNCTIONS = ["exp", "log", "sin", "cos", "tanh", "sigmoid", "sqrt", "square"]
+SYMPY = {"sigmoid": lambda z: 1 / (1 + sympy.exp(-z)), "abs": sympy.Abs}
+READ = (*standard_transformations, convert_xor, implicit_multiplication)
+
+
+@st.composite
+def scalars(draw):
+    """Draw a scalar graph of named leaves, some of its nodes named."""
+    values = draw(
+        st.lists(st.sampled_from([0.3, 0.7, 1.3, 2.1]), min_size=2, max_size=4)
+    )
+    nodes = [leaf(value, f"v{i}") for i, value in enumerate(values)]
+    for i in range(draw(st.integers(1, 8))):
+        a, b = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        kind = draw(st.integers(0, 7))
+        if kind == 0:
+            y = a + b
+        elif kind == 1:
+            y = a - b * draw(st.sampled_from([0.5, 2.0, -3.0]))
+        elif kind == 2:
+            y = a * b
+        elif kind == 3:
+            y = a / (b * b + 1)
+        elif kind == 4:
+            y = (a * a + 0.5) ** draw(st.sampled_from([2, 3, -1, 0.5]))
+        elif kind == 5:
+            y = (a * a + 0.5) ** b
+        elif kind == 6:
+            y = -a
+        else:
+            name = draw(st.sampled_from(FUNCTIONS))
+            y = getattr(tg, name)(a * a + 0.1 if name in ("log", "sqrt") else a)
+        if np.abs(y.data) < 50:
+            nodes.append(y)
+            if draw(st.booleans()):
+                y.name = f"u{i}"
+    return nodes[-1]
+
+
+def parsed(text, symbols):
+    return parse_expr(text, local_dict=SYMPY | symbols, transformations=READ)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scalars())
+def test_sympy_reads_each_line_and_finds_the_same_derivatives(y):
+    if y.is_leaf:
+        return
+    explanation = tg.explain(y)
+    text = str(explanation)
+    names = set(re.findall(r"\b[a-z]+\d*\b", text)) - SYMPY.keys() - set(FUNCTIONS)
+    symbols = {name: sympy.Symbol(name) for name in names if not name.startswith("d")}
+    derivation = explanation.derivation
+    values = {
+        symbols[name.text]: float(node.data)
+        for node, name in derivation.quantities.items()
+        if name.text in symbols
+    }
+    compared = 0
+    for function, derivatives in explanation.rows():
+        name, formula = function.split(" = ", 1)
+        formula = parsed(formula, symbols)
+        assert float(formula.subs(values)) == pytest.approx(values[symbols[name]])
+        for derivative in derivatives:
+            left, right = derivative.split(" = ", 1)
+            by = symbols[re.search(r"/[d∂](\w+)", left)[1]]
+            mine, its = parsed(right, symbols), sympy.diff(formula, by)
+            assert float(mine.subs(values)) == pytest.approx(
+                float(its.subs(values)), rel=1e-9, abs=1e-12
+            )
+            compared += 1
+    assert compared
+
+
+# --- Its forms ------------------------------------------------------------------------
+
+
+def test_markdown_has_a_table_and_the_chains_as_mathematics():
+    loss, w1, _ = scalar_network()
+    explanation = tg.explain(loss, wrt=w1)
+    markdown = explanation.to_markdown()
+    assert markdown == explanation._repr_markdown_()
+    table, given, chain = markdown.split("\n\n")
+    lines = table.splitlines()
+    assert [line.count("|") for line in lines] == [5] * 7
+    assert r"$\frac{dz_2}{dw_2} = h_1,\quad \frac{dz_2}{dh_1} = w_2$" in table
+    assert given == "given: $x = 0.5$, $y = 1$, $w_1 = 0.3$, $w_2 = -0.7$"
+    assert chain.startswith("$$\n\\begin{aligned}\n\\frac{d\\mathrm{Loss}}{dw_1} &= ")
+
+
+def test_latex_is_balanced():
+    x, y = tg.data.xor(float)
+    model = tg.nn.MLP([2, 3, 1], rng=0)
+    cost = tg.losses.cross_entropy(model(x), y) + tg.losses.l2(model.weights, 0.1, 4)
+    explanation = tg.explain(cost)
+    latex = explanation.to_latex()
+    assert latex == explanation._repr_latex_()
+    assert latex.count("{") == latex.count("}")
+    assert latex.count(r"\left") == latex.count(r"\right") > 0
+    assert latex.count("$$") == 2 * (2 + 4)
+    for kind in ("array", "aligned"):
+        assert latex.count(rf"\begin{{{kind}}}") == latex.count(rf"\end{{{kind}}}")
+
+
+def test_arrays_that_are_large_are_told_by_their_range_and_shape():
+    x = np.arange(20.0).reshape(10, 2)
+    w = leaf(np.ones((3, 2)), "w")
+    loss = tg.sum(tg.tanh(x @ w.T))
+    text = str(tg.explain(loss))
+    assert "x of shape (10, 2)" in text
+    assert "dloss/dw = (x^T (1 - tanh(x w^T)^2))^T" in text
+    z = tg.explain(tg.sum(tg.exp(tg.tanh(x @ w.T))))
+    assert re.search(r"^t1 = tanh.* 0\.7616 to 1 +\(10, 3\)$", str(z), re.M)
+    assert r"x \text{ of shape } (10, 2)" in tg.explain(loss).to_latex()
+
+
+# --- Names ----------------------------------------------------------------------------
+
+
+def test_what_has_no_name_is_called_like_its_variable():
+    weight = tg.Tensor(0.5, requires_grad=True)
+    squared = weight * weight
+    assert list(rows_of(tg.explain(squared * 2 + squared.exp()))) == [
+        "y = 2 squared + exp(squared)",
+        "squared = weight^2",
+    ]
+
+
+# --- What it does not do --------------------------------------------------------------
+
+
+def test_it_changes_nothing():
+    loss, w1, _ = scalar_network()
+    tg.explain(loss)
+    assert w1.grad is None
+    loss.backward()
+    first = w1.grad.item()
+    loss, w1, _ = scalar_network()
+    loss.backward(retain_graph=True)
+    tg.explain(loss)
+    assert w1.grad.item() == first
+
+
+def test_it_records_nothing_that_debug_would_watch_and_works_without_recording():
+    loss, *_ = scalar_network()
+    expected = str(tg.explain(loss))
+    with tg.no_grad():
+        assert str(tg.explain(loss)) == expected
+    with tg.debug():
+        assert str(tg.explain(loss)) == expected
+
+
+def test_infinite_values_are_explained_without_a_warning():
+    x = leaf(0.0, "x")
+    with np.errstate(all="ignore"):
+        y = tg.log(x) * x
+    assert "nan" in str(tg.explain(y))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: tg.explain(3.0), TypeError, "it takes a Tensor, and this is of type"),
+        (lambda: tg.explain(tg.Tensor(1.0)), ValueError, "requires a gradient"),
+        (lambda: tg.explain(leaf([1.0, 2.0], "v") * 2), ValueError, r"sum\(\) it"),
+        (
+            lambda: tg.explain(leaf(1.0, "v") * 2, wrt=leaf(1.0, "w")),
+            ValueError,
+            "not computed from 'w'",
+        ),
+        (
+            lambda: tg.explain(leaf(1.0, "v") * 2, wrt=[3.0]),
+            TypeError,
+            "not float",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+def test_a_constant_has_no_derivative():
+    x = tg.Tensor(2.0, name="x")
+    y = x * leaf(1.0, "w")
+    with pytest.raises(ValueError, match="'x' is a constant"):
+        tg.explain(y, wrt=x)
+
+
+def test_a_graph_that_was_released_is_named_as_such():
+    loss, *_ = scalar_network()
+    loss.backward()
+    with pytest.raises(ValueError, match=r"released by backward.*retain_graph=True"):
+        tg.explain(loss)
