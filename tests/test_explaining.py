@@ -109,6 +109,14 @@ def test_cross_entropy_speaks_of_the_target_and_its_complement():
     )
 
 
+def test_softmax_cross_entropy_is_told_without_what_was_impossible():
+    z = leaf(np.array([[1.0, 2.0, 0.5], [0.1, -1.0, 0.0]]), "z")
+    y = np.eye(3)[[0, 2]]
+    (derivative,) = rows_of(tg.explain(tg.losses.softmax_cross_entropy(z, y))).values()
+    softmax = "softmax(z) * sum(-1/2 y, axis=-1, keepdims=True)"
+    assert derivative == f"dloss/dz = -1/2 y - {softmax}"
+
+
 def test_what_several_lines_add_to_a_gradient_is_told_with_the_line():
     x, y = tg.data.xor(float)
     model = tg.nn.MLP([2, 3, 1], rng=0)
@@ -287,6 +295,17 @@ def test_arrays_that_are_large_are_told_by_their_range_and_shape():
     z = tg.explain(tg.sum(tg.exp(tg.tanh(x @ w.T))))
     assert re.search(r"^t1 = tanh.* 0\.7616 to 1 +\(10, 3\)$", str(z), re.M)
     assert r"x \text{ of shape } (10, 2)" in tg.explain(loss).to_latex()
+    v = leaf(np.ones(9), "v")
+    _, _, chain = str(tg.explain(tg.sum(v.exp()) + tg.sum(v))).split("\n\n")
+    assert chain == "dy/dv = 1 + exp(v)"
+    w = leaf(np.ones(9), "w")
+    u = w * w
+    _, _, chain = str(tg.explain(tg.sum(u * w))).split("\n\n")
+    assert chain.splitlines() == [
+        "dy/dw = ∂y/∂w + dy/du * du/dw",
+        "∂y/∂w = u",
+        "dy/du * du/dw = 2 w^2",
+    ]
 
 
 # --- Names ----------------------------------------------------------------------------

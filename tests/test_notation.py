@@ -39,6 +39,7 @@ X, Y = (name(letter, np.ones((2, 3))) for letter in "XY")
         (plus(A, A), "2 a", r"2 \, a"),
         (plus(A, minus(A)), "0", "0"),
         (times(A, to_the(A, -1)), "1", "1"),
+        (to_the(A, 0), "1", "1"),
     ],
 )
 def test_arithmetic(formula, text, latex):

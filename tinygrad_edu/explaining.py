@@ -223,13 +223,11 @@ class Explanation:
         if len(told) == 1:
             return [_distinct([write(total), *told[0], value])]
         symbols = " + ".join(path[0] for path in told)
-        values = [path[-1] for path in told] if value else []
-        added = _joined(" + ", values)
-        return [
-            [write(total), symbols],
-            *map(_distinct, told),
-            *([_distinct([write(total), added, value])] if value else []),
-        ]
+        equations = [[write(total), symbols], *map(_distinct, told)]
+        if value:
+            added = _joined(" + ", [path[-1] for path in told])
+            equations.append(_distinct([write(total), added, value]))
+        return equations
 
     @np.errstate(all="ignore")
     def _path(self, path: Sequence[Link], write: Write) -> list[str]:

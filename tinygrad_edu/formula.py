@@ -303,9 +303,11 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
         case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
             return a.arguments[0]
         case "where", [condition, a, b]:
-            chosen = np.asarray(condition.value)
-            if chosen.all() or not chosen.any():
-                return in_shape(a if chosen.all() else b, shape)
+            with np.errstate(all="ignore"):
+                value = np.where(condition.value, a.value, b.value)
+                for choice in (b, a):  # which may be right at all of the elements
+                    if np.array_equal(value, np.broadcast_to(choice.value, shape)):
+                        return in_shape(choice, shape)
     of = ", ".join(f"{k}={v if _is_plain(v) else id(v)}" for k, v in params.items())
     return Call(shape, op, tuple(arguments), params, of)
 
