@@ -6,6 +6,7 @@ run, and what the site shows below a block is what it printed just now.
 
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from sphinx.application import Sphinx
 
 import tinygrad_edu as tg
 
+sys.path.append(str(Path(__file__).parent))
+
 project = "tinygrad_edu"
-author = "The tinygrad_edu authors"
+author = copyright = "The tinygrad_edu authors"
 version = release = tg.__version__
 language = "en"
 
@@ -22,9 +25,17 @@ extensions = [
     "myst_nb",
     "sphinx.ext.mathjax",
     "sphinx-mathjax-offline",  # brings MathJax along: formulas need no network
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "op_entries",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
+nitpick_ignore_regex = [
+    ("py:class", ".*"),  # types in docstrings are prose: "list of ndarray"
+    ("py:obj", r"numpy\..*"),
+]
 
 nb_custom_formats = {".md": ["jupytext.reads", {"fmt": "md"}]}
 nb_execution_raise_on_error = True
@@ -34,9 +45,22 @@ nb_output_stderr = "warn"  # so a warning in a cell fails the build
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
+# A name in `backticks` is a link if there is something of that name to link to.
+default_role = "autolink"
+add_module_names = False
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_param = False
+napoleon_use_rtype = False
+
 html_theme = "furo"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_title = "tinygrad_edu"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 templates_path = ["_templates"]
 
 # --- Pages are notebooks --------------------------------------------------------------
@@ -61,7 +85,9 @@ def is_notebook(app: Sphinx, page: str) -> bool:
 
 
 def offer(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> None:
-    """Let the template link to the notebook."""
+    """Let the template link to the notebook, and know a translation's language."""
+    if page.endswith(".zh-CN"):
+        context["language"] = "zh-CN"  # else browsers take Japanese forms of the signs
     if is_notebook(app, page):
         context["notebook"] = f"_notebooks/{page}.ipynb"
 
