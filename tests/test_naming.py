@@ -40,6 +40,15 @@ def test_layers_are_z_and_a():
     assert [name for name in names(y) if name] == ["z1", "a1", "z2", "a2"]
 
 
+def test_the_z_of_a_recurrent_network_is_the_whole_sum():
+    w = [tg.Tensor(np.ones((2, 2)), requires_grad=True) for _ in range(2)]
+    b = tg.Tensor(np.ones(2), requires_grad=True)
+    h = tg.tanh(np.ones(2) @ w[0] + np.ones(2) @ w[1] + b)
+    h = tg.tanh(h @ w[0] + np.ones(2) @ w[1] + b)
+    found = [name for name in names(h) if name]
+    assert found == ["z1", "a1", "z2", "a2"]
+
+
 def test_a_number_has_no_layer():
     w = tg.Tensor(1.0, requires_grad=True)
     assert names(tg.sigmoid(tg.dot(w, w) + 1.0)) == [None] * 4

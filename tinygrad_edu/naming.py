@@ -46,11 +46,10 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
         name = variables.get(id(x)) or variables.get(id(value_of(x)))
         if name is not None:
             give(x, name)
-    layers = 0
+    layers = _layers(nodes)
     for node in nodes:
-        if _is_layer(node):
-            layers += 1
-            give(node, f"z{layers}")
+        if node in layers:
+            give(node, f"z{layers[node]}")
             if node.op.name == "linear":
                 give(node.inputs[0], "x")
         elif node.op is not None and node.op.name in ACTIVATIONS:
@@ -87,11 +86,19 @@ def _variables(frame: FrameType | None) -> Mapping[int, str]:
     return found
 
 
-def _is_layer(node: Node) -> bool:
-    """Whether a node is z = x w^T + b, or a product with something added."""
-    if node.op is None or node.data.ndim == 0:
-        return False
-    if node.op.name == "add":
-        terms = [x.op for x in node.inputs if isinstance(x, Node) and x.op is not None]
-        return any(op.name in ("dot", "matmul") for op in terms)
-    return bool(node.op.name == "linear")
+def _layers(nodes: list[Node]) -> dict[Node, int]:
+    """Number the layers: each z = x w^T + b, or sum with a product in it."""
+    sums: dict[Node, None] = {}
+    parts = set[Node]()  # of larger sums
+    for node in nodes:
+        if node.op is None or node.data.ndim == 0:
+            continue
+        if node.op.name == "linear":
+            sums[node] = None
+        elif node.op.name == "add":
+            terms = [x for x in node.inputs if isinstance(x, Node) and x.op is not None]
+            if any(x in sums or x.op.name in ("dot", "matmul") for x in terms):
+                sums[node] = None
+                parts.update(x for x in terms if x.op.name == "add")
+    ends = (node for node in sums if node not in parts)
+    return {node: n for n, node in enumerate(ends, 1)}
