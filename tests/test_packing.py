@@ -93,3 +93,12 @@ def test_small_arrays_stay_whole_beside_a_large_one():
     assert large["steps"] != [1, 1]
     assert small["steps"] == [1, 1]
     assert 40_000 < len(large["data"]) + len(small["data"]) <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("shape", "steps"), [((50_000,), [1, 25]), ((3, 5000, 2), [8, 1])]
+)
+def test_no_axis_is_longer_than_a_screen(shape, steps):
+    packed = pack(np.zeros(shape))
+    assert packed["steps"] == steps
+    assert max(unpack(packed)[0].shape) <= 2000

@@ -421,8 +421,16 @@ def test_the_picture_shows_what_is_known_and_where_one_is(show):
     assert lit.count() == 5  # z, its op, x, and two edges from x
     page.fill("#scrubber", "3")
     assert told() == [("x", True, False), ("z", True, False), ("y", True, True)]
-    page.fill("#scrubber", "6")
-    assert lit.count() == 4  # z, its op, x, and one of the two edges
+    edges = page.locator("#picture .edge")
+    flowing = "edges => edges.map((edge) => edge.classList.contains('flowing'))"
+    both = [edges.evaluate_all("edges => edges.map((e) => e.dataset.to)")]
+    seen = []
+    for number in ("6", "7"):
+        page.fill("#scrubber", number)
+        assert lit.count() == 4  # z, its op, x, and one of the two edges
+        seen.append(edges.evaluate_all(flowing))
+    assert sorted(seen) == sorted(map(list, {tuple(s) for s in seen}))
+    assert [any(ways) for ways in zip(*seen)] == [to == both[0][0] for to in both[0]]
     assert page.locator(".backward").evaluate(
         "e => getComputedStyle(e).fontWeight"
     ) == ("600")
@@ -517,6 +525,18 @@ def test_a_heat_map_tells_each_number(show):
     assert output.inner_text().startswith("[13, 401] = ")
     canvas.press("Home")
     assert page.get_by_role("dialog").is_visible()
+
+
+@in_browser
+def test_the_arrow_keys_belong_to_the_heat_map_that_has_the_focus(show):
+    page = show(network((784, 30, 10), 10))
+    page.keyboard.press("ArrowRight")
+    page.focus("#figures canvas")
+    page.keyboard.press("ArrowRight")
+    assert step_of(page)[0] == 1
+    assert page.locator("#figures output").inner_text().startswith("[0, 1] = ")
+    page.keyboard.press("End")  # this key does not
+    assert step_of(page)[0] == 19
 
 
 @in_browser

@@ -43,7 +43,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
-        "calls",  # the module calls that it was the output of; mostly not set
+        "calls",  # which calls of modules gave it, see `Call`; mostly not set
         "data",  # the value, always an ndarray
         "grad",  # a leaf's accumulated gradient, or None
         "index",  # the number in order of creation
@@ -55,7 +55,7 @@ class Node:
         "requires_grad",
     )
 
-    calls: tuple[Call, ...]
+    calls: tuple[tuple[str, int, int, int], ...]
     data: ndarray[Any, Any]
     grad: Any
     index: int
@@ -73,7 +73,10 @@ class Node:
 
 
 class Call(NamedTuple):
-    """A call of a module: what was computed in it has a number from `start` on."""
+    """A call of a module: what was computed in it has a number from `start` on.
+
+    What the call gave remembers it, as a plain tuple, which costs less.
+    """
 
     name: str
     start: int

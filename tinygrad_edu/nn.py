@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Call, Node, new_index
+from tinygrad_edu.graph import Node, new_index
 from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.tensor import Tensor
@@ -49,13 +49,13 @@ class Module:
         return self._call(self.forward, x)
 
     def _call(self, function: Callable[[Any], Any], x: Any) -> Any:
-        """Call one of the module's functions; the outputs remember that it was it."""
+        """Call one of the module's functions; what it gives remembers the call."""
         start = new_index()
         output = function(x)
-        for node in output if isinstance(output, tuple | list) else (output,):
-            if isinstance(node, Node) and node.op is not None and node.index > start:
-                call = Call(type(self).__name__, start, id(self), id(x))
-                node.calls = (*getattr(node, "calls", ()), call)
+        for node in (output,) if isinstance(output, Node) else _each(output):
+            if node.op is not None and node.index > start:
+                call = (self.__class__.__name__, start, id(self), id(x))  # a graph.Call
+                node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
         return output
 
     def named_parameters(self) -> dict[str, Tensor]:
@@ -67,6 +67,12 @@ class Module:
     def parameters(self) -> list[Tensor]:
         """Return each parameter once, in the order of definition."""
         return list(self.named_parameters().values())
+
+
+def _each(output: Any) -> list[Node]:
+    """List the Tensors that a module gives, if it gives a tuple or a list of them."""
+    several = output if isinstance(output, tuple | list) else ()
+    return [x for x in several if isinstance(x, Node)]
 
 
 def _find_parameters(

@@ -11,6 +11,8 @@ __all__ = ["Arrays"]
 
 Array = np.ndarray[Any, Any]
 
+LONGEST = 2000  # rows or columns: no screen shows more
+
 
 class Arrays:
     """Arrays that a page refers to by their numbers; equal ones are kept once.
@@ -47,7 +49,8 @@ class Arrays:
         An array is written as rows, those of its last axis, in base64: float32, which
         has 7 digits, or float64 where its range is needed. Every ``steps[0]``-th row
         and every ``steps[1]``-th column is there, such that all take no more
-        characters than `budget`, unless there are very many arrays.
+        characters than `budget` (unless there are very many arrays), and none has
+        more rows or columns than a screen.
         """
         limit = max((array.size for array in self._arrays), default=0)
         while True:
@@ -68,7 +71,7 @@ def _pack(array: Array, limit: int) -> dict[str, Any]:
     rows = array.reshape(-1, array.shape[-1] if array.ndim and array.size else 1)
     steps = [1, 1]
     part = rows
-    while part.size > max(limit, 1):
+    while part.size > max(limit, 1) or max(part.shape) > LONGEST:
         steps[int(part.shape[0] <= part.shape[1])] += 1
         part = rows[:: steps[0], :: steps[1]]
     return {

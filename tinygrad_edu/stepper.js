@@ -78,9 +78,9 @@ function summary({ numbers, shape }) {
 
 // --- Figures: arrays as tables, or as heat maps ----------------------------------------
 
-// How many rows and columns a table may have, and how many pixels a heat map.
-const PANEL = { rows: 8, columns: 6, width: 350, height: 150 };
-const DETAILS = { rows: 16, columns: 10, width: 900, height: 420 };
+// How many rows and columns a table may have, and how large, in rem, a heat map is.
+const PANEL = { rows: 8, columns: 6, width: 22, height: 10 };
+const DETAILS = { rows: 16, columns: 10, width: 56, height: 26 };
 
 function figure(title, number, room, sign = "") {
   const array = arrayOf(number);
@@ -117,8 +117,8 @@ function table(array) {
 // A canvas with a pixel for each element; pointer and arrow keys tell the numbers.
 function heatMap(array, room) {
   const { rows, columns, numbers } = array;
-  const across = Math.min(room.width / columns, 20);
-  const down = Math.min(room.height / rows, 20);
+  const across = Math.min(room.width / columns, 1.2);
+  const down = Math.min(room.height / rows, 1.2);
   const width = columns * Math.min(across, down * 5);  // cells are not too long
   const height = rows * Math.min(down, across * 5);
   const label = `Heat map, ${shapeText(array.shape)}. Arrow keys tell the numbers.`;
@@ -128,7 +128,7 @@ function heatMap(array, room) {
   const cursor = h("div", { class: "cursor", hidden: "" });
   const readout = h("output", { "aria-live": "polite" }, "\u00a0");
   const frame = h("div", { class: "map" }, canvas, cursor);
-  frame.style.width = `${width}px`;
+  frame.style.width = `${width}rem`;
   frame.style.aspectRatio = `${width} / ${height}`;
   paint(canvas, array);
 
@@ -315,7 +315,7 @@ function zoom(to) {
 function fit(least) {
   const { clientWidth, clientHeight } = $("#picture");
   const across = (clientWidth - 32) / natural.width;  // less the padding
-  const whole = Math.min(across, (clientHeight - 68) / natural.height, 1.8);
+  const whole = Math.min(across, (clientHeight - 68) / natural.height, 2.2);
   zoom(Math.max(whole, Math.min(across, least)));
 }
 
@@ -478,5 +478,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 
 $("#scrubber").max = last;
 $("#scrubber").style.setProperty("--start", start / last);
-fit(1.1);
+const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+fit(1.1 * rem / 16);
 show(0);

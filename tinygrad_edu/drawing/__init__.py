@@ -23,6 +23,8 @@ from tinygrad_edu.naming import names_of
 
 __all__ = ["Drawing", "draw"]
 
+LARGEST_PNG = 8_000  # pixels
+
 
 class Drawing:
     """A picture of a graph: `draw` makes it, notebooks show it.
@@ -91,7 +93,9 @@ class Drawing:
             case ".png":
                 theme = "light" if self._theme == "auto" else self._theme
                 svg = svg_of(self._picture, self._layout, theme)
-                content = png_of(svg, THEMES[theme].background)
+                size = max(self._layout.width, self._layout.height)
+                zoom = min(2.0, LARGEST_PNG / size)  # 2 is sharp on fine screens too
+                content = png_of(svg, THEMES[theme].background, zoom)
             case ".dot":
                 content = self.dot.encode()
             case ".mmd":
@@ -112,7 +116,7 @@ class Drawing:
 
 
 def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
-    """Draw the graph behind `y`: each value in a box, on it the op that computed it.
+    r"""Draw the graph behind `y`: each value in a box, on it the op that computed it.
 
     The arrows into an op come from its inputs, from left to right where their order
     matters; numbers among them are written with the op. What a module (`nn.Module`)
@@ -156,7 +160,11 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     >>> import tinygrad_edu as tg
     >>> x = tg.Tensor(3.0, requires_grad=True)
     >>> y = x * x * x
-    >>> print(tg.draw(y).mermaid)
+    >>> print(*tg.draw(y).mermaid.splitlines()[:4], sep="\n")
+    flowchart TD
+      v0("x<br>3"):::parameter
+      v1("9"):::computed
+      v1op(["×"]):::op
     """
     if not isinstance(y, Node):
         raise TypeError(

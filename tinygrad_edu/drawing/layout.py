@@ -150,9 +150,10 @@ def _arrange(
         tip_at = _point(tip.removeprefix("e,"), y1)
         edges.append(Edge(int(start), int(end), int(number), spline, tip_at))
     frames = []
+    clusters: dict[int | None, Any] = {None: graph}
     for i, module in enumerate(picture.modules):
-        cluster = graph.get_subgraph(_cluster(i))
-        left, low, right, high = _numbers(cluster.graph_attr["bb"])
+        clusters[i] = clusters[module.outer].get_subgraph(_cluster(i))
+        left, low, right, high = _numbers(clusters[i].graph_attr["bb"])
         frames.append(Frame(module.name, left, y1 - high, right - left, high - low))
     graph.close()
     return Layout(x1 - x0, y1 - y0, places, edges, frames)

@@ -14,20 +14,20 @@ __all__ = ["mono_width", "shorten", "width"]
 _WIDTHS = {
     character: units
     for units, characters in {
-        0.36: " ijl.,:;|!'",
-        0.42: "()[]frt-/\\",
-        0.53: '_*Jsz"c`^',
-        0.60: "aeghnopqdbkuvxyLFEI",
-        0.64: "0123456789$?",
-        0.70: "ABCKPRSTVXYZ",
-        0.80: "DGHNOQU&+−×=<>~#w",
-        1.02: "mMW@%…",
+        0.35: " ijlIJ'.,·/:;\\|",
+        0.43: "()[]frt-!",
+        0.56: 'cszL*_`?"',
+        0.65: "abdeghknopquvxyEFPSTY0123456789${}",
+        0.70: "ABCKRVXZ",
+        0.80: "DGHNOQU&",
+        0.85: "w+−×=<>^~#",
+        1.00: "mMW@%…",
     }.items()
     for character in characters
 }
-_OTHER = 0.80
+_OTHER = 0.85
 _FULL_WIDTH = 1.1
-_BOLD = 1.12
+_BOLD = 1.2
 _MONO = 0.61
 
 

@@ -35,7 +35,7 @@ def modules_of(nodes: Sequence[Node]) -> tuple[list[Module], dict[Node, int | No
     """
     stops: dict[int, tuple[Call, int]] = {}  # by where they start
     for node in nodes:
-        for call in getattr(node, "calls", ()):
+        for call in map(Call._make, getattr(node, "calls", ())):
             stops[call.start] = call, node.index
     waiting = [stops[start] for start in sorted(stops, reverse=True)]
     modules: list[Module] = []

@@ -154,7 +154,8 @@ class _Scene:
             at = self.inside[node]
             module = None if at is None else self.modules[at].name
             inputs = tuple(getattr(value_of(x), "shape", None) for x in node.inputs)
-            looks.append((node.op.name, node.data.shape, module, at == before, inputs))
+            enters = at is not None and at != before
+            looks.append((node.op.name, node.data.shape, module, enters, inputs))
             before = at
         return looks
 

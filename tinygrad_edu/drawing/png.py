@@ -11,8 +11,8 @@ from typing import Any
 __all__ = ["png_of"]
 
 
-def png_of(svg: str, background: str, zoom: float = 2.0) -> bytes:
-    """Render a picture; with a zoom of 2 it is sharp on fine screens too.
+def png_of(svg: str, background: str, zoom: float) -> bytes:
+    """Render a picture, each of its pixels as `zoom` pixels.
 
     Raises
     ------

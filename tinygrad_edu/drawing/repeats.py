@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 SMALL = 24  # a graph of no more ops is shown in full
 LIMIT = 160  # no more ops are shown, whatever the graph
 FEWEST = 2  # hidden turns; with the first and the last they are four
+WORTHWHILE = 6  # hidden ops
 SLOTS = 8  # an op of more inputs counts as unlike any other
 TRIED = 24  # periods that are tried
 
@@ -131,7 +132,7 @@ def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span
         if before >= 0 and alike[start : start + period].all():
             start = before
             turns += 1
-        if turns - 2 >= FEWEST:
+        if turns - 2 >= max(FEWEST, WORTHWHILE / period):
             yield Span(start + period, stop - period, period)
 
 

@@ -27,7 +27,6 @@ from tinygrad_edu.drawing.layout import (
     PADDING_Y,
     SMALL,
     Edge,
-    Frame,
     Layout,
     Place,
 )
@@ -125,9 +124,13 @@ def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
     left = (right - layout.width) / 2
     graph = _add(root, "g", {"transform": f"translate({_short(left)} {MARGIN:g})"})
     for frame in layout.frames:
-        _draw_frame(graph, frame)
+        inner = _add(graph, "g", {"class": "module"})
+        _rectangle(inner, frame.x, frame.y, frame.width, frame.height, RADIUS)
     for edge in layout.edges:
         _draw_edge(graph, edge)
+    for frame in layout.frames:  # over the edges, which may cross it
+        inner = _add(graph, "g", {"class": "module"})
+        _text(inner, frame.x + GAP, frame.y + FRAME_LABEL - 3, frame.name, "label")
     for box in picture.boxes:
         _draw_box(graph, box, layout.places[box.key])
     _draw_legend(root, legend, layout.height + 2 * MARGIN)
@@ -173,7 +176,7 @@ def _draw_box(parent: ElementTree.Element, box: Box, place: Place) -> None:
             _text(group, end, baseline, box.shape, "shape end")
         y += HEADER_HEIGHT
     if box.value:
-        _lines(group, x, y, box.value, "value")
+        _lines(group, x, y, box.value, "ops" if box.kind == "more" else "value")
         y += LINE_HEIGHT * len(box.value)
     if box.gradient:
         inner = _add(group, "g", {"class": "gradient"})
@@ -206,12 +209,6 @@ def _draw_edge(parent: ElementTree.Element, edge: Edge) -> None:
     corners = [(x1, y1), (x0 + dx, y0 + dy), (x0 - dx, y0 - dy)]
     d = "L".join(f"{_short(x)} {_short(y)}" for x, y in corners)
     _add(group, "path", {"class": "head", "d": f"M{d}Z"})
-
-
-def _draw_frame(parent: ElementTree.Element, frame: Frame) -> None:
-    group = _add(parent, "g", {"class": "module"})
-    _rectangle(group, frame.x, frame.y, frame.width, frame.height, RADIUS)
-    _text(group, frame.x + 8, frame.y + FRAME_LABEL - 3, frame.name, "label")
 
 
 def _legend(picture: Picture) -> list[str]:
@@ -280,7 +277,7 @@ def style_sheet(theme: str) -> str:
         f" text {{ font-size: {SMALL:g}px }}",
         f" .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
         f" .op text {{ font-size: {OP:g}px }}",
-        f" .value, .numbers {{ font-family: {MONO}; white-space: pre }}",
+        f" tspan {{ font-family: {MONO} }}",
         " .end { text-anchor: end }",
         " .middle { text-anchor: middle }",
         " .line { fill: none; stroke-width: 1.3 }",
@@ -288,6 +285,7 @@ def style_sheet(theme: str) -> str:
         " .node.result rect { stroke-width: 2.4 }",
         " .node.more rect { stroke-dasharray: 2 3 }",
         " .module rect { stroke-width: 1; stroke-dasharray: 4 3 }",
+        " .module text { paint-order: stroke; stroke-width: 4 }",
     ]
     lines = [f"svg.tinygrad-graph{rule}" for rule in rules]
     lines += _colours(THEMES["light" if theme == "auto" else theme])
@@ -301,13 +299,15 @@ def _colours(theme: Theme) -> list[str]:
     rules = [
         f".background {{ fill: {theme.background} }}",
         f"text {{ fill: {theme.text} }}",
-        f".shape, svg.tinygrad-graph .label {{ fill: {theme.muted} }}",
+        f".shape {{ fill: {theme.muted} }}",
+        f".label {{ fill: {theme.muted} }}",
         f".gradient text {{ fill: {theme.gradient} }}",
         f".line {{ stroke: {theme.line} }}",
         f".head {{ fill: {theme.line} }}",
         f".op rect {{ fill: {theme.op[0]}; stroke: {theme.background} }}",
         f".op text {{ fill: {theme.op[1]} }}",
         f".module rect {{ fill: {theme.frame[0]}; stroke: {theme.frame[1]} }}",
+        f".module text {{ stroke: {theme.frame[0]} }}",
     ]
     for kind in KINDS:
         fill, stroke = getattr(theme, kind)
