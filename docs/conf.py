@@ -56,7 +56,6 @@ napoleon_use_param = False
 napoleon_use_rtype = False
 
 html_theme = "furo"
-pygments_dark_style = "a11y-high-contrast-dark"
 html_title = "tinygrad_edu"
 html_copy_source = False
 html_static_path = ["_static"]

@@ -31,7 +31,7 @@ compute the same thing.
 ## A training step
 
 Forward, backward and update of a sigmoid network with mean squared error, in float32,
-by gradient descent: microseconds a step.
+by gradient descent, for the sizes of some networks x some batches: microseconds a step.
 
 {steps}
 
@@ -51,7 +51,7 @@ program](from-tape-to-program.md) tells what the compiler does about the first.
 ## An epoch of MNIST
 
 60,000 images, [784, 30, 10], mini-batches of 10, and after it the cost and the number
-of images classified right: seconds.
+of images classified right.
 
 {epoch}
 
@@ -65,7 +65,7 @@ the same with Tensors and `backward()`; and by HIPS autograd: microseconds.
 
 {gradients}
 
-## What must not creep in
+## Costs that must not creep in
 
 {rest}
 """
@@ -76,10 +76,10 @@ def page() -> str:
     measured = json.loads(FIGURES.read_text("utf-8"))
     return TEXT.format(
         machine=machine(**measured["machine"]),
-        steps=table("network x batch", measured["microseconds a step"]),
-        ratios=table("network x batch", measured["times as long as tg.compile"]),
-        epoch=table("", {"seconds": measured["seconds an epoch of MNIST"]}),
-        gradients=table("x", measured["microseconds a gradient"]),
+        steps=table("program", measured["microseconds a step"]),
+        ratios=table("program", measured["times as long as tg.compile"]),
+        epoch=table("program", {"seconds": measured["seconds an epoch of MNIST"]}),
+        gradients=table("program", measured["microseconds a gradient"]),
         rest="\n".join(rest(measured)),
     )
 
@@ -88,31 +88,34 @@ def machine(
     date: str,
     cpu: str,
     cores: int,
+    load: float | None,
     system: str,
     python: str,
     blas: str,
     versions: dict[str, str],
 ) -> str:
     others = ", ".join(f"{name} {number}" for name, number in versions.items())
+    busy = (
+        f" The load of the machine was {load:.1f} when the run began." if load else ""
+    )
     return (
         f"It was run on {date}, on one of {cores} cores of an {cpu}, {system}, with "
-        f"Python {python}, {others}; NumPy's matrix library is {blas}."
+        f"Python {python}, {others}; NumPy's matrix library is {blas}.{busy}"
     )
 
 
-def table(corner: str, rows: dict[str, dict[str, Any]]) -> str:
-    """Write a table of rows that have the same columns."""
-    columns = list(next(iter(rows.values())))
+def table(corner: str, columns: dict[str, dict[str, float]]) -> str:
+    """Write a table whose columns have the same rows."""
     lines = [[corner, *columns], ["---", *["--:"] * len(columns)]]
-    lines += [
-        [name.replace(" ", "\u00a0"), *map(figure, row.values())]  # not to be broken
-        for name, row in rows.items()
-    ]
+    for row in next(iter(columns.values())):
+        lines.append([row, *(figure(column[row]) for column in columns.values())])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def figure(x: float) -> str:
     """Write a number to three digits or so."""
+    if x < 1:
+        return f"{x:.2f}"
     return f"{x:,.0f}" if x >= 100 else f"{x:#.3g}"
 
 

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 REPORT = pytest.StashKey[list[str]]()
 FIGURES = pytest.StashKey[dict[str, object]]()
+LOAD = pytest.StashKey[float | None]()
 
 
 def pytest_addoption(parser):
@@ -54,14 +55,21 @@ def figures(pytestconfig) -> dict[str, object]:
     return pytestconfig.stash.setdefault(FIGURES, {})
 
 
+def pytest_sessionstart(session):
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    session.config.stash[LOAD] = load  # before the benchmarks are a part of it
+
+
 def pytest_sessionfinish(session, exitstatus):
     path = session.config.getoption("figures")
     if path and exitstatus == 0:
-        measured = {"machine": machine()} | session.config.stash.get(FIGURES, {})
+        measured = {
+            "machine": machine(session.config.stash[LOAD])
+        } | session.config.stash.get(FIGURES, {})
         path.write_text(json.dumps(measured, indent=2) + "\n")
 
 
-def machine():
+def machine(load):
     """Name what a time depends on."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
@@ -77,6 +85,7 @@ def machine():
         "date": date.today().isoformat(),
         "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
+        "load": load,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "blas": f"{blas['internal_api']} {blas['version']} ({blas['architecture']})",
