@@ -84,7 +84,9 @@ def is_notebook(app: Sphinx, page: str) -> bool:
 
 
 def offer(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> None:
-    """Let the template link to the notebook."""
+    """Let the template link to the notebook, and know a translation's language."""
+    if page.endswith(".zh-CN"):
+        context["language"] = "zh-CN"  # else browsers take Japanese forms of the signs
     if is_notebook(app, page):
         context["notebook"] = f"_notebooks/{page}.ipynb"
 

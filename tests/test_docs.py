@@ -129,6 +129,24 @@ def test_the_replay_that_is_shown_is_that_of_the_published_figures():
     }
 
 
+def test_the_graphs_that_the_tutorial_shows_are_those_that_it_draws(capsys):
+    names = {}
+    for block, _ in cells(DOCS / "backpropagation.md"):
+        exec(block, names)
+        if "shared" in names:
+            break
+    for name in ("chain", "shared"):
+        told, shown = (
+            re.findall(r"<(?:text|tspan)[^>]*>([^<]*)", svg)
+            for svg in (
+                names[name].svg,
+                (DOCS / "images" / f"{name}.svg").read_text("utf-8"),
+            )
+        )
+        assert told == shown, f"{name}.svg is old: save it again"
+        assert "loss" in told
+
+
 def test_links_lead_somewhere():
     for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
         source = page.read_text("utf-8")
