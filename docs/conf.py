@@ -39,8 +39,10 @@ nitpick_ignore_regex = [
 
 nb_custom_formats = {".md": ["jupytext.reads", {"fmt": "md"}]}
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True  # pages may write files
 nb_execution_timeout = 120
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # with tables and formulas
 nb_output_stderr = "warn"  # so a warning in a cell fails the build
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
