@@ -39,6 +39,7 @@ nitpick_ignore_regex = [
 
 nb_custom_formats = {".md": ["jupytext.reads", {"fmt": "md"}]}
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True  # pages may write files
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # explain() shows formulas

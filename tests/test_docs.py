@@ -23,6 +23,12 @@ PAGES = [ROOT / "README.md", *(page for page in SITE if page.suffix == ".md")]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path, monkeypatch):
+    """Pages may write files."""
+    monkeypatch.chdir(tmp_path)
+
+
 def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
