@@ -277,9 +277,9 @@ def test_of_many_inputs_the_first_and_the_last_are_shown():
     parts = [tg.Tensor([float(i)], requires_grad=True) for i in range(1000)]
     y = tg.concatenate(parts)
     boxes = picture(y).boxes
-    assert [box.value for box in boxes[:3]] == [("0.",), ("1.",), ("2.",)]
+    assert [box.value for box in boxes[:3]] == [("0",), ("1",), ("2",)]
     assert [box.name for box in boxes[3:-2]] == ["… 996 more inputs …"]
-    assert boxes[-2].value == ("999.",)
+    assert boxes[-2].value == ("999",)
     assert "… 996 more inputs …" in texts(tg.draw(y).svg)
     assert len(boxes[-1].inputs) == 5
     shared = tg.concatenate(parts[:20]).sum() + sum(parts[:20], 0.0).sum()

@@ -182,6 +182,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.compiler import compile
     from tinygrad_edu.drawing import draw
     from tinygrad_edu.explaining import explain
+    from tinygrad_edu.stepper import step_through
 
 __version__ = "0.1.0"
 
@@ -315,6 +316,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "step_through",
     "subtract",
     "sum",
     "swapaxes",
@@ -350,6 +352,7 @@ _LAZY_NAMES = {
     "draw": "drawing",
     "explain": "explaining",
     "gradcheck": "checking",
+    "step_through": "stepper",
 }
 
 

@@ -32,7 +32,7 @@ def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
     Examples
     --------
     >>> [line.replace(SPACE, " ") for line in describe(np.array([[0.5, 10], [-1, 2]]))]
-    [' 0.5 10.', '-1.   2.']
+    ['0.5  10', ' -1   2']
     >>> describe(np.linspace(-1, 2, 100))
     ('-1 to 2',)
     """
@@ -60,10 +60,14 @@ def number(x: Any, digits: int = 4) -> str:
 
 
 def _in_full(rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    tiny = 0 < np.abs(rows).max() < 0.01
-    text = np.array2string(rows, precision=3, suppress_small=not tiny)
-    lines = [line.strip("[]") for line in text.replace(" [", "").split("\n")]
-    return tuple(line.rstrip().replace(" ", SPACE) for line in lines)
+    """Write each number to 3 digits, however small it is beside the others."""
+    cells = [[number(x, 3) for x in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return tuple((2 * SPACE).join(map(_right, row, widths)) for row in cells)
+
+
+def _right(text: str, width: int) -> str:
+    return text.rjust(width, SPACE)
 
 
 def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
