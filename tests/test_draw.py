@@ -28,7 +28,7 @@ ODD_NAME = "<b>&\"'`x` #35; \\ {end}"
 
 # --- Random graphs --------------------------------------------------------------------
 
-UNARY = [tg.sigmoid, tg.negative, tg.sin, tg.sum, lambda x: tg.reshape(x, -1)]
+UNARY = [tg.sigmoid, tg.negative, tg.sin, tg.sum, tg.transpose]
 BINARY = [
     tg.add,
     tg.subtract,
@@ -78,7 +78,9 @@ def graphs(draw, turns=1):
     values = [
         np.array([0.5, 0.25]),
         tg.Tensor([1.0, 2.0], requires_grad=True, name=draw(st.text(max_size=30))),
-        tg.Tensor([[3.0, 1.0]], name=draw(st.sampled_from(["x", ODD_NAME, ""]))),
+        tg.Tensor(
+            [[3.0, 1.0], [0.5, 2.0]], name=draw(st.sampled_from(["x", ODD_NAME, ""]))
+        ),
         tg.Tensor(0.5),
         tg.Tensor([0.1, 0.2], requires_grad=True),
     ]
@@ -387,6 +389,27 @@ def test_where_the_order_of_the_inputs_matters_it_is_seen(y):
                 )
 
 
+def test_where_it_does_not_matter_arrows_end_on_the_side_they_come_from(monkeypatch):
+    x, w, b = (tg.Tensor(np.eye(2), requires_grad=True) for _ in range(3))
+    y = tg.linear(x, w, b[0])
+    shown = picture(y)
+    given = []
+
+    def arrange(picture, sizes, slots):
+        """From the left come the third, the first and the second."""
+        given.append(slots)
+        points = {0: (0.0, -99.0), 1: (50.0, -99.0), 2: (-50.0, -99.0)}
+        edges = [
+            layout.Edge(key, y.index, i, [points[i], (0.0, -5.0)], (0.0, 0.0))
+            for i, key in enumerate(shown.boxes[-1].inputs)
+        ]
+        return layout.Layout(0.0, 0.0, {}, edges, [])
+
+    monkeypatch.setattr(layout, "_arrange", arrange)
+    layout.lay_out(shown)
+    assert given[-1] == {y.index: [1, 2, 0]}
+
+
 def test_very_many_arrows_end_in_one_place():
     parts = [tg.sin(tg.Tensor([float(i)], requires_grad=True)) for i in range(20)]
     laid = layout.lay_out(picture(tg.concatenate(parts)))
@@ -439,30 +462,33 @@ def test_text_fits_its_box(y, with_gradients):
     )
     shown = picture(y, gradients=gradients)
     root = ElementTree.fromstring(svg.svg_of(shown, layout.lay_out(shown)))
-    for group in [*groups(root, "node data"), *groups(root, "node op")]:
-        if group.get("data-node") is None:
-            continue  # the legend
+    with_op = {str(box.key) for box in shown.boxes if box.op}
+    for group in root.iter(f"{SVG}g"):
+        key = group.get("data-node")
+        if key is None:
+            continue
         frame = next(group.iter(f"{SVG}rect"))
-        left, top, wide, high = (
-            float(frame.get(k)) for k in ("x", "y", "width", "height")
-        )
-        for text in group.iter(f"{SVG}text"):
+        x, y_, w, h = (float(frame.get(k)) for k in ("x", "y", "width", "height"))
+        if key in with_op and "data" in group.get("class"):
+            y_, h = y_ + layout.OP_OVERLAP, h - layout.OP_OVERLAP
+        lines = list(lines_of(group))
+        assert all(inside(line, (x, y_ + 4, w + 0.1, h - 8)) for line in lines)
+        assert not any(overlap(a, b) for a, b in combinations(lines, 2))
+
+
+def lines_of(group):
+    """Give the rectangle that each line of text takes, above and below its baseline."""
+    for text in group.iter(f"{SVG}text"):
+        for line in list(text) or [text]:
             kind = text.get("class")
-            for line in list(text) or [text]:
-                room = (
-                    mono_width(line.text, layout.SMALL)
-                    if kind in ("value", "numbers", "ops")
-                    else width(line.text, layout.NAME, bold=True)
-                    if kind == "name"
-                    else width(line.text, layout.OP)
-                    if kind == "middle"
-                    else width(line.text, layout.SMALL)
-                )
-                x = float(line.get("x"))
-                x -= {"middle": room / 2, "shape end": room}.get(kind, 0.0)
-                assert left <= x
-                assert x + room <= left + wide + 0.5
-                assert top + 8 <= float(line.get("y")) <= top + high - 3
+            size = {"name": layout.NAME, "middle": layout.OP}.get(kind, layout.SMALL)
+            is_mono = kind in ("value", "numbers", "ops")
+            room = mono_width(line.text, size)
+            if not is_mono:
+                room = width(line.text, size, bold=kind == "name")
+            x, y = float(line.get("x")), float(line.get("y"))
+            x -= {"middle": room / 2, "shape end": room}.get(kind, 0.0)
+            yield x, y - 0.8 * size, room, size
 
 
 def test_names_are_escaped():
