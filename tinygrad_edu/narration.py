@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.derivation import Share
+from tinygrad_edu.derivation import Share, is_transposed
 from tinygrad_edu.formula import Derivative, Formula, Name, read, without
 from tinygrad_edu.graph import Node, value_of
 from tinygrad_edu.notation import in_text
@@ -134,7 +134,7 @@ class Narrator:
 
         def constant(array: Array) -> Name:
             for known in self.quantities:
-                if _is_transposed(array, value_of(known)):
+                if is_transposed(array, value_of(known)):
                     return Name(array.shape, f"{self.name(known)}^T", array)
             what = "mask" if array.dtype == bool else "constant"
             return Name(array.shape, f"{what}{next(numbers)}", array)
@@ -254,14 +254,6 @@ class Narrator:
         leaves = [x for x in self.quantities if needs_gradient(x) and x.op is None]
         figures = [Figure(self.slope(x), gradients[x]) for x in leaves]
         return Step("done", sentence, [], figures)
-
-
-def _is_transposed(array: Array, of: Array) -> bool:
-    """Whether an array looks at another's memory with the axes reversed."""
-    if array.ndim < 2:
-        return False
-    start, start_of = (a.__array_interface__["data"] for a in (array, of))
-    return (start, array.shape, array.strides) == (start_of, of.T.shape, of.T.strides)
 
 
 def _listed(names: Sequence[str]) -> str:
