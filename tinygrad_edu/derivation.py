@@ -44,6 +44,8 @@ __all__ = [
     "walk_back",
 ]
 
+Array = np.ndarray[Any, Any]
+
 LARGEST_LINE = 8  # the ops that are written into one line
 
 
