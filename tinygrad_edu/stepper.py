@@ -153,7 +153,6 @@ class _Model:
                 )
                 self.rules.setdefault(step.node, []).extend(step.formulas)
         self.picture = picture_of(y, narrator.names, self.gradients)
-        self.keys = {id(x): key for key, x in self.picture.sources.items()}
         self.arrays = Arrays()
 
     def told(self) -> Json:
@@ -189,6 +188,7 @@ class _Model:
         return told
 
     def _step(self, step: Step) -> Json:
+        keys = self.picture.keys
         told: Json = {
             "kind": step.kind,
             "sentence": step.sentence,
@@ -199,15 +199,15 @@ class _Model:
             ],
         }
         if step.node is not None:
-            told["node"] = self._key(step.node)
+            told["node"] = keys.get(id(step.node))
         if step.node is not None and step.kind == "compute":
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names]
-            told["inputs"] = [self._key(x) for x in shown]
+            told["inputs"] = [keys.get(id(x)) for x in shown]
         if step.kind == "start":
             told["gradient"] = self._gradient(step.figures[0].array, True)
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
-            told["to"] = self._key(share.x)
+            told["to"] = keys.get(id(share.x))
             # Of several edges between the two, which one.
             before = share.node.inputs[: share.position]
             told["edge"] = sum(x is share.x for x in before)
@@ -221,14 +221,6 @@ class _Model:
             "lines": describe(np.asarray(array)),
             "complete": is_complete,
         }
-
-    def _key(self, x: Any) -> int | None:
-        """Find the box that shows a value; that of a crowd if it is one of many."""
-        if id(x) in self.keys:
-            return self.keys[id(x)]
-        crowds = [box.key for box in self.picture.boxes if box.kind == "more"]
-        index = getattr(x, "index", -1)
-        return max((key for key in crowds if key <= index), default=None)
 
 
 def _about(op: Op) -> str:
