@@ -27,6 +27,16 @@ def test_no_name_is_given_twice():
     assert names(a * b * c) == ["w", "w_2", "w_3", None, None]
 
 
+def test_many_may_ask_for_one_name():
+    """Each gets its own, without trying all that were given before."""
+    parts = [tg.Tensor([1.0], requires_grad=True, name="w") for _ in range(20_000)]
+    last = tg.Tensor([1.0], requires_grad=True, name="w_7")
+    found = names(tg.concatenate([*parts, last]))
+    assert found[:3] == ["w", "w_2", "w_3"]
+    assert found[-3:] == ["w_20000", "w_7_2", None]
+    assert len(set(found)) == len(found)
+
+
 def test_what_is_private_is_no_name():
     _hidden = tg.Tensor(1.0, requires_grad=True)
     assert names(_hidden * 2, sys._getframe()) == [None, None]

@@ -33,10 +33,11 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     nodes = topological_order(y)[::-1]
     quantities = list(_quantities(nodes))
     names: dict[int, str] = {}
+    taken: dict[str, int] = {}
 
     def give(x: Any, name: str) -> None:
         if id(x) not in names:
-            names[id(x)] = unused(name, set(names.values()))
+            names[id(x)] = unused(name, taken)
 
     for x in quantities:
         if getattr(x, "name", None):
@@ -59,12 +60,16 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     return names
 
 
-def unused(name: str, taken: set[str]) -> str:
-    """Return the name, with a number if it is taken."""
-    choice, n = name, 1
+def unused(name: str, taken: dict[str, int]) -> str:
+    """Return the name, with a number if it is taken, and note that it is taken now.
+
+    With each name that was asked for stands the last number that was tried.
+    """
+    choice = name
     while choice in taken:
-        n += 1
-        choice = f"{name}_{n}"
+        taken[name] += 1
+        choice = f"{name}_{taken[name]}"
+    taken[choice] = 1
     return choice
 
 
