@@ -18,7 +18,7 @@ import tinygrad_edu as tg
 def windows(x, *, size):
     """Every window of a size: v[c, a, b, p, q, n] = x[c, p + a, q + b, n].
 
-    That is the pixel (a, b) of the window at (p, q). Nothing is copied: v is a view.
+    That is the pixel (a, b) of the window at (p, q). As a view, v takes no memory.
     """
     x = np.ascontiguousarray(x)
     view = np.lib.stride_tricks.sliding_window_view(x, size, axis=(1, 2))
