@@ -20,7 +20,7 @@ def windows(x, *, size):
 
     That is the pixel (a, b) of the window at (p, q). As a view, v takes no memory.
     """
-    x = np.ascontiguousarray(x)
+    x = np.ascontiguousarray(x)  # in memory, too, the examples last
     view = np.lib.stride_tricks.sliding_window_view(x, size, axis=(1, 2))
     return view.transpose(0, 4, 5, 1, 2, 3)
 
@@ -105,11 +105,12 @@ max_pool.vjp(x=to_largest)
 
 def check(examples=50):
     """Check the ops on random calls; an AssertionError tells what is wrong."""
-    from tinygrad_edu.testing import check_op  # isort: skip  # which needs Hypothesis
+    # Here, since nothing else needs Hypothesis; it says so if that is not installed.
+    from tinygrad_edu.testing import check_op  # isort: skip
     from hypothesis import strategies as st
 
     def shapes(count, make):
-        """Make the inputs' shapes of random numbers, so many."""
+        """Make the shapes of the inputs from so many small numbers."""
         return st.builds(make, *[st.integers(1, 2)] * count)
 
     def sizes(shape, params):
