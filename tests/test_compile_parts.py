@@ -37,6 +37,23 @@ def test_a_helpers_source_stands_alone():
         assert "tinygrad_edu" not in "".join(known.values())
 
 
+hidden = np.ones(3)  # as a notebook's variables are
+
+
+def hides(x):
+    hidden = np.square(x)
+    return np.stack([-hidden for hidden in hidden])
+
+
+def test_a_helpers_own_names_are_not_those_around_it():
+    known = {}
+    helper_source(hides, known)
+    assert list(known) == ["hides"]
+    names = {"np": np}
+    exec(known["hides"], names)
+    assert_array_equal(names["hides"]([2.0, 3.0]), [-4, -9])
+
+
 def test_a_helpers_annotations_are_left_out():
     known = {}
     helper_source(OPS["concatenate"].forward, known)

@@ -214,6 +214,7 @@ def test_the_laws_of_algebra() -> None:
         b(np.power, x, 1),
         b(np.positive, x),
         b(np.transpose, b(np.transpose, x)),
+        b(np.transpose, x, (0, 1)),
         b(np.reshape, x, (2, 2)),
         b(np.broadcast_to, x, (2, 2)),
         b(astype, x, np.dtype(float)),
@@ -254,7 +255,7 @@ def test_a_choice_that_was_made_already_is_not_made_again() -> None:
 
 def test_what_is_no_law_is_left_alone() -> None:
     b = Builder()
-    x, y = b.given(2), b.given(2)
+    x, y, square = b.given(2), b.given(2), b.given(2, 2)
     whole, small = b.given(2, dtype=int), b.given(2, dtype=np.float32)
     outputs = [
         b(np.divide, x, 3.0),  # times 1/3 would not be the same number
@@ -267,6 +268,7 @@ def test_what_is_no_law_is_left_alone() -> None:
         b(astype, small, np.dtype(float)),
         b(np.subtract, x, y),
         b(np.broadcast_to, x, (3, 2)),
+        b(np.transpose, square, (1, 0)),
     ]
     program = b.program(*outputs)
     assert simplify(program).equations == program.equations

@@ -105,6 +105,18 @@ def test_the_slip_in_the_page_is_named(capsys):
     assert [slip in row for row in rows] == [False, False, True, True]
 
 
+def test_the_page_declares_what_the_example_declares():
+    page = "".join(blocks(ROOT / "docs" / "outgrowing.md", "python"))
+    example = (ROOT / "examples" / "convolution.py").read_text("utf-8")
+    shown, real = (
+        {f.name: ast.unparse(f) for f in ast.parse(x).body if hasattr(f, "args")}
+        for x in (page, example)
+    )
+    del real["check"]
+    assert len(real) == 9
+    assert {name: shown.get(name) for name in real} == real
+
+
 def test_the_table_of_ops_is_that_of_the_declarations():
     script = runpy.run_path(str(ROOT / "docs" / "op_table.py"))
     assert script["page"]() == script["PAGE"].read_text("utf-8"), script["__doc__"]

@@ -63,12 +63,12 @@ def on_a_terminal(script, *options):
     return shown.decode()
 
 
-def assert_png(path):
+def assert_png(path, height=400):
     header = path.read_bytes()[:24]
     assert header.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = struct.unpack(">2I", header[16:])
-    assert width >= 600
-    assert height >= 400
+    size = struct.unpack(">2I", header[16:])
+    assert size[0] >= 600
+    assert size[1] >= height
 
 
 def write_idx(path, array):
@@ -246,6 +246,77 @@ def test_mnist_learns_the_full_set():
     out, _ = run("train_mnist.py", "--epochs", 3)
     best = re.search(r"best test accuracy (\S+)%", out)
     assert float(best[1]) >= 94
+
+
+# --- train_lenet ----------------------------------------------------------------------
+
+
+def test_lenet_falls_back_on_5000_digits(tmp_path):
+    out_file, picture = tmp_path / "history.json", tmp_path / "kernels.png"
+    options = "--epochs", 2, "--json", out_file, "--plot", picture
+    variables = {"TINYGRAD_EDU_DATA": str(tmp_path), "FORCE_COLOR": "1"}
+    out, err = run("train_lenet.py", *options, **variables)
+    assert not err
+    assert "\x1b" not in out
+    assert "4,000 of the 5,000 real MNIST digits" in out
+
+    history = json.loads(out_file.read_text())
+    assert history.keys() == {"loss", "test_accuracy", "seconds"}
+    lines = re.findall(r"^epoch +(\d+)  loss (\S+)  test accuracy (\S+)$", out, re.M)
+    pairs = zip(history["loss"], history["test_accuracy"])
+    assert lines == [
+        (str(epoch), f"{loss:.4f}", f"{accuracy:.2%}")
+        for epoch, (loss, accuracy) in enumerate(pairs, 1)
+    ]
+    last, seconds = history["test_accuracy"][-1], sum(history["seconds"])
+    assert last > 0.9
+    assert f"test accuracy {last:.2%} after 2 epochs, {seconds:.1f} s" in out
+    assert_png(picture, height=250)
+
+
+def test_lenet_checks_its_ops_instead_of_training(tmp_path):
+    out, err = run("train_lenet.py", "--check", "--data", tmp_path)
+    assert not err
+    assert out == "values, gradients, second derivatives, dtypes: right in all calls\n"
+
+
+def test_lenet_without_hypothesis_says_what_the_check_needs(tmp_path):
+    (tmp_path / "hypothesis.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    out, err = run("train_lenet.py", "--check", status=1, PYTHONPATH=path)
+    assert not out
+    assert err.startswith("train_lenet: ")
+    assert 'pip install "tinygrad_edu[test]"' in err
+
+
+def test_lenet_shows_a_progress_bar_on_a_terminal(tiny_mnist):
+    text = on_a_terminal("train_lenet.py", "--data", tiny_mnist, "--epochs", "2")
+    assert re.search(r"loss \d\.\d{4} test accuracy \d+\.\d\d%.* left", text)
+    assert re.search(r"test accuracy \S+% after 2 epochs", text)
+
+
+def test_lenet_takes_other_steps_from_another_seed(tiny_mnist):
+    options = "train_lenet.py", "--data", tiny_mnist, "--epochs", 1, "--seed"
+    outs = [run(*options, seed)[0].splitlines()[0] for seed in (0, 0, 1)]
+    assert outs[0] == outs[1] != outs[2]
+
+
+def test_lenet_names_the_damaged_file(tiny_mnist):
+    labels = tiny_mnist / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1])
+    out, err = run("train_lenet.py", "--data", tiny_mnist, status=1)
+    assert not out
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"train_lenet: {labels}")
+
+
+@pytest.mark.skipif(
+    not real_folder, reason="TINYGRAD_EDU_DATA names no folder with the real MNIST"
+)
+def test_lenet_learns_the_full_set():
+    out, _ = run("train_lenet.py", "--epochs", 1)
+    last = re.search(r"test accuracy (\S+)% after 1 epochs", out)
+    assert float(last[1]) >= 97.5
 
 
 # --- plot_sigmoid ---------------------------------------------------------------------
@@ -468,6 +539,11 @@ def test_step_through_xor_trains():
         ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be at least 0"),
         ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
         ("train_mnist.py", ["--json", "no/such/file"], "no folder"),
+        ("train_lenet.py", ["--epochs", "0"], "--epochs must be at least 1"),
+        ("train_lenet.py", ["--batch-size", "-1"], "--batch-size must be at least 1"),
+        ("train_lenet.py", ["--lr", "inf"], "--lr must be at least 0"),
+        ("train_lenet.py", ["--seed", "-1"], "--seed must be at least 0"),
+        ("train_lenet.py", ["--plot", "no/such/file.png"], "no folder no/such"),
         ("plot_sigmoid.py", ["--plot", "no/such/file.png"], "no folder"),
         ("watch_xor.py", ["--save", "no/such/file.gif"], "there is no folder no/such"),
         (

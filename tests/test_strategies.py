@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import strategies
@@ -54,6 +55,11 @@ def test_calls_keep_away_from_kinks(call):
 @given(calls(tg.where))
 def test_something_is_always_left_to_differentiate(call):
     assert any(isinstance(x, tg.Tensor) for x in call.leaves())
+
+
+@given(calls(tg.linear, shapes=st.just([(2, 3), (1, 3), (1,)])))
+def test_calls_of_a_built_in_op_can_have_the_shapes_that_one_wants(call):
+    assert [x.shape for x in call.inputs] == [(2, 3), (1, 3), (1,)]
 
 
 def test_a_call_is_written_as_one_writes_it():

@@ -143,6 +143,79 @@ def test_a_strategy_needs_a_parameter(scaled):
         check_op(scaled, facto=st.just(1.0))
 
 
+# --- Shapes ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moving():
+    """Declare the moving average: there is one where the weights fit on the signal."""
+    seen = []
+
+    @tg.op
+    def moving(x, w, *, step=1):
+        seen.append((x.shape, w.shape, step))
+        return np.correlate(x, w)[::step]
+
+    def to_signal(g, y, x, w, step):
+        places = np.arange(len(w)) + step * np.arange(len(y))[:, None]
+        return tg.add_at(g[:, None] * w, places, x.shape)
+
+    def to_weights(g, y, x, w, step):
+        places = np.arange(len(w))[:, None] + step * np.arange(len(y))
+        return x[places] @ g
+
+    moving.seen = seen
+    return moving.vjp(x=to_signal, w=to_weights)
+
+
+lengths = st.integers(1, 3)
+fitting = st.builds(lambda m, n: [(m + n - 1,), (m,)], lengths, lengths)
+
+
+def test_shapes_are_drawn_from_their_strategy(moving):
+    check_op(moving, shapes=fitting)
+    pairs = {(m + n - 1, m) for m in (1, 2, 3) for n in (1, 2, 3)}
+    assert {(*x, *w) for x, w, _ in moving.seen} == pairs
+
+
+def test_a_parameter_sees_the_first_of_the_shapes(moving):
+    steps = {"step": lambda shape, params: st.integers(1, *shape)}
+    check_op(moving, shapes=fitting, **steps)
+    assert {step for *_, step in moving.seen} == {1, 2, 3, 4, 5}
+    assert all(step <= n for (n,), _, step in moving.seen)
+
+
+def test_without_shapes_such_an_op_gets_calls_that_it_refuses(moving):
+    with pytest.raises(AssertionError, match="moving: ValueError: moving:"):
+        check_op(moving)
+
+
+def test_a_fault_is_found_in_the_given_shapes(moving):
+    rules = {**moving.rules, "w": lambda g, y, x, w, step: 2 * w}
+    with pytest.raises(AssertionError, match="moving: the gradient by w is not") as met:
+        check_op(moving.vjp(**rules), shapes=fitting)
+    assert re.search(r"call +moving\(x=\[-?\d\.\d+\], w=\[-?\d\.\d+\]", str(met.value))
+
+
+def test_each_input_needs_a_shape(moving):
+    message = r"moving: shapes= gave \[\(2,\)\], .*: \[shape of x, shape of w\]"
+    with pytest.raises(TypeError, match=message):
+        check_op(moving, shapes=st.just([(2,)]))
+
+
+def test_shapes_for_an_op_of_many_inputs_say_how_many():
+    seen = set()
+
+    @tg.op
+    def total(*arrays):
+        seen.add(len(arrays))
+        return sum(arrays)
+
+    total.vjp(arrays=lambda g, y, *arrays, position: g)
+    check_op(total, shapes=st.lists(st.just((2,)), min_size=2, max_size=4), examples=20)
+    assert seen == {2, 3, 4}
+
+
 # --- Wrong ops ------------------------------------------------------------------------
 
 FIRST = "the gradient by x is not that of central differences"

@@ -119,14 +119,18 @@ def show(x: Any) -> str:
 # --- Calls ----------------------------------------------------------------------------
 
 
-def calls(op: Op, /, **parameters: Any) -> st.SearchStrategy[Call]:
+def calls(
+    op: Op, /, *, shapes: Shapes | None = None, **parameters: Any
+) -> st.SearchStrategy[Call]:
     """Calls of `op` on arrays of float64, of numbers that float32 has as well.
 
     Some of the inputs may be constant. Parameters that have a default are passed in
-    some calls and left out in others; see `check_op` on strategies for them.
+    some calls and left out in others; see `check_op` on strategies for them, and for
+    shapes.
     """
-    layout = LAYOUTS.get(op.name)
-    return _calls(op, layout() if layout else layouts(op, choices(op, parameters)))
+    if shapes is None and op.name in LAYOUTS:
+        return _calls(op, LAYOUTS[op.name]())
+    return _calls(op, layouts(op, choices(op, parameters), shapes))
 
 
 @st.composite
@@ -189,7 +193,8 @@ def values_in(domain: Domain) -> list[float]:
 
 # --- Layouts: the shapes of the inputs, and the parameters ----------------------------
 
-Layout: TypeAlias = tuple[list[Shape], Params]
+Shapes: TypeAlias = st.SearchStrategy[Sequence[Shape]]
+Layout: TypeAlias = tuple[Sequence[Shape], Params]
 
 SIDES = st.sampled_from([2, 1, 3, 2, 3, 0])  # where shapes are put together by hand
 
@@ -262,14 +267,23 @@ LEAST_DIMENSIONS = {
 
 
 @st.composite
-def layouts(draw: st.DrawFn, op: Op, chosen: Mapping[str, Choice]) -> Layout:
-    """Shapes that fit the signature, and parameters that fit the first shape.
+def layouts(
+    draw: st.DrawFn, op: Op, chosen: Mapping[str, Choice], given: Shapes | None = None
+) -> Layout:
+    """Shapes that fit the signature, if none are given; parameters that fit the first.
 
     An axis comes first, since others depend on it.
     """
     may_be_empty = op.elementwise or op.name in TAKES_NOTHING
     least = LEAST_DIMENSIONS.get(op.name, 0)
-    shapes = draw(shapes_for(op.signature, len(op.inputs), may_be_empty, least))
+    if given is None:
+        given = shapes_for(op.signature, len(op.inputs), may_be_empty, least)
+    shapes = draw(given)
+    if not op.variadic and len(shapes) != len(op.inputs):
+        raise TypeError(
+            f"{op.name}: shapes= gave {shapes}, and each input needs one: "
+            f"[{', '.join(f'shape of {name}' for name in op.inputs)}]"
+        )
     params: Params = {}
     for name, choice in sorted(chosen.items(), key=lambda item: item[0] != "axis"):
         required = op.defaults[name] is inspect.Parameter.empty

@@ -42,7 +42,9 @@ STEP = 2.0**-17  # near the cube root of float64's eps; a power of 2, to be exac
 Check: TypeAlias = Callable[[Call], None]
 
 
-def check_op(op: Op, /, *, examples: int = 50, **parameters: Any) -> None:
+def check_op(
+    op: Op, /, *, examples: int = 50, shapes: Any = None, **parameters: Any
+) -> None:
     """Check an op's values, gradients, shapes, dtypes and manners, on random calls.
 
     The same calls each time. A call must give finite numbers; first derivatives must be
@@ -56,6 +58,9 @@ def check_op(op: Op, /, *, examples: int = 50, **parameters: Any) -> None:
         What `tinygrad_edu.op` made.
     examples : int
         How many calls to try.
+    shapes : strategy, optional
+        A strategy of Hypothesis for the shapes of the inputs, a list of them. Without
+        it, shapes fit the signature; if there is none, all inputs have the same.
     **parameters
         For a parameter of the op, a strategy of Hypothesis; or a function that makes
         one from the first input's shape and the other parameters. Without it, a
@@ -68,7 +73,7 @@ def check_op(op: Op, /, *, examples: int = 50, **parameters: Any) -> None:
         was found, the cotangent, what came out, and what should have.
     TypeError
         If there is no strategy for a parameter that has no default, or a strategy for
-        one that the op has not.
+        one that the op has not; if an input is left without a shape.
 
     Examples
     --------
@@ -99,9 +104,10 @@ def check_op(op: Op, /, *, examples: int = 50, **parameters: Any) -> None:
         phases=[Phase.generate, Phase.shrink],
         verbosity=Verbosity.quiet,  # the message says all that there is to say
     )
+    strategy = calls(op, shapes=shapes, **parameters)
     # One after the other, so that the most basic fault is told, not what follows of it.
     for check in CHECKS:
-        profile(given(calls(op, **parameters))(_only_assertions(check)))()
+        profile(given(strategy)(_only_assertions(check)))()
 
 
 def _only_assertions(check: Check) -> Check:

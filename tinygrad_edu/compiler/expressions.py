@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import operator
+import symtable
 import sys
 import textwrap
 from collections.abc import Callable
@@ -209,7 +210,7 @@ def helper_source(function: Any, known: dict[str, str]) -> None:
             star.annotation = None
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:] or [ast.Pass()]
-    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    used = _names_from_around(ast.unparse(tree))
     closure = inspect.getclosurevars(inspect.unwrap(function))
     around = {**function.__globals__, **closure.globals, **closure.nonlocals}
     for other in sorted(used & around.keys()):
@@ -224,6 +225,17 @@ def helper_source(function: Any, known: dict[str, str]) -> None:
             known[f"{other} import"] = _import(thing, other)
     source = known.pop(name, "")
     known[name] = source or ast.unparse(tree)
+
+
+def _names_from_around(source: str) -> set[str]:
+    """Return the names that a function reads, and does not define itself."""
+    scopes = [symtable.symtable(source, "<helper>", "exec")]
+    found: set[str] = set()
+    for scope in scopes:  # to which those within it are added
+        names = scope.get_symbols()
+        found |= {s.get_name() for s in names if s.is_global() and s.is_referenced()}
+        scopes += scope.get_children()
+    return found
 
 
 # The functions that cannot be written into a program's source, by their id.

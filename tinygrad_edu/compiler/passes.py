@@ -236,10 +236,11 @@ def _power(e: Equation, look: Lookup) -> Any:
 
 @law(np.transpose)
 def _transpose(e: Equation, look: Lookup) -> Any:
-    inner = _by(np.transpose, e.args[0], look)
-    if inner is None or len(e.args) > 1 or len(inner.args) > 1:
-        return e
-    return inner.args[0]
+    x, *axes = e.args
+    if axes:
+        return x if axes == [tuple(range(e.output.ndim))] else e
+    inner = _by(np.transpose, x, look)
+    return e if inner is None or len(inner.args) > 1 else inner.args[0]
 
 
 @law(np.reshape)
