@@ -179,6 +179,17 @@ def test_a_missing_folder_is_named(tmp_path):
         tg.step_through(cube(), folder / "page.html")
 
 
+@pytest.mark.parametrize("name", [3, ["a"], "\ud800"])
+def test_whatever_a_name_was_set_to_a_page_is_written(tmp_path, name):
+    x = leaf(2.0)
+    y = x * x
+    x.name = y.name = name
+    called = {"3": {"3", "3_2"}, "['a']": {"['a']", "['a']_2"}}
+    model = model_of(tg.step_through(y, tmp_path / "page.html"))
+    names = {node["name"] for node in model["nodes"]}
+    assert names == called.get(str(name), {"x", "y"})
+
+
 def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
     (tmp_path / "page.html").mkdir()
     with pytest.raises(OSError, match=r"^step_through: .*page\.html cannot be written"):

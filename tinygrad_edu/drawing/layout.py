@@ -166,8 +166,9 @@ def _graphviz() -> Any:
         return import_module("pygraphviz").AGraph
     except ImportError as error:
         raise ModuleNotFoundError(
-            "draw: the layout of a picture is Graphviz's, which comes with PyGraphviz: "
-            'pip install "tinygrad_edu[draw]" (draw(y).dot and .mermaid do without)'
+            "draw and step_through: the layout of a picture is Graphviz's, which comes "
+            'with PyGraphviz: pip install "tinygrad_edu[draw]" (draw(y).dot and '
+            ".mermaid do without)"
         ) from error
 
 
