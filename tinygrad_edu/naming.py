@@ -40,8 +40,8 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
             names[id(x)] = unused(name, taken)
 
     for x in quantities:
-        if name := _printable(getattr(x, "name", None)):
-            give(x, name)
+        if own := _printable(getattr(x, "name", None)):
+            give(x, own)
     variables = _variables(frame)
     for x in quantities:
         name = variables.get(id(x)) or variables.get(id(value_of(x)))
