@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from importlib import import_module
 from itertools import combinations
+from time import process_time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -743,6 +744,22 @@ def test_an_unknown_suffix_is_refused(drawing, tmp_path, name):
     with pytest.raises(ValueError, match=rf"\.svg, \.png, \.dot or \.mmd.*'{name}'"):
         drawing.save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_large_irregular_graph_is_arranged_soon():
+    """Graphviz is told to stop early, or it would take most of a minute."""
+    rng = np.random.default_rng(0)
+    values = [tg.Tensor(float(i), requires_grad=True, name=f"p{i}") for i in range(5)]
+    for _ in range(300):
+        a, b = (values[i] for i in rng.integers(len(values), size=2))
+        values.append(
+            [tg.add, tg.multiply, lambda a, b: tg.tanh(a)][rng.integers(3)](a, b)
+        )
+    picture = picture_of(sum(values[5:]), collapse=False)
+    assert len(picture.boxes) > layout.LARGE
+    start = process_time()
+    layout.lay_out(picture)
+    assert process_time() - start < 30
 
 
 def test_a_missing_folder_is_named(drawing, tmp_path):
