@@ -506,7 +506,7 @@ def test_step_through_xor_trains():
         ("train_mnist.py", ["--batch-size", "0"], "--batch-size must be at least 1"),
         ("train_mnist.py", ["--lr", "nan"], "--lr must be a finite number of at least"),
         ("train_mnist.py", ["--json", "."], "--json: . is a folder; name a file"),
-        ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be a finite number of at least 0"),
+        ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be a finite number of at"),
         ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
         ("train_mnist.py", ["--json", "no/such/file"], "no folder"),
         ("plot_sigmoid.py", ["--plot", "no/such/file.png"], "no folder"),
