@@ -109,6 +109,16 @@ def test_what_is_not_finished_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["a.svg"]
 
 
+def test_an_error_of_who_writes_stays_what_it_is(tmp_path):
+    def odd():
+        with replacing("draw", tmp_path / "a.svg"):
+            raise ValueError("odd")
+
+    with pytest.raises(ValueError, match=r"^odd$"):
+        odd()
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("path", "error", "message"),
     [

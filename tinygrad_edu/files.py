@@ -56,13 +56,12 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     if not name:
         raise ValueError(f"{who}: the path is empty; give the name of a file")
     try:
-        target = Path(os.path.realpath(name))
+        mode, target = _mode(name), Path(os.path.realpath(name))
         folder = target.parent
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"{who}: there is no folder {folder}; create it first"
             )
-        mode = _mode(name)
         if S_ISDIR(mode):
             raise IsADirectoryError(
                 f"{who}: {name} cannot be written: it is a folder; name a file in it"
@@ -77,19 +76,25 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
             if mode:
                 copymode(target, new)
             new.replace(target)
+    except _BadNameError as error:
+        raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
     except OSError as error:
         if error.errno is None:  # one of those above
             raise
         raise type(error)(
             f"{who}: {name} cannot be written: {error.strerror}"
         ) from None
-    except ValueError as error:
-        raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
+
+
+class _BadNameError(Exception):
+    """What no file can be called."""
 
 
 def _mode(name: str) -> int:
     """Return the kind and the rights of a file, or 0 if there is none."""
     try:
         return os.stat(name).st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
+    except ValueError as error:
+        raise _BadNameError(error) from None
