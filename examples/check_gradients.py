@@ -7,13 +7,18 @@ and the complex step look at a hundred of them.
 """
 
 import argparse
+import sys
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import tinygrad_edu as tg
 from tinygrad_edu.differences import derivative
+
+try:
+    from rich.console import Console
+    from rich.table import Table
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 try:
     import torch

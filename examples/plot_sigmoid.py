@@ -1,12 +1,17 @@
 """Draw the sigmoid and its derivative, which comes from the engine's backward pass."""
 
 import argparse
+import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import tinygrad_edu as tg
+
+try:
+    import matplotlib.pyplot as plt
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 
 def sigmoid_and_slope(grid):
@@ -50,6 +55,8 @@ def main():
     path = parser.parse_args().plot
     if path and not path.parent.is_dir():
         parser.error(f"--plot: there is no folder {path.parent}")
+    if path and path.is_dir():
+        parser.error(f"--plot: {path} is a folder; name a file")
 
     figure = draw()
     if path is None and plt.get_backend().lower() != "agg":

@@ -19,10 +19,19 @@ from typing import NamedTuple
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from matplotlib.figure import Figure
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 import tinygrad_edu as tg
+
+try:
+    from matplotlib.figure import Figure
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TimeRemainingColumn,
+    )
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 SEED = 12345678
 FIGURES = "evaluation cost", "evaluation right", "training cost", "training right"

@@ -10,6 +10,11 @@ import numpy as np
 
 import tinygrad_edu as tg
 
+try:
+    import pygraphviz  # noqa: F401  (it lays out the graph for step_through)
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
+
 
 def write_page(path, seed=0, epochs=200, lr=2.0):
     """Train a little; then write down the next step, forward and backward."""
@@ -39,16 +44,23 @@ def main():
     add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
     add("--epochs", type=int, default=200, help="steps before (%(default)s)")
     add("--lr", type=float, default=2.0, help="learning rate (%(default)s)")
-    add("--save", type=Path, default="xor.html", metavar="FILE.html", help="the page")
+    add("--save", default="xor.html", metavar="FILE.html", help="the page")
     add("--no-open", action="store_true", help="write the page, open no browser")
     args = parser.parse_args()
     for name, least in {"seed": 0, "epochs": 0, "lr": 0}.items():
-        if not least <= getattr(args, name) < np.inf:
-            parser.error(f"--{name} must be at least {least}")
-    if not args.save.parent.is_dir():
-        parser.error(f"--save: there is no folder {args.save.parent}")
+        value = getattr(args, name)
+        if not least <= value < np.inf:
+            a_finite = "a finite number of " * isinstance(value, float)
+            parser.error(f"--{name} must be {a_finite}at least {least}")
+    if not args.save or Path(args.save).is_dir():
+        parser.error(f"--save: {args.save!r} is no file; name one, as xor.html")
+    if not Path(args.save).parent.is_dir():
+        parser.error(f"--save: there is no folder {Path(args.save).parent}")
 
-    path = write_page(args.save, args.seed, args.epochs, args.lr)
+    try:
+        path = write_page(args.save, args.seed, args.epochs, args.lr)
+    except OSError as error:
+        sys.exit(str(error))
     print(f"Wrote {path}")
     if args.no_open or not has_display():
         print(f"Open it in a browser: {path.resolve().as_uri()}")

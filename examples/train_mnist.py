@@ -12,10 +12,14 @@ from time import perf_counter
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from matplotlib.figure import Figure
-from rich.progress import BarColumn, Progress, TimeRemainingColumn
 
 import tinygrad_edu as tg
+
+try:
+    from matplotlib.figure import Figure
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 COSTS = "mse", "cross-entropy"
 INITS = "scaled", "large"
@@ -169,12 +173,16 @@ def parse_args():
     args = parser.parse_args()
     least = {"hidden": 1, "epochs": 1, "batch_size": 1, "lr": 0, "l2": 0, "seed": 0}
     for name, low in least.items():
-        if not low <= getattr(args, name) < np.inf:
-            parser.error(f"--{name.replace('_', '-')} must be at least {low}")
+        value = getattr(args, name)
+        if not low <= value < np.inf:
+            a_finite = "a finite number of " * isinstance(value, float)
+            parser.error(f"--{name.replace('_', '-')} must be {a_finite}at least {low}")
     for name in ("plot", "json"):  # better now than after an hour of training
         path = getattr(args, name)
         if path and not path.parent.is_dir():
             parser.error(f"--{name}: there is no folder {path.parent}")
+        if path and path.is_dir():
+            parser.error(f"--{name}: {path} is a folder; name a file")
     return args
 
 

@@ -1,12 +1,17 @@
 """Teach a network of three hidden neurons what exclusive or is."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import tinygrad_edu as tg
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 
 def train(seed=0, epochs=1000, lr=2.0, compiled=True):
@@ -78,10 +83,14 @@ def main():
     add("--plot", type=Path, metavar="FILE.png", help="draw boundary and loss")
     args = parser.parse_args()
     for name, least in {"seed": 0, "epochs": 1, "lr": 0}.items():
-        if not least <= getattr(args, name) < np.inf:
-            parser.error(f"--{name} must be at least {least}")
+        value = getattr(args, name)
+        if not least <= value < np.inf:
+            a_finite = "a finite number of " * isinstance(value, float)
+            parser.error(f"--{name} must be {a_finite}at least {least}")
     if args.plot and not args.plot.parent.is_dir():
         parser.error(f"--plot: there is no folder {args.plot.parent}")
+    if args.plot and args.plot.is_dir():
+        parser.error(f"--plot: {args.plot} is a folder; name a file")
 
     model, losses = train(args.seed, args.epochs, args.lr, args.compile)
     report(model)

@@ -9,6 +9,7 @@ import sys
 from argparse import ArgumentTypeError
 from base64 import b64encode
 from collections import defaultdict
+from contextlib import contextmanager
 from html import escape
 from io import BytesIO
 from itertools import cycle
@@ -296,8 +297,18 @@ PAGE = """<!doctype html>
 
 
 def save(figure, path):
-    figure.savefig(path, dpi=150)
+    with telling_what_cannot_be_written(path):
+        figure.savefig(path, dpi=150)
     print(f"Wrote {path}")
+
+
+@contextmanager
+def telling_what_cannot_be_written(path):
+    """End the program with one line if a file cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        sys.exit(f"{path} cannot be written: {error.strerror or error}")
 
 
 def save_film(figures, path, title, milliseconds=80, rest=3000):
@@ -316,12 +327,14 @@ def save_film(figures, path, title, milliseconds=80, rest=3000):
     if path.suffix == ".gif":
         times = [milliseconds] * (len(images) - 1) + [rest]
         how = {"save_all": True, "append_images": images[1:], "duration": times}
-        images[0].save(path, loop=0, **how)
+        with telling_what_cannot_be_written(path):
+            images[0].save(path, loop=0, **how)
     else:
         frames = json.dumps([data_url(image) for image in images], indent=2)
         parts = {"title": escape(title), "milliseconds": milliseconds}
         page = Template(PAGE).substitute(parts, frames=frames)
-        path.write_text(page, encoding="utf-8")
+        with telling_what_cannot_be_written(path):
+            path.write_text(page, encoding="utf-8")
     print(f"Wrote {path}")
 
 
@@ -348,6 +361,8 @@ def film_path(name):
         raise ArgumentTypeError(f"{name} ends neither in .gif nor in .html")
     if not path.parent.is_dir():
         raise ArgumentTypeError(f"there is no folder {path.parent}")
+    if path.is_dir():
+        raise ArgumentTypeError(f"{path} is a folder; name a file")
     return path
 
 

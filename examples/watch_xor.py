@@ -1,6 +1,7 @@
 """Watch three hidden neurons learn exclusive or: a film of the decision boundary."""
 
 import argparse
+import sys
 
 import numpy as np
 
@@ -54,10 +55,17 @@ def main():
     )
     args = parser.parse_args()
     for name, least in {"seed": 0, "epochs": 1, "lr": 0, "frames": 2}.items():
-        if not least <= getattr(args, name) < np.inf:
-            parser.error(f"--{name} must be at least {least}")
+        value = getattr(args, name)
+        if not least <= value < np.inf:
+            a_finite = "a finite number of " * isinstance(value, float)
+            parser.error(f"--{name} must be {a_finite}at least {least}")
 
-    history = train(args.seed, args.epochs, args.lr, args.frames)
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines tell of it
+        history = train(args.seed, args.epochs, args.lr, args.frames)
+    if not (
+        np.isfinite(history["output"]).all() and np.isfinite(history["loss"]).all()
+    ):
+        sys.exit(f"The weights overflowed; try a smaller --lr than {args.lr:g}")
     print(f"loss {history['loss'][-1]:.4f} after {args.epochs} epochs")
     title = "Three hidden neurons learn exclusive or"
     film = watch.film_boundary(title, SIDE, *tg.data.xor(), history)

@@ -14,6 +14,7 @@ import tinygrad_edu as tg
 FLOORS = {
     "differences": 0,
     "errors": 0,
+    "files": 0,
     "graph": 0,
     "idx": 0,
     "reference": 0,
@@ -152,7 +153,9 @@ def test_a_module_imports_only_from_the_floors_below(module):
     assert not_below == set()
 
 
-@pytest.mark.parametrize("module", ["errors", "graph", "idx", "reference", "tree"])
+@pytest.mark.parametrize(
+    "module", ["errors", "files", "graph", "idx", "reference", "tree"]
+)
 def test_the_ground_floor_imports_nothing_of_the_package(module):
     assert own_modules(TREES[module]) == set()
 

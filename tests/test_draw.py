@@ -509,6 +509,23 @@ def test_names_that_no_file_could_hold():
     assert "abc" in texts(tg.draw(x * 2).svg)
 
 
+@pytest.mark.parametrize("name", [3, ["a"], np.ones(2), "\ud800"])
+@pytest.mark.parametrize("part", ["svg", "dot", "mermaid"])
+def test_whatever_a_name_was_set_to_can_be_drawn(name, part):
+    x = tg.Tensor([1.0], requires_grad=True)
+    x.name = name
+    drawn = getattr(tg.draw(x * 2), part)
+    assert "parameter" in drawn or part == "dot"
+    assert drawn.encode().decode() == drawn
+
+
+@pytest.mark.parametrize("theme", ["blue", "", None, 3, ["x"], {}])
+def test_another_theme_is_refused(theme):
+    x = tg.Tensor([1.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"^draw: theme is 'auto', 'light' or 'dark'"):
+        tg.draw(x * 2, theme=theme)
+
+
 def test_it_is_told_to_those_who_cannot_see_it():
     w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
     y = (w * 2).sum()
@@ -728,9 +745,25 @@ def test_an_unknown_suffix_is_refused(drawing, tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_large_irregular_graph_is_not_polished_to_the_last_pixel():
+    """Graphviz is told to stop early, or it would take most of a minute."""
+    rng = np.random.default_rng(0)
+    values = [tg.Tensor(float(i), requires_grad=True, name=f"p{i}") for i in range(5)]
+    for _ in range(300):
+        a, b = (values[i] for i in rng.integers(len(values), size=2))
+        values.append(
+            [tg.add, tg.multiply, lambda a, b: tg.tanh(a)][rng.integers(3)](a, b)
+        )
+    pictures = [picture_of(y, collapse=False) for y in (sum(values[5:]), values[5])]
+    for picture, is_large in zip(pictures, (True, False)):
+        sizes = {box.key: layout.measure(box) for box in picture.boxes}
+        assert ("nslimit" in layout._program(picture, sizes, {})) == is_large
+        assert layout.lay_out(picture).places.keys() == sizes.keys()
+
+
 def test_a_missing_folder_is_named(drawing, tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"draw: there is no folder '.*nowhere'"
+        FileNotFoundError, match=r"^draw: there is no folder .*nowhere; create it"
     ):
         drawing.save(tmp_path / "nowhere" / "graph.svg")
 
@@ -743,7 +776,9 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, package, suffix):
     drawing = tg.draw(tg.Tensor(3.0, requires_grad=True) * 2)
     monkeypatch.setitem(sys.modules, package, None)
     png._writes_text.cache_clear()
-    with pytest.raises(ModuleNotFoundError, match=r'draw: .* "tinygrad_edu\[draw\]"'):
+    with pytest.raises(
+        ModuleNotFoundError, match=r'^draw.*: .* "tinygrad_edu\[draw\]"'
+    ):
         drawing.save(tmp_path / f"graph{suffix}")
     drawing.save(tmp_path / "graph.dot")
     drawing.save(tmp_path / "graph.mmd")

@@ -459,15 +459,51 @@ def test_watching_names_the_damaged_file(tiny_mnist, script):
     assert not (tiny_mnist / "new").exists()
 
 
+def test_watch_xor_says_when_the_weights_overflow(tmp_path):
+    options = "--lr", "1e300", "--epochs", 20, "--save", tmp_path / "film.gif"
+    out, err = run("watch_xor.py", *options, status=1)
+    assert (out, err) == (
+        "",
+        "The weights overflowed; try a smaller --lr than 1e+300\n",
+    )
+    assert os.listdir(tmp_path) == []
+
+
+# --- What keeps an example from running -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "option", "path"),
+    [
+        ("watch_xor.py", ["--epochs", 2, "--frames", 2], "/proc/a.gif"),
+        ("watch_xor.py", ["--epochs", 2, "--frames", 2], "/proc/a.html"),
+        ("step_through_xor.py", ["--epochs", 2, "--no-open"], "/proc/a.html"),
+    ],
+)
+@pytest.mark.skipif(not os.path.isdir("/proc/1"), reason="there is no /proc")
+def test_a_file_that_cannot_be_written_is_told_in_a_line(script, option, path):
+    out, err = run(script, *option, "--save", path, status=1)
+    assert "Wrote" not in out
+    assert len(err.splitlines()) == 1
+    assert f"{path} cannot be written: " in err
+
+
 @pytest.mark.parametrize(
     ("script", "package"),
     [
         ("watch_xor.py", "PIL"),
         ("watch_mnist.py", "matplotlib"),
         ("watch_layers.py", "rich"),
+        ("train_xor.py", "matplotlib"),
+        ("train_mnist.py", "matplotlib"),
+        ("train_mnist.py", "rich"),
+        ("plot_sigmoid.py", "matplotlib"),
+        ("check_gradients.py", "rich"),
+        ("replay_book.py", "rich"),
+        ("step_through_xor.py", "pygraphviz"),
     ],
 )
-def test_watching_tells_what_to_install(tmp_path, script, package):
+def test_an_example_tells_what_to_install(tmp_path, script, package):
     missing = f"raise ModuleNotFoundError('No module named {package}')"
     (tmp_path / f"{package}.py").write_text(missing)
     path = os.pathsep.join([str(tmp_path), *sys.path])
@@ -530,13 +566,18 @@ def test_step_through_xor_trains():
     [
         ("train_xor.py", ["--epochs", "0"], "--epochs must be at least 1"),
         ("train_xor.py", ["--seed", "-1"], "--seed must be at least 0"),
-        ("train_xor.py", ["--lr", "inf"], "--lr must be at least 0"),
-        ("step_through_xor.py", ["--lr", "nan"], "--lr must be at least 0"),
+        ("train_xor.py", ["--lr", "inf"], "--lr must be a finite number of at least 0"),
+        ("train_xor.py", ["--plot", "."], "--plot: . is a folder; name a file"),
+        ("step_through_xor.py", ["--lr", "nan"], "--lr must be a finite number of"),
         ("step_through_xor.py", ["--save", "no/such/file.html"], "no folder"),
+        ("step_through_xor.py", ["--save", "."], "--save: '.' is no file; name one"),
+        ("step_through_xor.py", ["--save", ""], "--save: '' is no file; name one"),
+        ("step_through_xor.py", ["--save", EXAMPLES], "is no file; name one, as xor"),
         ("train_mnist.py", ["--epochs", "-3"], "--epochs must be at least 1"),
         ("train_mnist.py", ["--batch-size", "0"], "--batch-size must be at least 1"),
-        ("train_mnist.py", ["--lr", "nan"], "--lr must be at least 0"),
-        ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be at least 0"),
+        ("train_mnist.py", ["--lr", "nan"], "--lr must be a finite number of at least"),
+        ("train_mnist.py", ["--json", "."], "--json: . is a folder; name a file"),
+        ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be a finite number of at"),
         ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
         ("train_mnist.py", ["--json", "no/such/file"], "no folder"),
         ("train_lenet.py", ["--epochs", "0"], "--epochs must be at least 1"),
@@ -545,6 +586,7 @@ def test_step_through_xor_trains():
         ("train_lenet.py", ["--seed", "-1"], "--seed must be at least 0"),
         ("train_lenet.py", ["--plot", "no/such/file.png"], "no folder no/such"),
         ("plot_sigmoid.py", ["--plot", "no/such/file.png"], "no folder"),
+        ("plot_sigmoid.py", ["--plot", "."], "--plot: . is a folder; name a file"),
         ("watch_xor.py", ["--save", "no/such/file.gif"], "there is no folder no/such"),
         (
             "watch_xor.py",
@@ -552,7 +594,7 @@ def test_step_through_xor_trains():
             "x.mp4 ends neither in .gif nor in .html",
         ),
         ("watch_xor.py", ["--frames", "1"], "--frames must be at least 2"),
-        ("watch_xor.py", ["--lr", "nan"], "--lr must be at least 0"),
+        ("watch_xor.py", ["--lr", "nan"], "--lr must be a finite number of at least 0"),
         ("watch_mnist.py", ["--save", "no/such"], "there is no folder no"),
         ("watch_mnist.py", ["--save", __file__], "there is no folder"),
         ("watch_mnist.py", ["--hidden", "0"], "--hidden must be at least 1"),

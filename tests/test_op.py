@@ -64,6 +64,30 @@ def test_a_declaration_keeps_what_it_is_given():
     assert op.__doc__.startswith(f"{op}: a to the power of b.")
 
 
+@pytest.mark.parametrize(
+    ("tex", "complaint"),
+    [
+        ("{z}", r"has the place \{z\}, and its inputs and parameters are x, axis;"),
+        ("{x} + {}", r"has the place \{\}, "),
+        (r"\frac{1}{x}", r"has the place \{1\}, "),
+        ("{x.T}", r"has the place \{x.T\}, "),
+        ("{x:d}", r"has the place \{x:d\}, "),
+        ("{x!r}", r"has the place \{x!r\}, "),
+        ("{x} {", "do not pair up"),
+        ("{x}}", "do not pair up"),
+    ],
+)
+def test_a_formula_has_places_for_inputs_and_parameters_only(tex, complaint):
+    def odd(x, *, axis=None):
+        return x
+
+    with pytest.raises(ValueError, match=rf"^odd: .*{complaint}.* doubled: {{{{ and"):
+        tg.op(odd, tex=tex)
+    assert "odd" not in OPS
+    assert tg.op(odd, tex=r"\sum_{{{axis}}} {x}", name="even").name == "even"
+    del OPS["even"], tg.Tensor.__base__.even
+
+
 def test_one_domain_is_for_every_input():
     nonzero = Domain(excluding=(0.0,))
     op = tg.op(lambda a, b: a / b, name="ratio", domain=nonzero)

@@ -179,6 +179,17 @@ def test_a_missing_folder_is_named(tmp_path):
         tg.step_through(cube(), folder / "page.html")
 
 
+@pytest.mark.parametrize("name", [3, ["a"], "\ud800"])
+def test_whatever_a_name_was_set_to_a_page_is_written(tmp_path, name):
+    x = leaf(2.0)
+    y = x * x
+    x.name = y.name = name
+    called = {"3": {"3", "3_2"}, "['a']": {"['a']", "['a']_2"}}
+    model = model_of(tg.step_through(y, tmp_path / "page.html"))
+    names = {node["name"] for node in model["nodes"]}
+    assert names == called.get(str(name), {"x", "y"})
+
+
 def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
     (tmp_path / "page.html").mkdir()
     with pytest.raises(OSError, match=r"^step_through: .*page\.html cannot be written"):
@@ -768,6 +779,97 @@ def test_the_graph_follows_the_step_and_is_zoomed(show):
     page.click("#fit")
     picture = page.locator("#picture")
     assert picture.evaluate("e => e.scrollHeight <= e.clientHeight")
+
+
+def wide():
+    """Return the end of a graph that is much wider and higher than a phone."""
+    rng = np.random.default_rng(0)
+    ps = [leaf(rng.random((4, 4)), f"parameter{i}") for i in range(9)]
+    y = (sum(tg.tanh(p @ ps[0]) for p in ps) * 0.5).sum()
+    y.name = "y"
+    return y
+
+
+@in_browser
+@pytest.mark.parametrize("graph", [cube, network, wide])
+def test_on_a_phone_each_step_is_seen_and_can_be_read(show, graph):
+    y = graph()
+    page = show(y, viewport=PHONE, is_mobile=True, has_touch=True)
+    frame = page.locator("#picture").bounding_box()
+    for area in [b.bounding_box() for b in page.locator("#zoom button").all()]:
+        assert area["y"] >= frame["y"] + frame["height"]
+    steps = json.loads(page.locator("#model").text_content())["steps"]
+    unseen = []
+    for number, step in enumerate(steps):
+        page.fill("#scrubber", str(number))
+        if (key := step.get("to", step.get("node"))) is None:
+            continue
+        area = page.locator(f"#picture .data[data-node='{key}']").bounding_box()
+        right, bottom = area["x"] + area["width"], area["y"] + area["height"]
+        if not (
+            frame["x"] <= area["x"]
+            and right <= frame["x"] + frame["width"]
+            and frame["y"] <= area["y"]
+            and bottom <= frame["y"] + frame["height"]
+        ):
+            unseen.append((number, area))
+    assert unseen == []
+
+    def smallest():
+        return page.evaluate(
+            """() => {
+                const svg = document.querySelector("#picture svg");
+                const scale = svg.getBoundingClientRect().width /
+                    svg.viewBox.baseVal.width;
+                return scale * Math.min(...[...svg.querySelectorAll("text, tspan")]
+                    .map((e) => parseFloat(getComputedStyle(e).fontSize)));
+            }"""
+        )
+
+    assert smallest() >= 9
+    page.click("#fit")
+    assert page.locator("#picture").evaluate(
+        "e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth"
+    )
+    if graph is wide:
+        assert smallest() < 9
+
+
+@in_browser
+def test_the_step_stays_in_sight_as_the_graph_is_zoomed(show):
+    page = show(wide(), viewport=PHONE)
+    page.click("#fit")
+    page.fill("#scrubber", "9")
+    for _ in range(8):
+        page.click("#larger")
+    frame = page.locator("#picture").bounding_box()
+    area = page.locator("#picture .data.active").bounding_box()
+    assert frame["y"] <= area["y"] <= frame["y"] + frame["height"]
+    assert frame["x"] <= area["x"] <= frame["x"] + frame["width"]
+
+
+@in_browser
+def test_long_names_are_broken(show):
+    x, z = leaf([1.0, 2.0], "n" * 90), leaf([3.0, 1.0], "m" * 90)
+    page = show((x * z).sum(), viewport=PHONE)
+    for key in ("Home", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        panel = "e => e.scrollWidth <= e.clientWidth"
+        assert page.locator("#panel").evaluate(panel)
+    page.locator("#picture .node.data[data-node]").first.click()
+    assert page.locator("#details").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+@in_browser
+def test_an_empty_array_is_shown_as_such(show):
+    page = show((leaf(np.zeros((0, 3)), "x") * 2.0).sum())
+    assert page.inner_text("#figures").split() == ["x", "[]"]
+    page.keyboard.press("End")
+    assert page.inner_text("#figures").split()[-1] == "[]"
+    box(page, "x").click()
+    shown = page.inner_text("#details .figures").split()
+    assert shown == ["value", "[]", "gradient", "[]"]
 
 
 @in_browser

@@ -630,3 +630,10 @@ def test_a_computed_tensor_is_not_copied(duplicate):
 def test_size_and_ndim_are_those_of_the_array(shape):
     t = Tensor(np.empty(shape))
     assert (t.shape, t.ndim, t.size) == (t.data.shape, t.data.ndim, t.data.size)
+
+
+@pytest.mark.parametrize("name", [3, ["a"], b"x", np.ones(2)])
+def test_a_name_is_a_string(name):
+    kind = type(name).__name__
+    with pytest.raises(TypeError, match=f"^Tensor: its name is a string, .* {kind}:"):
+        tg.Tensor(2.0, name=name)

@@ -40,8 +40,8 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
             names[id(x)] = unused(" ".join(str(name).split()) or "x", taken)
 
     for x in quantities:
-        if getattr(x, "name", None):
-            give(x, x.name)
+        if own := _printable(getattr(x, "name", None)):
+            give(x, own)
     variables = _variables(frame)
     for x in quantities:
         name = variables.get(id(x)) or variables.get(id(value_of(x)))
@@ -58,6 +58,14 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
             if z[:1] == "z" and z[1:].isdigit():
                 give(node, f"a{z[1:]}")
     return names
+
+
+def _printable(name: Any) -> str:
+    """Return a name that was given without what no reader or file could take.
+
+    It may have been set to anything.
+    """
+    return "" if name is None else "".join(filter(str.isprintable, str(name)))
 
 
 def unused(name: str, taken: dict[str, int]) -> str:

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
+from string import Formatter
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -61,7 +62,7 @@ class Op:
         By default that of `forward`.
     tex : str, optional
         The formula, with the inputs' names in braces: ``r"{a} \odot {b}"``; parameters
-        may stand there as well.
+        may stand there as well. LaTeX's own braces are doubled.
     signature : str, optional
         NumPy's notation for shapes, ``"(m,k),(k,n)->(m,n)"``; ``"()->()"`` for what
         works elementwise. None where shapes depend on the parameters.
@@ -100,6 +101,7 @@ class Op:
         self.name = self.__name__ = name or forward.__name__.strip("_")
         self.inputs, self.defaults, self.variadic = _read_signature(forward)
         self.tex = tex
+        self._check_places()
         self.signature = signature
         self.domain = (
             dict.fromkeys(self.inputs, domain)
@@ -119,6 +121,26 @@ class Op:
         self._arity = -1 if self.variadic else len(self.inputs)
         self._plain = -1 if self._required else self._arity
         _register(self)
+
+    def _check_places(self) -> None:
+        """See that the formula has places for inputs and parameters only."""
+        try:
+            pieces = list(Formatter().parse(self.tex or ""))
+        except ValueError as error:
+            raise ValueError(
+                f"{self.name}: the braces of its tex {self.tex!r} do not pair up "
+                f"({error}); those that stand for themselves are doubled: {{{{ and }}}}"
+            ) from None
+        known = [*self.inputs, *self.defaults]
+        for _, place, how, conversion in pieces:
+            if place is None or (place in known and not how and not conversion):
+                continue
+            said = place + f"!{conversion}" * bool(conversion) + f":{how}" * bool(how)
+            raise ValueError(
+                f"{self.name}: its tex {self.tex!r} has the place {{{said}}}, and its "
+                f"inputs and parameters are {', '.join(known)}; braces that stand "
+                "for themselves are doubled: {{ and }}"
+            )
 
     def _document(self, text: str) -> str:
         """Add to a docstring what the declaration tells."""
@@ -320,7 +342,8 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
     Raises
     ------
     ValueError
-        If a built-in op has that name.
+        If a built-in op has that name, or if the formula has a place for something that
+        is neither an input nor a parameter.
 
     Examples
     --------

@@ -88,7 +88,8 @@ function figure(title, number, room, sign = "") {
   const isWhole = array.down === 1 && array.across === 1;
   return h("figure", {},
     h("figcaption", {}, h("span", { class: "sign" }, sign && `${sign} `), title),
-    isSmall && isWhole ? table(array) : heatMap(array, room));
+    !array.numbers.length ? h("code", {}, "[]")
+      : isSmall && isWhole ? table(array) : heatMap(array, room));
 }
 
 // A cell's colour: blue below 0, orange above, the more the larger.
@@ -279,49 +280,71 @@ function light(step) {
     const taken = step.edge === undefined ? parallel : [parallel[step.edge]];
     for (const edge of taken) add(edge, "flowing");
   }
-  if (lit.length) reveal(lit);
+  reveal(step);
 }
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-// Scroll the graph, and nothing but the graph, so that what is highlighted is seen.
-function reveal(elements) {
+// Scroll the graph, and nothing but the graph, so that what is highlighted is seen: all
+// of the node that gets its value or gradient, and of the rest as much as there is room.
+function reveal(step) {
+  if (!lit.length) return;
+  const target = step.to ?? step.node;
+  const most = [boxes.get(target), step.to === undefined && ops.get(target)];
   const frame = $("#picture");
   const outer = frame.getBoundingClientRect();
-  const boxes = elements.map((element) => element.getBoundingClientRect());
-  const left = Math.min(...boxes.map((box) => box.left)) - outer.left;
-  const right = Math.max(...boxes.map((box) => box.right)) - outer.left;
-  const top = Math.min(...boxes.map((box) => box.top)) - outer.top;
-  const bottom = Math.max(...boxes.map((box) => box.bottom)) - outer.top;
-  const { clientWidth: width, clientHeight: height } = frame;
-  if (left >= 0 && right <= width && top >= 0 && bottom <= height) return;
+  const move = (low, high, length) => {
+    const [all, needed] = [lit, most].map((elements) => {
+      const areas = elements.filter(Boolean).map((e) => e.getBoundingClientRect());
+      return [
+        Math.min(...areas.map((area) => area[low])) - outer[low] - EDGE,
+        Math.max(...areas.map((area) => area[high])) - outer[low] - length + EDGE,
+      ];
+    });
+    if (all[0] >= 0 && all[1] <= 0) return 0;
+    const centred = (all[0] + all[1]) / 2;
+    return Math.min(Math.max(centred, needed[1]), needed[0]);
+  };
   frame.scrollBy({
-    left: (left + right - width) / 2,
-    top: (top + bottom - height) / 2,
+    left: move("left", "right", frame.clientWidth),
+    top: move("top", "bottom", frame.clientHeight),
     behavior: calm.matches ? "instant" : "smooth",
   });
 }
 
+const EDGE = 4;  // px that are seen around a node
+const READABLE = 0.85;  // the smallest text of the picture is 11 px, times this
 const natural = svg.viewBox.baseVal;
 let scale = 1;
+let current = -1;  // the step that is shown
 
 function zoom(to) {
-  scale = Math.min(Math.max(to, 0.2), 4);
+  scale = Math.min(to, 4);
   svg.setAttribute("width", natural.width * scale);
   svg.setAttribute("height", natural.height * scale);
+  if (current >= 0) reveal(steps[current]);
 }
 
-// All of the graph, or at first as much of it as can be read.
-function fit(least) {
-  const { clientWidth, clientHeight } = $("#picture");
-  const across = (clientWidth - 32) / natural.width;  // less the padding
-  const whole = Math.min(across, (clientHeight - 68) / natural.height, 2.2);
-  zoom(Math.max(whole, Math.min(across, least)));
+// The largest size at which all of the graph is seen, or all of its width.
+function sizes() {
+  const frame = $("#picture");
+  const { paddingLeft, paddingTop, paddingBottom } = getComputedStyle(frame);
+  const across = (frame.clientWidth - 2 * parseFloat(paddingLeft)) / natural.width;
+  const room = frame.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+  return { across, whole: Math.min(across, room / natural.height, 2.2) };
+}
+
+// All of the graph.
+const fit = () => zoom(sizes().whole);
+
+// At first as much of it as can be read, and the steps move on to the rest.
+function begin(comfortable) {
+  const { across, whole } = sizes();
+  zoom(Math.max(whole, Math.min(across, comfortable), READABLE));
 }
 
 // --- Steps -----------------------------------------------------------------------------
 
-let current = -1;
 const start = steps.findIndex(({ kind }) => kind === "start");
 
 function show(number) {
@@ -437,9 +460,9 @@ $("#scrubber").addEventListener("keydown", (event) => {
   event.preventDefault();
   togglePlay();
 });
-$("#smaller").addEventListener("click", () => zoom(scale / 1.25));
+$("#smaller").addEventListener("click", () => zoom(Math.max(scale / 1.25, sizes().whole / 2)));
 $("#larger").addEventListener("click", () => zoom(scale * 1.25));
-$("#fit").addEventListener("click", () => fit(0.2));
+$("#fit").addEventListener("click", fit);
 
 // --- Printing, and colours -------------------------------------------------------------
 
@@ -479,5 +502,5 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 $("#scrubber").max = last;
 $("#track").style.setProperty("--start", start / last);
 const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-fit(1.1 * rem / 16);
+begin(1.1 * rem / 16);
 show(0);

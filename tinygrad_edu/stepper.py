@@ -25,6 +25,7 @@ from tinygrad_edu.drawing.layout import lay_out
 from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
 from tinygrad_edu.drawing.svg import svg_of
 from tinygrad_edu.drawing.words import describe
+from tinygrad_edu.files import write
 from tinygrad_edu.graph import Node, value_of
 from tinygrad_edu.naming import names_of
 from tinygrad_edu.narration import Narrator, Step, all_names
@@ -55,7 +56,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
         A single number, whose graph has not been released: call this before
         ``backward()``. The graph is kept, and no ``.grad`` is changed.
     path : path_like
-        Where to write the page; a file that is there is replaced.
+        Where to write the page; a file that is there is replaced, once all is written.
 
     Returns
     -------
@@ -66,7 +67,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     ------
     ValueError
         If `y` is no single number, if nothing requires a gradient, if the graph was
-        released, or if it has too many ops.
+        released, or if it has too many ops; if `path` can be the name of no file.
     TypeError
         If `y` is no Tensor.
     OSError
@@ -91,26 +92,8 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
             f"{MOST_OPS}; take a smaller example, with fewer turns of the loop"
         )
     narrator = Narrator(nodes, all_names(nodes, names_of(y, sys._getframe(1))))
-    return _write(Path(path), _page(narrator))
-
-
-def _write(path: Path, page: str) -> Path:
-    """Write the whole file, or leave what was there."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"step_through: there is no folder {path.parent}; create it first"
-        )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(page, encoding="utf-8", newline="\n")
-        part.replace(path)
-    except OSError as error:
-        raise type(error)(
-            f"step_through: {path} cannot be written ({error.strerror})"
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    write("step_through", path, _page(narrator).encode())
+    return Path(path)
 
 
 def _page(narrator: Narrator) -> str:

@@ -64,8 +64,8 @@ class Tensor(Node):
     Raises
     ------
     TypeError
-        For complex numbers, for what is no array of numbers, and if the gradient of
-        integers or booleans is asked for.
+        For complex numbers, for what is no array of numbers, if the gradient of
+        integers or booleans is asked for, and for a name that is no string.
 
     Examples
     --------
@@ -100,6 +100,11 @@ class Tensor(Node):
                     "pass dtype=float"
                 )
             array = array.copy()
+        if name is not None and not isinstance(name, str):
+            raise TypeError(
+                f"Tensor: its name is a string, and this is of type "
+                f"{type(name).__name__}: {name!r}"
+            )
         self.data = array
         self.requires_grad = requires_grad
         self.name = name

@@ -18,6 +18,7 @@ from tinygrad_edu.drawing.picture import Picture, picture_of
 from tinygrad_edu.drawing.png import png_of
 from tinygrad_edu.drawing.source import dot_of, mermaid_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
+from tinygrad_edu.files import write
 from tinygrad_edu.graph import Node
 from tinygrad_edu.naming import names_of
 
@@ -71,8 +72,9 @@ class Drawing:
         ------
         ValueError
             If the suffix is another one.
-        FileNotFoundError
-            If there is no such folder.
+        OSError
+            If the file cannot be written: there is no such folder, say. A file that was
+            there is kept.
         ModuleNotFoundError
             If the extra ``draw`` is not installed, for .svg and .png.
 
@@ -84,10 +86,7 @@ class Drawing:
         Traceback (most recent call last):
         ValueError: draw: save it as .svg, .png, .dot or .mmd, and not as 'square.jpg'
         """
-        path = Path(path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"draw: there is no folder {str(path.parent)!r}")
-        match path.suffix:
+        match Path(path).suffix:
             case ".svg":
                 content = self.svg.encode()
             case ".png":
@@ -103,9 +102,9 @@ class Drawing:
             case _:
                 raise ValueError(
                     "draw: save it as .svg, .png, .dot or .mmd, and not as "
-                    f"{path.name!r}"
+                    f"{Path(path).name!r}"
                 )
-        path.write_bytes(content)
+        write("draw", path, content)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -170,7 +169,7 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
         raise TypeError(
             f"draw: it draws the graph behind a Tensor, and this is {type(y).__name__}"
         )
-    if theme != "auto" and theme not in THEMES:
+    if not isinstance(theme, str) or theme not in {"auto", *THEMES}:
         raise ValueError(f"draw: theme is 'auto', 'light' or 'dark', and not {theme!r}")
     names = names_of(y, sys._getframe(1))
     return Drawing(picture_of(y, names, collapse=collapse), theme)

@@ -24,6 +24,7 @@ SLOT = 22.0  # the least room for the end of an arrow
 MOST_SLOTS = 12  # of more arrows, all end in one place
 GRADIENT = "grad "
 FRAME_LABEL = 18.0
+LARGE = 100  # boxes
 
 
 class Size(NamedTuple):
@@ -166,8 +167,9 @@ def _graphviz() -> Any:
         return import_module("pygraphviz").AGraph
     except ImportError as error:
         raise ModuleNotFoundError(
-            "draw: the layout of a picture is Graphviz's, which comes with PyGraphviz: "
-            'pip install "tinygrad_edu[draw]" (draw(y).dot and .mermaid do without)'
+            "draw and step_through: the layout of a picture is Graphviz's, which comes "
+            'with PyGraphviz: pip install "tinygrad_edu[draw]" (draw(y).dot and '
+            ".mermaid do without)"
         ) from error
 
 
@@ -177,9 +179,12 @@ def _graphviz() -> Any:
 def _program(
     picture: Picture, sizes: dict[int, Size], slots: dict[int, list[int]]
 ) -> str:
+    # Of a large graph the last few pixels would take most of the time.
+    limit = "nslimit=2, " if len(picture.boxes) > LARGE else ""
+    ranksep = 0.6 if picture.modules else 0.45
     lines = [
         "digraph {",
-        f"graph [nodesep=0.3, ranksep={0.6 if picture.modules else 0.45}, labeljust=l]",
+        f"graph [{limit}nodesep=0.3, ranksep={ranksep}, labeljust=l]",
         'node [shape=box, fixedsize=true, label=""]',
         "edge [arrowsize=0.7, tailport=s]",
     ]

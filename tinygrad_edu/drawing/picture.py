@@ -295,8 +295,7 @@ class _Artist:
     def _add(self, box: Box, x: Any) -> None:
         """Add a box, with what is written in it."""
         data = np.asarray(value_of(x))
-        name = "".join(filter(str.isprintable, self.scene.names.get(id(x), "")))
-        name = shorten(name, LONGEST)
+        name = shorten(self.scene.names.get(id(x), ""), LONGEST)
         shape = str(data.shape) if data.ndim else ""
         gradient = self.gradients.get(box.key)
         about = [name, KINDS[box.kind], str(data.dtype), shape]

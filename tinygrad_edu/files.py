@@ -1,0 +1,100 @@
+"""A file is written whole or not at all: what was there stays until the new one is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copymode
+from stat import S_ISDIR, S_ISREG
+from tempfile import TemporaryDirectory
+
+__all__ = ["UNFINISHED", "replacing", "write"]
+
+UNFINISHED = ".unfinished-"  # how the names of folders begin with a file in the making
+
+
+def write(who: str, path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file; see `replacing`."""
+    with replacing(who, path) as new:
+        new.write_bytes(content)
+
+
+@contextmanager
+def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give the path of a new file; once that is written, it takes the place of `path`.
+
+    It is made in the same folder, so that to rename it is enough. A symbolic link
+    stays one, and what it leads to is replaced. What is no regular file, as a device
+    or a pipe, is written to itself.
+
+    Parameters
+    ----------
+    who : str
+        What the errors begin with: the name of the function that was called.
+    path : path_like
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, if `path` is a folder, or if it cannot be written.
+    ValueError
+        If `path` can be the name of no file.
+
+    Examples
+    --------
+    >>> page = getfixture("tmp_path") / "page.html"
+    >>> with replacing("step_through", page) as new:
+    ...     _ = new.write_text("all of it")
+    ...     page.exists()
+    False
+    >>> page.read_text()
+    'all of it'
+    """
+    name = os.fspath(path)
+    if not name:
+        raise ValueError(f"{who}: the path is empty; give the name of a file")
+    try:
+        mode, target = _mode(name), Path(os.path.realpath(name))
+        folder = target.parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{who}: there is no folder {folder}; create it first"
+            )
+        if S_ISDIR(mode):
+            raise IsADirectoryError(
+                f"{who}: {name} cannot be written: it is a folder; name a file in it"
+            )
+        if mode and not S_ISREG(mode):
+            yield Path(name)
+            return
+        # In a folder of its own the new file has the rights that a new file has.
+        with TemporaryDirectory(prefix=UNFINISHED, dir=folder) as scratch:
+            new = Path(scratch, "new")
+            yield new
+            if mode:
+                copymode(target, new)
+            new.replace(target)
+    except _BadNameError as error:
+        raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
+    except OSError as error:
+        if error.errno is None:  # one of those above
+            raise
+        raise type(error)(
+            f"{who}: {name} cannot be written: {error.strerror}"
+        ) from None
+
+
+class _BadNameError(Exception):
+    """What no file can be called."""
+
+
+def _mode(name: str) -> int:
+    """Return the kind and the rights of a file, or 0 if there is none."""
+    try:
+        return os.stat(name).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except ValueError as error:
+        raise _BadNameError(error) from None
