@@ -252,8 +252,9 @@ def test_a_layer_has_positive_sizes():
 
 
 def test_an_unknown_initialisation_is_told_the_known_ones():
+    message = "init is 'scaled', 'large', 'xavier' or 'he', and not 'huge'"
     for make in (lambda: MLP([2, 1], init="huge"), lambda: Linear(2, 1, init="huge")):
-        with pytest.raises(ValueError, match="'scaled' or 'large', and not 'huge'"):
+        with pytest.raises(ValueError, match=message):
             make()
 
 
