@@ -263,8 +263,13 @@ class Recording:
         self._inputs[binding] = access
         return self._tape.bind(binding, value)
 
-    def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Tracer:
-        """Make random numbers an input of the program, drawn anew before each run."""
+    def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Make random numbers an input of the program, drawn anew before each run.
+
+        Not so those of something made inside, which is a new one in each run.
+        """
+        if not self._surroundings.knows(draw.__self__):
+            return draw(shape, dtype)
         access = f"{self._name(draw)}({shape}, {self._name(np.dtype(dtype))})"
         self._drawn.add(access)
         name = f"{draw.__name__}{len(self._drawn)}"
