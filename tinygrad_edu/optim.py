@@ -90,9 +90,10 @@ class Optimiser:
         if isinstance(like, StandIn):
             return None
         key = like.shape, like.dtype, number
-        if key not in self._scratch:
-            self._scratch[key] = np.empty_like(like)
-        return self._scratch[key]
+        memory = self._scratch.get(key)
+        if memory is None:
+            memory = self._scratch[key] = np.empty_like(like)
+        return memory
 
     def average(self, mean: Array, beta: float, x: Array) -> None:
         r"""Let a mean follow `x`: :math:`m \leftarrow \beta m + (1-\beta) x`."""
