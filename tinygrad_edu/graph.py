@@ -26,6 +26,7 @@ __all__ = [
     "new_index",
     "no_grad",
     "record",
+    "sampled",
     "value_of",
 ]
 
@@ -138,6 +139,7 @@ class Mode(NamedTuple):
     recording: bool = True
     watch: Callable[[Node, Any, tuple[Any, ...]], None] | None = None
     nested: bool = False  # in a function that a transform is differentiating
+    sample: Callable[..., Any] | None = None  # called by `sampled` in place of a draw
 
 
 # A context variable, so that each thread and each asynchronous task has its own.
@@ -171,6 +173,22 @@ def no_grad() -> Any:
     return mode(recording=False)
 
 
+def sampled(
+    draw: Callable[..., Any], shape: tuple[int, ...], dtype: Any
+) -> ndarray[Any, Any]:
+    """Return random numbers, ``draw(shape, dtype)``, or what stands for them just now.
+
+    `compile` makes them an input of its program, drawn anew before each run, and
+    `checkpoint` keeps them for its second run. What draws is a method of what has the
+    generator.
+    """
+    sample = current_mode.get().sample
+    numbers: ndarray[Any, Any] = (
+        draw(shape, dtype) if sample is None else sample(draw, shape, dtype)
+    )
+    return numbers
+
+
 def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     """Apply `op` to inputs that include a Node, and remember it in the answer."""
     values: list[Any] = []
@@ -196,7 +214,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
     node.data = data
     node.grad = node.name = node.origin = None
     node.index = new_index()
-    recording, watch, _ = current_mode.get()
+    recording, watch, _, _ = current_mode.get()
     if recording and needs_grad and data.dtype.kind == "f":
         node.requires_grad = True
         node.op = op

@@ -1,19 +1,22 @@
 """Optimisers: what a step does to the parameters, given their gradients.
 
-A step changes each parameter in its own memory.
+A step changes each parameter in its own memory, and what it computes on the way is in
+memory that is there from step to step: `Optimiser.scratch`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.graph import StandIn
+from tinygrad_edu.states import is_number, matched
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["SGD", "Adam", "Optimiser"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimiser", "RMSprop", "clip_gradients"]
 
 Array = np.ndarray[Any, Any]
 
@@ -42,23 +45,34 @@ class Optimiser:
         If there are none.
     TypeError
         If one of them is not such a Tensor.
+
+    Notes
+    -----
+    Numbers such as ``lr`` are attributes, and may be changed between steps, those of a
+    compiled function as well. To write an optimiser of your own, keep its numbers in
+    attributes and define ``update``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> class SignDescent(tg.optim.Optimiser):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params)
+    ...         self.lr = lr
+    ...
+    ...     def update(self, p, g):
+    ...         p -= self.lr * np.sign(g)
+    >>> w = tg.Tensor([3.0, -4.0], requires_grad=True)
+    >>> optimiser = SignDescent([w], lr=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimiser.step()
+    >>> w.numpy()
+    array([ 2.5, -3.5])
     """
 
     def __init__(self, params: Iterable[Tensor], *state: str) -> None:
-        if not isinstance(params, Iterable):
-            raise TypeError(
-                f"{type(self).__name__}: {type(params).__name__} is no list of "
-                "parameters; pass model.parameters()"
-            )
-        self.params = list(params)
-        if not self.params:
-            raise ValueError(f"{type(self).__name__}: there are no parameters")
-        for p in self.params:
-            if not (isinstance(p, Tensor) and p.requires_grad and p.is_leaf):
-                raise TypeError(
-                    f"{type(self).__name__}: {p!r} is no leaf Tensor that requires a "
-                    "gradient; pass model.parameters()"
-                )
+        self.params = _leaves(params, type(self).__name__)
         if len(set(self.params)) < len(self.params):
             raise ValueError(f"{type(self).__name__}: a parameter is there twice")
         self.state = {
@@ -76,9 +90,10 @@ class Optimiser:
         if isinstance(like, StandIn):
             return None
         key = like.shape, like.dtype
-        if key not in self._scratch:
-            self._scratch[key] = np.empty_like(like)
-        return self._scratch[key]
+        memory = self._scratch.get(key)
+        if memory is None:
+            memory = self._scratch[key] = np.empty_like(like)
+        return memory
 
     def update(self, p: Array, g: Array, *state: Array) -> None:
         """Change a parameter `p`, and its state, in place, given its gradient `g`.
@@ -113,11 +128,64 @@ class Optimiser:
         for p in self.params:
             p.grad = None
 
+    # --- Saving and resuming ----------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next step depends on besides parameters and gradients.
+
+        That is its numbers under their names (``lr``, ``steps``, ...), and copies of
+        the arrays it remembers, under the name and the parameter's position: ``m.0``.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> tg.optim.SGD([w], lr=0.1, momentum=0.9).state_dict()["velocity.0"]
+        array([0., 0.])
+        """
+        arrays = {name: array.copy() for name, array in self._arrays().items()}
+        return self._numbers() | arrays
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` gave, of an optimiser like this one.
+
+        The learning rate becomes the saved one as well.
+
+        Raises
+        ------
+        TypeError
+            If it is no mapping.
+        ValueError
+            If anything is missing, unknown, or of another shape or dtype. The message
+            names all of it, and nothing has changed.
+        """
+        numbers, arrays = self._numbers(), self._arrays()
+        found = matched(state, numbers | arrays, type(self).__name__)
+        for name in numbers:
+            setattr(self, name, found[name])
+        for name, array in arrays.items():
+            array[...] = found[name]
+
+    def _numbers(self) -> dict[str, Any]:
+        return {name: x for name, x in vars(self).items() if is_number(x)}
+
+    def _arrays(self) -> dict[str, Array]:
+        return {
+            f"{name}.{i}": array
+            for name, arrays in self.state.items()
+            for i, array in enumerate(arrays)
+        }
+
 
 class SGD(Optimiser):
     r"""Stochastic gradient descent, :math:`w \leftarrow w - \eta\, g`.
 
-    With momentum :math:`v \leftarrow \mu v + g` and :math:`w \leftarrow w - \eta\, v`.
+    With momentum (Polyak, 1964) :math:`v \leftarrow \mu v + g` and
+    :math:`w \leftarrow w - \eta\, v`; in Nesterov's form (Sutskever et al., 2013) the
+    step looks ahead, :math:`w \leftarrow w - \eta\, (g + \mu v)`.
+
+    Weight decay is decoupled from the gradient (Loshchilov and Hutter, 2019, algorithm
+    1): before the step, :math:`w \leftarrow w - \eta \lambda w`.
 
     Parameters
     ----------
@@ -127,6 +195,15 @@ class SGD(Optimiser):
         The learning rate, eta.
     momentum : float
         The momentum coefficient, mu.
+    nesterov : bool
+        Whether momentum has Nesterov's form.
+    weight_decay : float
+        The decay, lambda.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or `nesterov` comes without momentum.
 
     Examples
     --------
@@ -140,19 +217,96 @@ class SGD(Optimiser):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float, momentum: float = 0.0
+        self,
+        params: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, *["velocity"] * bool(momentum))
+        _check("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov looks ahead by momentum; give momentum=0.9")
         self.lr = lr
         self.momentum = momentum
+        self.nesterov = nesterov
+        self.weight_decay = weight_decay
 
     def update(self, p: Array, g: Array, *velocity: Array) -> None:
         """See the class."""
         for v in velocity:
             v *= self.momentum
             v += g
-            g = v
+            if self.nesterov:
+                ahead = np.multiply(self.momentum, v, out=self.scratch(p))
+                g = np.add(g, ahead, out=ahead)
+            else:
+                g = v
+        if self.weight_decay:
+            p *= 1 - self.lr * self.weight_decay
         p -= np.multiply(self.lr, g, out=self.scratch(p))
+
+
+class RMSprop(Optimiser):
+    r"""Steps relative to the recent gradients' size (Tieleman and Hinton, 2012).
+
+    From lecture 6.5 of their course: with the running mean of squares
+    :math:`v \leftarrow \alpha v + (1-\alpha) g^2`,
+
+    .. math:: w \leftarrow w - \eta\, g / (\sqrt{v} + \epsilon)
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        The parameters, ``model.parameters()``.
+    lr : float
+        The learning rate, eta.
+    alpha : float
+        How slowly the mean forgets.
+    eps : float
+        Keeps the quotient finite.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    The first step is that of a mean which began at 0, and so it is large.
+
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor(1.0, requires_grad=True)
+    >>> optimiser = tg.optim.RMSprop([w], lr=0.01)
+    >>> (w * w).backward()
+    >>> optimiser.step()
+    >>> round(w.item(), 6)
+    0.9
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(params, "v")
+        _check("RMSprop", lr=lr, eps=eps)
+        _check("RMSprop", below=1, alpha=alpha)
+        self.lr = lr
+        self.alpha = alpha
+        self.eps = eps
+
+    def update(self, p: Array, g: Array, *state: Array) -> None:
+        """See the class."""
+        (v,) = state
+        a = self.scratch(p)
+        _average(v, self.alpha, np.multiply(g, g, out=a), a)
+        root = np.sqrt(v, out=a)
+        root += self.eps
+        p -= np.multiply(self.lr, np.divide(g, root, out=a), out=a)
 
 
 class Adam(Optimiser):
@@ -164,6 +318,8 @@ class Adam(Optimiser):
 
     .. math:: w \leftarrow w - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)
 
+    Numbers are put together first, as the paper says at the end of its section 2.
+
     Parameters
     ----------
     params : iterable of Tensor
@@ -174,6 +330,11 @@ class Adam(Optimiser):
         How slowly the two means forget.
     eps : float
         Keeps the quotient finite.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
 
     Examples
     --------
@@ -194,6 +355,10 @@ class Adam(Optimiser):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, "m", "v")
+        who = type(self).__name__
+        _check(who, lr=lr, eps=eps)
+        beta1, beta2 = betas
+        _check(who, below=1, beta1=beta1, beta2=beta2)
         self.lr = lr
         self.betas = betas
         self.eps = eps
@@ -202,8 +367,150 @@ class Adam(Optimiser):
         """See the class."""
         beta1, beta2 = self.betas
         m, v = state
-        m += (1 - beta1) * (g - m)
-        v += (1 - beta2) * (g * g - v)
-        m_hat = m / (1 - beta1**self.steps)
-        v_hat = v / (1 - beta2**self.steps)
-        p -= self.lr * m_hat / (np.sqrt(v_hat) + self.eps)
+        a = self.scratch(p)
+        _average(m, beta1, g, a)
+        _average(v, beta2, np.multiply(g, g, out=a), a)
+        c1, c2 = 1 - beta1**self.steps, (1 - beta2**self.steps) ** 0.5
+        root = np.sqrt(v, out=a)
+        root += self.eps * c2
+        p -= np.multiply(self.lr * c2 / c1, np.divide(m, root, out=a), out=a)
+
+
+class AdamW(Adam):
+    r"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019, algorithm 2).
+
+    Before Adam's step, :math:`w \leftarrow w - \eta \lambda w`. The decay does not pass
+    through Adam's quotient, as that of an L2 term in the loss would.
+
+    Parameters
+    ----------
+    params, lr, betas, eps
+        As for `Adam`.
+    weight_decay : float
+        The decay, lambda.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor(1.0, requires_grad=True)
+    >>> optimiser = tg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).backward()
+    >>> optimiser.step()
+    >>> round(w.item(), 6)  # 1 - 0.1 * 0.5, and Adam's 0.1 less
+    0.85
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps)
+        _check("AdamW", weight_decay=weight_decay)
+        self.weight_decay = weight_decay
+
+    def update(self, p: Array, g: Array, *state: Array) -> None:
+        """See the class."""
+        p *= 1 - self.lr * self.weight_decay
+        super().update(p, g, *state)
+
+
+def _average(mean: Array, beta: float, x: Array, memory: Array | None) -> None:
+    """Let a mean follow `x`: ``mean <- beta * mean + (1 - beta) * x``."""
+    mean += np.multiply(1 - beta, np.subtract(x, mean, out=memory), out=memory)
+
+
+def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Any:
+    r"""Shorten the gradient, of all parameters as one vector, if it is too long.
+
+    :math:`g \leftarrow g \, c / \max(\lVert g \rVert, c)` (Pascanu, Mikolov and Bengio,
+    2013, algorithm 1), each in its own memory. Call it after ``backward()`` and before
+    ``step()``; also in a compiled step.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are left out.
+    max_norm : float
+        The largest length, c.
+
+    Returns
+    -------
+    NumPy scalar
+        The length before. If it is NaN or infinite, the gradients are as they were:
+        there is no length to scale by, so look at it if that may happen.
+
+    Raises
+    ------
+    ValueError
+        If no parameter has a gradient, or `max_norm` is not positive.
+    TypeError
+        If one of them is no leaf Tensor that requires a gradient.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()  # the gradient is 2 w
+    >>> tg.optim.clip_gradients([w], max_norm=5.0).item()
+    10.0
+    >>> w.grad
+    Tensor([3., 4.])
+    """
+    if not isinstance(max_norm, StandIn) and not max_norm > 0:
+        raise ValueError(f"clip_gradients: max_norm={max_norm!r} must be above 0")
+    leaves = _leaves(parameters, "clip_gradients")
+    moved = [p for p in leaves if p.grad is not None]
+    if not moved:
+        raise ValueError(
+            "clip_gradients: no parameter has a gradient; call backward() on the loss "
+            "before"
+        )
+    for p in moved:
+        if not p.grad.is_leaf:  # its graph remembers the value
+            p.grad = Tensor(p.grad.data.copy())
+    gradients = [p.grad.data for p in moved]
+    # In units of the largest element, so that no square overflows.
+    largest = [np.max(np.abs(g)) for g in gradients if g.size]
+    unit = reduce(np.maximum, largest or [0.0])
+    unit = np.where(np.isfinite(unit) & (unit > 0), unit, 1)
+    norm = unit * np.sqrt(sum(np.sum(np.square(g / unit)) for g in gradients))
+    scale = np.where(np.isfinite(norm), max_norm / np.maximum(norm, max_norm), 1)
+    for g in gradients:
+        g *= scale
+    return norm
+
+
+def _leaves(params: Any, who: str) -> list[Tensor]:
+    """Return a list of parameters; raise if they are none."""
+    if not isinstance(params, Iterable):
+        raise TypeError(
+            f"{who}: {type(params).__name__} is no list of parameters; pass "
+            "model.parameters()"
+        )
+    leaves = list(params)
+    if not leaves:
+        raise ValueError(f"{who}: there are no parameters")
+    for p in leaves:
+        if not (isinstance(p, Tensor) and p.requires_grad and p.is_leaf):
+            raise TypeError(
+                f"{who}: {p!r} is no leaf Tensor that requires a gradient; pass "
+                "model.parameters()"
+            )
+    return leaves
+
+
+def _check(who: str, below: float = np.inf, **numbers: float) -> None:
+    """Raise if a number is negative, NaN or too large."""
+    for name, x in numbers.items():
+        if not 0 <= x < below:
+            limit = f" and below {below}" if below < np.inf else ""
+            raise ValueError(f"{who}: {name}={x!r} must be at least 0{limit}")

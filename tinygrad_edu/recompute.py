@@ -16,7 +16,15 @@ import numpy as np
 
 from tinygrad_edu import tree
 from tinygrad_edu.autodiff import pull_back
-from tinygrad_edu.graph import Node, StandIn, current_mode, new_index, record
+from tinygrad_edu.graph import (
+    Mode,
+    Node,
+    StandIn,
+    current_mode,
+    mode,
+    new_index,
+    record,
+)
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, reshape
 
@@ -34,7 +42,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     f : callable
         Gives a Tensor, or nested tuples, lists and dicts of them. Called again it must
         give the same again: so it must not draw random numbers, nor depend on what
-        changes in between.
+        changes in between. (What `nn.Dropout` draws is kept for the second run.)
 
     Returns
     -------
@@ -63,11 +71,13 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*args, **kwargs)
         run = partial(f, *args, **kwargs)
         start = new_index()
-        answer = run()
+        drawn: list[Any] = []
+        with mode(sample=partial(_keep, drawn, current_mode.get())):
+            answer = run()
         outputs = _made_since(start, answer)
         if not outputs:
             return answer
-        op = _Checkpoint(run, outputs)
+        op = _Checkpoint(run, outputs, drawn)
         packed = record(op, _behind(start, outputs))
         replaced = dict(zip(outputs, _unpack(packed, outputs)))
         leaves = tree.leaves(answer)
@@ -87,8 +97,11 @@ class _Checkpoint:
     variadic = True
     selects = elementwise = False
 
-    def __init__(self, run: Callable[[], Any], outputs: list[Any]) -> None:
+    def __init__(
+        self, run: Callable[[], Any], outputs: list[Any], drawn: list[Any]
+    ) -> None:
         self.run = run
+        self.drawn = drawn
         self.mode = current_mode.get()
         self.value = _pack([y.data for y in outputs])
 
@@ -104,14 +117,15 @@ class _Checkpoint:
     def pull_back(self, g: Any) -> list[Any]:
         """Run the function again; return the cotangent of each input."""
         start = new_index()
-        token = current_mode.set(self.mode)
+        again = partial(_draw_again, iter(self.drawn))
+        token = current_mode.set(self.mode._replace(sample=again))
         try:
             answer = self.run()
         finally:
             current_mode.reset(token)
         outputs = _made_since(start, answer)
-        again = _pack([y.data for y in outputs])
-        if not (isinstance(again, StandIn) or np.array_equal(again, self.value, True)):
+        value = _pack([y.data for y in outputs])
+        if not (isinstance(value, StandIn) or np.array_equal(value, self.value, True)):
             raise ValueError(
                 "checkpoint: run again, the function gave another answer; it must not "
                 "draw random numbers, nor depend on what has changed since"
@@ -133,6 +147,23 @@ class _Again:
         if self.cotangents is None:
             self.cotangents = self.op.pull_back(g)
         return self.cotangents[position]
+
+
+def _keep(drawn: list[Any], outer: Mode, draw: Any, *args: Any) -> Any:
+    """Draw random numbers, and remember them."""
+    drawn.append((outer.sample or _plainly)(draw, *args))
+    return drawn[-1]
+
+
+def _plainly(draw: Any, *args: Any) -> Any:
+    return draw(*args)
+
+
+def _draw_again(drawn: Iterator[Any], draw: Any, *args: Any) -> Any:
+    """Give what was drawn before; after that the answer cannot be the same."""
+    for numbers in drawn:
+        return numbers
+    return draw(*args)
 
 
 def _made_since(start: int, answer: Any) -> list[Node]:

@@ -361,7 +361,8 @@ class _Run:
         given = (chosen,) if one else tree.leaves(chosen)
         outer = current_mode.get()
         self.as_tensors = outer.nested or Tensor in map(type, given)
-        nested = Mode(True, outer.watch, True) if outer.watch else NESTED
+        plain = outer.watch is None and outer.sample is None
+        nested = NESTED if plain else outer._replace(recording=True, nested=True)
         token = current_mode.set(nested)
         try:
             self.variables = list(map(_variable, given))

@@ -23,7 +23,7 @@ from tinygrad_edu import tree
 from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import is_library_code, place
-from tinygrad_edu.compiler.repeating import OutOfReach, alike, set_state, state_of
+from tinygrad_edu.compiler.repeating import OutOfReach, alike
 from tinygrad_edu.compiler.surroundings import (
     Condition,
     Site,
@@ -32,6 +32,7 @@ from tinygrad_edu.compiler.surroundings import (
 )
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
 from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
+from tinygrad_edu.randomness import set_state, state_of
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Recording"]
@@ -80,7 +81,7 @@ class Recording:
         self.names = self._surroundings.names | self._kinds
 
         mode = current_mode.get()
-        self._mode = Mode(recording=mode.recording, watch=self._watch)
+        self._mode = Mode(mode.recording, self._watch, sample=self._sample)
         absent: set[str] = set()  # the gradients that are not there, where that matters
         of_arguments = self.conditions
         while True:
@@ -106,7 +107,8 @@ class Recording:
         In most calls that is the same array as in the last, so ask that first.
         """
         for x, access in zip(self.program.inputs, self.accesses):
-            if x.dtype is not None and not access.startswith(("args[", "kwargs[")):
+            is_argument = access.startswith(("args[", "kwargs["))
+            if x.dtype is not None and not is_argument and access not in self._drawn:
                 array = self._evaluate(access)
                 source = (
                     f"({access} is {self._name(array)} or {access}.shape == {x.shape} "
@@ -121,12 +123,13 @@ class Recording:
     def counts(self) -> dict[str, str] | None:
         """Tell what becomes of each number, with ``{0}`` for the first input.
 
-        None, if there is more to do after a run, or anything to give but one number.
+        None, if there is more to do after a run, or anything to give but one number; or
+        if something has to be drawn before each run.
         """
         outputs = self.program.outputs
         others = [e for e in self.effects if not e.endswith(".grad = None")]
         batch = self.accesses[:2] == ["args[0]", "args[1]"]
-        if not batch or len(others) > len(self._counts):
+        if not batch or self._drawn or len(others) > len(self._counts):
             return None
         just_one = re.fullmatch(r"(\(a\d+ := )?(tensor\()?r\[0\]\)*", self.answer)
         if not just_one or len(outputs) != 1:
@@ -201,6 +204,7 @@ class Recording:
         """Run the function; return the gradients, by expression, that it reads."""
         tape = self._tape = Tape(self._put_back)
         self._inputs: dict[Binding, str] = {}  # with the expression for the value
+        self._drawn: set[str] = set()  # those of random numbers
         generators = [np.random.mtrand._rand, random, *self._surroundings.generators]
         before = list(map(state_of, generators))
         try:
@@ -258,6 +262,18 @@ class Recording:
         binding = Binding(name, value, writable)
         self._inputs[binding] = access
         return self._tape.bind(binding, value)
+
+    def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Make random numbers an input of the program, drawn anew before each run.
+
+        Not so those of something made inside, which is a new one in each run.
+        """
+        if not self._surroundings.knows(draw.__self__):
+            return draw(shape, dtype)
+        access = f"{self._name(draw)}({shape}, {self._name(np.dtype(dtype))})"
+        self._drawn.add(access)
+        name = f"{draw.__name__}{len(self._drawn)}"
+        return self._bind(name, np.ones(shape, dtype), access)
 
     def _stand_in(
         self, x: Any, access: str, absent: set[str], others: dict[str, Any]
@@ -522,7 +538,7 @@ class Recording:
         used = {
             b: access
             for b, access in self._inputs.items()
-            if b.variable in read or access in self._given
+            if b.variable in read or access in self._given or access in self._drawn
         }
         is_argument = {b: a.startswith(("args[", "kwargs[")) for b, a in used.items()}
         used = {b: used[b] for b in sorted(used, key=lambda b: not is_argument[b])}
@@ -544,7 +560,7 @@ class Recording:
                 needs_grad = f"{tensor}.requires_grad is {b.writable}"
                 self.conditions.append(Condition(needs_grad, b.name))
         for x, truth in tape.guards:
-            (access,) = (a for b, a in used.items() if b.variable is x)
+            (access,) = (a for b, a in self._inputs.items() if b.variable is x)
             self.conditions.append(Condition(f"bool({access}) is {truth}", access))
 
     # --- What must not happen ---------------------------------------------------------

@@ -10,7 +10,7 @@ from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.surroundings import PLAIN
 
-__all__ = ["OutOfReach", "alike", "set_state", "state_of"]
+__all__ = ["OutOfReach", "alike"]
 
 
 class OutOfReach:
@@ -52,20 +52,3 @@ def alike(a: Any, b: Any, same: dict[Variable, Variable]) -> bool:
     else:
         return not isinstance(a, PLAIN) or bool(a == b) or a != a
     return all(alike(x, y, same) for x, y in parts)
-
-
-def state_of(generator: Any) -> Any:
-    if isinstance(generator, np.random.Generator):
-        return generator.bit_generator.state
-    if isinstance(generator, np.random.RandomState):
-        return generator.get_state(legacy=False)
-    return generator.getstate()
-
-
-def set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    elif isinstance(generator, np.random.RandomState):
-        generator.set_state(state)
-    else:
-        generator.setstate(state)

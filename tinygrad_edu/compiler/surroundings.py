@@ -12,7 +12,6 @@ import dis
 import functools
 import inspect
 import operator
-import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from io import IOBase
@@ -25,12 +24,12 @@ from tinygrad_edu.compiler.refusals import is_library, is_library_code
 from tinygrad_edu.nn import Module
 from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser
+from tinygrad_edu.randomness import is_generator
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Condition", "Site", "Surroundings", "may_be_lent"]
 
 MANY = 1000  # the elements of a longer list are not looked into
-GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
 ITEMS = (list, dict, deque)  # what keeps things under a number or key
 # Where code asks for attributes by names that are not written in it.
@@ -190,6 +189,11 @@ class Surroundings:
             self.names[name] = thing
         return name
 
+    def knows(self, thing: Any) -> bool:
+        """Whether an object was found around the function."""
+        name = self._references.get(id(thing))
+        return name is not None and self.names[name] is thing
+
     def _visit(
         self, thing: Any, access: str, path: str, site: Site | None = None
     ) -> None:
@@ -286,7 +290,7 @@ class Surroundings:
                 self._visit_names(vars(thing), f"{path}.")
         elif isinstance(thing, type):
             self._visit_class(thing, path)
-        elif isinstance(thing, GENERATORS):
+        elif is_generator(thing):
             self.generators.append(thing)
         elif isinstance(thing, Optimiser):
             self._visit_optimiser(thing, path)

@@ -1,0 +1,265 @@
+"""The layers: z = x w^T + b, activations, dropout, and one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.graph import sampled
+from tinygrad_edu.nn.initialising import draw_layers
+from tinygrad_edu.nn.module import Module, walk
+from tinygrad_edu.op import as_array
+from tinygrad_edu.ops.functions import relu, sigmoid
+from tinygrad_edu.ops.products import linear
+from tinygrad_edu.ops.trigonometry import tanh
+from tinygrad_edu.randomness import generator
+from tinygrad_edu.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+__all__ = ["Dropout", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
+
+
+class Linear(Module):
+    r"""One layer without its activation, :math:`z = x w^T + b`.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        The numbers of inputs and outputs.
+    rng : Generator, RandomState or int, optional
+        Where the initial values are drawn from, or its seed: first the bias, then the
+        weight.
+    init : {"scaled", "large", "xavier", "he"}
+        How they are drawn.
+
+        - ``"scaled"``: weights of standard deviation 1/sqrt(n_in), so that `z` is of
+          moderate size whatever `n_in`; biases of standard deviation 1 (Nielsen,
+          *Neural Networks and Deep Learning*, chapter 3).
+        - ``"large"``: weights and biases of standard deviation 1 (chapter 1).
+        - ``"xavier"``: weights uniform within +-sqrt(6/(n_in + n_out)), whose variance
+          2/(n_in + n_out) keeps both activations and gradients of their size through
+          layers of tanh; biases 0 (Glorot and Bengio, 2010, equation 16).
+        - ``"he"``: weights of standard deviation sqrt(2/n_in), which does so through
+          layers of relu; biases 0 (He et al., 2015, equation 10).
+
+        All but ``"xavier"`` are normally distributed.
+    dtype : dtype
+        The parameters' dtype.
+
+    Attributes
+    ----------
+    weight : Tensor of shape (n_out, n_in)
+    bias : Tensor of shape (n_out,)
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, or `init` is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> tg.nn.Linear(2, 3)(np.ones((4, 2))).shape
+    (4, 3)
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        rng: Any = None,
+        init: str = "scaled",
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        weights, biases = draw_layers((n_in, n_out), rng, init, dtype)
+        (self.weight,), (self.bias,) = weights, biases
+
+    def forward(self, x: Any) -> Any:
+        """Return `z` of shape (..., n_out) for `x` of shape (..., n_in)."""
+        return linear(x, self.weight, self.bias)
+
+    def _facts(self) -> tuple[Any, ...]:
+        return self.weight.shape[::-1]
+
+
+class Sigmoid(Module):
+    """`sigmoid` as a module, for `Sequential`."""
+
+    def forward(self, x: Any) -> Any:
+        """Return the sigmoid of each element."""
+        return sigmoid(x)
+
+
+class Tanh(Module):
+    """`tanh` as a module, for `Sequential`."""
+
+    def forward(self, x: Any) -> Any:
+        """Return the hyperbolic tangent of each element."""
+        return tanh(x)
+
+
+class ReLU(Module):
+    """`relu` as a module, for `Sequential`."""
+
+    def forward(self, x: Any) -> Any:
+        """Return each element, or 0 if it is negative."""
+        return relu(x)
+
+
+class Dropout(Module):
+    """In training, let go of elements at random (Srivastava et al., 2014).
+
+    Each element is 0 with the probability `rate`; what is kept is divided by
+    ``1 - rate``, so that the mean stays, and evaluation has nothing to do: it gives the
+    input as it is. ``model.train()`` and ``model.eval()`` switch.
+
+    Parameters
+    ----------
+    rate : float
+        How much is dropped, from 0 to below 1.
+    rng : Generator, RandomState or int, optional
+        Where the elements to drop are drawn from, or its seed. Its state is part of
+        ``model.random_state()``.
+
+    Raises
+    ------
+    ValueError
+        If `rate` is out of range.
+
+    Notes
+    -----
+    In a function that `compile` made a program of, new elements are dropped at each
+    call, the same as without it. A function that is run several times to check or find
+    its derivatives, as `gradcheck` does, wants ``model.eval()``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> layer = tg.nn.Dropout(0.5, rng=0)
+    >>> layer(np.ones(8))
+    array([2., 0., 0., 0., 2., 2., 2., 2.])
+    >>> layer.eval()(np.ones(8))
+    array([1., 1., 1., 1., 1., 1., 1., 1.])
+    """
+
+    def __init__(self, rate: float = 0.5, rng: Any = None) -> None:
+        if not 0 <= rate < 1:
+            raise ValueError(
+                f"Dropout: rate={rate!r} is how much is dropped: at least 0, below 1"
+            )
+        self.rate = rate
+        self.rng = generator(rng)
+
+    def mask(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray[Any, Any]:
+        """Draw what the input is multiplied by: 0, or 1/(1 - rate)."""
+        kept = self.rng.random(shape) >= self.rate
+        return np.asarray(np.divide(kept, 1 - self.rate, dtype=dtype))
+
+    def forward(self, x: Any) -> Any:
+        """Return `x` without what is dropped."""
+        if not self.training or not self.rate:
+            return x
+        x = as_array(x)
+        mask = sampled(self.mask, x.shape, np.result_type(x.dtype, 1.0))
+        return x * (Tensor(mask, name="mask") if isinstance(x, Tensor) else mask)
+
+    def _facts(self) -> tuple[Any, ...]:
+        return (self.rate,)
+
+
+class Sequential(Module):
+    """Modules, one after the other: each is called on what the one before it gave.
+
+    Parameters
+    ----------
+    *parts : Module
+        They have their positions as names, ``"0"``, ``"1"``, ...
+    **named : Module
+        These come last, under names of their own; each is an attribute as well.
+
+    Notes
+    -----
+    The layers' parameters are named as in the textbook, W1, b1, W2, b2, ...; in
+    `Module.named_parameters` they have their paths, ``"0.weight"``.
+
+    Raises
+    ------
+    TypeError
+        If a part is no module.
+    ValueError
+        If a name is that of a method or attribute.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> nn = tg.nn
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), output=nn.Linear(3, 1))
+    >>> model(np.ones((4, 2))).shape
+    (4, 1)
+    >>> len(model), model[1], model.output
+    (3, Tanh(), Linear(3, 1))
+    >>> list(model.named_parameters())
+    ['0.weight', '0.bias', 'output.weight', 'output.bias']
+    """
+
+    def __init__(self, *parts: Module, **named: Module) -> None:
+        given = {str(i): part for i, part in enumerate(parts)} | named
+        for name, part in given.items():
+            if not isinstance(part, Module):
+                raise TypeError(
+                    f"Sequential: part {name} is {part!r}, and no module; write a "
+                    "function as tg.nn.Tanh() or its like, or as forward(self, x) of a "
+                    "module of your own"
+                )
+            if hasattr(Sequential, name):
+                raise ValueError(
+                    f"Sequential: it has an attribute {name} already; give that part "
+                    "another name"
+                )
+        vars(self).update(given)
+        layers = [t for p in walk(self) if (t := _textbook_names(p.thing))]
+        for number, tensors in enumerate(layers, 1):
+            for letter, tensor in tensors.items():
+                tensor.name = f"{letter}{number}"
+
+    def forward(self, x: Any) -> Any:
+        """Return what the last part gives."""
+        for part in self:
+            x = part(x)
+        return x
+
+    def __len__(self) -> int:
+        return len(self._parts())
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._parts().values())
+
+    def __getitem__(self, index: int | slice | str) -> Any:
+        """Return a part, by position or name; for a slice, a `Sequential` of parts."""
+        parts = self._parts()
+        if isinstance(index, str):
+            return parts[index]
+        names = list(parts)[index]
+        if isinstance(names, str):
+            return parts[names]
+        some = Sequential()
+        vars(some).update((name, parts[name]) for name in names)
+        return some
+
+    def _parts(self) -> dict[str, Module]:
+        return {name: x for name, x in vars(self).items() if isinstance(x, Module)}
+
+    def _facts(self) -> tuple[Any, ...]:
+        return tuple(self)
+
+
+def _textbook_names(x: Any) -> dict[str, Tensor]:
+    """Return what is called W and b in a layer."""
+    return {"W": x.weight, "b": x.bias} if isinstance(x, Linear) else {}

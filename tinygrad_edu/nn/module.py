@@ -1,0 +1,286 @@
+"""`Module`: something with parameters; what it is made of, and how that is saved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from tinygrad_edu.graph import Node, new_index
+from tinygrad_edu.nn.summary import Shapes, Sizes, output_shapes
+from tinygrad_edu.randomness import is_generator, set_state, state_of
+from tinygrad_edu.states import matched, raise_for, wrong_names
+from tinygrad_edu.table import Table
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["Module", "Part", "walk"]
+
+
+class Module:
+    """Something with parameters that is called on inputs.
+
+    A subclass keeps its parameters (Tensors that require a gradient) and its parts
+    (other modules) in attributes, or in lists, tuples or dicts there, and defines
+    ``forward``.
+
+    Attributes
+    ----------
+    training : bool
+        Whether it is being trained, which it is at first; `train` and `eval` set it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> class Line(tg.nn.Module):
+    ...     def __init__(self):
+    ...         self.slope = tg.Tensor(2.0, requires_grad=True)
+    ...     def forward(self, x):
+    ...         return self.slope * x
+    >>> Line()(3.0).item()
+    6.0
+    >>> list(Line().named_parameters())
+    ['slope']
+    """
+
+    training: bool = True
+
+    def forward(self, x: Any) -> Any:
+        """Compute the output; a subclass says how."""
+        raise TypeError(f"{type(self).__name__}: define forward(self, x)")
+
+    def __call__(self, x: Any) -> Any:
+        return self._call(self.forward, x)
+
+    def _call(self, function: Callable[[Any], Any], x: Any) -> Any:
+        """Call one of the module's functions; what it gives remembers the call."""
+        start = new_index()
+        output = function(x)
+        for node in (output,) if isinstance(output, Node) else _each(output):
+            if node.op is not None and node.index > start:
+                call = (self.__class__.__name__, start, id(self), id(x))  # a graph.Call
+                node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
+        return output
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self._facts()))})"
+
+    def _facts(self) -> tuple[Any, ...]:
+        """Return what stands in the brackets when it is printed."""
+        return ()
+
+    # --- What it is made of -----------------------------------------------------------
+
+    def named_parameters(self) -> dict[str, Tensor]:
+        """Return each parameter once, under the path that leads to it.
+
+        Raises
+        ------
+        ValueError
+            If two have the same path, as in ``{3: p, "3": q}``.
+        """
+        parameters: dict[str, Tensor] = {}
+        for part in walk(self):
+            if part.is_parameter:
+                if part.path in parameters:
+                    raise ValueError(
+                        f"{type(self).__name__}: two parameters have the path "
+                        f"{part.path}; give one of them another name"
+                    )
+                parameters[part.path] = part.thing
+        return parameters
+
+    def parameters(self) -> list[Tensor]:
+        """Return each parameter once, in the order of definition."""
+        return list(self.named_parameters().values())
+
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> Table:
+        """Return a table of the layers, with how many parameters each has.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, optional
+            If it is given, the module is called on zeros of this shape, in evaluation,
+            and the table tells the shape of each layer's output.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> print(tg.nn.MLP([784, 30, 10]).summary((100, 784)))
+        layer                output shape  parameters
+        z1: Linear(784, 30)  (100, 30)     23550
+        a1: Sigmoid()        (100, 30)     0
+        z2: Linear(30, 10)   (100, 10)     310
+        a2: Sigmoid()        (100, 10)     0
+        total                              23860
+        """
+        layers = _layers(self)
+        total = sum(size for _, size in layers)
+        if input_shape is None:
+            return Sizes([*((str(x), size) for x, size in layers), ("total", total)])
+        dtype = next((p.dtype for p in self.parameters()), np.dtype(float))
+        x = Tensor(np.zeros(input_shape, dtype))
+        modules = [part.thing for part in walk(self) if isinstance(part.thing, Module)]
+        shapes = output_shapes(modules, lambda: self(x))
+        rows = [
+            (str(layer), shapes.get(id(layer.thing), ""), size)
+            for layer, size in layers
+        ]
+        return Shapes([*rows, ("total", "", total)])
+
+    # --- Training and evaluation ------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Set ``training`` for the module and all its parts; return the module."""
+        for part in walk(self):
+            if isinstance(part.thing, Module) and part.thing.training != mode:
+                part.thing.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set ``training`` to False, for the module and all its parts."""
+        return self.train(False)
+
+    # --- Saving and resuming ----------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return copies of the parameters' values, by path.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> {path: x.shape for path, x in tg.nn.Linear(2, 3).state_dict().items()}
+        {'weight': (3, 2), 'bias': (3,)}
+        """
+        return {path: p.data.copy() for path, p in self.named_parameters().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the parameters' values, in their own memory, to those of a state.
+
+        Parameters
+        ----------
+        state : mapping of str to array or Tensor
+            As `state_dict` gave it, of a module like this one.
+
+        Raises
+        ------
+        TypeError
+            If it is no mapping.
+        ValueError
+            If anything is missing, unknown, or of another shape or dtype. The message
+            names all of it, and nothing has changed.
+        """
+        parameters = self.named_parameters()
+        wanted = {path: p.data for path, p in parameters.items()}
+        found = matched(state, wanted, type(self).__name__)
+        for path, array in found.items():
+            parameters[path].data[...] = array
+
+    def random_state(self) -> dict[str, Any]:
+        """Return the states of the generators of random numbers in it, by path.
+
+        Set again by `load_random_state`, they make `Dropout` go on as it would have.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> model = tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.Dropout(0.5, rng=0))
+        >>> list(model.random_state())
+        ['1.rng']
+        """
+        return {path: state_of(rng) for path, rng in self._generators().items()}
+
+    def load_random_state(self, state: Mapping[str, Any]) -> None:
+        """Let the generators of random numbers go on from a state.
+
+        Raises
+        ------
+        TypeError
+            If it is no mapping.
+        ValueError
+            If a generator is missing or unknown, or cannot take its state. The message
+            names all of them, and nothing has changed.
+        """
+        generators, before = self._generators(), self.random_state()
+        faults = wrong_names(state, generators, type(self).__name__)
+        for path, rng in generators.items():
+            if path in state:
+                try:
+                    set_state(rng, state[path])
+                except Exception as error:
+                    faults.append(f"{path}: {error}")
+        if faults:
+            for path, rng in generators.items():
+                set_state(rng, before[path])
+        raise_for(faults, type(self).__name__)
+
+    def _generators(self) -> dict[str, Any]:
+        parts = walk(self)
+        return {part.path: part.thing for part in parts if is_generator(part.thing)}
+
+
+def _each(output: Any) -> list[Node]:
+    """List the Tensors that a module gives, if it gives a tuple or a list of them."""
+    several = output if isinstance(output, tuple | list) else ()
+    return [x for x in several if isinstance(x, Node)]
+
+
+class Part(NamedTuple):
+    """What a module is made of: a module, a Tensor or a generator of random numbers."""
+
+    path: str
+    thing: Any
+    owner: Module | None  # the module whose attributes lead to it
+
+    @property
+    def is_parameter(self) -> bool:
+        x = self.thing
+        return isinstance(x, Tensor) and x.requires_grad and x.is_leaf
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.thing}" if self.path else str(self.thing)
+
+
+def walk(module: Module) -> Iterator[Part]:
+    """Give the module and what it is made of, each once, in the order of definition.
+
+    A part may refer to its owner.
+    """
+    seen: set[int] = set()
+    stack: list[tuple[tuple[str, ...], Any, Any]] = [((), module, None)]
+    while stack:
+        path, thing, owner = stack.pop()
+        is_part = isinstance(thing, Module | Tensor) or is_generator(thing)
+        if not is_part and not isinstance(thing, list | tuple | dict):
+            continue
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if is_part:
+            yield Part(".".join(path), thing, owner)
+        if isinstance(thing, Module):
+            thing, owner = vars(thing), thing
+        items: list[tuple[Any, Any]] = []
+        if isinstance(thing, dict):
+            items = list(thing.items())
+        elif isinstance(thing, list | tuple):
+            items = list(enumerate(thing))
+        stack += [((*path, str(name)), x, owner) for name, x in reversed(items)]
+
+
+def _layers(module: Module) -> list[tuple[Part, int]]:
+    """List the modules with parameters of their own, or without parts; and how many."""
+    parts = list(walk(module))
+    modules = [part for part in parts if isinstance(part.thing, Module)]
+    with_parts = {id(part.owner) for part in modules}
+    sizes = Counter[int]()
+    for part in parts:
+        if part.is_parameter:
+            sizes[id(part.owner)] += part.thing.size
+    return [
+        (part, sizes[id(part.thing)])
+        for part in modules
+        if id(part.thing) in sizes or id(part.thing) not in with_parts
+    ]
