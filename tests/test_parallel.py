@@ -1,13 +1,8 @@
 """Several ranks make the run that one makes: as threads here, and by MPI itself."""
 
 import json
-import shutil
-import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ranks import mpiexec, needs_mpi, on_ranks
 
 import tinygrad_edu as tg
 from tinygrad_edu import parallel as module
 
-IMAGES = [5, 4, 3]  # the sizes of the networks here
+SIZES = [5, 4, 3]  # the sizes of the networks here
 OPTIMISERS = {
     "SGD": partial(tg.optim.SGD, lr=0.5),
     "momentum": partial(tg.optim.SGD, lr=0.2, momentum=0.9),
@@ -39,56 +35,9 @@ LOSSES = {
 }
 
 
-# --- Ranks that are threads -----------------------------------------------------------
-
-
-class Threads:
-    """What `DataParallel` asks of a communicator, between threads of one process."""
-
-    def __init__(self, rank, size, meeting, slots):
-        self.rank, self.size = rank, size
-        self._meeting, self._slots = meeting, slots
-
-    def allgather(self, thing):
-        self._slots[self.rank] = thing
-        self._meeting.wait()
-        things = list(self._slots)
-        self._meeting.wait()
-        return things
-
-    def bcast(self, thing):
-        return self.allgather(thing)[0]
-
-    def Bcast(self, array):  # noqa: N802 (as MPI has it)
-        array[...] = self.bcast(array.copy())
-
-    def Allreduce(self, sent, array):  # noqa: N802
-        assert sent is None  # in place
-        array[...] = sum(self.allgather(array.copy()))
-
-
-def on_ranks(size, f):
-    """Call `f` with the communicator of each rank; return what each gave."""
-    meeting, slots = threading.Barrier(size, timeout=60), [None] * size
-
-    def run(rank):
-        try:
-            return f(Threads(rank, size, meeting, slots))
-        except BaseException:
-            meeting.abort()
-            raise
-
-    with ThreadPoolExecutor(size) as pool:
-        futures = [pool.submit(run, rank) for rank in range(size)]
-    errors = [error for f in futures if (error := f.exception())]
-    if errors:  # of the rank that failed, not of those that waited for it
-        raise min(errors, key=lambda e: isinstance(e, threading.BrokenBarrierError))
-    return [f.result() for f in futures]
-
-
 def examples(n, seed):
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, IMAGES[0]))
+    x = rng.standard_normal((n, SIZES[0]))
     return x, tg.data.one_hot(rng.integers(3, size=n), 3, float)
 
 
@@ -98,7 +47,7 @@ def train(x, y, batch_size, loss, optimiser, seed, comm=None, compiled=False, ep
     Return the losses, and the parameters at the end.
     """
     strange = 0 if comm is None else comm.rank  # only rank 0's network is to count
-    model = tg.nn.MLP(IMAGES, rng=seed + strange)
+    model = tg.nn.MLP(SIZES, rng=seed + strange)
     opt = OPTIMISERS[optimiser](model.parameters())
     rng = np.random.default_rng(seed + strange)
 
@@ -153,7 +102,6 @@ def test_ranks_make_the_run_of_one(size, n, batch_size, loss, optimiser, seed):
 def test_the_gradients_may_be_compiled(size):
     how = *examples(17, 1), 7, "mse", "momentum", 1
     expected = train(*how)
-    # One after the other: while a function is recorded, its Tensors are not to be used.
     for run in on_ranks(size, lambda comm: train(*how, comm, compiled=True)):
         assert_same_run(run, expected)
 
@@ -176,8 +124,8 @@ def test_every_example_is_in_one_share(n, size):
 # --- What a step leaves behind --------------------------------------------------------
 
 
-def with_parameters(*shapes, dtype=float):
-    return [tg.Tensor(np.ones(s), requires_grad=True, dtype=dtype) for s in shapes]
+def with_parameters(*shapes):
+    return [tg.Tensor(np.ones(shape), requires_grad=True) for shape in shapes]
 
 
 def test_the_gradients_are_views_of_one_array():
@@ -259,28 +207,28 @@ def test_a_parameter_that_no_rank_used_has_no_gradient():
     assert on_ranks(3, gradients) == [(2.0, 1.0, None)] * 3
 
 
-def test_dtypes_stay_what_they_are():
+@pytest.mark.parametrize("dtypes", [["f2"], ["f2", "f8"], ["f4"], ["f8", "f4"]])
+def test_dtypes_stay_what_they_are(dtypes):
     """Half precision is added up in single: n times a gradient would be too large."""
 
     def gradients(comm):
-        (half,) = with_parameters((3,), dtype=np.float16)
-        (double,) = with_parameters((), dtype=np.float64)
-        parallel = tg.parallel.DataParallel([half, double], comm)
-        loss = (half * np.float16(1000)).sum() + double / 3.0
+        params = [tg.Tensor(np.ones(3), True, dtype=dtype) for dtype in dtypes]
+        parallel = tg.parallel.DataParallel(params, comm)
+        loss = sum((p * p.dtype.type(1000 / 3)).sum() for p in params)
         loss.backward()
-        parallel.average(loss, n=1000)
-        return half.grad, double.grad
+        parallel.average(0.0, n=3000)
+        return [p.grad for p in params]
 
-    for half, double in on_ranks(2, gradients):
-        assert half.dtype == np.float16
-        np.testing.assert_array_equal(half.data, 1000)
-        assert double.dtype == np.float64
-        assert double.item() == pytest.approx(1 / 3, rel=1e-15)
+    for grads in on_ranks(2, gradients):
+        assert [g.dtype for g in grads] == dtypes
+        for g in grads:
+            eps = np.finfo(g.dtype).eps
+            np.testing.assert_allclose(g.data, g.dtype.type(1000 / 3), rtol=2 * eps)
 
 
 def test_rank_0_says_what_the_network_and_the_order_are():
     def start(comm):
-        model = tg.nn.MLP(IMAGES, rng=comm.rank)
+        model = tg.nn.MLP(SIZES, rng=comm.rank)
         parallel = tg.parallel.DataParallel(model.parameters(), comm)
         x = np.arange(11)
         rng = np.random.default_rng(comm.rank)
@@ -289,7 +237,7 @@ def test_rank_0_says_what_the_network_and_the_order_are():
 
     ranks = on_ranks(3, start)
     for parameters, _ in ranks:
-        for p, of_first in zip(parameters, tg.nn.MLP(IMAGES, rng=0).parameters()):
+        for p, of_first in zip(parameters, tg.nn.MLP(SIZES, rng=0).parameters()):
             np.testing.assert_array_equal(p, of_first.data)
     x = np.arange(11)
     wanted = tg.data.minibatches(x, 10 * x, 4, np.random.default_rng(0))
@@ -342,30 +290,37 @@ def test_minibatches_refuse_what_those_of_data_do(rows, batch_size, message):
         on_ranks(1, ask)
 
 
-def test_a_step_with_the_exchange_in_it_cannot_be_compiled():
-    def step_of(comm):
-        (w,) = with_parameters((2,))
+def test_the_exchange_can_be_neither_compiled_nor_differentiated():
+    """Not even where the function itself uses no parameter."""
+    (w,) = with_parameters((2,))
+    optimiser = tg.optim.SGD([w], lr=1.0)
+
+    def gradients(x):
+        loss = (w * x).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        return loss
+
+    def ask(comm):
         parallel = tg.parallel.DataParallel([w], comm)
-        optimiser = tg.optim.SGD([w], lr=1.0)
 
-        def gradients(x):
-            loss = (w * x).sum()
-            optimiser.zero_grad()
-            loss.backward()
-            return loss
-
-        @tg.compile
         def step(x):
             loss = parallel.run(gradients, x)
             optimiser.step()
             return loss
 
-        with pytest.raises(TypeError, match="compile the function that computes"):
-            step(np.ones((1, 2)))
-        np.testing.assert_array_equal(w.data, 1)
-        return step
+        def average(x):
+            return x * parallel.average(0.0, n=1)
 
-    on_ranks(1, step_of)
+        for f in (tg.compile(step), tg.compile(average), tg.grad(average)):
+            with pytest.raises(TypeError, match="let it be the function that computes"):
+                f(np.ones(1))
+        np.testing.assert_array_equal(w.data, 1)
+        with tg.debug():
+            assert step(np.ones((1, 2))) == 2
+        np.testing.assert_array_equal(w.data, 0)
+
+    on_ranks(1, ask)
 
 
 # --- Starting and failing -------------------------------------------------------------
@@ -397,6 +352,14 @@ def aborted(monkeypatch):
     return statuses
 
 
+def test_one_rank_by_itself_fails_as_any_program(monkeypatch):
+    comm = SimpleNamespace(rank=0, size=1)
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(COMM_WORLD=comm))
+    hook = sys.excepthook
+    assert module.world.__wrapped__() is comm
+    assert sys.excepthook is hook
+
+
 def fail_uncaught():
     try:
         raise KeyError("spilt milk")
@@ -423,24 +386,6 @@ def test_an_error_that_cannot_be_shown_ends_the_job(aborted, monkeypatch):
 
 
 # --- MPI itself -----------------------------------------------------------------------
-
-beside_python = Path(sys.executable).with_name("mpiexec")
-MPIEXEC = str(beside_python) if beside_python.exists() else shutil.which("mpiexec")
-
-needs_mpi = pytest.mark.skipif(
-    MPIEXEC is None or find_spec("mpi4py") is None,
-    reason="the extra named mpi is not installed",
-)
-
-
-def mpiexec(ranks, *command, timeout=100):
-    """Run Python in so many processes; return what became of it."""
-    return subprocess.run(
-        [MPIEXEC, "-n", str(ranks), sys.executable, "-W", "error", *command],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
 
 
 def on_mpi(ranks, program, tmp_path):

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.data import minibatches
-from tinygrad_edu.graph import StandIn, value_of
+from tinygrad_edu.debug import watch
+from tinygrad_edu.graph import current_mode
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["DataParallel", "world"]
@@ -238,13 +239,15 @@ class DataParallel:
         ValueError
             If no rank has an example.
         TypeError
-            If a function is being recorded by `tg.compile`: a program of NumPy cannot
-            wait for other ranks.
+            Within a function that `tg.compile` records, or a transform such as
+            `tg.grad` differentiates: neither can follow what the ranks exchange.
         """
-        if any(isinstance(value_of(x), StandIn) for x in (loss, *self.params)):
+        mode = current_mode.get()
+        if mode.nested or mode.watch not in (None, watch):  # which compile's is
             raise TypeError(
-                "parallel: tg.compile cannot record what the ranks exchange; compile "
-                "the function that computes the gradients, and pass that to run()"
+                "parallel: what the ranks exchange can be neither recorded by "
+                "tg.compile nor differentiated; let it be the function that computes "
+                "the gradients which is compiled, and pass that to run()"
             )
         # A mean over n examples counts n times; a rank that has no example may have
         # gradients of an earlier step, and they do not count.

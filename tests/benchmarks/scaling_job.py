@@ -1,0 +1,185 @@
+"""What a second rank brings, measured in one job, and written as JSON.
+
+    OPENBLAS_NUM_THREADS=1 mpiexec -n 2 python tests/benchmarks/scaling_job.py
+
+One process and all ranks take turns: rank 0 trains by itself while the others sleep,
+then all train together. Each round gives ratios of neighbours: what slows a round slows
+all that is in it. Then it is measured what `docs/many-processes.md` reckons with: how
+long a step takes by the number of examples, and an all-reduce by the number of bytes.
+"""
+
+import json
+import platform
+from pathlib import Path
+from time import perf_counter, sleep
+
+import numpy as np
+
+import tinygrad_edu as tg
+
+SIZES, BATCH, BATCHES = [784, 100, 10], 1024, 20
+PARAMETERS = sum(n_out * (n_in + 1) for n_in, n_out in zip(SIZES, SIZES[1:]))
+ROUNDS = 25
+REPEATS = 50
+FEWER = [BATCH >> k for k in range(11)]  # 1024, 512, ..., 1
+BYTES = [8, 1 << 12, 1 << 16, 4 * PARAMETERS, 1 << 20, 1 << 24]
+
+
+class Clocked:
+    """A communicator that adds up the time spent in Allreduce."""
+
+    def __init__(self, comm):
+        self._comm, self.seconds = comm, 0.0
+
+    def __getattr__(self, name):
+        return getattr(self._comm, name)
+
+    def Allreduce(self, *buffers):  # noqa: N802 (as MPI has it)
+        start = perf_counter()
+        self._comm.Allreduce(*buffers)
+        self.seconds += perf_counter() - start
+
+
+class Training:
+    """A network, and how the ranks of a communicator train it; None: without MPI."""
+
+    def __init__(self, comm):
+        model = tg.nn.MLP(SIZES, rng=0, dtype=np.float32)
+        optimiser = tg.optim.SGD(model.parameters(), lr=0.5)
+
+        def gradients(x, y):
+            loss = tg.losses.mse(model(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            return loss
+
+        if comm is None:
+
+            @tg.compile
+            def step(x, y):
+                loss = gradients(x, y)
+                optimiser.step()
+                return loss
+
+            self.minibatches, self.step = tg.data.minibatches, step
+            return
+
+        compiled, self.comm = tg.compile(gradients), Clocked(comm)
+        parallel = tg.parallel.DataParallel(model.parameters(), self.comm)
+
+        def step(x, y):
+            loss = parallel.run(compiled, x, y)
+            optimiser.step()
+            return loss
+
+        self.minibatches, self.step = parallel.minibatches, step
+
+    def epoch(self, x, y):
+        """Return the last loss, and the seconds."""
+        start = perf_counter()
+        for batch in self.minibatches(x, y, BATCH, np.random.default_rng(0)):
+            loss = self.step(*batch)
+        return float(loss), perf_counter() - start
+
+
+def meet(comm):
+    """Wait for the other ranks, asleep: MPI's own barrier would keep a core busy."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        sleep(1e-4)
+
+
+def side_by_side(comm, x, y):
+    """Return the table's rows: what each way to train brings, by the median round."""
+    itself = comm.Split(comm.rank)
+    trainings = {
+        "no MPI": Training(None),
+        1: Training(itself),
+        comm.size: Training(comm),
+    }
+    seconds = {name: [] for name in trainings}
+    shares = {name: [] for name in trainings}
+    losses = {}
+    for _ in range(ROUNDS + 1):  # the first one records
+        for name, training in trainings.items():
+            meet(comm)
+            if name == comm.size or comm.rank == 0:
+                clock = getattr(training, "comm", Clocked(None))
+                clock.seconds = 0.0
+                losses[name], taken = training.epoch(x, y)
+                seconds[name].append(taken)
+                shares[name].append(clock.seconds / taken)
+    if comm.rank == 0:
+        np.testing.assert_allclose([*losses.values()], losses[1], rtol=1e-4)
+    return [
+        {
+            "ranks": name,
+            "examples_per_second": len(x) / float(np.median(seconds[name][1:])),
+            "speed_up": float(np.median(np.divide(seconds[1][1:], seconds[name][1:]))),
+            "share_of_allreduce": float(np.median(shares[name][1:])),
+        }
+        for name in trainings
+        if comm.rank == 0
+    ]
+
+
+def time_steps(comm, x, y):
+    """Return the seconds a step of one rank takes, by its number of examples."""
+    step, seconds = Training(comm.Split(comm.rank)).step, {}
+    meet(comm)
+    if comm.rank == 0:
+        for n in FEWER:
+            batch = x[:n], y[:n]
+            seconds[n] = median_seconds(lambda: step(*batch))  # noqa: B023
+    meet(comm)
+    return seconds
+
+
+def time_allreduce(comm):
+    """Return the seconds of an all-reduce, by its number of bytes."""
+    seconds = {}
+    for size in BYTES:
+        buffer = np.zeros(size // 4, np.float32)
+        seconds[size] = median_seconds(lambda: comm.Allreduce(None, buffer))  # noqa: B023
+    return seconds
+
+
+def median_seconds(f, at_a_time=5):
+    """Return the seconds of a call, after some that are not counted."""
+    times = []
+    for _ in range(REPEATS + 5):
+        start = perf_counter()
+        for _ in range(at_a_time):
+            f()
+        times.append((perf_counter() - start) / at_a_time)
+    return float(np.median(times[5:]))
+
+
+def cpu():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(s.partition(": ")[2] for s in lines if s.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main():
+    comm = tg.parallel.world()
+    rng = np.random.default_rng(0)
+    x = rng.random((BATCH * BATCHES, SIZES[0]), np.float32)
+    y = tg.data.one_hot(rng.integers(10, size=len(x)))
+    figures = {
+        "machine": f"{cpu()}, {comm.size} cores used",
+        "sizes": SIZES,
+        "batch": BATCH,
+        "bytes": 4 * PARAMETERS,
+        "table": side_by_side(comm, x, y),
+        "step_seconds": time_steps(comm, x, y),
+        "allreduce_seconds": time_allreduce(comm),
+    }
+    if comm.rank == 0:
+        print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
