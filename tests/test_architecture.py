@@ -53,6 +53,7 @@ FLOORS = {
     "losses": 5,
     "nn": 5,
     "optim": 5,
+    "parallel": 5,
     "probe": 5,
     "compiler.functions": 0,
     "compiler.program": 1,
@@ -82,7 +83,12 @@ FLOORS = {
 }
 
 # Who may import what besides NumPy and the standard library: what an extra installs.
-GUESTS = {"digits": {"pooch"}, "strategies": {"hypothesis"}, "testing": {"hypothesis"}}
+GUESTS = {
+    "digits": {"pooch"},
+    "parallel": {"mpi4py"},
+    "strategies": {"hypothesis"},
+    "testing": {"hypothesis"},
+}
 
 PACKAGE = Path(tg.__file__).parent
 TREES = {

@@ -1,6 +1,7 @@
 """Several ranks make the run that one makes: as threads here, and by MPI itself."""
 
 import json
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -468,3 +469,15 @@ def test_a_rank_that_is_killed_ends_the_job(tmp_path):
     done = on_mpi(2, FAILING.format(fail=fail), tmp_path)
     assert done.returncode != 0
     assert "came to the end" not in done.stdout
+
+
+@needs_mpi
+def test_the_program_of_the_page_prints_what_the_page_shows(tmp_path):
+    page = Path(__file__).parents[1] / "docs" / "many-processes.md"
+    text = page.read_text("utf-8")
+    program = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    ranks, shown = re.search(
+        r"\$ mpiexec -n (\d) .*?\n(.*?)```", text, re.DOTALL
+    ).groups()
+    done = on_mpi(ranks, program, tmp_path)
+    assert done.stdout == shown, done.stderr

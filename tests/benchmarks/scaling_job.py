@@ -1,6 +1,6 @@
 """What a second rank brings, measured in one job, and written as JSON.
 
-    OPENBLAS_NUM_THREADS=1 mpiexec -n 2 python tests/benchmarks/scaling_job.py
+    mpiexec -n 2 python tests/benchmarks/scaling_job.py
 
 One process and all ranks take turns: rank 0 trains by itself while the others sleep,
 then all train together. Each round gives ratios of neighbours: what slows a round slows
@@ -9,16 +9,21 @@ long a step takes by the number of examples, and an all-reduce by the number of 
 """
 
 import json
+import os
 import platform
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter, sleep
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy reads it on import
+
 import numpy as np
+from mpi4py import MPI
 
 import tinygrad_edu as tg
 
 SIZES, BATCH, BATCHES = [784, 100, 10], 1024, 20
-PARAMETERS = sum(n_out * (n_in + 1) for n_in, n_out in zip(SIZES, SIZES[1:]))
+PARAMETERS = sum(n_out * (n_in + 1) for n_in, n_out in pairwise(SIZES))
 ROUNDS = 25
 REPEATS = 50
 FEWER = [BATCH >> k for k in range(11)]  # 1024, 512, ..., 1
@@ -91,10 +96,9 @@ def meet(comm):
 
 def side_by_side(comm, x, y):
     """Return the table's rows: what each way to train brings, by the median round."""
-    itself = comm.Split(comm.rank)
     trainings = {
         "no MPI": Training(None),
-        1: Training(itself),
+        1: Training(comm.Split(comm.rank)),
         comm.size: Training(comm),
     }
     seconds = {name: [] for name in trainings}
@@ -155,12 +159,25 @@ def median_seconds(f, at_a_time=5):
     return float(np.median(times[5:]))
 
 
-def cpu():
+def machine():
+    """Say what this was measured on, and with."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(s.partition(": ")[2] for s in lines if s.startswith("model name"))
+        cpu = next(s.partition(": ")[2] for s in lines if s.startswith("model name"))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        cpu = platform.processor() or platform.machine()
+    library, version = MPI.get_vendor()
+    software = f"{library} {'.'.join(map(str, version))}, NumPy {np.__version__}"
+    return f"{cpu}, {os.cpu_count()} cores; {software}"
+
+
+def rounded(figures):
+    """Keep four digits of each number."""
+    if isinstance(figures, dict):
+        return {name: rounded(part) for name, part in figures.items()}
+    if isinstance(figures, list):
+        return [rounded(part) for part in figures]
+    return float(f"{figures:.4g}") if isinstance(figures, float) else figures
 
 
 def main():
@@ -169,7 +186,7 @@ def main():
     x = rng.random((BATCH * BATCHES, SIZES[0]), np.float32)
     y = tg.data.one_hot(rng.integers(10, size=len(x)))
     figures = {
-        "machine": f"{cpu()}, {comm.size} cores used",
+        "machine": machine(),
         "sizes": SIZES,
         "batch": BATCH,
         "bytes": 4 * PARAMETERS,
@@ -178,7 +195,7 @@ def main():
         "allreduce_seconds": time_allreduce(comm),
     }
     if comm.rank == 0:
-        print(json.dumps(figures, indent=1))
+        print(json.dumps(rounded(figures), indent=1))
 
 
 if __name__ == "__main__":
