@@ -33,9 +33,9 @@ IN_PLACE = None  # mpi4py: what is sent lies where the answer goes
 def world() -> Any:
     """Start MPI, and return the communicator of all ranks of this job.
 
-    From here on, an exception that one rank does not catch is shown and ends the whole
-    job: the others would wait for that rank forever. (``sys.exit()`` is no such
-    exception; call it in all ranks, or in none.)
+    Call it first of all: from here on, an exception that one rank does not catch is
+    shown and ends the whole job, since the others would wait for that rank forever.
+    ``sys.exit()`` is no such exception; call it in all ranks, or in none.
 
     Returns
     -------
@@ -243,7 +243,8 @@ class DataParallel:
             `tg.grad` differentiates: neither can follow what the ranks exchange.
         """
         mode = current_mode.get()
-        if mode.nested or mode.watch not in (None, watch):  # which compile's is
+        # While compile records, it watches; so does debug(), which may.
+        if mode.nested or mode.watch not in (None, watch):
             raise TypeError(
                 "parallel: what the ranks exchange can be neither recorded by "
                 "tg.compile nor differentiated; let it be the function that computes "
@@ -257,7 +258,7 @@ class DataParallel:
                 np.multiply(p.grad.data, n, out=view, dtype=view.dtype)
             else:
                 view.fill(0)
-        self._totals[:] = n, n * float(loss)
+        self._totals[:] = n, n * float(loss) if n else 0.0
 
         self.comm.Allreduce(IN_PLACE, self._flat)
 
