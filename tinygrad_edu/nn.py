@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.graph import Node, new_index
 from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.tensor import Tensor
@@ -45,7 +46,17 @@ class Module:
         raise TypeError(f"{type(self).__name__}: define forward(self, x)")
 
     def __call__(self, x: Any) -> Any:
-        return self.forward(x)
+        return self._call(self.forward, x)
+
+    def _call(self, function: Callable[[Any], Any], x: Any) -> Any:
+        """Call one of the module's functions; what it gives remembers the call."""
+        start = new_index()
+        output = function(x)
+        for node in (output,) if isinstance(output, Node) else _each(output):
+            if node.op is not None and node.index > start:
+                call = (self.__class__.__name__, start, id(self), id(x))  # a graph.Call
+                node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
+        return output
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return each parameter once, under the path that leads to it."""
@@ -56,6 +67,12 @@ class Module:
     def parameters(self) -> list[Tensor]:
         """Return each parameter once, in the order of definition."""
         return list(self.named_parameters().values())
+
+
+def _each(output: Any) -> list[Node]:
+    """List the Tensors that a module gives, if it gives a tuple or a list of them."""
+    several = output if isinstance(output, tuple | list) else ()
+    return [x for x in several if isinstance(x, Node)]
 
 
 def _find_parameters(
@@ -173,6 +190,9 @@ class MLP(Module):
 
     def logits(self, x: Any) -> Any:
         """Return the last layer's `z`, of shape (N, n_out), for `x` of (N, n_in)."""
+        return self._call(self._logits, x)
+
+    def _logits(self, x: Any) -> Any:
         *hidden, last = zip(self.weights, self.biases)
         a = x
         for w, b in hidden:
@@ -181,7 +201,7 @@ class MLP(Module):
 
     def forward(self, x: Any) -> Any:
         """Return the network's output, sigmoid(z) of the last layer."""
-        return sigmoid(self.logits(x))
+        return sigmoid(self._logits(x))
 
 
 def _draw(

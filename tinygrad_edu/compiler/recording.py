@@ -284,7 +284,8 @@ class Recording:
                 require(f"{access} not in {self._name(frozenset(known))}")
         tensor = x.__class__.__new__(x.__class__)
         for slot in Node.__slots__[1:]:
-            setattr(tensor, slot, getattr(x, slot))
+            if hasattr(x, slot):  # one may not be set
+                setattr(tensor, slot, getattr(x, slot))
         self._lend(tensor, access, x.name or name, absent)
         return tensor
 
