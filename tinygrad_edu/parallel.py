@@ -90,8 +90,10 @@ class DataParallel:
 
     Attributes
     ----------
-    rank, size : int
-        The number of this rank, and how many there are.
+    rank : int
+        The number of this one, from 0.
+    size : int
+        How many there are.
 
     Raises
     ------
