@@ -143,9 +143,9 @@ def plot(history, path):
     figure.savefig(path, dpi=150)
 
 
-def parse_args():
+def parse_args(description=__doc__, **defaults):
     parser = argparse.ArgumentParser(
-        description=__doc__,
+        description=description,
         epilog="Without --data, the folder that TINYGRAD_EDU_DATA names counts, then "
         "the cache, which is filled by download. Where none has the full MNIST, 5,000 "
         "digits stand in for it. A better network: --hidden 100 --cost cross-entropy "
@@ -170,6 +170,7 @@ def parse_args():
     add("--plot", "draw the cost and the accuracy", type=Path, metavar="FILE.png")
     add("--json", "write down every epoch", type=Path, metavar="FILE")
 
+    parser.set_defaults(**defaults)
     args = parser.parse_args()
     least = {"hidden": 1, "epochs": 1, "batch_size": 1, "lr": 0, "l2": 0, "seed": 0}
     for name, low in least.items():

@@ -61,6 +61,7 @@ FLOORS = {
     "nn.module": 5.1,
     "nn.summary": 1,
     "optim": 5,
+    "parallel": 5,
     "probe": 5,
     "compiler.functions": 0,
     "compiler.program": 1,
@@ -108,6 +109,7 @@ GUESTS = {
     "digits": {"pooch"},
     "drawing.layout": {"pygraphviz"},
     "drawing.png": {"resvg_py"},
+    "parallel": {"mpi4py"},
     "strategies": {"hypothesis"},
     "testing": {"hypothesis"},
 }

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ranks import mpiexec, needs_mpi
 
 import tinygrad_edu as tg
 
@@ -317,6 +318,57 @@ def test_lenet_learns_the_full_set():
     out, _ = run("train_lenet.py", "--epochs", 1)
     last = re.search(r"test accuracy (\S+)% after 1 epochs", out)
     assert float(last[1]) >= 97.5
+# --- train_mnist_mpi ------------------------------------------------------------------
+
+
+@needs_mpi
+@pytest.mark.parametrize("ranks", [None, 2, 3])  # None: without mpiexec
+@pytest.mark.parametrize(
+    "options",
+    ["--cost mse --lr 2", "--cost cross-entropy --lr 0.5 --l2 5 --no-compile"],
+)
+def test_mnist_in_several_processes_is_mnist_in_one(tiny_mnist, ranks, options):
+    """The same lines, printed once, and the same history but for rounding."""
+    common = f"--data {tiny_mnist} --epochs 2 --seed 3 --hidden 4 --batch-size 10"
+    path, picture = tiny_mnist / "history.json", tiny_mnist / "curves.png"
+    arguments = [*common.split(), *options.split(), "--json", path, "--plot", picture]
+    wanted, _ = run("train_mnist.py", *arguments)
+    expected = json.loads(path.read_text())
+    picture.unlink()
+    if ranks:
+        done = mpiexec(ranks, EXAMPLES / "train_mnist_mpi.py", *arguments)
+        assert done.returncode == 0, done.stderr
+        out = done.stdout
+    else:
+        out, _ = run("train_mnist_mpi.py", *arguments)
+    assert f"{ranks} processes" in out if ranks else "1 process\n" in out
+    seconds = re.compile(r"; \d.*")
+    assert seconds.sub("", out) == seconds.sub("", wanted)
+    assert_png(picture)
+    history = json.loads(path.read_text())
+    assert history.keys() == HISTORY
+    assert history["test_accuracy"] == expected["test_accuracy"]
+    for name in ("train_cost", "test_cost"):
+        assert history[name] == pytest.approx(expected[name], rel=1e-5)
+
+
+@needs_mpi
+def test_mnist_in_two_processes_falls_back_on_5000_digits(tmp_path):
+    script = EXAMPLES / "train_mnist_mpi.py"
+    done = mpiexec(2, script, "--epochs", 5, TINYGRAD_EDU_DATA=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("4,000 of the 5,000 real MNIST digits") == 1
+    best = re.search(r"best test accuracy (\S+)%.*2 processes", done.stdout)
+    assert float(best[1]) > 80
+
+
+@needs_mpi
+def test_mnist_in_two_processes_names_what_is_missing_once(tmp_path):
+    done = mpiexec(2, EXAMPLES / "train_mnist_mpi.py", "--data", tmp_path)
+    assert done.returncode == 1
+    assert not done.stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{tmp_path} lacks" in done.stderr
 
 
 # --- plot_sigmoid ---------------------------------------------------------------------

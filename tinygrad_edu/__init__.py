@@ -175,7 +175,7 @@ from tinygrad_edu.transforms import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_edu import data
+    from tinygrad_edu import data, parallel
     from tinygrad_edu import testing as testing  # not for *: it needs an extra
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
@@ -283,6 +283,7 @@ __all__ = [
     "optim",
     "outer",
     "pad",
+    "parallel",
     "partition",
     "positive",
     "power",
@@ -344,7 +345,7 @@ __all__ = [
 
 # Loaded when first asked for, so that importing the package stays quick: what is a
 # module, and what is in which module.
-_LAZY_MODULES = {"data", "testing"}
+_LAZY_MODULES = {"data", "parallel", "testing"}
 _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",

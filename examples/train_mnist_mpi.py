@@ -1,0 +1,122 @@
+"""Train a network to read handwritten digits, in processes that share the work.
+
+Start it by mpiexec -n 2 python examples/train_mnist_mpi.py
+"""
+
+import json
+import os
+import sys
+from io import StringIO
+from time import perf_counter
+
+# Each process has a core; BLAS threads would fight over it. NumPy reads it on import.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+
+import tinygrad_edu as tg
+from train_mnist import load, parse_args, plot
+
+# A mini-batch of 10 would be too small to share.
+DEFAULTS = {"hidden": 100, "batch_size": 250, "lr": 1.0, "cost": "cross-entropy"}
+
+
+def train(digits, args, comm):
+    """Train as the options say; return the history, a list per quantity."""
+    x, x_test = map(tg.data.normalise, (digits.train_images, digits.test_images))
+    y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
+
+    rng = np.random.default_rng(args.seed)
+    sizes = [x.shape[1], args.hidden, y.shape[1]]
+    model = tg.nn.MLP(sizes, rng, args.init, dtype=np.float32)
+    optimiser = tg.optim.SGD(model.parameters(), args.lr)
+    parallel = tg.parallel.DataParallel(model.parameters(), comm)
+    if args.cost == "mse":
+        output, data_loss = model, tg.losses.mse
+    else:
+        output, data_loss = model.logits, tg.losses.cross_entropy_with_logits
+
+    def gradients(inputs, targets):
+        loss = data_loss(output(inputs), targets)
+        if args.l2:
+            loss = loss + tg.losses.l2(model.weights, args.l2, len(x))
+        optimiser.zero_grad()
+        loss.backward()
+        return loss
+
+    def judge(inputs, targets):
+        a = output(inputs)
+        right = a.numpy().argmax(axis=1) == targets.argmax(axis=1)
+        return data_loss(a, targets) * len(targets), right.sum()
+
+    if args.compile:
+        gradients, judge = tg.compile(gradients), tg.compile(judge)
+
+    def cost_and_accuracy(x, y, chunk=1000):  # each rank judges its share
+        total, right = 0.0, 0
+        share = parallel.share(len(x))
+        with tg.no_grad():
+            for first in range(share.start, share.stop, chunk):
+                part = slice(first, min(first + chunk, share.stop))
+                cost, hits = judge(x[part], y[part])
+                total, right = total + cost.item(), right + hits.item()
+            penalty = tg.losses.l2(model.weights, args.l2, len(x)).item()
+        total, right = comm.allreduce(np.array([total, right]))
+        return total / len(x) + penalty, right / len(x)
+
+    names = "train_cost", "test_cost", "test_accuracy", "seconds"
+    history = {name: [] for name in names}
+    for epoch in range(args.epochs):
+        start = perf_counter()
+        for batch in parallel.minibatches(x, y, args.batch_size, rng):
+            parallel.run(gradients, *batch)
+            optimiser.step()
+        train_cost, _ = cost_and_accuracy(x, y)
+        test_cost, accuracy = cost_and_accuracy(x_test, y_test)
+        seconds = perf_counter() - start
+        for name, value in zip(names, (train_cost, test_cost, accuracy, seconds)):
+            history[name].append(float(value))
+        print(
+            f"epoch {epoch + 1:>2}  train cost {train_cost:.4f}  "
+            f"test cost {test_cost:.4f}  test accuracy {accuracy:.2%}",
+            flush=True,
+        )
+    return history
+
+
+def load_once(folder, comm):
+    """Let rank 0 find the digits, and the others have them from it; or all give up."""
+    digits = None
+    if comm.rank == 0:
+        try:
+            digits = load(folder)
+        except (OSError, ValueError) as error:
+            print(f"train_mnist_mpi: {error}", file=sys.stderr)
+    return comm.bcast(digits) or sys.exit(1)
+
+
+def main():
+    comm = tg.parallel.world()
+    if comm.rank > 0:  # one speaks for all
+        sys.stdout = StringIO()
+    args = parse_args(__doc__, **DEFAULTS)
+    digits = load_once(args.data, comm)
+    history = train(digits, args, comm)
+
+    accuracies = history["test_accuracy"]
+    best = max(accuracies)
+    print(
+        f"best test accuracy {best:.2%}, after epoch {accuracies.index(best) + 1}; "
+        f"{sum(history['seconds']):.1f} s in all, "
+        f"{comm.size} process{'es' * (comm.size > 1)}"
+    )
+    if args.json and comm.rank == 0:
+        args.json.write_text(json.dumps(history, indent=2) + "\n")
+        print(f"Wrote {args.json}")
+    if args.plot and comm.rank == 0:
+        plot(history, args.plot)
+        print(f"Wrote {args.plot}")
+
+
+if __name__ == "__main__":
+    main()

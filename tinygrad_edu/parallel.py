@@ -1,0 +1,273 @@
+"""More than one process: synchronous data parallelism, by MPI.
+
+Each process, called a *rank*, has the whole network and a share of every mini-batch.
+It computes the gradient over its share; then the ranks add up what they have found
+(`Allreduce`), which is the one thing they exchange in a step. So each has the gradient
+over the whole mini-batch, and makes the step that a single process would make.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from importlib import import_module
+from traceback import format_exception
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.data import minibatches
+from tinygrad_edu.debug import watch
+from tinygrad_edu.graph import current_mode
+from tinygrad_edu.tensor import Tensor
+
+__all__ = ["DataParallel", "world"]
+
+Array = np.ndarray[Any, Any]
+
+IN_PLACE = None  # mpi4py: what is sent lies where the answer goes
+
+
+@cache
+def world() -> Any:
+    """Start MPI, and return the communicator of all ranks of this job.
+
+    Call it first of all: from here on, an exception that one rank does not catch is
+    shown and ends the whole job, since the others would wait for that rank forever.
+    ``sys.exit()`` is no such exception; call it in all ranks, or in none.
+
+    Returns
+    -------
+    mpi4py.MPI.Intracomm
+        With ``rank``, the number of this one, from 0, and ``size``, how many there are:
+        1, if the program was not started by ``mpiexec``.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If mpi4py or an MPI library is missing.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> comm = tg.parallel.world()
+    >>> comm.rank, comm.size
+    (0, 1)
+    """
+    try:
+        comm = import_module("mpi4py.MPI").COMM_WORLD
+    except (ImportError, RuntimeError) as error:  # no mpi4py; no library that it finds
+        reason = str(error).partition("\n")[0]
+        raise ModuleNotFoundError(
+            f"parallel: MPI cannot be used here ({reason}); it takes mpi4py and an MPI "
+            "library: pip install 'tinygrad_edu[mpi]'"
+        ) from error
+    if comm.size > 1:
+        sys.excepthook = partial(_end_job, comm)
+    return comm
+
+
+def _end_job(comm: Any, *error: Any) -> None:
+    """Show an exception that was not caught, in one piece, and end all ranks."""
+    try:
+        shown = "".join(format_exception(*error))
+        print(f"rank {comm.rank} of {comm.size}: {shown}", file=sys.stderr, flush=True)
+    finally:
+        comm.Abort(1)
+
+
+class DataParallel:
+    """What keeps the ranks' networks the same: they start as rank 0's, and move alike.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        The parameters, ``model.parameters()``: of the same shapes and dtypes in every
+        rank. They become those of rank 0.
+    comm : mpi4py.MPI.Intracomm, optional
+        Whose ranks work together; by default all, `world()`.
+
+    Attributes
+    ----------
+    rank : int
+        The number of this one, from 0.
+    size : int
+        How many there are.
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters, or the ranks have different ones.
+
+    Examples
+    --------
+    In a program that ``mpiexec -n 2 python program.py`` runs twice, or ``python
+    program.py`` once, with the same result:
+
+    >>> import tinygrad_edu as tg
+    >>> x, y = tg.data.xor()
+    >>> model = tg.nn.MLP([2, 3, 1], rng=0)
+    >>> optimiser = tg.optim.SGD(model.parameters(), lr=2.0)
+    >>> parallel = tg.parallel.DataParallel(model.parameters())
+    >>> def gradients(x, y):
+    ...     loss = tg.losses.mse(model(x), y)
+    ...     optimiser.zero_grad()
+    ...     loss.backward()
+    ...     return loss
+    >>> for batch in parallel.minibatches(x, y, batch_size=4):
+    ...     loss = parallel.run(gradients, *batch)
+    ...     optimiser.step()
+    >>> round(loss, 4)
+    0.1407
+    """
+
+    def __init__(self, params: Iterable[Tensor], comm: Any = None) -> None:
+        self.comm = world() if comm is None else comm
+        self.rank: int = self.comm.rank
+        self.size: int = self.comm.size
+        self.params = list(params)
+        if not self.params:
+            raise ValueError("DataParallel: there are no parameters")
+        self._check_same_everywhere()
+
+        # All that a step exchanges is in one array: the gradients, in how many ranks
+        # each parameter has one, the number of examples, and the loss.
+        sizes = [p.size for p in self.params]
+        dtype = np.result_type(np.float32, *(p.dtype for p in self.params))
+        self._flat = np.zeros(sum(sizes) + len(sizes) + 2, dtype)
+        *parts, self._holders, self._totals = np.split(
+            self._flat, np.cumsum([*sizes, len(sizes)])
+        )
+        self._gradients = [a.reshape(p.shape) for a, p in zip(parts, self.params)]
+
+        for view, p in zip(self._gradients, self.params):
+            view[...] = p.data
+        self.comm.Bcast(self._flat)
+        for view, p in zip(self._gradients, self.params):
+            p.data[...] = view
+
+    def _check_same_everywhere(self) -> None:
+        mine = [(str(p.dtype), p.shape) for p in self.params]
+        for rank, theirs in enumerate(self.comm.allgather(mine)):
+            if theirs != mine:
+                raise ValueError(
+                    f"DataParallel: rank {self.rank} has the parameters {mine}, rank "
+                    f"{rank} has {theirs}; make the same network in every rank"
+                )
+
+    def share(self, n: int) -> slice:
+        """Return which of `n` examples are this rank's: a run of them, maybe none.
+
+        No rank has two more than another.
+        """
+        return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
+
+    def minibatches(
+        self, x: Array, y: Array, batch_size: int, rng: Any = None
+    ) -> Iterator[tuple[Array, Array]]:
+        """Go once through the examples, as `tg.data.minibatches`; give this rank's.
+
+        Parameters
+        ----------
+        x, y : ndarray, shapes (n, ...)
+            One example a row, the same in every rank.
+        batch_size : int
+            How many examples the ranks have together; the last mini-batch may be
+            shorter.
+        rng : numpy Generator, optional
+            Shuffles the examples. That of rank 0 counts; the others are only drawn
+            from.
+
+        Returns
+        -------
+        iterator of (x, y)
+            This rank's rows of each mini-batch. Where there are fewer examples than
+            ranks, some get arrays without rows.
+
+        Raises
+        ------
+        ValueError
+            `x` and `y` differ in length, or `batch_size` is below 1.
+        """
+        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
+        order = self.comm.bcast(order)
+        batches = minibatches(order, np.arange(len(y)), batch_size)
+        own = (batch[self.share(len(batch))] for batch, _ in batches)
+        return ((x.take(rows, axis=0), y.take(rows, axis=0)) for rows in own)
+
+    def run(self, f: Callable[..., Any], *batch: Array) -> float:
+        """Let each rank run `f` on its examples, then `average` what came of it.
+
+        Parameters
+        ----------
+        f : callable
+            Computes the loss, calls ``zero_grad()`` and ``backward()``, and returns the
+            loss; but makes no step. `tg.compile` may have made a program of it.
+        *batch : ndarray
+            What `f` is called with: this rank's examples, one a row. A rank that has
+            none takes part without calling `f`.
+
+        Returns
+        -------
+        float
+            The loss over the examples of all ranks. Their gradient is in the
+            parameters' ``.grad``.
+        """
+        n = len(batch[0])
+        return self.average(f(*batch) if n else 0.0, n)
+
+    def average(self, loss: Any, n: int) -> float:
+        """Make the ranks' gradients and losses those over the examples of all ranks.
+
+        Parameters
+        ----------
+        loss : Tensor or float
+            A mean over this rank's examples, whose gradient is in the parameters'
+            ``.grad``. What does not depend on the examples, such as `tg.losses.l2`, may
+            have been added to it.
+        n : int
+            How many examples this rank has. If there are none, its loss and gradients
+            do not count.
+
+        Returns
+        -------
+        float
+            The loss over all examples. Every parameter's ``.grad`` is its gradient; it
+            lies in memory that the next call uses again.
+
+        Raises
+        ------
+        ValueError
+            If no rank has an example.
+        TypeError
+            Within a function that `tg.compile` records, or a transform such as
+            `tg.grad` differentiates: neither can follow what the ranks exchange.
+        """
+        mode = current_mode.get()
+        # While compile records, it watches; so does debug(), which may.
+        if mode.nested or mode.watch not in (None, watch):
+            raise TypeError(
+                "parallel: what the ranks exchange can be neither recorded by "
+                "tg.compile nor differentiated; let it be the function that computes "
+                "the gradients which is compiled, and pass that to run()"
+            )
+        # A mean over n examples counts n times; a rank that has no example may have
+        # gradients of an earlier step, and they do not count.
+        for k, (view, p) in enumerate(zip(self._gradients, self.params)):
+            self._holders[k] = held = n > 0 and p.grad is not None
+            if held:
+                np.multiply(p.grad.data, n, out=view, dtype=view.dtype)
+            else:
+                view.fill(0)
+        self._totals[:] = n, n * float(loss) if n else 0.0
+
+        self.comm.Allreduce(IN_PLACE, self._flat)
+
+        total = self._totals[0].item()
+        if total == 0:
+            raise ValueError("parallel: no rank has an example")
+        for view, held, p in zip(self._gradients, self._holders, self.params):
+            view /= total
+            p.grad = Tensor(view, dtype=p.dtype) if held else None
+        return float(self._totals[1] / total)
