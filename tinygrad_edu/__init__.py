@@ -175,7 +175,7 @@ from tinygrad_edu.transforms import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_edu import data
+    from tinygrad_edu import checkpoints, data, train
     from tinygrad_edu import testing as testing  # not for *: it needs an extra
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
@@ -209,6 +209,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "checkpoint",
+    "checkpoints",
     "clip",
     "column_stack",
     "compare",
@@ -323,6 +324,7 @@ __all__ = [
     "tensordot",
     "tile",
     "trace",
+    "train",
     "transpose",
     "tril",
     "triu",
@@ -340,7 +342,7 @@ __all__ = [
 
 # Loaded when first asked for, so that importing the package stays quick: what is a
 # module, and what is in which module.
-_LAZY_MODULES = {"data", "testing"}
+_LAZY_MODULES = {"checkpoints", "data", "testing", "train"}
 _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",

@@ -554,7 +554,7 @@ class Recording:
                 needs_grad = f"{tensor}.requires_grad is {b.writable}"
                 self.conditions.append(Condition(needs_grad, b.name))
         for x, truth in tape.guards:
-            (access,) = (a for b, a in used.items() if b.variable is x)
+            (access,) = (a for b, a in self._inputs.items() if b.variable is x)
             self.conditions.append(Condition(f"bool({access}) is {truth}", access))
 
     # --- What must not happen ---------------------------------------------------------
