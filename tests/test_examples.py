@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import batches
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 HISTORY = {"train_cost", "test_cost", "test_accuracy", "seconds"}
@@ -198,8 +199,10 @@ def test_mnist_does_what_the_textbook_does(tiny_mnist, cost, init):
 @pytest.mark.parametrize("options", ["", "--cost cross-entropy --lr 0.5 --l2 5"])
 def test_mnist_is_learnt_compiled_or_not(tmp_path, monkeypatch, options):
     """The same but for rounding, on 4,000 digits, with a short last mini-batch."""
-    compiled, compile = [], tg.compile
-    monkeypatch.setattr(tg, "compile", lambda f: compiled.append(f) or compile(f))
+    compiled = []
+    monkeypatch.setattr(
+        batches, "compile", lambda f: compiled.append(f) or tg.compile(f)
+    )
     monkeypatch.setenv("TINYGRAD_EDU_DATA", str(tmp_path))
     path = tmp_path / "history.json"
     common = f"train_mnist.py --epochs 1 --batch-size 30 --seed 3 --json {path}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.random_states import from_plain, to_plain
 from tinygrad_edu.randomness import set_state, state_of
 from tinygrad_edu.states import matched
-from tinygrad_edu.storage import SCRATCH, Part, Stored, write
+from tinygrad_edu.storage import UNFINISHED, Part, Stored, write
 
 __all__ = ["Folder", "Stored", "Training", "load", "save"]
 
@@ -61,7 +60,7 @@ def save(path: str | os.PathLike[str], model: Module) -> None:
     >>> (model([[0.0, 1.0]]) == other([[0.0, 1.0]])).all()
     np.True_
     """
-    write(path, model.state_dict())
+    write(path, model.state_dict(copy=False))
 
 
 def load(path: str | os.PathLike[str], model: Module) -> None:
@@ -168,9 +167,9 @@ class Training:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file; a crash leaves the old one or the new one whole."""
-        arrays = dict(self.model.state_dict())
+        arrays = dict(self.model.state_dict(copy=False))
         states: dict[str, Mapping[str, Any]] = {
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimiser.state_dict(copy=False),
             "history": {name: self.history[name] for name in self.history.names},
             "best": self.best or {},
             "epoch": {"losses": np.array(self.losses), "seconds": self.seconds},
@@ -242,7 +241,7 @@ def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def _matched(part: Part, owner: Module | Optimiser) -> dict[str, Any]:
     """Return the state that is in a file, if it fits; what does not, is not read."""
-    wanted = owner.state_dict()
+    wanted = owner.state_dict(copy=False)
     shapes = {name: np.shape(x) for name, x in wanted.items()}
     faults = [
         f"{name} has the shape {part.shape(name)}, and {shape} is wanted"
@@ -330,8 +329,9 @@ class Folder:
             If there is one, and it will not do or is not wanted.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        for scratch in self.path.glob(f"{SCRATCH}*"):  # left by a crash
-            shutil.rmtree(scratch, ignore_errors=True)
+        for pattern in (f"{UNFINISHED}*", ".tmp??????"):  # the library has its own
+            for left in self.path.glob(pattern):  # by a crash
+                left.unlink()
         there = self.checkpoints()
         if there and not resume:
             raise ValueError(

@@ -13,18 +13,17 @@ from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.idx import damaged
 
-__all__ = ["SCRATCH", "Part", "Stored", "write"]
+__all__ = ["UNFINISHED", "Part", "Stored", "write"]
 
 Array = np.ndarray[Any, Any]
 
-SCRATCH = ".unfinished-"  # how the folders are called that files are written in
+UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
 
 # What NumPy can hold, by the names of the format.
 _DTYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8"} | {"U64", "U32", "U16", "U8"}
@@ -41,21 +40,20 @@ def write(
     """Write arrays, and texts that go with them, to a file.
 
     Whatever happens meanwhile, the path names the old file, if there was one, or the
-    new one, whole and on the disk: it is written in a folder of its own, next to where
-    it shall be, and moved there when the disk has it.
+    new one, whole: that has another name until the disk has it.
     """
     library, path = _library(), Path(path)
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    whole = {name: array.reshape(arrays[name].shape) for name, array in whole.items()}
-    with TemporaryDirectory(dir=path.parent, prefix=SCRATCH) as scratch:
-        new = Path(scratch, path.name)
-        try:
-            library.numpy.save_file(whole, str(new), dict(texts or {}))
-        except library.SafetensorError as error:
-            raise OSError(f"{path}: it cannot be written: {error}") from None
+    whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
+    new = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
+    try:
+        library.numpy.save_file(whole, str(new), dict(texts or {}))
         _put_on_disk(new, os.O_RDWR)
         new.replace(path)
-        _put_on_disk(path.parent, os.O_RDONLY)
+    except library.SafetensorError as error:
+        raise OSError(f"{path}: it cannot be written: {error}") from None
+    finally:
+        new.unlink(missing_ok=True)
+    _put_on_disk(path.parent, os.O_RDONLY)
 
 
 def _put_on_disk(path: Path, flags: int) -> None:
