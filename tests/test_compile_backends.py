@@ -25,7 +25,10 @@ LOSSES = {
 OPTIMISERS = {
     "SGD": lambda params: tg.optim.SGD(params, 0.5),
     "momentum": lambda params: tg.optim.SGD(params, 0.5, 0.9),
+    "Nesterov": lambda params: tg.optim.SGD(params, 0.5, 0.9, True, weight_decay=0.1),
+    "RMSprop": lambda params: tg.optim.RMSprop(params, 0.05),
     "Adam": lambda params: tg.optim.Adam(params, 0.05),
+    "AdamW": lambda params: tg.optim.AdamW(params, 0.05, weight_decay=0.1),
 }
 
 
@@ -53,7 +56,7 @@ def examples():
 
 @pytest.mark.parametrize(
     ("loss", "optimiser"),
-    [*((loss, "SGD") for loss in LOSSES), ("mse", "momentum"), ("mse", "Adam")],
+    [(loss, "SGD") for loss in LOSSES] + [("mse", o) for o in OPTIMISERS if o != "SGD"],
 )
 def test_steps_by_numba_are_the_eager_ones(loss, optimiser, examples):
     x, y = examples

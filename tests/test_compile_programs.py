@@ -265,7 +265,10 @@ LOSSES = [mse, mse_and_l2, cross_entropy, with_logits, softmax]
 OPTIMISERS: dict[str, Callable[..., Any]] = {
     "SGD": lambda params: tg.optim.SGD(params, lr=0.5),
     "momentum": lambda params: tg.optim.SGD(params, lr=0.1, momentum=0.9),
+    "Nesterov": lambda params: tg.optim.SGD(params, 0.1, 0.9, True, weight_decay=0.1),
+    "RMSprop": lambda params: tg.optim.RMSprop(params, lr=0.01),
     "Adam": lambda params: tg.optim.Adam(params, lr=0.01),
+    "AdamW": lambda params: tg.optim.AdamW(params, lr=0.01, weight_decay=0.1),
 }
 
 
@@ -432,9 +435,10 @@ def parameters_of(source: str) -> list[str]:
 
 def number(optimiser: tg.optim.Optimiser, name: str) -> float:
     """Return an optimiser's number, ``betas[0]`` by the name of ``betas_0``."""
-    whole, _, i = name.partition("_")
-    value = getattr(optimiser, whole)
-    return value[int(i)] if i else value
+    whole, _, i = name.rpartition("_")
+    return (
+        getattr(optimiser, whole)[int(i)] if i.isdigit() else getattr(optimiser, name)
+    )
 
 
 @each_style

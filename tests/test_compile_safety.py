@@ -708,6 +708,24 @@ def test_the_numbers_of_an_optimiser_are_read_afresh(style: str) -> None:
     numbers = [("lr", 0.1), ("betas", (0.5, 0.6)), ("eps", 1e-3), ("steps", 0)]
     compiled = assert_as_eager(training(tg.optim.Adam, *numbers), style)
     assert len(compiled._variants) == 1
+    numbers += [("weight_decay", 0.5), ("weight_decay", 0)]
+    compiled = assert_as_eager(training(tg.optim.AdamW, *numbers), style)
+    assert len(compiled._variants) == 1
+    numbers = [("lr", 0.1), ("alpha", 0.5), ("eps", 1e-3), ("lr", 0.0)]
+    compiled = assert_as_eager(training(tg.optim.RMSprop, *numbers), style)
+    assert len(compiled._variants) == 1
+    nesterov = functools.partial(momentum, nesterov=True, weight_decay=0.1)
+    numbers = [("lr", 0.1), ("momentum", 0.5), ("weight_decay", 0.2), ("lr", 0)]
+    compiled = assert_as_eager(training(nesterov, *numbers), style)
+    assert len(compiled._variants) == 1
+
+
+@each_style
+def test_what_an_optimiser_branches_on_is_noticed(style: str) -> None:
+    plain = functools.partial(tg.optim.SGD, lr=0.01, momentum=0.9)
+    switches = [("weight_decay", 0.1), ("nesterov", True), ("weight_decay", 0.0)]
+    compiled = assert_as_eager(training(plain, *switches, ("lr", 0.1)), style)
+    assert len(compiled._variants) == 4
 
 
 @each_style

@@ -13,7 +13,10 @@ from tinygrad_edu.compiler.recording import Recording
 X = np.arange(1.0, 4.0)
 OPTIMISERS = [
     lambda params: tg.optim.SGD(params, lr=0.5, momentum=0.9),
+    lambda params: tg.optim.SGD(params, 0.5, 0.9, nesterov=True, weight_decay=0.1),
+    lambda params: tg.optim.RMSprop(params, lr=0.01),
     lambda params: tg.optim.Adam(params, lr=0.01),
+    lambda params: tg.optim.AdamW(params, lr=0.01),
 ]
 LOSSES = [
     lambda model, x, y: tg.losses.cross_entropy(model(x), y),
