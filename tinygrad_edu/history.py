@@ -239,7 +239,7 @@ def _checked(name: str) -> str:
 
 
 def _as_column(name: str, values: Any) -> array[float]:
-    numbers = np.ascontiguousarray(values, np.float64)
+    numbers = np.asarray(values, np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"History: {name} is no column, its shape is {numbers.shape}")
     column = array("d")

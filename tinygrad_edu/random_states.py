@@ -15,7 +15,7 @@ __all__ = ["from_plain", "to_plain"]
 
 # The largest integers, by their names in a state.
 _LARGEST = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1}
-_LARGEST["uinteger"] = 2**32 - 1
+_LARGEST |= {"uinteger": 2**32 - 1, "words": 2**32 - 1}  # words are Python's
 
 
 def to_plain(state: Any) -> Any:
@@ -62,19 +62,19 @@ def from_plain(plain: Any, like: Any, name: str = "state") -> Any:
     if isinstance(like, tuple | np.ndarray):
         if not isinstance(plain, list) or len(plain) != len(like):
             raise ValueError(f"{name} of a random generator: {len(like)} items are due")
-        parts = [from_plain(x, part, name) for x, part in zip(plain, like)]
+        inner = "words" if isinstance(like, tuple) else name
+        parts = [from_plain(x, part, inner) for x, part in zip(plain, like)]
         return tuple(parts) if isinstance(like, tuple) else np.array(parts, like.dtype)
     if isinstance(like, str):
         if plain != like:
             raise ValueError(f"a random generator is a {like}, and not a {plain!r}")
         return like
     if like is None or isinstance(like, float):
-        if plain is not None and not (type(plain) is float and isfinite(plain)):
+        is_missing = plain is None and name == "words"  # Python's, if there is none
+        if not is_missing and not (type(plain) is float and isfinite(plain)):
             raise ValueError(f"{name} of a random generator: a number is due")
         return plain
-    bits = 128
-    if isinstance(like, np.generic):
-        bits = 8 * like.itemsize
+    bits = 8 * like.itemsize if isinstance(like, np.generic) else 128
     largest = _LARGEST.get(name, 2**bits - 1)
     if type(plain) is not int or not 0 <= plain <= largest:
         raise ValueError(f"{name} of a random generator: at most {largest} is due")

@@ -46,7 +46,7 @@ def write(
     whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
     new = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
     try:
-        library.numpy.save_file(whole, str(new), dict(texts or {}))
+        library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
         _put_on_disk(new, os.O_RDWR)
         new.replace(path)
     except library.SafetensorError as error:
