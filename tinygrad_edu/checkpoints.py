@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 FORMAT = 1
 _ABOUT = "tinygrad_edu"  # the name under which a file has what is no array,
 _FACTS = {"format": int, "ended": bool, "data": str}  # which is this,
-_FACTS |= {"shuffling": dict, "rng": dict, "generators": dict}
+_FACTS |= {"figures": list, "shuffling": dict, "rng": dict, "generators": dict}
 _LONGEST = 1 << 17  # in so many characters
 
 _NAME = re.compile(r"epoch-(\d{4,9})-step-(\d{6,12})\.safetensors")
@@ -60,7 +60,7 @@ def save(path: str | os.PathLike[str], model: Module) -> None:
     >>> (model([[0.0, 1.0]]) == other([[0.0, 1.0]])).all()
     np.True_
     """
-    write(path, model.state_dict(copy=False))
+    write(path, _weights(model))
 
 
 def load(path: str | os.PathLike[str], model: Module) -> None:
@@ -167,7 +167,7 @@ class Training:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file; a crash leaves the old one or the new one whole."""
-        arrays = dict(self.model.state_dict(copy=False))
+        arrays = _weights(self.model)
         states: dict[str, Mapping[str, Any]] = {
             "optimiser": self.optimiser.state_dict(copy=False),
             "history": {name: self.history[name] for name in self.history.names},
@@ -181,6 +181,7 @@ class Training:
             "format": FORMAT,
             "ended": self.ended,
             "data": self._data,
+            "figures": self.history.names,  # arrays in a file have no order
             "shuffling": state_of(self.rng) if is_between else self._shuffling,
             "rng": state_of(self.rng),
             "generators": self.model.random_state(),
@@ -211,7 +212,7 @@ class Training:
             optimiser = _matched(stored.part("optimiser"), self.optimiser)
             best = stored.part("best")
             kept = _matched(best, self.model) if best else None
-            history = History(stored.part("history"))
+            history = _read_history(stored.part("history"), about["figures"])
             losses, seconds = _read_epoch(stored.part("epoch"))
             own, of_model = state_of(self.rng), self.model.random_state()
             shuffling = from_plain(about["shuffling"], own)
@@ -227,6 +228,18 @@ class Training:
             self._amid = amid
         else:
             set_state(self.rng, amid)
+
+
+def _weights(model: Module) -> dict[str, Any]:
+    """Return the model's arrays, whose names leave room for what else is in a file."""
+    arrays = model.state_dict(copy=False)
+    for name in arrays:
+        if "/" in name:
+            raise ValueError(
+                f"checkpoints: the parameter {name} has a slash in its name, which a "
+                "file has for what is no weight; give it another one"
+            )
+    return dict(arrays)
 
 
 @contextmanager
@@ -273,12 +286,20 @@ def _read_about(stored: Stored) -> dict[str, Any]:
     return facts
 
 
+def _read_history(part: Part, names: list[Any]) -> History:
+    """Return the figures, in their order."""
+    if sorted(map(repr, names)) != sorted(map(repr, part)):
+        raise ValueError(f"it has the figures {list(part)}, and {names} are due")
+    return History({name: part[name] for name in names})
+
+
 def _read_epoch(part: Part) -> tuple[array[float], float]:
     """Return the losses of the steps that are done, and for how long it has run."""
     shape = part.shape("losses") if "losses" in part else (0,)
     if len(shape) != 1:
         raise ValueError(f"the losses have the shape {shape}, and not (steps,)")
-    found = matched(part, {"losses": np.empty(shape), "seconds": 0.0}, "epoch")
+    like = {"losses": np.broadcast_to(0.0, shape), "seconds": 0.0}
+    found = matched(part, like, "epoch")
     return array("d", memoryview(found["losses"])), float(found["seconds"])
 
 
