@@ -11,6 +11,7 @@ from time import sleep
 import numpy as np
 
 import tinygrad_edu as tg
+from tinygrad_edu.storage import write
 
 BATCH, EXAMPLES = 10, 73  # so the last mini-batch is short
 
@@ -30,7 +31,7 @@ def build(seed=0):
     return model, optimiser, (x, y), rng
 
 
-def train(folder, epochs, pause=0.0, progress=False, every=3, **options):
+def train(folder, epochs, pause=0.0, progress=False):
     """Train for some epochs in all; return the model, the optimiser and the history."""
     model, optimiser, (x, y), rng = build()
 
@@ -52,9 +53,8 @@ def train(folder, epochs, pause=0.0, progress=False, every=3, **options):
         clip=0.5,
         restore_best=True,
         progress=progress,
-        checkpoint=folder and tg.checkpoints.Folder(folder, every=every),
+        checkpoint=folder and tg.checkpoints.Folder(folder, every=3),
         resume=True,
-        **options,
     )
     return model, optimiser, history
 
@@ -67,16 +67,8 @@ def state(model, optimiser, history):
 
 
 if __name__ == "__main__":
-    folder, epochs, *options = sys.argv[1:]
-    *trained, history = train(
-        Path(folder),
-        int(epochs),
-        pause=0.02,
-        progress=True,
-        **dict.fromkeys(options, False),
-    )
+    folder, epochs = sys.argv[1:]
+    *trained, history = train(Path(folder), int(epochs), pause=0.02, progress=True)
     print(history.stopped, flush=True)
     if len(history) == int(epochs):
-        from tinygrad_edu.storage import write
-
         write(Path(folder, "final.safetensors"), state(*trained, history))

@@ -345,9 +345,9 @@ def test_a_folder_wants_numbers_of_1_or_more(numbers):
 # --- Stopped and resumed --------------------------------------------------------------
 
 
-def start(folder, epochs, *options):
+def start(folder, epochs):
     return subprocess.Popen(
-        [sys.executable, "-W", "error", SCRIPT, folder, str(epochs), *options],
+        [sys.executable, "-W", "error", SCRIPT, folder, str(epochs)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
