@@ -60,13 +60,18 @@ def row(op: Op) -> str:
     """Return the line of one op."""
     name = op.name if isinstance(op, Composite) else f"**{op.name}**"
     call = f"{name}`{str(op).removeprefix(op.name)}`"
-    places = [*op.inputs, *op.defaults]
-    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in places}
-    formula = op.tex and op.tex.format(**letters)
+    math = formula(op)
     domains = [f"{x} in {d}" for x, d in op.domain.items() if d != REAL]
-    cells = [call, f"${formula}$" if formula else "", ", ".join(domains)]
+    cells = [call, f"${math}$" if math else "", ", ".join(domains)]
     cells.append(op.subgradient or "")
     return f"| {' | '.join(cells)} |"
+
+
+def formula(op: Op) -> str:
+    """Return an op's formula, in the names of its inputs; "" if it has none."""
+    places = [*op.inputs, *op.defaults]
+    letters = {x: x if len(x) == 1 else rf"\mathit{{{x}}}" for x in places}
+    return (op.tex or "").format(**letters)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ NAMES = ["W1", "W2", "b1", "b2"]
 
 
 class Lesson:
-    """A [4, 3, 2] network, and the quantities of its backpropagation by hand."""
+    """A network of two layers, and its backpropagation by hand."""
 
-    def __init__(self):
+    def __init__(self, sizes=(4, 3, 2)):
         rng = np.random.default_rng(0)
-        self.model = tg.nn.MLP([4, 3, 2], rng=rng)
-        self.x, self.y = rng.random((5, 4)), rng.random((5, 2))
+        self.model = tg.nn.MLP(sizes, rng=rng)
+        self.x, self.y = rng.random((5, sizes[0])), rng.random((5, sizes[-1]))
         self.weights = [w.data for w in self.model.weights]
         self.biases = [b.data for b in self.model.biases]
         self.a1 = sigmoid(self.x @ self.weights[0].T + self.biases[0])
@@ -144,6 +144,40 @@ def test_a_derivative_of_sigmoid_too_much_in_cross_entropy_is_found(lesson):
     assert all(
         "cross-entropy has delta = a - y" in verdict for verdict in found.values()
     )
+
+
+def test_where_no_shape_tells_the_slip_is_found_in_its_layer():
+    lesson = Lesson((3, 3, 3))
+    y, a1, a2, w2 = lesson.y, lesson.a1, lesson.a2, lesson.weights[1]
+
+    def found(delta2, delta1, dw1=None, dw2=None):
+        mine = lesson.from_deltas(delta2, delta1)
+        mine[0] = mine[0] if dw1 is None else dw1
+        mine[1] = mine[1] if dw2 is None else dw2
+        return verdicts(tg.compare(mine, lesson.mse, lesson.model))
+
+    error = (a2 - y) / 5
+    delta2, prime1 = error * a2 * (1 - a2), a1 * (1 - a1)
+    delta1 = delta2 @ w2 * prime1
+    right = dict.fromkeys(NAMES, "right")
+    assert found(delta2, delta1) == right
+
+    of_sigmoid = "wrong: the derivative of sigmoid is left out (whose answer has shape"
+    assert found(error, error @ w2 * prime1) == dict.fromkeys(
+        NAMES, f"{of_sigmoid} (5, 3))"
+    )
+    first = dict.fromkeys(["W1", "b1"], f"{of_sigmoid} (5, 3))")
+    assert found(delta2, delta2 @ w2) == right | first
+
+    transposed = "wrong: delta is passed back through the weight transposed (of W2, b2)"
+    first = dict.fromkeys(["W1", "b1"], transposed)
+    assert found(delta2, delta2 @ w2.T * prime1) == right | first
+
+    own = "wrong: the layer's own activation stands for that of the one before (of {})"
+    last = {"W2": own.format("W2, b2")}
+    assert found(delta2, delta1, dw2=delta2.T @ a2) == right | last
+    first = {"W1": own.format("W1, b1")}
+    assert found(delta2, delta1, dw1=delta1.T @ a1) == right | first
 
 
 def test_a_penalty_left_out_is_found(lesson):

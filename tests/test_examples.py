@@ -409,6 +409,51 @@ def test_watching_tells_what_to_install(tmp_path, script, package):
     assert err == f"No module named {package}; {install}\n"
 
 
+# --- step_through_xor -----------------------------------------------------------------
+
+
+def test_step_through_xor_writes_a_page_of_the_trained_network(tmp_path):
+    variables = {"DISPLAY": "", "WAYLAND_DISPLAY": ""}
+    out, err = run("step_through_xor.py", cwd=tmp_path, **variables)
+    page = tmp_path / "xor.html"
+    assert out == f"Wrote xor.html\nOpen it in a browser: {page.as_uri()}\n"
+    assert not err
+    text = page.read_text("utf-8")
+    assert "<title>loss, step by step</title>" in text
+    assert "dloss/dW1 = (dloss/dz1)^T x" in text
+    assert "h = model(x)" in text  # the line of the program
+
+
+@pytest.mark.parametrize(
+    ("options", "display", "opened"),
+    [([], ":0", True), (["--no-open"], ":0", False), ([], "", False)],
+)
+def test_step_through_xor_opens_the_browser_where_there_is_one(
+    tmp_path, monkeypatch, capsys, options, display, opened
+):
+    path, shown = tmp_path / "page.html", []
+    argv = ["step_through_xor.py", "--save", str(path), "--epochs", "0", *options]
+    monkeypatch.setattr("sys.argv", argv)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("webbrowser.open", shown.append)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    runpy.run_path(str(EXAMPLES / argv[0]), run_name="__main__")
+    assert shown == [path.as_uri()] * opened
+    assert ("Open it in a browser" in capsys.readouterr().out) == (not opened)
+    assert path.is_file()
+
+
+def test_step_through_xor_trains():
+    names = runpy.run_path(str(EXAMPLES / "step_through_xor.py"))
+    lines = {}
+    for epochs in (0, 200):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tg, "step_through", lambda loss, path: loss.item())
+            lines[epochs] = names["write_page"](None, epochs=epochs)
+    assert lines[200] < 0.9 * lines[0]
+
+
 # --- Options --------------------------------------------------------------------------
 
 
@@ -418,6 +463,8 @@ def test_watching_tells_what_to_install(tmp_path, script, package):
         ("train_xor.py", ["--epochs", "0"], "--epochs must be at least 1"),
         ("train_xor.py", ["--seed", "-1"], "--seed must be at least 0"),
         ("train_xor.py", ["--lr", "inf"], "--lr must be at least 0"),
+        ("step_through_xor.py", ["--lr", "nan"], "--lr must be at least 0"),
+        ("step_through_xor.py", ["--save", "no/such/file.html"], "no folder"),
         ("train_mnist.py", ["--epochs", "-3"], "--epochs must be at least 1"),
         ("train_mnist.py", ["--batch-size", "0"], "--batch-size must be at least 1"),
         ("train_mnist.py", ["--lr", "nan"], "--lr must be at least 0"),

@@ -308,6 +308,12 @@ def test_arrays_that_are_large_are_told_by_their_range_and_shape():
     ]
 
 
+def test_an_array_without_elements_is_explained():
+    v = leaf(np.ones((0, 3)), "v")
+    text = str(tg.explain(tg.sum(tg.exp(tg.exp(v)))))
+    assert re.search(r"^t1 = exp\(v\) +dt1/dv = t1 +\[\] +\(0, 3\)$", text, re.M)
+
+
 # --- Names ----------------------------------------------------------------------------
 
 

@@ -27,6 +27,16 @@ def test_no_name_is_given_twice():
     assert names(a * b * c) == ["w", "w_2", "w_3", None, None]
 
 
+def test_many_may_ask_for_one_name():
+    """Each gets its own, without trying all that were given before."""
+    parts = [tg.Tensor([1.0], requires_grad=True, name="w") for _ in range(20_000)]
+    last = tg.Tensor([1.0], requires_grad=True, name="w_7")
+    found = names(tg.concatenate([*parts, last]))
+    assert found[:3] == ["w", "w_2", "w_3"]
+    assert found[-3:] == ["w_20000", "w_7_2", None]
+    assert len(set(found)) == len(found)
+
+
 def test_what_is_private_is_no_name():
     _hidden = tg.Tensor(1.0, requires_grad=True)
     assert names(_hidden * 2, sys._getframe()) == [None, None]
@@ -38,6 +48,15 @@ def test_layers_are_z_and_a():
     y = tg.tanh(tg.sigmoid(x @ w[0].T + 1.0) @ w[1].T + 1.0)
     y = y @ w[2].T
     assert [name for name in names(y) if name] == ["z1", "a1", "z2", "a2"]
+
+
+def test_the_z_of_a_recurrent_network_is_the_whole_sum():
+    w = [tg.Tensor(np.ones((2, 2)), requires_grad=True) for _ in range(2)]
+    b = tg.Tensor(np.ones(2), requires_grad=True)
+    h = tg.tanh(np.ones(2) @ w[0] + np.ones(2) @ w[1] + b)
+    h = tg.tanh(h @ w[0] + np.ones(2) @ w[1] + b)
+    found = [name for name in names(h) if name]
+    assert found == ["z1", "a1", "z2", "a2"]
 
 
 def test_a_number_has_no_layer():

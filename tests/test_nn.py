@@ -2,13 +2,27 @@
 
 import copy
 import pickle
+import random
 import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import tinygrad_edu as tg
-from tinygrad_edu.nn import MLP, Linear, Module
+from tinygrad_edu.nn import (
+    MLP,
+    Dropout,
+    Linear,
+    Module,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from tinygrad_edu.nn.initialising import INITIALISATIONS, draw_bias, draw_weight
 
 
 @pytest.fixture
@@ -72,6 +86,27 @@ def test_equal_parameters_are_two():
     module = Module()
     module.first, module.second = parameter(), parameter()
     assert len(module.parameters()) == 2
+
+
+def test_two_parameters_do_not_share_a_path():
+    module = Module()
+    module.heads = {3: parameter(), "3": parameter()}
+    with pytest.raises(
+        ValueError, match=r"Module: two parameters have the path heads\.3"
+    ):
+        module.parameters()
+
+
+def test_parts_in_a_chain_of_thousands_are_found():
+    chain = Module()
+    chain.weight = weight = parameter()
+    for _ in range(5000):
+        outer = Module()
+        outer.part = [chain]
+        chain = outer
+    (path,) = chain.named_parameters()
+    assert path == "part.0." * 5000 + "weight"
+    assert chain.parameters() == [weight]
 
 
 def test_a_part_may_refer_to_its_owner():
@@ -164,6 +199,247 @@ def test_the_shape_of_the_input_is_checked():
         MLP([2, 1])(np.ones((4, 3)))
 
 
+# --- Layers in a row ------------------------------------------------------------------
+
+
+def small(rng=0, rate=0.5):
+    rng = np.random.default_rng(rng)
+    return Sequential(
+        Linear(2, 4, rng), Tanh(), Dropout(rate, rng), output=Linear(4, 3, rng)
+    )
+
+
+def test_parts_are_called_one_after_the_other(rng):
+    model, x = small().eval(), rng.standard_normal((5, 2))
+    first, _, _, last = model
+    expected = np.tanh(x @ first.weight.data.T + first.bias.data)
+    expected = expected @ last.weight.data.T + last.bias.data
+    np.testing.assert_allclose(model(x).data, expected, rtol=1e-13)
+    assert Sequential()(x) is x
+
+
+def test_parts_are_found_by_position_name_and_slice():
+    model = small()
+    parts = list(model)
+    assert [type(part) for part in parts] == [Linear, Tanh, Dropout, Linear]
+    assert len(model) == 4
+    assert [model[i] for i in range(-4, 4)] == parts * 2
+    assert model["0"] is parts[0]
+    assert model["output"] is model.output is parts[3]
+    tail = model[2:]
+    assert type(tail) is Sequential
+    assert list(tail) == parts[2:]
+    assert list(tail.named_parameters()) == ["output.weight", "output.bias"]
+    assert model[::-2][1] is parts[1]
+    with pytest.raises(IndexError):
+        model[4]
+    with pytest.raises(KeyError):
+        model["input"]
+
+
+def test_a_part_may_be_replaced():
+    model, x = small().eval(), np.ones((1, 2))
+    model.output = Tanh()
+    assert len(model) == 4
+    np.testing.assert_array_equal(model(x).data, np.tanh(model[:2](x).data))
+
+
+def test_the_parameters_of_layers_in_a_row_are_named_as_in_the_textbook():
+    model = Sequential(small(), Sequential(Linear(3, 2), Sigmoid()))
+    names = {path: p.name for path, p in model.named_parameters().items()}
+    assert names == {
+        "0.0.weight": "W1",
+        "0.0.bias": "b1",
+        "0.output.weight": "W2",
+        "0.output.bias": "b2",
+        "1.0.weight": "W3",
+        "1.0.bias": "b3",
+    }
+    before = [p.name for p in model.parameters()]
+    assert len(model[1:]) == 1
+    assert [p.name for p in model.parameters()] == before
+
+
+def test_a_layer_that_is_there_twice_has_its_parameters_once(rng):
+    layer, x = Linear(2, 2, 0), rng.standard_normal((3, 2))
+    model = Sequential(layer, Tanh(), layer)
+    assert list(model.named_parameters()) == ["0.weight", "0.bias"]
+    np.testing.assert_array_equal(model(x).data, layer(tg.tanh(layer(x))).data)
+    assert len(model.summary()) == 3
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [(Sigmoid(), tg.sigmoid), (Tanh(), tg.tanh), (ReLU(), tg.relu)],
+)
+def test_activations_are_the_ops_of_their_names(module, function, rng):
+    x, g = parameter(rng.standard_normal((2, 3))), rng.standard_normal((2, 3))
+    module(x).backward(g)
+    found, x.grad = x.grad.data, None
+    function(x).backward(g)
+    np.testing.assert_array_equal(module(x).data, function(x).data)
+    np.testing.assert_array_equal(found, x.grad.data)
+    assert module.parameters() == []
+
+
+def test_what_cannot_be_a_part():
+    with pytest.raises(TypeError, match=r"part 1 is <op relu.*write.*tg\.nn\.Tanh\(\)"):
+        Sequential(Linear(1, 1), tg.relu)
+    with pytest.raises(TypeError, match="Sequential: part last is None"):
+        Sequential(last=None)
+    for name in ("forward", "training", "eval"):
+        with pytest.raises(ValueError, match=f"it has an attribute {name} already"):
+            Sequential(**{name: Tanh()})
+
+
+def test_what_a_module_looks_like():
+    assert repr(small()) == (
+        "Sequential(Linear(2, 4), Tanh(), Dropout(0.5), Linear(4, 3))"
+    )
+    assert repr(Sequential(MLP([2, 3, 1]), ReLU())) == (
+        "Sequential(MLP([2, 3, 1]), ReLU())"
+    )
+
+
+# --- Dropout --------------------------------------------------------------------------
+
+rates = st.floats(0, 0.95)
+seeds = st.integers(0, 2**32 - 1)
+shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=5)
+
+
+@given(rates, seeds, shapes, st.sampled_from([np.float16, np.float32, np.float64]))
+def test_what_is_kept_is_scaled_and_the_rest_is_0(rate, seed, shape, dtype):
+    x = np.random.default_rng(seed).standard_normal(shape).astype(dtype) + dtype(7)
+    layer, same = Dropout(rate, rng=seed), np.random.default_rng(seed)
+    y = layer(x)
+    assert (y.dtype, y.shape) == (dtype, shape)
+    kept = same.random(shape) >= rate if rate else np.ones(shape, bool)
+    rtol = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(y, np.where(kept, x / (1 - rate), 0), rtol=rtol)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
+def test_dropout_keeps_the_mean_and_drops_the_rate(rate):
+    y = Dropout(rate, rng=0)(np.ones(100_000))
+    deviation = np.sqrt(rate / (1 - rate) / y.size)
+    assert abs(y.mean() - 1) < 4 * deviation
+    assert abs((y == 0).mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / y.size)
+    np.testing.assert_allclose(y[y > 0], 1 / (1 - rate), rtol=1e-15)
+
+
+def test_the_gradient_passes_where_the_value_did(rng):
+    x, g = parameter(rng.standard_normal((4, 5))), rng.standard_normal((4, 5))
+    y = Dropout(0.4, rng=1)(x)
+    y.backward(g)
+    expected = np.where(y.data == 0, 0, g / 0.6)
+    np.testing.assert_allclose(x.grad.data, expected, rtol=1e-15)
+    assert 0 < (y.data == 0).sum() < y.size
+
+
+def test_dropout_takes_lists_and_whole_numbers():
+    layer = Dropout(0.5, rng=0)
+    for x in ([2, 4], np.array([2, 4])):
+        y = layer(x)
+        assert y.dtype == float
+        assert set(y) <= {0.0, 4.0, 8.0}
+
+
+def test_each_call_drops_others_and_a_seed_the_same_again():
+    x = np.ones(50)
+    one, other = (Dropout(0.5, rng=3) for _ in range(2))
+    masks = [one(x) for _ in range(4)]
+    assert [m.tolist() for m in masks] == [other(x).tolist() for _ in range(4)]
+    assert len({m.tobytes() for m in masks}) == 4
+    legacy = Dropout(0.5, rng=np.random.RandomState(3))
+    expected = np.random.RandomState(3).random_sample(50) >= 0.5
+    np.testing.assert_array_equal(legacy(x), 2.0 * expected)
+
+
+@pytest.mark.parametrize("still", ["evaluation", "rate 0"])
+def test_where_nothing_is_dropped_nothing_is_drawn(still):
+    layer = Dropout(0.5, rng=0).eval() if still == "evaluation" else Dropout(0, rng=0)
+    state = layer.random_state()
+    x = np.ones(5)
+    assert layer(x) is x
+    assert layer.random_state() == state
+
+
+def test_a_network_is_switched_as_a_whole():
+    class Whole(Module):
+        def __init__(self):
+            self.parts = {"a": [small()], "b": Dropout(0.5)}
+            self.again = self.parts["b"]
+
+    whole = Whole()
+    modules = [whole, whole.again, *whole.parts["a"], *whole.parts["a"][0]]
+    assert all(m.training for m in modules)
+    assert whole.eval() is whole
+    assert not any(m.training for m in modules)
+    assert whole.train() is whole
+    assert all(m.training for m in modules)
+    assert not whole.train(False).again.training
+    assert Module().training  # of others, nothing has changed
+
+
+@pytest.mark.parametrize("rate", [1, 1.5, -0.1, np.nan])
+def test_a_rate_is_a_part(rate):
+    with pytest.raises(
+        ValueError, match=f"Dropout: rate={rate} is how much is dropped"
+    ):
+        Dropout(rate)
+
+
+def test_a_checkpointed_layer_drops_the_same_when_it_is_run_again(rng):
+    x, g = rng.standard_normal((3, 2)), rng.standard_normal((3, 3))
+    found, states = [], []
+    for wrap in (lambda f: f, tg.checkpoint, lambda f: tg.checkpoint(tg.checkpoint(f))):
+        model = small()
+        wrap(model)(x).backward(g)
+        found.append([p.grad.data for p in model.parameters()])
+        states.append(model.random_state())
+    assert states == states[:1] * 3
+    for other in found[1:]:
+        for a, b in zip(found[0], other):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpointed_function_that_draws_more_the_second_time_is_refused():
+    layer, calls = Dropout(0.5, rng=0), []
+
+    @tg.checkpoint
+    def unsteady(x):
+        calls.append(x)
+        for _ in calls:
+            x = layer(x)
+        return x
+
+    y = unsteady(parameter(np.ones(50)))
+    with pytest.raises(ValueError, match="run again, the function gave another answer"):
+        y.sum().backward()
+
+
+def test_dropout_in_a_function_that_is_differentiated(rng):
+    x = rng.standard_normal(20)
+    layer, same = Dropout(0.5, rng=0), Dropout(0.5, rng=0)
+    mask = same(np.ones(20))
+    np.testing.assert_allclose(
+        tg.grad(lambda x: (layer(x) ** 2).sum())(x), 2 * mask**2 * x, rtol=1e-14
+    )
+    checkpointed = tg.checkpoint(lambda x: tg.grad(lambda z: (layer(z) ** 2).sum())(x))
+    t = parameter(x)
+    checkpointed(t).sum().backward()
+    np.testing.assert_allclose(t.grad.data, 2 * same(np.ones(20)) ** 2, rtol=1e-14)
+
+
+def test_gradcheck_wants_evaluation(rng):
+    model, x = small(), rng.standard_normal((3, 2))
+    with pytest.raises(ValueError, match="two evaluations of the function differ"):
+        tg.gradcheck(lambda x: (model(x) ** 2).sum(), x)
+    model.eval()
+    tg.gradcheck(lambda x: (model(x) ** 2).sum(), x)
+
+
 # --- How parameters are drawn ---------------------------------------------------------
 
 
@@ -213,11 +489,81 @@ def test_a_layer_draws_its_bias_and_then_its_weight():
     np.testing.assert_array_equal(layer.weight.data, expected)
 
 
-def test_scaled_weights_give_moderate_sums_whatever_the_number_of_inputs():
-    for init, deviation in (("scaled", 1 / np.sqrt(900)), ("large", 1.0)):
-        w = Linear(900, 400, rng=0, init=init).weight.data
-        np.testing.assert_allclose(w.std(), deviation, rtol=0.01)
-        assert abs(w.mean()) < 0.01 * deviation
+DEVIATIONS = {
+    "scaled": (lambda n_in, n_out: 1 / np.sqrt(n_in), 1),
+    "large": (lambda n_in, n_out: 1.0, 1),
+    "xavier": (lambda n_in, n_out: np.sqrt(2 / (n_in + n_out)), 0),
+    "he": (lambda n_in, n_out: np.sqrt(2 / n_in), 0),
+}
+
+
+@pytest.mark.parametrize("init", DEVIATIONS)
+@pytest.mark.parametrize(("n_in", "n_out"), [(900, 400), (400, 900)])
+def test_the_moments_of_drawn_parameters(init, n_in, n_out):
+    deviation, of_bias = DEVIATIONS[init]
+    deviation = deviation(n_in, n_out)
+    layer = Linear(n_in, n_out, rng=0, init=init)
+    w, b = layer.weight.data, layer.bias.data
+    np.testing.assert_allclose(w.std(), deviation, rtol=0.01)
+    assert abs(w.mean()) < 0.01 * deviation
+    kurtosis = 9 / 5 if init == "xavier" else 3  # of uniform and normal numbers
+    np.testing.assert_allclose(np.mean((w / deviation) ** 4), kurtosis, rtol=0.03)
+    np.testing.assert_allclose(b.std(), of_bias, rtol=0.1)
+
+
+def test_xaviers_weights_are_within_their_limit():
+    w = Linear(300, 500, rng=0, init="xavier").weight.data
+    limit = np.sqrt(6 / 800)
+    assert 0.999 * limit < np.abs(w).max() < limit
+
+
+def test_no_initialisation_is_left_out():
+    assert DEVIATIONS.keys() == INITIALISATIONS.keys()
+
+
+@pytest.mark.parametrize("init", DEVIATIONS)
+def test_the_weights_of_a_window_count_each_of_its_inputs(init):
+    w = draw_weight((64, 32, 5, 5), np.random.default_rng(0), init)
+    assert w.shape == (64, 32, 5, 5)
+    deviation, of_bias = DEVIATIONS[init]
+    np.testing.assert_allclose(w.std(), deviation(32 * 25, 64 * 25), rtol=0.01)
+    bias = draw_bias(10_000, np.random.default_rng(0), init)
+    np.testing.assert_allclose(bias.std(), of_bias, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("init", "activation", "gain"),
+    [("he", [ReLU()], 1.0), ("xavier", [], 1.0), ("xavier", [ReLU()], 0.5)],
+)
+def test_signals_keep_their_size_through_the_layers(init, activation, gain, rng):
+    """What the papers derive of the mean square, forward and, if square, backward."""
+    n, depth = 400, 15
+    layers = [(Linear(n, n, rng, init), *activation) for _ in range(depth)]
+    model = Sequential(*(part for layer in layers for part in layer))
+    x, g = parameter(rng.standard_normal((50, n))), rng.standard_normal((50, n))
+    y = model(x)
+    y.backward(g)
+    forward = np.mean(y.data**2) / np.mean(x.data**2)
+    backward = np.mean(x.grad.data**2) / np.mean(g**2)
+    np.testing.assert_allclose(forward ** (1 / depth), gain, rtol=0.06)
+    np.testing.assert_allclose(backward ** (1 / depth), gain, rtol=0.06)
+
+
+@pytest.mark.parametrize("make", [np.random.default_rng, np.random.RandomState])
+@pytest.mark.parametrize("init", ["xavier", "he"])
+def test_a_network_draws_only_weights_where_biases_are_0(make, init):
+    sizes = [5, 4, 3, 2]
+    model, rng = MLP(sizes, rng=make(7), init=init), make(7)
+    for w, n_in, n_out in zip(model.weights, sizes, sizes[1:]):
+        limit = np.sqrt(6 / (n_in + n_out))
+        shape = n_out, n_in
+        expected = (
+            rng.uniform(-limit, limit, shape)
+            if init == "xavier"
+            else rng.standard_normal(shape) * np.sqrt(2 / n_in)
+        )
+        np.testing.assert_array_equal(w.data, expected)
+    assert not any(b.data.any() for b in model.biases)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -267,3 +613,219 @@ def test_parameters_are_real_floats(dtype):
 def test_sizes_are_a_list():
     with pytest.raises(TypeError, match=r"the sizes are a list, as in \[784, 30, 10\]"):
         tg.nn.MLP(2, 3)
+
+
+# --- Summary --------------------------------------------------------------------------
+
+
+def test_a_summary_has_a_row_for_each_layer_and_the_total():
+    model = small()
+    shapes = ("layer", "output shape", "parameters")
+    assert model.summary().header == ("layer", "parameters")
+    assert model.summary((5, 2)).header == shapes
+    assert list(model.summary((5, 2))) == [
+        ("0: Linear(2, 4)", (5, 4), 12),
+        ("1: Tanh()", (5, 4), 0),
+        ("2: Dropout(0.5)", (5, 4), 0),
+        ("output: Linear(4, 3)", (5, 3), 15),
+        ("total", "", 27),
+    ]
+    without = [(layer, size) for layer, _, size in model.summary((5, 2))]
+    assert list(model.summary()) == without
+
+
+def test_the_summary_of_a_perceptron_has_its_layers():
+    model = MLP([5, 4, 3])
+    model.weights[0].name = "first"
+    assert list(model.summary((7, 5))) == [
+        ("z1: Linear(5, 4)", (7, 4), 24),
+        ("a1: Sigmoid()", (7, 4), 0),
+        ("z2: Linear(4, 3)", (7, 3), 15),
+        ("a2: Sigmoid()", (7, 3), 0),
+        ("total", "", 39),
+    ]
+    assert model.weights[0].name == "first"
+
+
+class Several(Module):
+    """Parameters of its own, a part that it uses, one that it does not, two outputs."""
+
+    def __init__(self):
+        self.used, self.unused, self.scale = Linear(2, 3), MLP([2, 1]), parameter()
+        self.shared = self.used.weight
+        self.last = None
+
+    def forward(self, x):
+        self.last = self.used(x) * self.scale
+        return self.last, [x, x.sum()]
+
+
+def test_a_summary_of_a_module_of_ones_own_counts_each_parameter_once():
+    model = Several()
+    assert list(model.summary((4, 2))) == [
+        ("Several()", [(4, 3), [(4, 2), ()]], 1),
+        ("used: Linear(2, 3)", (4, 3), 9),
+        ("unused: MLP([2, 1])", "", 3),
+        ("total", "", 13),
+    ]
+    assert sum(p.size for p in model.parameters()) == 13
+    assert list(Tanh().summary()) == [("Tanh()", 0), ("total", 0)]
+
+
+def test_a_summary_changes_nothing():
+    for model in (Several(), Sequential(small(), Several())):
+        parts = [model, *(x for x in vars(model).values() if isinstance(x, Module))]
+        before = [dict(vars(part)) for part in parts]
+        state = model.random_state()
+        model.summary((4, 2)) if len(parts) > 3 else None
+        with pytest.raises(ValueError, match="linear: "):
+            model.summary((4, 17))
+        assert [dict(vars(part)) for part in parts] == before
+        assert model.random_state() == state
+
+
+def test_a_summary_is_made_in_the_parameters_dtype():
+    class Remembers(Module):
+        def __init__(self):
+            self.layer, self.seen = Linear(2, 3, dtype=np.float32), []
+
+        def forward(self, x):
+            self.seen.append((x.dtype, self.training, self.layer(x).requires_grad))
+            return self.layer(x)
+
+    model = Remembers()
+    assert "(4, 3)" in str(model.summary((4, 2)))
+    assert model.seen == [(np.float32, False, False)]
+
+
+# --- States ---------------------------------------------------------------------------
+
+sizes_of_mlps = st.lists(st.integers(1, 5), min_size=2, max_size=4)
+
+
+@given(sizes_of_mlps, seeds, st.sampled_from([np.float32, np.float64]))
+def test_a_state_makes_another_network_the_same(sizes, seed, dtype):
+    one, other = (MLP(sizes, rng=seed + i, dtype=dtype) for i in range(2))
+    memory = [p.data for p in other.parameters()]
+    state = one.state_dict()
+    assert list(state) == list(one.named_parameters())
+    other.load_state_dict(state)
+    x = np.random.default_rng(seed).standard_normal((3, sizes[0])).astype(dtype)
+    np.testing.assert_array_equal(other(x).data, one(x).data)
+    assert all(p.data is array for p, array in zip(other.parameters(), memory))
+
+
+def test_a_state_is_copied_both_ways():
+    model = small()
+    state = model.state_dict()
+    before = {path: x.copy() for path, x in state.items()}
+    for p in model.parameters():
+        p.data += 1
+    for path, x in state.items():
+        np.testing.assert_array_equal(x, before[path])
+    model.load_state_dict({path: tg.Tensor(x) for path, x in state.items()})
+    for x in state.values():
+        x += 1
+    for path, p in model.named_parameters().items():
+        np.testing.assert_array_equal(p.data, before[path])
+
+
+def test_parameters_may_be_swapped():
+    """The state's arrays are the parameters' own memory: all is read before a write."""
+    model = Sequential(Linear(3, 3, 0), Linear(3, 3, 1))
+    first, second = (p.data for p in (model[0].weight, model[1].weight))
+    expected = second.copy(), first.T.copy()
+    own = {path: p.data for path, p in model.named_parameters().items()}
+    model.load_state_dict(own | {"0.weight": second, "1.weight": first.T})
+    np.testing.assert_array_equal(first, expected[0])
+    np.testing.assert_array_equal(second, expected[1])
+
+
+@given(
+    seeds,
+    st.sets(
+        st.sampled_from(["missing", "unknown", "shape", "dtype", "kind"]), min_size=1
+    ),
+)
+def test_a_state_that_does_not_fit_names_every_fault_and_changes_nothing(seed, wrong):
+    model = small(seed)
+    before = {path: x.tobytes() for path, x in model.state_dict().items()}
+    state = {path: x + 1 for path, x in model.state_dict().items()}
+    told = {
+        "missing": "missing: 0.weight",
+        "unknown": "unknown: 1.weight, 17",
+        "shape": "0.bias: float64 (2, 2), where float64 (4,) is wanted",
+        "dtype": "output.weight: float32 (3, 4), where float64 (3, 4) is wanted; "
+        "convert it with astype(float64)",
+        "kind": "output.bias: [1, 2, 3], where float64 (3,) is wanted",
+    }
+    if "missing" in wrong:
+        del state["0.weight"]
+    if "unknown" in wrong:
+        state |= {"1.weight": np.zeros(2), 17: None}
+    if "shape" in wrong:
+        state["0.bias"] = np.zeros((2, 2))
+    if "dtype" in wrong:
+        state["output.weight"] = state["output.weight"].astype(np.float32)
+    if "kind" in wrong:
+        state["output.bias"] = [1, 2, 3]
+    with pytest.raises(ValueError, match="Sequential: the state does not fit") as error:
+        model.load_state_dict(state)
+    lines = str(error.value).splitlines()[1:]
+    assert lines == [f"- {fault}" for name, fault in told.items() if name in wrong]
+    after = {path: x.tobytes() for path, x in model.state_dict().items()}
+    assert after == before
+
+
+def test_a_state_is_a_mapping():
+    with pytest.raises(TypeError, match=r"Linear: a state is a mapping, .* not a list"):
+        Linear(1, 1).load_state_dict([np.ones((1, 1)), np.ones(1)])
+
+
+class Noisy(Module):
+    """A generator of each kind."""
+
+    def __init__(self, seed=0):
+        self.drop = Dropout(0.5, rng=seed)
+        self.legacy = Dropout(0.5, rng=np.random.RandomState(seed))
+        self.python = [random.Random(seed)]
+
+    def forward(self, x):
+        return self.legacy(self.drop(x)) * self.python[0].random()
+
+
+@settings(deadline=None)
+@given(seeds, st.integers(0, 3), st.integers(1, 3))
+def test_random_numbers_go_on_from_a_state(seed, before, after):
+    one, other, x = Noisy(seed), Noisy(17), np.ones(20)
+    for _ in range(before):
+        one(x)
+    state = one.random_state()
+    assert list(state) == ["drop.rng", "legacy.rng", "python.0"]
+    generator = other.drop.rng
+    other.load_random_state(state)
+    for _ in range(after):
+        np.testing.assert_array_equal(other(x), one(x))
+    assert other.drop.rng is generator
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda s: s.pop("drop.rng"), "missing: drop.rng"),
+        (lambda s: s.update(other=1), "unknown: other"),
+        (lambda s: s.update({"drop.rng": {}}), "drop.rng: state must be for a PCG64"),
+        (lambda s: s.update({"legacy.rng": s["drop.rng"]}), "legacy.rng: "),
+        (lambda s: s.update({"python.0": (1, 2)}), "python.0: "),
+    ],
+)
+def test_a_state_that_a_generator_cannot_take_changes_nothing(change, fault):
+    model, x = Noisy(), np.ones(20)
+    state = Noisy(1).random_state()
+    change(state)
+    with pytest.raises(ValueError, match="Noisy: the state does not fit") as error:
+        model.load_random_state(state)
+    assert f"- {fault}" in str(error.value)
+    np.testing.assert_array_equal(model(x), Noisy()(x))
+    with pytest.raises(TypeError, match="Noisy: a state is a mapping"):
+        model.load_random_state(17)

@@ -16,7 +16,7 @@ def slip_of(wrong):
         lambda g: bool(np.allclose(g, RIGHT)),
         sizes={"the batch": 7, "one": 1},
         factors={"y": FACTOR, "of another shape": np.ones(2)},
-        others={"of another shape": np.ones(2), "it is another": OTHER},
+        others=[("of another shape", np.ones(2)), ("it is another", OTHER)],
     )
 
 
@@ -45,4 +45,4 @@ def test_a_vector_is_not_transposed():
     right = np.array([1.0, 2.0])
     wrong = np.array([2.0, 1.0])
     close = lambda g: bool(np.allclose(g, right))  # noqa: E731
-    assert likeliest_slip(wrong, close, {}, {}, {}) is None
+    assert likeliest_slip(wrong, close, {}, {}, []) is None

@@ -180,7 +180,9 @@ if TYPE_CHECKING:
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
     from tinygrad_edu.compiler import compile
+    from tinygrad_edu.drawing import draw
     from tinygrad_edu.explaining import explain
+    from tinygrad_edu.stepper import step_through
 
 __version__ = "0.1.0"
 
@@ -228,6 +230,7 @@ __all__ = [
     "diff",
     "divide",
     "dot",
+    "draw",
     "dsplit",
     "dstack",
     "einsum",
@@ -314,6 +317,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "step_through",
     "subtract",
     "sum",
     "swapaxes",
@@ -347,8 +351,10 @@ _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",
     "compile": "compiler",
+    "draw": "drawing",
     "explain": "explaining",
     "gradcheck": "checking",
+    "step_through": "stepper",
 }
 
 

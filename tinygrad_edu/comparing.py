@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.autodiff import pull_back
-from tinygrad_edu.graph import Node, topological_order
+from tinygrad_edu.graph import Node, topological_order, value_of
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.slips import likeliest_slip
@@ -19,7 +20,8 @@ from tinygrad_edu.tensor import Tensor
 __all__ = ["Comparison", "compare"]
 
 Array = np.ndarray[Any, Any]
-Rule = Callable[..., Any]
+Rules = Sequence[Callable[..., Any]]
+Change = Callable[[Rules], Rules]
 
 
 class Row(NamedTuple):
@@ -110,7 +112,7 @@ def compare(
                 lambda g: _difference(g, gradient) <= tolerance,  # noqa: B023
                 sizes=_sizes(loss),
                 factors={},
-                others={what: found[name] for what, found in slips},
+                others=[(what, found[name]) for what, found in slips],
             )
             verdict = f"wrong: {slip or _first_sight(given[name], gradient)}"
         rows.append(Row(name, gradient.shape, difference, verdict))
@@ -199,15 +201,25 @@ def _slips(
 
     A slip is made in the engine's own walk, at one node: its rules are exchanged.
     """
+    activations: dict[Any, Array] = {}  # what an elementwise op made of a node
     for node in topological_order(loss):
         if node.op is None:
             continue
-        slips: dict[str, Callable[[Rule], Rule]] = {}
+        slips: dict[str, Change] = {}
         if node.op.elementwise and len(node.inputs) == 1:
+            activations[node.inputs[0]] = node.data
             slips[f"the derivative of {node.op.name} is left out"] = _without_derivative
         if node.op.name == "sigmoid_cross_entropy":
             what = "a factor sigmoid'(z) is there: cross-entropy has delta = a - y"
             slips[what] = _times_sigmoid_prime
+        if node.op.name == "linear":
+            x, w, _ = map(value_of, node.inputs)
+            if w.shape == w.T.shape:
+                slips["delta is passed back through the weight transposed"] = _by_w_t
+            a = activations.get(node)
+            if a is not None and a.shape == np.shape(x):
+                what = "the layer's own activation stands for that of the one before"
+                slips[what] = partial(_by_activation, a)
         if any(x is p for x in node.inputs for p in parameters.values()):
             slips[f"what comes by way of {node.op.name} is left out"] = _nothing
         for what, change in slips.items():
@@ -215,33 +227,48 @@ def _slips(
                 yield f"{what} ({_describe(node)})", _gradients(loss, parameters)
 
 
-def _without_derivative(rule: Rule) -> Rule:
-    return lambda g, *arguments, **params: g
+def _without_derivative(rules: Rules) -> Rules:
+    return [lambda g, *args, **params: g for _ in rules]
 
 
-def _times_sigmoid_prime(rule: Rule) -> Rule:
-    return lambda g, y, z, t: rule(g, y, z, t) * sigmoid(z) * (1 - sigmoid(z))
+def _times_sigmoid_prime(rules: Rules) -> Rules:
+    (of_z, *others) = rules
+
+    def times_prime(g: Any, y: Any, z: Any, t: Any) -> Any:
+        return of_z(g, y, z, t) * sigmoid(z) * (1 - sigmoid(z))
+
+    return [times_prime, *others]
 
 
-def _nothing(rule: Rule) -> Rule:
-    return lambda *arguments, **params: 0 * rule(*arguments, **params)
+def _by_w_t(rules: Rules) -> Rules:
+    (of_x, *others) = rules
+    return [lambda g, y, x, w, b: of_x(g, y, x, w.T, b), *others]
+
+
+def _by_activation(a: Array, rules: Rules) -> Rules:
+    of_x, of_w, of_b = rules
+    return [of_x, lambda g, y, x, w, b: of_w(g, y, a, w, b), of_b]
+
+
+def _nothing(rules: Rules) -> Rules:
+    return [lambda *args, r=rule, **params: 0 * r(*args, **params) for rule in rules]
 
 
 class _ChangedOp(NamedTuple):
     """What the walk needs of an op."""
 
     name: str
-    rule_of_each: list[Rule]
+    rule_of_each: Rules
     selects: bool = False
     elementwise: bool = False
 
 
 @contextmanager
-def _changed(node: Node, change: Callable[[Rule], Rule]) -> Iterator[None]:
+def _changed(node: Node, change: Change) -> Iterator[None]:
     """Exchange the rules of one node for a while."""
     op = node.op
-    rules = [change(rule) for _, rule in zip(node.inputs, op.rule_of_each)]
-    node.op = _ChangedOp(op.name, rules)
+    rules = [rule for _, rule in zip(node.inputs, op.rule_of_each)]
+    node.op = _ChangedOp(op.name, change(rules))
     try:
         yield
     finally:

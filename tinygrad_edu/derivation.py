@@ -34,7 +34,17 @@ from tinygrad_edu.graph import Node, mode, topological_order, value_of
 from tinygrad_edu.op import OPS
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Derivation", "Line", "Link", "Share", "checked_graph", "walk_back"]
+__all__ = [
+    "Derivation",
+    "Line",
+    "Link",
+    "Share",
+    "checked_graph",
+    "is_transposed",
+    "walk_back",
+]
+
+Array = np.ndarray[Any, Any]
 
 LARGEST_LINE = 8  # the ops that are written into one line
 
@@ -234,15 +244,15 @@ class Derivation:
     def _constant(self, x: Any) -> Formula:
         """Name an array that went into the graph: c1, or m1 for a mask.
 
-        What was computed from another one without being recorded is found by its
-        value: 1 - y, as in cross-entropy, and x^T, as in a rule.
+        What was made of another one without being recorded is recognised: 1 - y, as in
+        cross-entropy, by its value; x^T, as in a rule, by its memory.
         """
         is_mask = x.dtype == bool
         if not is_mask and id(x) not in self._names:
             for other in self.constants:
                 if x.shape == other.shape and np.array_equal(x, 1 - other.data):
                     return plus(number(1), minus(other))
-                if np.array_equal(x, other.data.T):
+                if is_transposed(x, other.data):
                     return Call(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
         name = self._name(x, "m" if is_mask else "c")
         self.constants.append(name)
@@ -413,3 +423,11 @@ def _is_linear(share: Share) -> bool:
         if x is not share.g and x.index > share.g.index:
             stack += (z for z in x.inputs if isinstance(z, Node))
     return True
+
+
+def is_transposed(array: Array, of: Array) -> bool:
+    """Whether an array looks at another's memory with the axes reversed."""
+    if array.ndim < 2:
+        return False
+    start, start_of = (a.__array_interface__["data"] for a in (array, of))
+    return (start, array.shape, array.strides) == (start_of, of.T.shape, of.T.strides)

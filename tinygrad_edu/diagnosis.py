@@ -141,7 +141,7 @@ def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
         if other != position:
             others[f"it is the rule of the input {names[other]}"] = gradient
     return (
-        likeliest_slip(wrong, _agrees(checks), sizes, factors, others)
+        likeliest_slip(wrong, _agrees(checks), sizes, factors, others.items())
         or "it is none of the usual slips"
     )
 

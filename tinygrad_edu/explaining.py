@@ -19,6 +19,7 @@ __all__ = ["Explanation", "explain"]
 MOST_PATHS = 12  # beyond that, the chain rule is told node by node
 LONGEST_PATH = 60
 MOST_NUMBERS = 6  # of an array that is shown in full
+MOST_CHARACTERS = 24  # of an array in the table
 LINE_LENGTH = 79
 HEADER = ("function", "first derivative", "value", "shape")
 
@@ -136,7 +137,7 @@ class Explanation:
             rows += (("", other, "", "") for other in others)
         widths = [max(map(len, column)) for column in zip(*rows)]
         table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        given = f"given: {', '.join(self._given(in_text))}"
+        given = _in_width("given: ", self._given(in_text))
         chains = (
             "\n".join(map(_in_lines, self._chain(x, in_text))) for x in self._wanted
         )
@@ -186,7 +187,7 @@ class Explanation:
         return (
             f"{write(self.derivation.quantities[line.y])} = {write(line.formula)}",
             derivatives,
-            _shown(value) or f"{_shown(value.min())} to {_shown(value.max())}",
+            _in_short(value),
             str(value.shape),
         )
 
@@ -278,7 +279,28 @@ def _shown(x: Any) -> str:
         return f"{x:.4g}"
     if x.size > MOST_NUMBERS:
         return ""
+    if x.size == 0:
+        return "[]"
     return f"[{', '.join(map(_shown, x))}]"
+
+
+def _in_short(x: Any) -> str:
+    """Write a number, or a few if they take no more room than their range."""
+    text = _shown(x)
+    is_short = x.size == 0 or 0 < len(text) <= MOST_CHARACTERS
+    return text if is_short else f"{_shown(x.min())} to {_shown(x.max())}"
+
+
+def _in_width(head: str, parts: list[str]) -> str:
+    """Write a list, on several lines if it is long."""
+    lines = [head + parts[0]]
+    for part in parts[1:]:
+        if len(f"{lines[-1]}, {part}") <= LINE_LENGTH:
+            lines[-1] += f", {part}"
+        else:
+            lines[-1] += ","
+            lines.append(" " * len(head) + part)
+    return "\n".join(lines)
 
 
 def _joined(operator: str, numbers: list[str]) -> str:

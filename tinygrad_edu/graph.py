@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from numpy import asarray, ndarray
 
 __all__ = [
+    "Call",
     "Mode",
     "Node",
     "Params",
@@ -43,6 +44,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "calls",  # which calls of modules gave it, see `Call`; mostly not set
         "data",  # the value, always an ndarray
         "grad",  # a leaf's accumulated gradient, or None
         "index",  # the number in order of creation
@@ -54,6 +56,7 @@ class Node:
         "requires_grad",
     )
 
+    calls: tuple[tuple[str, int, int, int], ...]
     data: ndarray[Any, Any]
     grad: Any
     index: int
@@ -68,6 +71,18 @@ class Node:
     def base(self) -> Any:
         """The object whose memory the value is a view of, or None: as ndarray's."""
         return self.data.base
+
+
+class Call(NamedTuple):
+    """A call of a module: what was computed in it has a number from `start` on.
+
+    What the call gave remembers it, as a plain tuple, which costs less.
+    """
+
+    name: str
+    start: int
+    module: int  # the id of the module
+    given: int  # the id of what it was called on
 
 
 class StandIn:
@@ -163,8 +178,9 @@ def sampled(
 ) -> ndarray[Any, Any]:
     """Return random numbers, ``draw(shape, dtype)``, or what stands for them just now.
 
-    `compile` makes them an input of its program, drawn anew before each run.
-    `checkpoint` keeps them for its second run.
+    `compile` makes them an input of its program, drawn anew before each run, and
+    `checkpoint` keeps them for its second run. What draws is a method of what has the
+    generator.
     """
     sample = current_mode.get().sample
     numbers: ndarray[Any, Any] = (

@@ -33,10 +33,11 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     nodes = topological_order(y)[::-1]
     quantities = list(_quantities(nodes))
     names: dict[int, str] = {}
+    taken: dict[str, int] = {}
 
     def give(x: Any, name: str) -> None:
         if id(x) not in names:
-            names[id(x)] = unused(name, set(names.values()))
+            names[id(x)] = unused(name, taken)
 
     for x in quantities:
         if getattr(x, "name", None):
@@ -46,11 +47,10 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
         name = variables.get(id(x)) or variables.get(id(value_of(x)))
         if name is not None:
             give(x, name)
-    layers = 0
+    layers = _layers(nodes)
     for node in nodes:
-        if _is_layer(node):
-            layers += 1
-            give(node, f"z{layers}")
+        if node in layers:
+            give(node, f"z{layers[node]}")
             if node.op.name == "linear":
                 give(node.inputs[0], "x")
         elif node.op is not None and node.op.name in ACTIVATIONS:
@@ -60,12 +60,16 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     return names
 
 
-def unused(name: str, taken: set[str]) -> str:
-    """Return the name, with a number if it is taken."""
-    choice, n = name, 1
+def unused(name: str, taken: dict[str, int]) -> str:
+    """Return the name, with a number if it is taken, and note that it is taken now.
+
+    With each name that was asked for stands the last number that was tried.
+    """
+    choice = name
     while choice in taken:
-        n += 1
-        choice = f"{name}_{n}"
+        taken[name] += 1
+        choice = f"{name}_{taken[name]}"
+    taken[choice] = 1
     return choice
 
 
@@ -87,11 +91,19 @@ def _variables(frame: FrameType | None) -> Mapping[int, str]:
     return found
 
 
-def _is_layer(node: Node) -> bool:
-    """Whether a node is z = x w^T + b, or a product with something added."""
-    if node.op is None or node.data.ndim == 0:
-        return False
-    if node.op.name == "add":
-        terms = [x.op for x in node.inputs if isinstance(x, Node) and x.op is not None]
-        return any(op.name in ("dot", "matmul") for op in terms)
-    return bool(node.op.name == "linear")
+def _layers(nodes: list[Node]) -> dict[Node, int]:
+    """Number the layers: each z = x w^T + b, or sum with a product in it."""
+    sums: dict[Node, None] = {}
+    parts = set[Node]()  # of larger sums
+    for node in nodes:
+        if node.op is None or node.data.ndim == 0:
+            continue
+        if node.op.name == "linear":
+            sums[node] = None
+        elif node.op.name == "add":
+            terms = [x for x in node.inputs if isinstance(x, Node) and x.op is not None]
+            if any(x in sums or x.op.name in ("dot", "matmul") for x in terms):
+                sums[node] = None
+                parts.update(x for x in terms if x.op.name == "add")
+    ends = (node for node in sums if node not in parts)
+    return {node: n for n, node in enumerate(ends, 1)}

@@ -81,23 +81,19 @@ class Optimiser:
         self.steps = 0
         self._scratch: dict[Any, Array] = {}
 
-    def scratch(self, like: Array, number: int = 0) -> Array | None:
+    def scratch(self, like: Array) -> Array | None:
         """Return memory for a value like another one, so that none is allocated.
 
-        It is the same for all values of one shape and dtype; another `number` is other
-        memory. None, which means new memory, while the step is recorded by `compile`.
+        It is the same for all values of a shape and dtype; None, which means new
+        memory, while the step is recorded by `compile`.
         """
         if isinstance(like, StandIn):
             return None
-        key = like.shape, like.dtype, number
-        if key not in self._scratch:
-            self._scratch[key] = np.empty_like(like)
-        return self._scratch[key]
-
-    def average(self, mean: Array, beta: float, x: Array) -> None:
-        r"""Let a mean follow `x`: :math:`m \leftarrow \beta m + (1-\beta) x`."""
-        step = np.subtract(x, mean, out=self.scratch(mean))
-        mean += np.multiply(1 - beta, step, out=step)
+        key = like.shape, like.dtype
+        memory = self._scratch.get(key)
+        if memory is None:
+            memory = self._scratch[key] = np.empty_like(like)
+        return memory
 
     def update(self, p: Array, g: Array, *state: Array) -> None:
         """Change a parameter `p`, and its state, in place, given its gradient `g`.
@@ -309,12 +305,11 @@ class RMSprop(Optimiser):
     def update(self, p: Array, g: Array, *state: Array) -> None:
         """See the class."""
         (v,) = state
-        a, b = self.scratch(p), self.scratch(p, 1)
-        self.average(v, self.alpha, np.multiply(g, g, out=a))
-        root = np.sqrt(v, out=b)
+        a = self.scratch(p)
+        _average(v, self.alpha, np.multiply(g, g, out=a), a)
+        root = np.sqrt(v, out=a)
         root += self.eps
-        step = np.multiply(self.lr, g, out=a)
-        p -= np.divide(step, root, out=a)
+        p -= np.multiply(self.lr, np.divide(g, root, out=a), out=a)
 
 
 class Adam(Optimiser):
@@ -325,6 +320,8 @@ class Adam(Optimiser):
     the same over :math:`1-\beta^t`,
 
     .. math:: w \leftarrow w - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)
+
+    Numbers are put together first, as the paper says at the end of its section 2.
 
     Parameters
     ----------
@@ -373,15 +370,13 @@ class Adam(Optimiser):
         """See the class."""
         beta1, beta2 = self.betas
         m, v = state
-        a, b = self.scratch(p), self.scratch(p, 1)
-        self.average(m, beta1, g)
-        self.average(v, beta2, np.multiply(g, g, out=a))
-        m_hat = np.divide(m, 1 - beta1**self.steps, out=a)
-        v_hat = np.divide(v, 1 - beta2**self.steps, out=b)
-        root = np.sqrt(v_hat, out=b)
-        root += self.eps
-        step = np.multiply(self.lr, m_hat, out=a)
-        p -= np.divide(step, root, out=a)
+        a = self.scratch(p)
+        _average(m, beta1, g, a)
+        _average(v, beta2, np.multiply(g, g, out=a), a)
+        c1, c2 = 1 - beta1**self.steps, (1 - beta2**self.steps) ** 0.5
+        root = np.sqrt(v, out=a)
+        root += self.eps * c2
+        p -= np.multiply(self.lr * c2 / c1, np.divide(m, root, out=a), out=a)
 
 
 class AdamW(Adam):
@@ -429,6 +424,11 @@ class AdamW(Adam):
         """See the class."""
         p *= 1 - self.lr * self.weight_decay
         super().update(p, g, *state)
+
+
+def _average(mean: Array, beta: float, x: Array, memory: Array | None) -> None:
+    """Let a mean follow `x`: ``mean <- beta * mean + (1 - beta) * x``."""
+    mean += np.multiply(1 - beta, np.subtract(x, mean, out=memory), out=memory)
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Any:

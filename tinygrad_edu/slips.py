@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ def likeliest_slip(
     agrees: Callable[[Array], bool],
     sizes: Mapping[str, int],
     factors: Mapping[str, Array],
-    others: Mapping[str, Array],
+    others: Iterable[tuple[str, Array]],
 ) -> str | None:
     """Say what was done to the right gradient to make it the wrong one, or None.
 
@@ -31,13 +31,13 @@ def likeliest_slip(
         Numbers that may have been forgotten as a factor, by what they count.
     factors : dict of str to ndarray
         Quantities that may have been forgotten as a factor, by name.
-    others : dict of str to ndarray
-        Wrong gradients that are known beforehand, by what leads to them.
+    others : iterable of (str, ndarray)
+        Wrong gradients that are known beforehand, each with what leads to it.
 
     Examples
     --------
     >>> right = np.array([1.0, 2.0])
-    >>> likeliest_slip(-right, lambda g: bool(np.allclose(g, right)), {}, {}, {})
+    >>> likeliest_slip(-right, lambda g: bool(np.allclose(g, right)), {}, {}, [])
     'its sign is flipped'
     """
     if not np.isfinite(wrong).all():
@@ -49,7 +49,7 @@ def likeliest_slip(
             if agrees(mended):
                 return slip
     atol = 1e-6 * float(np.max(np.abs(wrong)))
-    for slip, other in others.items():
+    for slip, other in others:
         if other.shape == wrong.shape and np.allclose(other, wrong, 0, atol):
             return slip
     return None

@@ -88,7 +88,7 @@ def _copy(x: Any, like: Any) -> Any:
     """Return a copy of what is found, of the kind of what is wanted; or raise."""
     x = x.data if isinstance(x, Node) else x
     if isinstance(like, np.ndarray):
-        fits = isinstance(x, np.ndarray) and x.shape == like.shape
+        fits = isinstance(x, np.ndarray | np.generic) and x.shape == like.shape
         if not fits or x.dtype != like.dtype:
             way_out = f"; convert it with astype({like.dtype})" * fits
             raise ValueError(f"{_tell(x)}, where {_tell(like)} is wanted{way_out}")

@@ -363,7 +363,7 @@ class Tensor(Node):
 
     @property
     def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
-        """The transpose: the axes reversed."""
+        """The transpose, with the axes reversed."""
         return record(transpose, (self,), {"axes": None})
 
     def reshape(self, *shape: Any) -> Tensor:

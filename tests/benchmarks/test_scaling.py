@@ -26,7 +26,7 @@ def mark(value, limit):
     return f"<= {limit}  {'ok' if value <= limit else 'over'}"
 
 
-def test_time_is_linear_in_the_length_of_a_chain(report):
+def test_time_is_linear_in_the_length_of_a_chain(report, figures):
     lengths = [62_500, 125_000, 250_000, 500_000]
     times = {n: [] for n in lengths}
     for _ in range(ROUNDS):
@@ -38,6 +38,9 @@ def test_time_is_linear_in_the_length_of_a_chain(report):
     for n, seconds in times.items():
         best = min(seconds)
         report.append(f"{n:>9,} {best:>9.3f} {1e6 * best / n:>10.2f}")
+    figures["microseconds a link of a chain"] = {
+        n: round(1e6 * min(seconds) / n, 2) for n, seconds in times.items()
+    }
 
 
 def time_chain(n):
@@ -54,7 +57,7 @@ def time_chain(n):
     return seconds
 
 
-def test_peak_memory_is_the_values_saved_and_the_gradient(report):
+def test_peak_memory_is_the_values_saved_and_the_gradient(report, figures):
     """Every op's answer is saved once, and backward needs little on top of them."""
     x = tg.Tensor(np.linspace(-1, 1, 1_000_000, dtype=np.float32), requires_grad=True)
     ops = [tg.sin, tg.sigmoid, lambda y: y * x, tg.square, tg.tanh] * 10
@@ -71,6 +74,7 @@ def test_peak_memory_is_the_values_saved_and_the_gradient(report):
 
     assert x.grad.dtype == np.float32
     needed = (len(ops) + 1) * x.data.nbytes  # the answers, and the gradient of x
+    figures["peak memory by what must be kept"] = round(peak / needed, 2)
     report += [
         "",
         f"peak memory of {len(ops)} elementwise ops on {x.size:,} float32: "
@@ -80,7 +84,7 @@ def test_peak_memory_is_the_values_saved_and_the_gradient(report):
     ]
 
 
-def test_import_costs_little_more_than_numpy(report, pytestconfig):
+def test_import_costs_little_more_than_numpy(report, figures, pytestconfig):
     """NumPy is imported first, so the second stopwatch reads just what we add."""
     program = """if True:
         from time import perf_counter
@@ -98,6 +102,10 @@ def test_import_costs_little_more_than_numpy(report, pytestconfig):
 
     fresh_interpreter()  # not counted: it may have to write the bytecode
     numpy_ms, ours_ms = np.median([fresh_interpreter() for _ in range(9)], axis=0)
+    figures["milliseconds to import"] = {
+        "numpy": round(numpy_ms, 1),
+        "tinygrad_edu on top": round(ours_ms, 1),
+    }
     report += [
         "",
         f"import numpy: {numpy_ms:.1f} ms; tinygrad_edu on top of it: {ours_ms:.1f} ms "

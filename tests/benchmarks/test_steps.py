@@ -64,12 +64,25 @@ def label(sizes, batch):
 
 
 @pytest.fixture(scope="module")
-def results(report):
+def results(report, figures):
     """Filled by the tests, printed when the last one is done."""
     times, absent = {}, {}
     yield times, absent
     if times:
         report += table(times, absent)
+        figures["microseconds a step"] = {
+            setting: {name: round(np.median(of[name]), 2) for name in of}
+            for setting, of in times.items()
+        }
+        # Of neighbours in time, so that what slowed one slowed both.
+        figures["times as long as tg.compile"] = {
+            setting: {
+                name: round(np.median(of[name] / of[COMPILED]), 2)
+                for name in of
+                if name != COMPILED
+            }
+            for setting, of in times.items()
+        }
 
 
 @pytest.mark.parametrize(

@@ -375,11 +375,12 @@ def compile(
     The program reads parameters, closed-over arrays and an optimiser's numbers afresh
     at every call, and updates parameters in their own memory. Whatever else `f` leads
     to is checked at every call, and a change means that `f` is recorded again.
-    A parameter that is updated has no ``.grad`` afterwards. What `f` returns is
-    constant, in memory of its own. `f` is run twice to be recorded, which shows whether
-    it does the same each time. Within `debug()`, and where a transform differentiates
-    it, it runs as it is written. Calls from several threads take turns; while a new
-    signature is recorded, the Tensors it uses are not to be used by others.
+    What `nn.Dropout` drops is drawn anew at each call. A parameter that is updated has
+    no ``.grad`` afterwards. What `f` returns is constant, in memory of its own. `f` is
+    run twice to be recorded, which shows whether it does the same each time. Within
+    `debug()`, and where a transform differentiates it, it runs as it is written. Calls
+    from several threads take turns; while a new signature is recorded, the Tensors it
+    uses are not to be used by others.
 
     Examples
     --------

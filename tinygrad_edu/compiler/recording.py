@@ -263,8 +263,13 @@ class Recording:
         self._inputs[binding] = access
         return self._tape.bind(binding, value)
 
-    def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Tracer:
-        """Make random numbers an input of the program, drawn anew before each run."""
+    def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Make random numbers an input of the program, drawn anew before each run.
+
+        Not so those of something made inside, which is a new one in each run.
+        """
+        if not self._surroundings.knows(draw.__self__):
+            return draw(shape, dtype)
         access = f"{self._name(draw)}({shape}, {self._name(np.dtype(dtype))})"
         self._drawn.add(access)
         name = f"{draw.__name__}{len(self._drawn)}"
@@ -295,7 +300,8 @@ class Recording:
                 require(f"{access} not in {self._name(frozenset(known))}")
         tensor = x.__class__.__new__(x.__class__)
         for slot in Node.__slots__[1:]:
-            setattr(tensor, slot, getattr(x, slot))
+            if hasattr(x, slot):  # one may not be set
+                setattr(tensor, slot, getattr(x, slot))
         self._lend(tensor, access, x.name or name, absent)
         return tensor
 

@@ -189,6 +189,11 @@ class Surroundings:
             self.names[name] = thing
         return name
 
+    def knows(self, thing: Any) -> bool:
+        """Whether an object was found around the function."""
+        name = self._references.get(id(thing))
+        return name is not None and self.names[name] is thing
+
     def _visit(
         self, thing: Any, access: str, path: str, site: Site | None = None
     ) -> None:

@@ -166,7 +166,8 @@ class Dropout(Module):
         if not self.training or not self.rate:
             return x
         x = as_array(x)
-        return x * sampled(self.mask, x.shape, np.result_type(x.dtype, 1.0))
+        mask = sampled(self.mask, x.shape, np.result_type(x.dtype, 1.0))
+        return x * (Tensor(mask, name="mask") if isinstance(x, Tensor) else mask)
 
     def _facts(self) -> tuple[Any, ...]:
         return (self.rate,)

@@ -68,6 +68,9 @@ class MLP(Module):
 
     def logits(self, x: Any) -> Any:
         """Return the last layer's `z`, of shape (N, n_out), for `x` of (N, n_in)."""
+        return self._call(self._logits, x)
+
+    def _logits(self, x: Any) -> Any:
         *hidden, last = zip(self.weights, self.biases)
         a = x
         for w, b in hidden:
@@ -76,7 +79,7 @@ class MLP(Module):
 
     def forward(self, x: Any) -> Any:
         """Return the network's output, sigmoid(z) of the last layer."""
-        return sigmoid(self.logits(x))
+        return sigmoid(self._logits(x))
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Table:
         """Return a table of the layers: see `Module.summary`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from tinygrad_edu.graph import Node, new_index
 from tinygrad_edu.nn.summary import Shapes, Sizes, output_shapes
 from tinygrad_edu.randomness import is_generator, set_state, state_of
 from tinygrad_edu.states import matched, raise_for, wrong_names
@@ -51,7 +52,17 @@ class Module:
         raise TypeError(f"{type(self).__name__}: define forward(self, x)")
 
     def __call__(self, x: Any) -> Any:
-        return self.forward(x)
+        return self._call(self.forward, x)
+
+    def _call(self, function: Callable[[Any], Any], x: Any) -> Any:
+        """Call one of the module's functions; what it gives remembers the call."""
+        start = new_index()
+        output = function(x)
+        for node in (output,) if isinstance(output, Node) else _each(output):
+            if node.op is not None and node.index > start:
+                call = (self.__class__.__name__, start, id(self), id(x))  # a graph.Call
+                node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
+        return output
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(str, self._facts()))})"
@@ -211,6 +222,12 @@ class Module:
     def _generators(self) -> dict[str, Any]:
         parts = walk(self)
         return {part.path: part.thing for part in parts if is_generator(part.thing)}
+
+
+def _each(output: Any) -> list[Node]:
+    """List the Tensors that a module gives, if it gives a tuple or a list of them."""
+    several = output if isinstance(output, tuple | list) else ()
+    return [x for x in several if isinstance(x, Node)]
 
 
 class Part(NamedTuple):

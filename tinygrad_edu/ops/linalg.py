@@ -176,7 +176,7 @@ def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
 
 
 @composite(
-    tex=r"\left\|{x}\right\|",
+    tex=r"\lVert {x} \rVert",
     kink=_norm_kink,
     subgradient="0 where the norm is 0; and that of `abs`, `max` and `min`, if it is "
     "made of them",

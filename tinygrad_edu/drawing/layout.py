@@ -1,0 +1,245 @@
+"""Where everything goes: Graphviz's `dot` arranges the boxes and the edges.
+
+A box with the op that it came from is one rectangle to it. The arrows into an op end
+side by side on the op, in the order of its inputs, so that ``a - b`` reads as such.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from tinygrad_edu.drawing.measure import mono_width, width
+from tinygrad_edu.drawing.modules import outwards
+from tinygrad_edu.drawing.picture import Box, Picture
+
+__all__ = ["Edge", "Frame", "Layout", "Place", "lay_out", "measure"]
+
+# Sizes in pixels; fonts too.
+NAME, SMALL, OP = 13.0, 11.0, 12.0
+HEADER_HEIGHT, LINE_HEIGHT, OP_HEIGHT, OP_OVERLAP = 18.0, 15.0, 22.0, 6.0
+PADDING_X, PADDING_Y, GAP = 10.0, 6.0, 8.0
+SLOT = 22.0  # the least room for the end of an arrow
+MOST_SLOTS = 12  # of more arrows, all end in one place
+GRADIENT = "grad "
+FRAME_LABEL = 18.0
+
+
+class Size(NamedTuple):
+    """How large a box and its op are."""
+
+    width: int
+    height: int
+    op_width: int  # 0 for a leaf
+
+    @property
+    def above(self) -> float:
+        """How far the op stands out above the box."""
+        return OP_HEIGHT - OP_OVERLAP if self.op_width else 0.0
+
+
+class Place(NamedTuple):
+    """Where a box is: its rectangle, and that of its op (None for a leaf)."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    op: tuple[float, float, float, float] | None
+
+
+class Edge(NamedTuple):
+    """An arrow: a spline, point by point, and where its tip is."""
+
+    start: int
+    end: int
+    number: int  # among the inputs of its end
+    points: list[tuple[float, float]]
+    tip: tuple[float, float]
+
+
+class Frame(NamedTuple):
+    """The frame around a module."""
+
+    name: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Layout(NamedTuple):
+    """Coordinates run to the right and down, from the top left corner."""
+
+    width: float
+    height: float
+    places: dict[int, Place]
+    edges: list[Edge]
+    frames: list[Frame]
+
+
+def measure(box: Box) -> Size:
+    """Return how much room a box needs."""
+    header = width(box.name, NAME, bold=True) + width(box.shape, SMALL)
+    header += GAP if box.name and box.shape else 0.0
+    label = width(GRADIENT, SMALL)
+    lines = [mono_width(line, SMALL) for line in box.value]
+    lines += [label + mono_width(line, SMALL) for line in box.gradient]
+    op_width = 0.0
+    if box.op:
+        arrows = SLOT * min(len(box.inputs), MOST_SLOTS)
+        op_width = max(width(box.op, OP) + 2 * PADDING_X, arrows, 2 * SLOT)
+    inner = max([header, *lines]) + 2 * PADDING_X
+    height = LINE_HEIGHT * len(lines) + 2 * PADDING_Y
+    height += HEADER_HEIGHT if header else 0.0
+    height += OP_OVERLAP if box.op else 0.0
+    return Size(round(max(inner, op_width, 2 * SLOT)), round(height), round(op_width))
+
+
+def lay_out(picture: Picture) -> Layout:
+    """Arrange a picture.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If PyGraphviz is not installed.
+    """
+    sizes = {box.key: measure(box) for box in picture.boxes}
+    several = [b for b in picture.boxes if b.op and 1 < len(b.inputs) <= MOST_SLOTS]
+    slots = {b.key: list(range(len(b.inputs))) for b in several if b.in_order}
+    layout = _arrange(picture, sizes, slots)
+    if len(slots) == len(several):
+        return layout
+    # Where the order does not matter, arrows take the slot on the side they come from.
+    directions = {(e.end, e.number): _direction(e) for e in layout.edges}
+    for box in several:
+        if not box.in_order:
+            numbers = range(len(box.inputs))
+            leftmost = sorted(numbers, key=lambda n: directions[box.key, n])
+            slots[box.key] = [leftmost.index(n) for n in numbers]
+    return _arrange(picture, sizes, slots)
+
+
+def _direction(edge: Edge) -> float:
+    """Return where an arrow that goes to the top of a box comes from: its x."""
+    x, y = edge.tip
+    above = [px - x for px, py in edge.points if py < y - OP_HEIGHT]
+    return above[-1] if above else 0.0
+
+
+def _arrange(
+    picture: Picture, sizes: dict[int, Size], slots: dict[int, list[int]]
+) -> Layout:
+    """Let Graphviz do it; arrows without a slot end in the middle."""
+    graph = _graphviz()(string=_program(picture, sizes, slots))
+    graph.layout(prog="dot")
+    x0, y0, x1, y1 = _numbers(graph.graph_attr["bb"])
+    places = {}
+    for box in picture.boxes:
+        size = sizes[box.key]
+        x, y = _numbers(graph.get_node(str(box.key)).attr["pos"])
+        top = y1 - y - (size.height + size.above) / 2
+        rectangle = x - size.width / 2, top + size.above, size.width, size.height
+        op = (x - size.op_width / 2, top, size.op_width, OP_HEIGHT) if box.op else None
+        places[box.key] = Place(*rectangle, op)
+    edges = []
+    for box in picture.boxes:
+        for number, key in enumerate(box.inputs):
+            edge = graph.get_edge(str(key), str(box.key), str(number))
+            tip, *points = edge.attr["pos"].split()
+            spline = [_point(point, y1) for point in points]
+            tip_at = _point(tip.removeprefix("e,"), y1)
+            edges.append(Edge(key, box.key, number, spline, tip_at))
+    frames = []
+    clusters: dict[int | None, Any] = {None: graph}
+    for i, module in enumerate(picture.modules):
+        clusters[i] = clusters[module.outer].get_subgraph(_cluster(i))
+        left, low, right, high = _numbers(clusters[i].graph_attr["bb"])
+        frames.append(Frame(module.name, left, y1 - high, right - left, high - low))
+    graph.close()
+    return Layout(x1 - x0, y1 - y0, places, edges, frames)
+
+
+def _graphviz() -> Any:
+    try:
+        return import_module("pygraphviz").AGraph
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "draw: the layout of a picture is Graphviz's, which comes with PyGraphviz: "
+            'pip install "tinygrad_edu[draw]" (draw(y).dot and .mermaid do without)'
+        ) from error
+
+
+# --- The program for Graphviz: sizes and ports, no text -------------------------------
+
+
+def _program(
+    picture: Picture, sizes: dict[int, Size], slots: dict[int, list[int]]
+) -> str:
+    lines = [
+        "digraph {",
+        f"graph [nodesep=0.3, ranksep={0.6 if picture.modules else 0.45}, labeljust=l]",
+        'node [shape=box, fixedsize=true, label=""]',
+        "edge [arrowsize=0.7, tailport=s]",
+    ]
+    for i, module in enumerate(picture.modules):
+        room = _cell(width(module.name, SMALL) + GAP, FRAME_LABEL)
+        label = f"label=<{_table(room)}>; margin=10"
+        lines.append(
+            _in_module(picture, module.outer, f"subgraph {_cluster(i)} {{{label}}}")
+        )
+    for box in picture.boxes:
+        size = sizes[box.key]
+        node = f'"{box.key}" [{_shape(size, len(slots.get(box.key, [])))}]'
+        lines.append(_in_module(picture, box.module, node))
+    for box in picture.boxes:
+        for number, key in enumerate(box.inputs):
+            port = f'"{slots[box.key][number]}:n"' if box.key in slots else "n"
+            lines.append(f'"{key}" -> "{box.key}" [key={number}, headport={port}]')
+    return "\n".join([*lines, "}"])
+
+
+def _cluster(module: int) -> str:
+    return f"cluster_{module}"
+
+
+def _in_module(picture: Picture, module: int | None, statement: str) -> str:
+    for around in outwards(picture.modules, module):
+        statement = f"subgraph {_cluster(around)} {{ {statement} }}"
+    return statement
+
+
+def _shape(size: Size, slots: int) -> str:
+    total = size.height + size.above
+    if not slots:
+        return f"width={size.width / 72}, height={total / 72}"
+    ends = [round(size.op_width * i / slots) for i in range(slots + 1)]
+    cells = [_cell(b - a, OP_HEIGHT, i) for i, (a, b) in enumerate(pairwise(ends))]
+    if (margin := size.width - size.op_width) >= 2:
+        beside = _cell(margin // 2, OP_HEIGHT), _cell(margin - margin // 2, OP_HEIGHT)
+        cells = [beside[0], *cells, beside[1]]
+    below = _cell(size.width, total - OP_HEIGHT, span=len(cells))
+    table = _table("".join(cells), below)
+    return f"shape=none, margin=0, fixedsize=false, label=<{table}>"
+
+
+def _table(*rows: str) -> str:
+    inner = "".join(f"<TR>{row}</TR>" for row in rows)
+    style = 'BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
+    return f"<TABLE {style}>{inner}</TABLE>"
+
+
+def _cell(w: float, h: float, port: int | None = None, span: int = 1) -> str:
+    name = "" if port is None else f'PORT="{port}" '
+    size = f'FIXEDSIZE="TRUE" WIDTH="{w:.0f}" HEIGHT="{h:.0f}"'
+    return f'<TD {name}COLSPAN="{span}" {size}></TD>'
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
+
+
+def _point(text: str, height: float) -> tuple[float, float]:
+    x, y = _numbers(text)
+    return x, height - y

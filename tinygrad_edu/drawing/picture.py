@@ -1,0 +1,324 @@
+"""What is to be drawn of a graph: boxes for values, with the op that each came from.
+
+A `Picture` knows nothing of how it is laid out or written down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from textwrap import wrap
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.autodiff import RELEASED
+from tinygrad_edu.drawing.measure import shorten
+from tinygrad_edu.drawing.modules import Module, common, modules_of, outwards
+from tinygrad_edu.drawing.repeats import spans_to_hide
+from tinygrad_edu.drawing.words import describe, label, number
+from tinygrad_edu.graph import Node, topological_order, value_of
+
+__all__ = ["KINDS", "Box", "Picture", "picture_of"]
+
+KINDS = {
+    "parameter": "parameter (requires_grad)",
+    "constant": "input or constant",
+    "computed": "computed",
+    "result": "result",
+    "more": "not shown",
+}
+# Where it does not matter, or is clear from the names, which input is which.
+IN_ANY_ORDER = {"add", "multiply", "maximum", "minimum", "linear"}
+LONGEST = 30  # characters in a name or an op
+MANY = 8  # an op of more inputs does not show all leaves among them
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A value, and the op that computed it.
+
+    Attributes
+    ----------
+    key : int
+        The number of the node, ``node.index``; of a plain array, a negative number; of
+        "more", that of the first value that it stands for.
+    kind : {"parameter", "constant", "computed", "result", "more"}
+        What it is; "more" stands for several that are not shown.
+    op : str
+        The symbol or the name of the op; empty for a leaf and for "more".
+    inputs : tuple of int
+        The keys of what the op was applied to. Numbers are part of `op`.
+    in_order : bool
+        Whether the order of the inputs shall be seen.
+    module : int or None
+        In which module it was computed: a position in ``picture.modules``.
+    name, shape : str
+        Both may be empty: not everything has a name, and a number needs no shape.
+    value, gradient : tuple of str
+        Line by line; empty if there is none.
+    about : str
+        The same in words.
+    """
+
+    key: int
+    kind: str
+    op: str = ""
+    inputs: tuple[int, ...] = ()
+    in_order: bool = True
+    module: int | None = None
+    name: str = ""
+    shape: str = ""
+    value: tuple[str, ...] = ()
+    gradient: tuple[str, ...] = ()
+    about: str = ""
+
+
+class Picture(NamedTuple):
+    """Boxes, each after its inputs; the modules they are in; what the keys stand for.
+
+    `sources` has the Node or the array of every key but those of "more"; `keys` tells
+    which box shows a value, by the value's ``id``, also of values in a "more".
+    """
+
+    boxes: list[Box]
+    modules: list[Module]
+    sources: dict[int, Any]
+    keys: dict[int, int]
+
+
+def picture_of(
+    y: Node,
+    names: Mapping[int, str] | None = None,
+    gradients: Mapping[int, Any] | None = None,
+    collapse: bool = True,
+) -> Picture:
+    """Return what is to be drawn of the graph behind `y`.
+
+    Parameters
+    ----------
+    y : Tensor
+        The end of the graph.
+    names : dict of int to str, optional
+        Names by ``id``, as `names_of` gives them.
+    gradients : dict of int to array, optional
+        Gradients by key; by default the ``.grad`` of the leaves.
+    collapse : bool
+        Whether to leave out repeats, see `spans_to_hide`.
+
+    Raises
+    ------
+    ValueError
+        If a part of the graph was released by ``backward()``.
+    """
+    nodes = topological_order(y)[::-1]
+    if any(node.op is RELEASED for node in nodes):
+        raise ValueError(
+            "draw: a part of this graph was released by backward(); draw it before, or "
+            "pass retain_graph=True to backward()"
+        )
+    if gradients is None:
+        gradients = {n.index: n.grad.data for n in nodes if n.grad is not None}
+    scene = _Scene(y, nodes, names or {}, collapse)
+    artist = _Artist(scene, gradients)
+    artist.draw()
+    boxes, modules = _without_empty_modules(artist.boxes.values(), scene.modules)
+    return Picture(boxes, modules, artist.sources, scene.keys)
+
+
+class _Scene:
+    """What is shown of a graph, and where.
+
+    `keys` tells which box shows a value, by the value's id. Some boxes stand for
+    several values, `crowds`; what is in no box is not shown.
+    """
+
+    def __init__(
+        self, y: Node, nodes: list[Node], names: Mapping[int, str], collapse: bool
+    ) -> None:
+        self.y, self.names = y, names
+        self.computed = [node for node in nodes if node.op is not None]
+        self.modules, self.inside = modules_of(nodes)
+        self.homes = self._homes_of_parameters()
+        self.keys = {id(node): node.index for node in (*self.computed, y)}
+        self.crowds: dict[int, tuple[int, list[Any]]] = {}  # with the number of turns
+        for span in spans_to_hide(self.computed, self._looks(), collapse):
+            self._crowd(self.computed[span.start : span.stop], span.turns)
+        self._choose_leaves()
+
+    def _looks(self) -> list[Any]:
+        """Describe each op; two that are described alike may be repeats."""
+        looks = []
+        before = None
+        for node in self.computed:
+            at = self.inside[node]
+            module = None if at is None else self.modules[at].name
+            inputs = tuple(getattr(value_of(x), "shape", None) for x in node.inputs)
+            enters = at is not None and at != before
+            looks.append((node.op.name, node.data.shape, module, enters, inputs))
+            before = at
+        return looks
+
+    def _choose_leaves(self) -> None:
+        """Show what the shown ops were applied to; of very many, some as a crowd."""
+        shown = [x for x in self.computed if self.keys[id(x)] not in self.crowds]
+        uses = Counter(id(x) for node in shown for x in node.inputs)
+        arrays = count(-1, -1)
+        for node in shown:
+            leaves = [x for x in node.inputs if self.is_leaf(x)]
+            for x in leaves:
+                if id(x) not in self.keys:
+                    key = x.index if isinstance(x, Node) else next(arrays)
+                    self.keys[id(x)] = key
+            only_here = [x for x in leaves if uses[id(x)] == 1]
+            if len(node.inputs) > MANY and len(only_here) > MANY // 2:
+                self._crowd(only_here[MANY // 2 - 1 : -1], 0)
+
+    def _crowd(self, values: Sequence[Any], turns: int) -> None:
+        key = self.keys[id(values[0])]
+        self.crowds[key] = turns, list(values)
+        self.keys |= dict.fromkeys(map(id, values), key)
+
+    def is_number(self, x: Any) -> bool:
+        """Whether it is written into the op's label: a constant without a name."""
+        if isinstance(x, Node):
+            is_constant = x.op is None and not x.requires_grad
+            return is_constant and x.data.ndim == 0 and id(x) not in self.names
+        return np.ndim(x) == 0 and id(x) not in self.names
+
+    def is_leaf(self, x: Any) -> bool:
+        is_computed = isinstance(x, Node) and x.op is not None
+        return not is_computed and not self.is_number(x)
+
+    def home(self, x: Any) -> int | None:
+        """Return the module that a value belongs to."""
+        made_in = self.inside[x] if isinstance(x, Node) else None
+        return self.homes.get(id(x)) if made_in is None else made_in
+
+    def _homes_of_parameters(self) -> dict[int, int | None]:
+        """Find the modules that parameters belong to: nothing else uses them.
+
+        What a module was called on does not belong to it.
+        """
+        homes: dict[int, int | None] = {}
+        for node in self.computed:
+            for x in node.inputs:
+                if isinstance(x, Node) and x.op is None and x.requires_grad:
+                    here = self.inside[node]
+                    homes[id(x)] = common(self.modules, {homes.get(id(x), here), here})
+        for x, home in homes.items():
+            for module in outwards(self.modules, home):
+                if self.modules[module].call.given == x:
+                    homes[x] = self.modules[module].outer
+        return homes
+
+
+class _Artist:
+    """Makes the boxes for what is shown."""
+
+    def __init__(self, scene: _Scene, gradients: Mapping[int, Any]) -> None:
+        self.scene, self.gradients = scene, gradients
+        self.boxes: dict[int, Box] = {}
+        self.sources: dict[int, Any] = {}
+
+    def draw(self) -> None:
+        """Draw what was computed in order; leaves just before they are needed."""
+        for node in self.scene.computed or [self.scene.y]:
+            if self.scene.keys[id(node)] not in self.boxes:
+                self._draw(node)
+
+    def _draw(self, x: Any) -> None:
+        key = self.scene.keys[id(x)]
+        if key in self.scene.crowds:
+            self._draw_crowd(key, *self.scene.crowds[key])
+        elif isinstance(x, Node) and x.op is not None:
+            self._draw_computed(key, x)
+        else:
+            is_parameter = isinstance(x, Node) and x.requires_grad
+            self._add(Box(key, "parameter" if is_parameter else "constant"), x)
+
+    def _draw_computed(self, key: int, node: Node) -> None:
+        is_number = self.scene.is_number
+        numbers = [number(value_of(x)) if is_number(x) else "" for x in node.inputs]
+        box = Box(
+            key,
+            kind="result" if node is self.scene.y else "computed",
+            op=shorten(label(node.op, numbers, node.params), LONGEST),
+            inputs=self._arrows(key, [node]),
+            in_order=node.op.name not in IN_ANY_ORDER,
+        )
+        self._add(box, node)
+
+    def _draw_crowd(self, key: int, turns: int, values: Sequence[Any]) -> None:
+        nodes = [x for x in values if isinstance(x, Node)]
+        ops = [x.op.name for x in nodes if x.op is not None]
+        if turns:
+            name = f"{turns:,} more like this"
+            what = ", ".join(ops[: len(ops) // turns])
+        else:
+            name = f"{len(values):,} more {'ops' if ops else 'inputs'}"
+            what = ", ".join(name for name, _ in Counter(ops).most_common(4))
+        homes = {self.scene.home(x) for x in values}
+        self.boxes[key] = Box(
+            key,
+            kind="more",
+            inputs=self._arrows(key, nodes),
+            module=common(self.scene.modules, homes),
+            name=f"… {name} …",
+            value=tuple(wrap(what, LONGEST, max_lines=2, placeholder=" …")),
+            about=f"{name}{what and ': '}{what}",
+        )
+
+    def _arrows(self, key: int, nodes: Iterable[Node]) -> tuple[int, ...]:
+        """Return the keys of what the nodes were computed from; draw what is not yet.
+
+        There is one for each input, but only one from or to a crowd.
+        """
+        crowds = self.scene.crowds
+        arrows: list[int] = []
+        met = {key}
+        for node in nodes:
+            for x in node.inputs:
+                start = self.scene.keys.get(id(x))
+                if start is None or (
+                    start in met and (start in crowds or key in crowds)
+                ):
+                    continue
+                met.add(start)
+                arrows.append(start)
+                if start not in self.boxes:
+                    self._draw(x)
+        return tuple(arrows)
+
+    def _add(self, box: Box, x: Any) -> None:
+        """Add a box, with what is written in it."""
+        data = np.asarray(value_of(x))
+        name = "".join(filter(str.isprintable, self.scene.names.get(id(x), "")))
+        name = shorten(name, LONGEST)
+        shape = str(data.shape) if data.ndim else ""
+        gradient = self.gradients.get(box.key)
+        about = [name, KINDS[box.kind], str(data.dtype), shape]
+        self.sources[box.key] = x
+        self.boxes[box.key] = replace(
+            box,
+            module=self.scene.home(x),
+            name=name,
+            shape=shape,
+            value=describe(data),
+            gradient=() if gradient is None else describe(np.asarray(gradient)),
+            about=", ".join(filter(None, about)),
+        )
+
+
+def _without_empty_modules(
+    boxes: Iterable[Box], modules: Sequence[Module]
+) -> tuple[list[Box], list[Module]]:
+    """Leave out the modules of which nothing is shown."""
+    boxes = list(boxes)
+    used = {m for box in boxes for m in outwards(modules, box.module)}
+    new: dict[int | None, int | None] = {None: None}
+    new |= {m: i for i, m in enumerate(sorted(used))}
+    kept = [modules[m]._replace(outer=new[modules[m].outer]) for m in sorted(used)]
+    return [replace(box, module=new[box.module]) for box in boxes], kept

@@ -1,0 +1,317 @@
+"""The picture as SVG: shapes and text with classes, and a style sheet.
+
+What a script may want to find: ``<g class="node data" data-node="K">`` is the box of
+the value with the key K, ``<g class="node op" data-node="K">`` the op that computed it,
+``<g class="edge" data-from="K" data-to="K2">`` the arrow from a value to an op. In a
+box the elements of class "value" and "gradient" have the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import hypot
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from tinygrad_edu.drawing.layout import (
+    FRAME_LABEL,
+    GAP,
+    GRADIENT,
+    HEADER_HEIGHT,
+    LINE_HEIGHT,
+    NAME,
+    OP,
+    OP_HEIGHT,
+    OP_OVERLAP,
+    PADDING_X,
+    PADDING_Y,
+    SMALL,
+    Edge,
+    Layout,
+    Place,
+)
+from tinygrad_edu.drawing.measure import width
+from tinygrad_edu.drawing.picture import KINDS, Box, Picture
+
+__all__ = ["THEMES", "svg_of"]
+
+MARGIN = 16.0
+RADIUS = 7.0
+FONT = (
+    "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', "
+    "sans-serif"
+)
+MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+
+class Theme(NamedTuple):
+    """Colours: a fill and a border for each kind of box, and what is around them."""
+
+    background: str
+    text: str
+    muted: str
+    line: str
+    gradient: str
+    op: tuple[str, str]  # its fill, its text
+    parameter: tuple[str, str]
+    constant: tuple[str, str]
+    computed: tuple[str, str]
+    result: tuple[str, str]
+    more: tuple[str, str]
+    frame: tuple[str, str]
+
+
+THEMES = {
+    "light": Theme(
+        background="#ffffff",
+        text="#16202c",
+        muted="#4e5b6b",
+        line="#66727f",
+        gradient="#9a3412",
+        op=("#2f3b4a", "#ffffff"),
+        parameter=("#dcebfb", "#0b63b0"),
+        constant=("#eceff2", "#7b8794"),
+        computed=("#ffffff", "#7b8794"),
+        result=("#fff0c9", "#a65d00"),
+        more=("#ffffff", "#66727f"),
+        frame=("#f6f8fa", "#a9b4c0"),
+    ),
+    "dark": Theme(
+        background="#14191f",
+        text="#eef2f6",
+        muted="#a9b6c4",
+        line="#8f9dab",
+        gradient="#ffb38a",
+        op=("#d5dee8", "#14191f"),
+        parameter=("#12355a", "#62b0f5"),
+        constant=("#2a323b", "#8794a2"),
+        computed=("#1b222a", "#8794a2"),
+        result=("#4a3508", "#f0b541"),
+        more=("#14191f", "#8f9dab"),
+        frame=("#191f26", "#4d5965"),
+    ),
+}
+
+
+def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
+    """Write a picture as SVG.
+
+    Parameters
+    ----------
+    picture : Picture
+    layout : Layout
+    theme : {"auto", "light", "dark"}
+        "auto" follows the reader's settings.
+    """
+    legend = _legend(picture)
+    right = max(layout.width, _legend_width(legend)) + 2 * MARGIN
+    bottom = layout.height + 3 * MARGIN + OP_HEIGHT
+    root = ElementTree.Element(
+        "svg",
+        {
+            "xmlns": "http://www.w3.org/2000/svg",
+            "class": f"tinygrad-graph {theme}",
+            "role": "img",
+            "width": _short(right),
+            "height": _short(bottom),
+            "viewBox": f"0 0 {_short(right)} {_short(bottom)}",
+        },
+    )
+    _add(root, "title").text = _title(picture)
+    _add(root, "desc").text = _description(picture)
+    _add(root, "style").text = style_sheet(theme)
+    _rectangle(root, 0, 0, right, bottom, 8, {"class": "background"})
+    left = (right - layout.width) / 2
+    graph = _add(root, "g", {"transform": f"translate({_short(left)} {MARGIN:g})"})
+    for frame in layout.frames:
+        inner = _add(graph, "g", {"class": "module"})
+        _rectangle(inner, frame.x, frame.y, frame.width, frame.height, RADIUS)
+    for edge in layout.edges:
+        _draw_edge(graph, edge)
+    for frame in layout.frames:  # over the edges, which may cross it
+        inner = _add(graph, "g", {"class": "module"})
+        _text(inner, frame.x + GAP, frame.y + FRAME_LABEL - 3, frame.name, "label")
+    for box in picture.boxes:
+        _draw_box(graph, box, layout.places[box.key])
+    _draw_legend(root, legend, layout.height + 2 * MARGIN)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+# --- Words ----------------------------------------------------------------------------
+
+
+def _title(picture: Picture) -> str:
+    return f"The graph of {picture.boxes[-1].name or 'a value'}"
+
+
+def _description(picture: Picture) -> str:
+    """Tell the graph op by op, for who cannot see it."""
+    names = {box.key: box.name or f"#{box.key}" for box in picture.boxes}
+    steps = [
+        f"{names[box.key]} = {box.op} of {', '.join(names[k] for k in box.inputs)}"
+        for box in picture.boxes
+        if box.op
+    ]
+    return "; ".join(steps or [box.about for box in picture.boxes])
+
+
+# --- Shapes ---------------------------------------------------------------------------
+
+
+def _draw_box(parent: ElementTree.Element, box: Box, place: Place) -> None:
+    key = str(box.key)
+    group = _add(parent, "g", {"class": f"node data {box.kind}", "data-node": key})
+    _add(group, "title").text = box.about
+    _rectangle(group, *place[:4], RADIUS)
+    x, y = place.x + PADDING_X, place.y + PADDING_Y
+    y += OP_OVERLAP if place.op else 0.0
+    if box.name or box.shape:
+        baseline = y + 13
+        if box.name:
+            _text(group, x, baseline, box.name, "name")
+        if box.shape and not box.name:
+            _text(group, x, baseline, box.shape, "shape")
+        elif box.shape:
+            end = place.x + place.width - PADDING_X
+            _text(group, end, baseline, box.shape, "shape end")
+        y += HEADER_HEIGHT
+    if box.value:
+        _lines(group, x, y, box.value, "ops" if box.kind == "more" else "value")
+        y += LINE_HEIGHT * len(box.value)
+    if box.gradient:
+        inner = _add(group, "g", {"class": "gradient"})
+        _text(inner, x, y + 11, GRADIENT.strip(), "label")
+        _lines(inner, x + width(GRADIENT, SMALL), y, box.gradient, "numbers")
+    if place.op is not None:
+        group = _add(parent, "g", {"class": "node op", "data-node": key})
+        left, top, wide, high = place.op
+        _rectangle(group, left, top, wide, high, high / 2)
+        _text(group, left + wide / 2, top + high / 2 + 4.2, box.op, "middle")
+
+
+def _lines(
+    parent: ElementTree.Element, x: float, y: float, lines: Iterable[str], kind: str
+) -> None:
+    text = _add(parent, "text", {"class": kind})
+    for i, line in enumerate(lines):
+        baseline = {"x": _short(x), "y": _short(y + LINE_HEIGHT * i + 11)}
+        _add(text, "tspan", baseline).text = line
+
+
+def _draw_edge(parent: ElementTree.Element, edge: Edge) -> None:
+    data = {"data-from": str(edge.start), "data-to": str(edge.end)}
+    group = _add(parent, "g", {"class": "edge", **data})
+    first, *rest = (f"{_short(x)} {_short(y)}" for x, y in edge.points)
+    _add(group, "path", {"class": "line", "d": f"M{first}C{' '.join(rest)}"})
+    (x0, y0), (x1, y1) = edge.points[-1], edge.tip
+    length = hypot(x1 - x0, y1 - y0) or 1.0
+    dx, dy = 3.2 * (y1 - y0) / length, -3.2 * (x1 - x0) / length
+    corners = [(x1, y1), (x0 + dx, y0 + dy), (x0 - dx, y0 - dy)]
+    d = "L".join(f"{_short(x)} {_short(y)}" for x, y in corners)
+    _add(group, "path", {"class": "head", "d": f"M{d}Z"})
+
+
+def _legend(picture: Picture) -> list[str]:
+    """List the kinds of boxes that occur, and "op"."""
+    kinds = {box.kind for box in picture.boxes}
+    shown = [kind for kind in KINDS if kind in kinds]
+    return [*shown, "op"] if any(box.op for box in picture.boxes) else shown
+
+
+def _legend_width(kinds: list[str]) -> float:
+    return sum(_item_width(kind) for kind in kinds)
+
+
+def _item_width(kind: str) -> float:
+    return 16 + 6 + width(KINDS.get(kind, kind), SMALL) + 2 * GAP
+
+
+def _draw_legend(parent: ElementTree.Element, kinds: list[str], y: float) -> None:
+    group = _add(parent, "g", {"class": "legend"})
+    x = MARGIN
+    for kind in kinds:
+        item = _add(group, "g", {"class": f"node {'op' if kind == 'op' else kind}"})
+        _rectangle(item, x, y + 5, 16, 12, 6 if kind == "op" else 3)
+        _text(group, x + 22, y + 15, KINDS.get(kind, kind), "label")
+        x += _item_width(kind)
+
+
+def _add(
+    parent: ElementTree.Element, tag: str, attributes: dict[str, str] | None = None
+) -> ElementTree.Element:
+    return ElementTree.SubElement(parent, tag, attributes or {})
+
+
+def _rectangle(
+    parent: ElementTree.Element,
+    x: float,
+    y: float,
+    w: float,
+    h: float,
+    radius: float,
+    more: dict[str, str] | None = None,
+) -> None:
+    sides = {"x": x, "y": y, "width": w, "height": h, "rx": radius}
+    numbers = {name: _short(value) for name, value in sides.items()}
+    _add(parent, "rect", numbers | (more or {}))
+
+
+def _text(
+    parent: ElementTree.Element, x: float, y: float, text: str, kind: str
+) -> None:
+    at = {"x": _short(x), "y": _short(y), "class": kind}
+    _add(parent, "text", at).text = text
+
+
+def _short(x: float) -> str:
+    return f"{x:.1f}".removesuffix(".0")
+
+
+# --- Style ----------------------------------------------------------------------------
+
+
+def style_sheet(theme: str) -> str:
+    """Return the style sheet for a theme; each rule speaks of such pictures only."""
+    ours = f"svg.tinygrad-graph.{theme}"
+    lines = [
+        f"{ours} {{ font-family: {FONT}; max-width: 100%; height: auto }}",
+        f"{ours} text {{ font-size: {SMALL:g}px }}",
+        f"{ours} tspan {{ font-family: {MONO} }}",
+        f"{ours} .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
+        f"{ours} .op text {{ font-size: {OP:g}px }}",
+        f"{ours} .end {{ text-anchor: end }}",
+        f"{ours} .middle {{ text-anchor: middle }}",
+        f"{ours} .line {{ fill: none; stroke-width: 1.3 }}",
+        f"{ours} .node rect {{ stroke-width: 1.3 }}",
+        f"{ours} .result rect {{ stroke-width: 2.4 }}",
+        f"{ours} .more rect {{ stroke-dasharray: 2 3 }}",
+        f"{ours} .module rect {{ stroke-width: 1; stroke-dasharray: 4 3 }}",
+        f"{ours} .module text {{ paint-order: stroke; stroke-width: 4 }}",
+    ]
+    lines += _colours(ours, THEMES["light" if theme == "auto" else theme])
+    if theme == "auto":
+        dark = _colours(ours, THEMES["dark"])
+        lines += ["@media (prefers-color-scheme: dark) {", *dark, "}"]
+    return "\n".join(lines)
+
+
+def _colours(ours: str, theme: Theme) -> list[str]:
+    frame, border = theme.frame
+    op, on_op = theme.op
+    rules = [
+        f"{ours} .background {{ fill: {theme.background} }}",
+        f"{ours} text {{ fill: {theme.text} }}",
+        f"{ours} .shape {{ fill: {theme.muted} }}",
+        f"{ours} .label {{ fill: {theme.muted} }}",
+        f"{ours} .gradient text {{ fill: {theme.gradient} }}",
+        f"{ours} .line {{ stroke: {theme.line} }}",
+        f"{ours} .head {{ fill: {theme.line} }}",
+        f"{ours} .op rect {{ fill: {op}; stroke: {theme.background} }}",
+        f"{ours} .op text {{ fill: {on_op} }}",
+        f"{ours} .module rect {{ fill: {frame}; stroke: {border} }}",
+        f"{ours} .module text {{ stroke: {frame} }}",
+    ]
+    for kind in KINDS:
+        fill, stroke = getattr(theme, kind)
+        rules.append(f"{ours} .{kind} rect {{ fill: {fill}; stroke: {stroke} }}")
+    return rules

@@ -1,0 +1,120 @@
+"""How values and ops are written: small values in full, ops with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.graph import Params
+
+__all__ = ["describe", "label", "number"]
+
+SYMBOLS = {
+    "add": "+",
+    "subtract": "−",
+    "multiply": "×",
+    "divide": "/",
+    "floor_divide": "//",
+    "remainder": "%",
+    "power": "^",
+    "matmul": "@",
+}
+ROWS = COLUMNS = 4  # a value that has no more is written in full
+LONGEST = 14  # characters of a parameter that is shown
+SPACE = "\N{NO-BREAK SPACE}"  # several other spaces are drawn as one
+
+
+def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
+    """Write a value down, line by line; a large one as the range it is in.
+
+    Examples
+    --------
+    >>> [line.replace(SPACE, " ") for line in describe(np.array([[0.5, 10], [-1, 2]]))]
+    ['0.5  10', ' -1   2']
+    >>> describe(np.linspace(-1, 2, 100))
+    ('-1 to 2',)
+    """
+    if data.size == 0:
+        return ("empty",)
+    if data.ndim == 0:
+        return (number(data),)
+    rows = data.size // data.shape[-1]
+    if data.ndim <= 2 and rows <= ROWS and data.shape[-1] <= COLUMNS:
+        return _in_full(data.reshape(rows, -1))
+    if data.dtype.kind == "b":
+        return (f"{np.count_nonzero(data)} of {data.size} True",)
+    low, high = data.min(), data.max()
+    if np.isnan(low):
+        return ("has nan",)
+    if low == high:
+        return (f"all {number(low)}",)
+    return (f"{number(low, 3)} to {number(high, 3)}",)
+
+
+def number(x: Any, digits: int = 4) -> str:
+    """Write a single number."""
+    x = np.asarray(x).item()
+    return str(x) if isinstance(x, bool) else f"{x:.{digits}g}"
+
+
+def _in_full(rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
+    """Write each number to 3 digits, however small it is beside the others."""
+    cells = [[number(x, 3) for x in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return tuple((2 * SPACE).join(map(_right, row, widths)) for row in cells)
+
+
+def _right(text: str, width: int) -> str:
+    return text.rjust(width, SPACE)
+
+
+def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
+    """Write an op, with what of its inputs are numbers and with its parameters.
+
+    Parameters
+    ----------
+    op : Op
+    numbers : sequence of str
+        An entry for each input: the number, or nothing if an arrow stands for it.
+    params : dict or None
+        Only those are written that are short, and not the default.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> label(tg.multiply, ["", "0.5"], None)
+    '× 0.5'
+    >>> label(tg.maximum, ["", "0"], None)
+    'maximum(·, 0)'
+    >>> label(tg.sum, [""], {"axis": 0, "keepdims": False})
+    'sum(axis=0)'
+    """
+    if op.name in SYMBOLS:
+        left, right = numbers
+        return f"{left} {SYMBOLS[op.name]} {right}".strip()
+    params = params or {}
+    if op.name == "getitem":
+        return f"[{_index(params['index'])}]"
+    arguments = [x or "·" for x in numbers] if any(numbers) else []
+    written = {k: str(v) for k, v in params.items() if np.ndim(v) == 0}
+    arguments += [
+        f"{name}={text}"
+        for name, text in written.items()
+        if text != str(op.defaults.get(name)) and len(text) <= LONGEST
+    ]
+    return f"{op.name}({', '.join(arguments)})" if arguments else op.name
+
+
+def _index(index: Any) -> str:
+    """Write an index as it stands in the program, but for arrays."""
+    if isinstance(index, tuple):
+        return ", ".join(map(_index, index))
+    if isinstance(index, slice):
+        parts = (index.start, index.stop, index.step)
+        written = ["" if part is None else str(part) for part in parts]
+        return ":".join(written[:2] if index.step is None else written)
+    if index is Ellipsis:
+        return "..."
+    return str(index) if np.ndim(index) == 0 else "array"
