@@ -15,6 +15,7 @@ FLOORS = {
     "differences": 0,
     "errors": 0,
     "graph": 0,
+    "checkpoints.random_states": 0,
     "idx": 0,
     "randomness": 0,
     "reference": 0,
@@ -22,7 +23,9 @@ FLOORS = {
     "table": 0,
     "templates": 0,
     "tree": 0,
+    "columns": 1,
     "digits": 1,
+    "history": 2,
     "naming": 1,
     "op": 1,
     "states": 1,
@@ -95,20 +98,34 @@ FLOORS = {
     "walking": 6,
     "narration": 7,
     "stepper": 8,
+    "checkpoints.storage": 1,
+    "checkpoints.weights": 6,
+    "checkpoints.training": 7,
+    "checkpoints.folder": 7.1,
+    "checkpoints": 8,
+    "train.interrupts": 0,
+    "train.progress": 0,
+    "train.schedules": 0,
+    "train.batches": 9,
+    "train.fitting": 10,
+    "train": 11,
     "comparing": 6,
     "diagnosis": 6,
     "checking": 7,
     "testing": 7,
-    "__init__": 9,
+    "__init__": 12,
 }
 
 # Who may import what besides NumPy and the standard library: what an extra installs.
 GUESTS = {
+    "checkpoints.storage": {"safetensors"},
     "digits": {"pooch"},
     "drawing.layout": {"pygraphviz"},
     "drawing.png": {"resvg_py"},
+    "history": {"matplotlib"},
     "strategies": {"hypothesis"},
     "testing": {"hypothesis"},
+    "train.progress": {"IPython", "rich"},
 }
 
 PACKAGE = Path(tg.__file__).parent

@@ -16,7 +16,7 @@ import stoppable
 
 import tinygrad_edu as tg
 from tinygrad_edu.checkpoints import Folder, Training, load, save
-from tinygrad_edu.storage import UNFINISHED, Stored, write
+from tinygrad_edu.checkpoints.storage import UNFINISHED, Stored, write
 
 safetensors = pytest.importorskip(
     "safetensors.numpy", reason="the extra named train is not installed"

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import batches
+from tinygrad_edu.train import batches
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 HISTORY = {"train_cost", "test_cost", "test_accuracy", "seconds"}

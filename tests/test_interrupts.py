@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tinygrad_edu.interrupts import noticing_ctrl_c
+from tinygrad_edu.train.interrupts import noticing_ctrl_c
 
 usual = signal.default_int_handler
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tinygrad_edu import progress as module
-from tinygrad_edu.progress import (
+from tinygrad_edu.train import progress as module
+from tinygrad_edu.train.progress import (
     Lines,
     NotebookBar,
     Silence,
@@ -21,7 +21,7 @@ from tinygrad_edu.progress import (
 
 PROGRAM = """
 from time import sleep
-from tinygrad_edu.progress import progress
+from tinygrad_edu.train.progress import progress
 with progress(True) as bar:
     for part in range(1, 4):
         bar.move(part / 3, f"epoch {part} [b]")

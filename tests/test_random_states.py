@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.random_states import from_plain, to_plain
+from tinygrad_edu.checkpoints.random_states import from_plain, to_plain
 from tinygrad_edu.randomness import set_state, state_of
 
 KINDS = {

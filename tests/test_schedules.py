@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu import schedules
-from tinygrad_edu.schedules import Watch
+from tinygrad_edu.train import schedules
+from tinygrad_edu.train.schedules import Watch
 
 accuracies = st.lists(st.floats(0, 1) | st.just(math.nan), max_size=60)
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_edu import storage
-from tinygrad_edu.storage import UNFINISHED, Stored, write
+from tinygrad_edu.checkpoints import storage
+from tinygrad_edu.checkpoints.storage import UNFINISHED, Stored, write
 
 safetensors = pytest.importorskip(
     "safetensors.numpy", reason="the extra named train is not installed"

@@ -1,9 +1,4 @@
-"""Training: `fit` is the loop over epochs and mini-batches, with what one wants of it.
-
-Around the loop there are rooms of their own for the figures (`history`), the learning
-rate (`schedules`), the eye of the user (`progress`), Ctrl-C (`interrupts`) and what is
-saved (`checkpoints`); `batches` runs the mini-batches of an epoch.
-"""
+"""The loop of a training, over epochs and mini-batches; and what it asks."""
 
 from __future__ import annotations
 
@@ -18,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import schedules
-from tinygrad_edu.batches import Program, evaluated, steps
 from tinygrad_edu.checkpoints import Folder, Training
 from tinygrad_edu.history import History, shown
-from tinygrad_edu.interrupts import noticing_ctrl_c
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser, clip_gradients
-from tinygrad_edu.progress import progress as progress_bar
-from tinygrad_edu.schedules import Schedule, Watch
+from tinygrad_edu.train.batches import Program, evaluated, steps
+from tinygrad_edu.train.interrupts import noticing_ctrl_c
+from tinygrad_edu.train.progress import progress as progress_bar
+from tinygrad_edu.train.schedules import Schedule, Watch
 
-__all__ = ["History", "accuracy", "evaluate", "fit", "schedules"]
+__all__ = ["accuracy", "evaluate", "fit"]
 
 Metric = Callable[[Any, Any], Any]
 
