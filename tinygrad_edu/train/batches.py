@@ -25,8 +25,8 @@ CHUNK = 1000  # examples to evaluate at a time: what comes of them fits the cach
 class Program:
     """A function of inputs and targets, run as one NumPy program if that can be."""
 
-    def __init__(self, f: Callable[[Any, Any], Any], compiled: bool) -> None:
-        self._f, self._compiled = f, compile(f) if compiled else None
+    def __init__(self, f: Callable[[Any, Any], Any], compiled: bool, name: str) -> None:
+        self._f, self._compiled, self._name = f, compile(f) if compiled else None, name
 
     def __call__(self, x: Any, y: Any) -> Any:
         if self._compiled is not None:
@@ -38,9 +38,9 @@ class Program:
                     raise
             self._compiled = None  # nothing has been changed by the attempt
             warnings.warn(
-                f"fit: the step runs as it is written, uncompiled, since "
-                f"{reason.removeprefix('compile: ')}. With compile=False there is no "
-                "such warning",
+                f"fit: the {self._name} is not compiled, but runs as it is written, "
+                f"since {reason.removeprefix('compile: ')}. (compile=False says that "
+                "you know.)",
                 stacklevel=2,
             )
         return self._f(x, y)

@@ -124,8 +124,9 @@ def fit(
 
     Notes
     -----
-    Ctrl-C ends the training after the running step; pressed twice, at once.
-    A loss that is NaN ends it as well: nothing good would follow.
+    Ctrl-C ends the training after the running step, with the weights of that moment;
+    pressed twice, at once. A loss that is NaN ends it as well: nothing good would
+    follow. In the end the model is in evaluation, ready to be used.
 
     Examples
     --------
@@ -146,12 +147,14 @@ def fit(
     module: Any = getattr(model, "__self__", model)
     keep_best = patience is not None if restore_best is None else restore_best
     folder = checkpoint if isinstance(checkpoint, Folder | None) else Folder(checkpoint)
-    _check(epochs, batch_size, patience, module, bool(keep_best or folder))
     sets = validation if isinstance(validation, Mapping) else {"validation": validation}
     sets = {name: examples for name, examples in sets.items() if examples is not None}
+    _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
+    _check_names(sets, metrics)
+    _check_kept(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
-    train = Program(_step(model, loss, optimiser, clip), compile)
-    judge = Program(_judgement(model, loss), compile)
+    train = Program(_step(model, loss, optimiser, clip), compile, "training step")
+    judge = Program(_judgement(model, loss), compile, "evaluation")
     run = Training(module, optimiser, np.random.default_rng(rng))
     if folder is not None:
         folder.begin(run, resume)
@@ -243,7 +246,8 @@ def evaluate(
     was_training = getattr(module, "training", True)
     _set_training(module, False)
     try:
-        return evaluated(Program(_judgement(model, loss), False), data, metrics)
+        judge = Program(_judgement(model, loss), False, "evaluation")
+        return evaluated(judge, data, metrics)
     finally:
         _set_training(module, was_training)
 
@@ -307,18 +311,28 @@ def _judgement(
     return judge
 
 
-def _check(
-    epochs: int, batch_size: int, patience: int | None, module: Any, is_kept: bool
-) -> None:
-    numbers = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
+def _check_numbers(**numbers: int | None) -> None:
     for name, value in numbers.items():
         if value is not None and value < 1:
             raise ValueError(f"fit: {name} is {value}, and must be 1 or more")
-    if is_kept and not isinstance(module, Module):
+
+
+def _check_names(sets: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None:
+    """Refuse a name now, and not when the first epoch is done."""
+    if "loss" in metrics:
+        raise ValueError("fit: a metric is called loss, as the loss is; rename it")
+    History({f"{name}_{figure}": () for name in sets for figure in metrics})
+    History({f"{name}_loss": () for name in sets})
+
+
+def _check_kept(module: Any, keep_best: bool, folder: Any, resume: bool) -> None:
+    if (keep_best or folder) and not isinstance(module, Module):
         raise TypeError(
             f"fit: to keep the weights of a model it must be a Module, or a method of "
             f"one as model.logits is, and not {module!r}"
         )
+    if resume and not folder:
+        raise ValueError("fit: resume from where? Name a folder: checkpoint='run'")
 
 
 def _set_training(module: Any, mode: bool) -> None:
@@ -345,5 +359,8 @@ def _how_far(
 
 def _line(history: History, epochs: int) -> str:
     """Write the figures of the latest epoch as a line."""
-    figures = (f"{k.replace('_', ' ')} {shown(k, x)}" for k, x in history[-1].items())
-    return f"epoch {len(history):>{len(str(epochs))}}/{epochs}  {'  '.join(figures)}"
+    row = history[-1]
+    seconds = row.pop("seconds")
+    figures = [f"{k.replace('_', ' ')} {shown(k, x)}" for k, x in row.items()]
+    epoch = f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
+    return "  ".join([epoch, *figures, f"{shown('seconds', seconds)} s"])
