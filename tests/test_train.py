@@ -468,7 +468,7 @@ def test_ctrl_c_amid_an_epoch_waits_for_the_running_step(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tinygrad_edu.train.batches.TICK", 0.0)
-        model, history = run(data=batches, checkpoint=tmp_path)
+        _, history = run(data=batches, checkpoint=tmp_path)
     assert history.stopped == "Ctrl-C, after step 3 of epoch 1"
     assert len(history) == 0
     assert [path.name for path in tmp_path.iterdir()] == [
@@ -498,7 +498,7 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, how, s
         "function": lambda rng: list(tg.data.minibatches(x, y, 10, rng)),
     }[how]
 
-    class Stop(Exception):
+    class StoppedError(Exception):
         pass
 
     def train(stop_at=-1, **options):
@@ -513,7 +513,7 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, how, s
             if outputs.requires_grad:
                 steps.append(1)
                 if len(steps) == stop_at:
-                    raise Stop
+                    raise StoppedError
             return tg.losses.mse(outputs, targets)
 
         history = fit(
@@ -525,7 +525,7 @@ def test_a_training_that_was_stopped_ends_as_if_it_had_not_been(tmp_path, how, s
         return model, optimiser, history
 
     kept = {"checkpoint": tg.checkpoints.Folder(tmp_path, every=1), "resume": True}
-    with pytest.raises(Stop):
+    with pytest.raises(StoppedError):
         train(6 + stopped, **kept)
     expected, found = train(), train(**kept)
     assert same(found[0], expected[0])
