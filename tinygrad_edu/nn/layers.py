@@ -186,7 +186,7 @@ class Sequential(Module):
     Notes
     -----
     The layers' parameters are named as in the textbook, W1, b1, W2, b2, ...; in
-    `named_parameters` they have their paths, ``"0.weight"``.
+    `Module.named_parameters` they have their paths, ``"0.weight"``.
 
     Raises
     ------
