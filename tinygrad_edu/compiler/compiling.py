@@ -144,7 +144,7 @@ class Compiled:
         if len(x) != len(y) or len(order) == 0:
             raise ValueError(
                 f"epoch: {len(x)} rows in x, {len(y)} in y, of which {len(order)} are "
-                "to be used; an example needs both, and there must be one"
+                "to be used; an example needs both, and one is needed at least"
             )
         if batch_size < 1:
             raise ValueError(f"epoch: batch_size {batch_size} must be 1 or more")
