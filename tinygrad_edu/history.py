@@ -208,8 +208,9 @@ class History:
         text = io.StringIO()
         with import_module("matplotlib").rc_context({"svg.hashsalt": "history"}):
             self.plot().savefig(text, format="svg", metadata={"Date": None})
-        svg = text.getvalue().partition("<svg")
-        return f'<svg role="img" aria-label="{self!r}"{svg[2]}'
+        _, _, svg = text.getvalue().partition("<svg")
+        style = "max-width: 100%; height: auto"
+        return f'<svg role="img" aria-label="{self!r}" style="{style}"{svg}'
 
 
 def shown(name: str, value: float) -> str:

@@ -135,7 +135,7 @@ class Optimiser:
 
         That is its numbers under their names (``lr``, ``steps``, ...), and copies of
         the arrays it remembers, under the name and the parameter's position: ``m.0``.
-        Without `copy`, the arrays themselves, which the next step changes.
+        Without ``copy``, the arrays themselves, which the next step changes.
 
         Examples
         --------

@@ -148,7 +148,7 @@ class Module:
     def state_dict(self, copy: bool = True) -> dict[str, np.ndarray[Any, Any]]:
         """Return copies of the parameters' values, by path.
 
-        Without `copy`, the arrays themselves, which the next step changes.
+        Without ``copy``, the arrays themselves, which the next step changes.
 
         Examples
         --------

@@ -8,7 +8,6 @@ from math import isnan
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ def fit(
     shuffle: bool = True,
     rng: Any = None,
     validation: Any = None,
-    metrics: Mapping[str, Metric] = MappingProxyType({}),
+    metrics: Mapping[str, Metric] | None = None,
     schedule: Schedule | None = None,
     clip: float | None = None,
     monitor: str | None = None,
@@ -78,7 +77,7 @@ def fit(
     validation : (x, y), list of mini-batches, or dict of these by name
         What to evaluate on after each epoch. Figures are called ``validation_loss`` and
         so on, or by the names given.
-    metrics : dict of str to callable
+    metrics : dict of str to callable, optional
         Makes a number of all outputs and targets, as arrays:
         ``{"accuracy": tg.train.accuracy}``.
     schedule : callable, optional
@@ -150,6 +149,7 @@ def fit(
     sets = validation if isinstance(validation, Mapping) else {"validation": validation}
     sets = {name: examples for name, examples in sets.items() if examples is not None}
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
+    metrics = metrics or {}
     _check_names(sets, metrics)
     _check_kept(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
@@ -227,7 +227,7 @@ def evaluate(
     model: Callable[[Any], Any],
     loss: Callable[[Any, Any], Any],
     data: Any,
-    metrics: Mapping[str, Metric] = MappingProxyType({}),
+    metrics: Mapping[str, Metric] | None = None,
 ) -> dict[str, float]:
     """Return the loss and the metrics on data, without training.
 
@@ -247,7 +247,7 @@ def evaluate(
     _set_training(module, False)
     try:
         judge = Program(_judgement(model, loss), False, "evaluation")
-        return evaluated(judge, data, metrics)
+        return evaluated(judge, data, metrics or {})
     finally:
         _set_training(module, was_training)
 
