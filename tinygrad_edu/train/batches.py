@@ -51,8 +51,9 @@ class Program:
             losses: list[float]
             losses = self._compiled.epoch(x, y, size, rows=rows).tolist()
             return losses
+        call = self._f if self._compiled is None else self
         return [
-            self(x.take(batch, axis=0), y.take(batch, axis=0)).item()
+            call(x.take(batch, axis=0), y.take(batch, axis=0)).item()
             for batch in (rows[i : i + size] for i in range(0, len(rows), size))
         ]
 
