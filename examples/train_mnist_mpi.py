@@ -3,7 +3,6 @@
 Start it by mpiexec -n 2 python examples/train_mnist_mpi.py
 """
 
-import json
 import os
 import sys
 from io import StringIO
@@ -15,14 +14,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 import tinygrad_edu as tg
-from train_mnist import load, parse_args, plot
+from train_mnist import load, parse_args
 
 # A mini-batch of 10 would be too small to share.
 DEFAULTS = {"hidden": 100, "batch_size": 250, "lr": 1.0, "cost": "cross-entropy"}
 
 
 def train(digits, args, comm):
-    """Train as the options say; return the history, a list per quantity."""
+    """Train as the options say; return the history."""
     x, x_test = map(tg.data.normalise, (digits.train_images, digits.test_images))
     y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
 
@@ -64,8 +63,7 @@ def train(digits, args, comm):
         total, right = comm.allreduce(np.array([total, right]))
         return total / len(x) + penalty, right / len(x)
 
-    names = "train_cost", "test_cost", "test_accuracy", "seconds"
-    history = {name: [] for name in names}
+    history = tg.train.History()
     for epoch in range(args.epochs):
         start = perf_counter()
         for batch in parallel.minibatches(x, y, args.batch_size, rng):
@@ -73,9 +71,14 @@ def train(digits, args, comm):
             optimiser.step()
         train_cost, _ = cost_and_accuracy(x, y)
         test_cost, accuracy = cost_and_accuracy(x_test, y_test)
-        seconds = perf_counter() - start
-        for name, value in zip(names, (train_cost, test_cost, accuracy, seconds)):
-            history[name].append(float(value))
+        history.append(
+            {
+                "train_cost": train_cost,
+                "test_cost": test_cost,
+                "test_accuracy": accuracy,
+                "seconds": perf_counter() - start,
+            }
+        )
         print(
             f"epoch {epoch + 1:>2}  train cost {train_cost:.4f}  "
             f"test cost {test_cost:.4f}  test accuracy {accuracy:.2%}",
@@ -99,22 +102,21 @@ def main():
     comm = tg.parallel.world()
     if comm.rank > 0:  # one speaks for all
         sys.stdout = StringIO()
-    args = parse_args(__doc__, **DEFAULTS)
+    args = parse_args(__doc__, resumable=False, **DEFAULTS)
     digits = load_once(args.data, comm)
     history = train(digits, args, comm)
 
     accuracies = history["test_accuracy"]
-    best = max(accuracies)
     print(
-        f"best test accuracy {best:.2%}, after epoch {accuracies.index(best) + 1}; "
-        f"{sum(history['seconds']):.1f} s in all, "
+        f"best test accuracy {accuracies.max():.2%}, after epoch "
+        f"{accuracies.argmax() + 1}; {history['seconds'].sum():.1f} s in all, "
         f"{comm.size} process{'es' * (comm.size > 1)}"
     )
     if args.json and comm.rank == 0:
-        args.json.write_text(json.dumps(history, indent=2) + "\n")
+        history.save(args.json)
         print(f"Wrote {args.json}")
     if args.plot and comm.rank == 0:
-        plot(history, args.plot)
+        history.plot(args.plot)
         print(f"Wrote {args.plot}")
 
 

@@ -16,20 +16,18 @@ except ModuleNotFoundError as error:
 
 def train(seed=0, epochs=1000, lr=2.0, compiled=True):
     """Return the trained network, and the loss before each epoch."""
-    x, y = tg.data.xor()
     model = tg.nn.MLP([2, 3, 1], rng=seed)
-    optimiser = tg.optim.SGD(model.parameters(), lr)
-
-    def step():
-        loss = tg.losses.cross_entropy_with_logits(model.logits(x), y)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return loss
-
-    if compiled:
-        step = tg.compile(step)
-    return model, [step().item() for _ in range(epochs)]
+    history = tg.train.fit(
+        model.logits,
+        tg.losses.cross_entropy_with_logits,
+        tg.optim.SGD(model.parameters(), lr),
+        tg.data.xor(),
+        epochs,
+        shuffle=False,
+        compile=compiled,
+        progress=False,
+    )
+    return model, history["loss"]
 
 
 def report(model):

@@ -8,6 +8,9 @@ from hypothesis import Phase, settings
 from tinygrad_edu.graph import Node
 from tinygrad_edu.op import OPS
 
+# For the readers of files, in tests/test_untrusted.py.
+settings.register_profile("fuzz", max_examples=2_000, deadline=None)
+
 # Mutation testing is content with the first failure.
 settings.register_profile("mutation", phases=[Phase.generate])
 

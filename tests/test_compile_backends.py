@@ -209,6 +209,25 @@ def test_an_epoch_wants_examples(n, batch_size, message, examples):
         tg.compile(lambda x, y: x).epoch(x, y[:n], batch_size)
 
 
+def test_an_epoch_may_be_a_part_of_the_examples(examples):
+    x, y = examples
+    rows = np.array([7, 2, 12, 0, 5])
+    products = tg.compile(lambda x, y: (x * y).sum())
+    np.testing.assert_allclose(
+        products.epoch(x, y, 2, rows=rows),
+        [(x[part] * y[part]).sum() for part in (rows[:2], rows[2:4], rows[4:])],
+        rtol=1e-12,
+    )
+    order = np.random.default_rng(3).permutation(rows)
+    np.testing.assert_allclose(
+        products.epoch(x, y, 5, np.random.default_rng(3), rows=rows),
+        [(x[order] * y[order]).sum()],
+        rtol=1e-12,
+    )
+    with pytest.raises(ValueError, match="of which 0 are to be used"):
+        products.epoch(x, y, 2, rows=rows[:0])
+
+
 # --- Large products -------------------------------------------------------------------
 
 

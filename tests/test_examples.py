@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import signal
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 from ranks import mpiexec, needs_mpi
 
 import tinygrad_edu as tg
+from tinygrad_edu.train import batches
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 HISTORY = {"train_cost", "test_cost", "test_accuracy", "seconds"}
@@ -199,8 +201,10 @@ def test_mnist_does_what_the_textbook_does(tiny_mnist, cost, init):
 @pytest.mark.parametrize("options", ["", "--cost cross-entropy --lr 0.5 --l2 5"])
 def test_mnist_is_learnt_compiled_or_not(tmp_path, monkeypatch, options):
     """The same but for rounding, on 4,000 digits, with a short last mini-batch."""
-    compiled, compile = [], tg.compile
-    monkeypatch.setattr(tg, "compile", lambda f: compiled.append(f) or compile(f))
+    compiled = []
+    monkeypatch.setattr(
+        batches, "compile", lambda f: compiled.append(f) or tg.compile(f)
+    )
     monkeypatch.setenv("TINYGRAD_EDU_DATA", str(tmp_path))
     path = tmp_path / "history.json"
     common = f"train_mnist.py --epochs 1 --batch-size 30 --seed 3 --json {path}"
@@ -221,6 +225,50 @@ def test_mnist_shows_a_progress_bar_on_a_terminal(tiny_mnist):
     assert re.search(r"loss \d\.\d{4} test accuracy \d+\.\d\d%.* left", text)
     assert re.search(r"epoch  2  train cost \d\.\d{4}  test cost", text)
     assert "best test accuracy" in text
+
+
+def test_mnist_goes_on_from_a_checkpoint(tiny_mnist):
+    def train(epochs, *options, name="history.json"):
+        path = tiny_mnist / name
+        common = "--data", tiny_mnist, "--hidden", 4, "--epochs", epochs, "--l2", 2
+        out, err = run("train_mnist.py", *common, "--json", path, *options)
+        assert not err
+        return out, json.loads(path.read_text())
+
+    folder = tiny_mnist / "run"
+    _, whole = train(3, name="whole.json")
+    train(2, "--checkpoint", folder)
+    out, resumed = train(3, "--checkpoint", folder, "--resume")
+    assert re.findall(r"^epoch +(\d+)", out, re.M) == ["3"]
+    for figure in HISTORY - {"seconds"}:
+        assert resumed[figure] == whole[figure]
+    options = "--data", tiny_mnist, "--hidden", 4, "--checkpoint", folder
+    _, err = run("train_mnist.py", *options, status=1)
+    assert err.startswith("train_mnist: fit: ")
+    assert "holds checkpoints of an earlier training" in err
+    (latest,) = folder.glob("epoch-0003-*")
+    latest.write_bytes(latest.read_bytes()[:-1])
+    _, err = run("train_mnist.py", *options, "--resume", status=1)
+    assert err.startswith(f"train_mnist: {latest}: it is no safetensors file")
+
+
+def test_mnist_ends_on_ctrl_c_with_what_it_has(tiny_mnist):
+    path = tiny_mnist / "history.json"
+    options = "--data", tiny_mnist, "--epochs", "100000", "--json", path
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", EXAMPLES / "train_mnist.py", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, err) == (0, "")
+    ended = re.search(r"^ended: Ctrl-C, after step \d+ of epoch (\d+)$", out, re.M)
+    assert "best test accuracy" in out
+    history = json.loads(path.read_text())
+    assert {len(values) for values in history.values()} == {int(ended[1]) - 1}
 
 
 def test_mnist_names_the_damaged_file(tiny_mnist):
@@ -318,6 +366,8 @@ def test_lenet_learns_the_full_set():
     out, _ = run("train_lenet.py", "--epochs", 1)
     last = re.search(r"test accuracy (\S+)% after 1 epochs", out)
     assert float(last[1]) >= 97.5
+
+
 # --- train_mnist_mpi ------------------------------------------------------------------
 
 
@@ -629,6 +679,8 @@ def test_step_through_xor_trains():
         ("train_mnist.py", ["--batch-size", "0"], "--batch-size must be at least 1"),
         ("train_mnist.py", ["--lr", "nan"], "--lr must be a finite number of at least"),
         ("train_mnist.py", ["--json", "."], "--json: . is a folder; name a file"),
+        ("train_mnist.py", ["--json", "x.txt"], "x.txt ends in neither .json nor .csv"),
+        ("train_mnist.py", ["--resume"], "--resume: from where? Add --checkpoint DIR"),
         ("train_mnist.py", ["--l2", "-0.1"], "--l2 must be a finite number of at"),
         ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
         ("train_mnist.py", ["--json", "no/such/file"], "no folder"),

@@ -175,7 +175,7 @@ from tinygrad_edu.transforms import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_edu import data, parallel
+    from tinygrad_edu import checkpoints, data, parallel, train
     from tinygrad_edu import testing as testing  # not for *: it needs an extra
     from tinygrad_edu.checking import GradientError, gradcheck
     from tinygrad_edu.comparing import compare
@@ -211,6 +211,7 @@ __all__ = [
     "cbrt",
     "ceil",
     "checkpoint",
+    "checkpoints",
     "clip",
     "column_stack",
     "compare",
@@ -328,6 +329,7 @@ __all__ = [
     "tensordot",
     "tile",
     "trace",
+    "train",
     "transpose",
     "tril",
     "triu",
@@ -345,7 +347,7 @@ __all__ = [
 
 # Loaded when first asked for, so that importing the package stays quick: what is a
 # module, and what is in which module.
-_LAZY_MODULES = {"data", "parallel", "testing"}
+_LAZY_MODULES = {"checkpoints", "data", "parallel", "testing", "train"}
 _LAZY_NAMES = {
     "GradientError": "checking",
     "compare": "comparing",

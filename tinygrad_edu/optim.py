@@ -130,11 +130,12 @@ class Optimiser:
 
     # --- Saving and resuming ----------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, copy: bool = True) -> dict[str, Any]:
         """Return what the next step depends on besides parameters and gradients.
 
         That is its numbers under their names (``lr``, ``steps``, ...), and copies of
         the arrays it remembers, under the name and the parameter's position: ``m.0``.
+        Without ``copy``, the arrays themselves, which the next step changes.
 
         Examples
         --------
@@ -143,7 +144,9 @@ class Optimiser:
         >>> tg.optim.SGD([w], lr=0.1, momentum=0.9).state_dict()["velocity.0"]
         array([0., 0.])
         """
-        arrays = {name: array.copy() for name, array in self._arrays().items()}
+        arrays = self._arrays()
+        if copy:
+            arrays = {name: array.copy() for name, array in arrays.items()}
         return self._numbers() | arrays
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

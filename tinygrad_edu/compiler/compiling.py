@@ -117,7 +117,9 @@ class Compiled:
         del variants[self._keep :]
         return variants[0]
 
-    def epoch(self, x: Any, y: Any, batch_size: int, rng: Any = None) -> Any:
+    def epoch(
+        self, x: Any, y: Any, batch_size: int, rng: Any = None, *, rows: Any = None
+    ) -> Any:
         """Call the function on every mini-batch of the examples, in one go.
 
         Parameters
@@ -129,6 +131,8 @@ class Compiled:
         rng : numpy Generator, optional
             Shuffles the examples, as `tg.data.minibatches` does; without it they keep
             their order.
+        rows : ndarray of int, optional
+            The examples to take, in their order, in place of all: a part of an epoch.
 
         Returns
         -------
@@ -136,13 +140,16 @@ class Compiled:
         axis: for a loss, an array of the losses. A list of them, if the last mini-batch
         gave other shapes.
         """
-        if len(x) != len(y) or len(x) == 0:
+        order = np.arange(len(x)) if rows is None else rows
+        if len(x) != len(y) or len(order) == 0:
             raise ValueError(
-                f"epoch: {len(x)} rows in x, {len(y)} in y; an example needs both"
+                f"epoch: {len(x)} rows in x, {len(y)} in y, of which {len(order)} are "
+                "to be used; an example needs both, and one is needed at least"
             )
         if batch_size < 1:
             raise ValueError(f"epoch: batch_size {batch_size} must be 1 or more")
-        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
+        if rng is not None:
+            order = rng.permutation(order)
         whole = len(order) // batch_size * batch_size
         with self._lock:
             answers = []

@@ -145,8 +145,10 @@ class Module:
 
     # --- Saving and resuming ----------------------------------------------------------
 
-    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+    def state_dict(self, copy: bool = True) -> dict[str, np.ndarray[Any, Any]]:
         """Return copies of the parameters' values, by path.
+
+        Without ``copy``, the arrays themselves, which the next step changes.
 
         Examples
         --------
@@ -154,7 +156,8 @@ class Module:
         >>> {path: x.shape for path, x in tg.nn.Linear(2, 3).state_dict().items()}
         {'weight': (3, 2), 'bias': (3,)}
         """
-        return {path: p.data.copy() for path, p in self.named_parameters().items()}
+        arrays = {path: p.data for path, p in self.named_parameters().items()}
+        return {path: x.copy() for path, x in arrays.items()} if copy else arrays
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set the parameters' values, in their own memory, to those of a state.

@@ -1,0 +1,219 @@
+"""All that the rest of a training depends on: written to a file, and read from one."""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checkpoints.random_states import from_plain, to_plain
+from tinygrad_edu.checkpoints.storage import Part, Stored, write
+from tinygrad_edu.checkpoints.weights import fitting, naming, weights
+from tinygrad_edu.history import History
+from tinygrad_edu.nn import Module
+from tinygrad_edu.optim import Optimiser
+from tinygrad_edu.randomness import set_state, state_of
+from tinygrad_edu.states import matched
+
+__all__ = ["Training"]
+
+Array = np.ndarray[Any, Any]
+
+FORMAT = 1
+_ABOUT = "tinygrad_edu"  # the name under which a file has what is no array,
+_FACTS = {"format": int, "ended": bool, "data": str}  # which is this,
+_FACTS |= {"figures": list, "shuffling": dict, "rng": dict, "generators": dict}
+_LONGEST = 1 << 17  # in so many characters
+
+
+class Training:
+    """All that the rest of a training depends on: `fit` keeps it, a file holds it.
+
+    Parameters
+    ----------
+    model : Module
+    optimiser : Optimiser
+    rng : Generator
+        What shuffles.
+
+    Attributes
+    ----------
+    history : History
+        Of the epochs that are done.
+    losses : array of float
+        Of the steps that are done of the current epoch.
+    seconds : float
+        For how long that has been running.
+    best : dict of str to ndarray, or None
+        The model's state after the best epoch so far, where it is kept.
+    ended : bool
+        Whether a callback has ended the training.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import tinygrad_edu as tg
+    >>> def new():
+    ...     model = tg.nn.MLP([2, 3, 1], rng=0)
+    ...     optimiser = tg.optim.Adam(model.parameters())
+    ...     return tg.checkpoints.Training(model, optimiser, np.random.default_rng(0))
+    >>> training = new()
+    >>> training.end_epoch({"loss": 0.5})
+    >>> with TemporaryDirectory() as folder:
+    ...     training.save(f"{folder}/epoch-1.safetensors")
+    ...     resumed = new()
+    ...     resumed.load(f"{folder}/epoch-1.safetensors")
+    >>> resumed.history
+    History of 1 epochs: loss 0.5000
+    """
+
+    def __init__(
+        self, model: Module, optimiser: Optimiser, rng: np.random.Generator
+    ) -> None:
+        self.model, self.optimiser, self.rng = model, optimiser, rng
+        self.history = History()
+        self.losses = array("d")
+        self.seconds = 0.0
+        self.best: dict[str, Array] | None = None
+        self.ended = False
+        # The state that the epoch's order follows from; and where the generator was
+        # when a checkpoint was written in the midst of it.
+        self._shuffling = state_of(rng)
+        self._amid: Any = None
+        self._data = ""
+
+    def begin_epoch(self, data: str) -> None:
+        """Make the generator shuffle: as it did, if the epoch has begun before.
+
+        Raises
+        ------
+        ValueError
+            If so, and the data are described otherwise than then.
+        """
+        if self._amid is None:
+            self._shuffling, self._data = state_of(self.rng), data
+            return
+        if data != self._data:
+            raise ValueError(
+                f"fit: the training stopped amid an epoch of {self._data}, and cannot "
+                f"go on with {data}"
+            )
+        set_state(self.rng, self._shuffling)
+
+    def go_on(self) -> None:
+        """Put the generator where it was, once the steps that are done are skipped."""
+        if self._amid is not None:
+            set_state(self.rng, self._amid)
+            self._amid = None
+
+    def end_epoch(self, figures: Mapping[str, float]) -> None:
+        """Enter the figures of the epoch."""
+        self.history.append(figures)
+        self.losses, self.seconds = array("d"), 0.0
+
+    # --- Files ------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file; a crash leaves the old one or the new one whole."""
+        arrays = weights(self.model)
+        states: dict[str, Mapping[str, Any]] = {
+            "optimiser": self.optimiser.state_dict(copy=False),
+            "history": {name: self.history[name] for name in self.history.names},
+            "best": self.best or {},
+            "epoch": {"losses": np.array(self.losses), "seconds": self.seconds},
+        }
+        for part, state in states.items():
+            arrays |= {f"{part}/{name}": np.asarray(x) for name, x in state.items()}
+        is_between = not self.losses  # two epochs: the next one has not been shuffled
+        about = {
+            "format": FORMAT,
+            "ended": self.ended,
+            "data": self._data,
+            "figures": self.history.names,  # arrays in a file have no order
+            "shuffling": state_of(self.rng) if is_between else self._shuffling,
+            "rng": state_of(self.rng),
+            "generators": self.model.random_state(),
+        }
+        text = json.dumps(to_plain(about))
+        if len(text) > _LONGEST:
+            raise ValueError(
+                f"checkpoints: the states of {len(about['generators'])} random "
+                f"generators are {len(text)} characters, more than the {_LONGEST} that "
+                "are read again; let the layers share a generator"
+            )
+        write(path, arrays, {_ABOUT: text})
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        ValueError
+            It is damaged, of another format, or of another model or optimiser. Then
+            nothing has changed.
+        """
+        with Stored(path) as stored, naming(path):
+            about = _read_about(stored)
+            model = fitting(stored.part(""), self.model)
+            optimiser = fitting(stored.part("optimiser"), self.optimiser)
+            best = stored.part("best")
+            kept = fitting(best, self.model) if best else None
+            history = _read_history(stored.part("history"), about["figures"])
+            losses, seconds = _read_epoch(stored.part("epoch"))
+            own, of_model = state_of(self.rng), self.model.random_state()
+            shuffling = from_plain(about["shuffling"], own)
+            amid = from_plain(about["rng"], own)
+            generators = from_plain(about["generators"], of_model, "the layers")
+            self.model.load_random_state(generators)  # all of it, or it raises
+        self.model.load_state_dict(model)
+        self.optimiser.load_state_dict(optimiser)
+        self.history, self.best, self.ended = history, kept, about["ended"]
+        self.losses, self.seconds = losses, seconds
+        self._data, self._shuffling = about["data"], shuffling
+        if losses:
+            self._amid = amid
+        else:
+            set_state(self.rng, amid)
+
+
+def _read_about(stored: Stored) -> dict[str, Any]:
+    """Return what is no array, or say that the file holds no training."""
+    text = stored.texts.get(_ABOUT, "")
+    try:
+        if len(text) > _LONGEST or text.count("[") > _LONGEST // 100:
+            raise ValueError
+        about: Any = json.loads(text)
+        if about.keys() != _FACTS.keys() or about["format"] != FORMAT:
+            raise ValueError
+        if any(not isinstance(about[key], kind) for key, kind in _FACTS.items()):
+            raise ValueError
+    except (ValueError, AttributeError, RecursionError):
+        raise ValueError(
+            "it holds no training that this version can go on with (for weights alone "
+            "there is tg.checkpoints.load)"
+        ) from None
+    facts: dict[str, Any] = about
+    return facts
+
+
+def _read_history(part: Part, names: list[Any]) -> History:
+    """Return the figures, in their order."""
+    if sorted(map(repr, names)) != sorted(map(repr, part)):
+        raise ValueError(f"it has the figures {list(part)}, and {names} are due")
+    return History({name: part[name] for name in names})
+
+
+def _read_epoch(part: Part) -> tuple[array[float], float]:
+    """Return the losses of the steps that are done, and for how long it has run."""
+    shape = part.shape("losses") if "losses" in part else (0,)
+    if len(shape) != 1:
+        raise ValueError(f"the losses have the shape {shape}, and not (steps,)")
+    like = {"losses": np.broadcast_to(0.0, shape), "seconds": 0.0}
+    found = matched(part, like, "epoch")
+    return array("d", memoryview(found["losses"])), float(found["seconds"])

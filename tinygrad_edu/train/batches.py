@@ -1,0 +1,168 @@
+"""The mini-batches of an epoch: found, run through a function, and judged."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checkpoints import Training
+from tinygrad_edu.compiler import compile
+from tinygrad_edu.graph import no_grad, value_of
+
+__all__ = ["Program", "as_arrays", "evaluated", "steps"]
+
+Array = np.ndarray[Any, Any]
+
+TICK = 0.05  # seconds after which the caller is told how far it is
+CHUNK = 1000  # examples to evaluate at a time: what comes of them fits the cache
+
+
+class Program:
+    """A function of inputs and targets, run as one NumPy program if that can be."""
+
+    def __init__(self, f: Callable[[Any, Any], Any], compiled: bool, name: str) -> None:
+        self._f, self._compiled, self._name = f, compile(f) if compiled else None, name
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        if self._compiled is not None:
+            try:
+                return self._compiled(x, y)
+            except (TypeError, ValueError) as error:
+                reason = str(error)
+                if not reason.startswith("compile: "):
+                    raise
+            self._compiled = None  # nothing has been changed by the attempt
+            warnings.warn(
+                f"fit: the {self._name} is not compiled, but runs as it is written, "
+                f"since {reason.removeprefix('compile: ')}. (compile=False says that "
+                "you know.)",
+                stacklevel=2,
+            )
+        return self._f(x, y)
+
+    def on_rows(self, x: Array, y: Array, rows: Array, size: int) -> list[float]:
+        """Call it on so many rows at a time, in their order; return the losses."""
+        if self._compiled is not None and len(rows) > size:
+            losses: list[float]
+            losses = self._compiled.epoch(x, y, size, rows=rows).tolist()
+            return losses
+        call = self._f if self._compiled is None else self
+        return [
+            call(x.take(batch, axis=0), y.take(batch, axis=0)).item()
+            for batch in (rows[i : i + size] for i in range(0, len(rows), size))
+        ]
+
+
+def as_arrays(data: Any) -> tuple[Array, Array] | None:
+    """Return the two arrays that data are, or None if they are mini-batches."""
+    if not isinstance(data, tuple) or len(data) != 2:
+        return None
+    x, y = (np.asarray(value_of(part)) for part in data)
+    if len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"fit: the data have {len(x)} rows in x, {len(y)} in y; an example needs "
+            "both, and one is needed at least"
+        )
+    return x, y
+
+
+def steps(
+    program: Program,
+    data: Any,
+    training: Training,
+    batch_size: int,
+    shuffle: bool,
+    every: int | None,
+) -> Iterator[list[float]]:
+    """Run a program on the mini-batches of an epoch; give the losses of a few a time.
+
+    As many as take a moment; and the caller has its turn after `every` so many. Steps
+    of the epoch that are done already are skipped.
+    """
+    arrays, done = as_arrays(data), len(training.losses)
+    what = f"{len(arrays[0])} examples, {batch_size} a step" if arrays else "batches"
+    training.begin_epoch(what)
+    if arrays:
+        n = len(arrays[0])
+        order = training.rng.permutation(n) if shuffle else np.arange(n)
+        training.go_on()
+        yield from _on_arrays(program, *arrays, order, batch_size, done, every)
+        return
+    batches = iter(data(training.rng) if callable(data) else data)
+    found = sum(1 for _ in islice(batches, done))
+    training.go_on()
+    for losses in _on_batches(program, batches, done, every):
+        found += len(losses)
+        yield losses
+    if not found or found < done:
+        raise ValueError(
+            f"fit: the data gave {found} mini-batches for epoch "
+            f"{len(training.history) + 1}, of which {done} were done before; a "
+            "generator gives them once: pass a list, or a function that makes them anew"
+        )
+
+
+def _on_arrays(
+    program: Program,
+    x: Array,
+    y: Array,
+    order: Array,
+    size: int,
+    done: int,
+    every: int | None,
+) -> Iterator[list[float]]:
+    few = 1
+    while done * size < len(order):
+        whole = len(order) // size - done  # mini-batches; 0 before a last, short one
+        n = max(1, min(few, whole, every - done % every if every else whole))
+        start = perf_counter()
+        yield program.on_rows(x, y, order[done * size : (done + n) * size], size)
+        few = max(1, int(n * TICK / max(perf_counter() - start, 1e-9)))
+        done += n
+
+
+def _on_batches(
+    program: Program, batches: Iterable[Any], done: int, every: int | None
+) -> Iterator[list[float]]:
+    losses: list[float] = []
+    tick = perf_counter() + TICK
+    for x, y in batches:
+        losses.append(program(x, y).item())
+        done += 1
+        if perf_counter() > tick or (every and done % every == 0):
+            yield losses
+            losses, tick = [], perf_counter() + TICK
+    if losses:
+        yield losses
+
+
+def evaluated(
+    program: Program, data: Any, metrics: Mapping[str, Callable[[Any, Any], Any]]
+) -> dict[str, float]:
+    """Return the loss and the metrics, given what makes outputs and a loss of a batch.
+
+    The loss is the mean over the examples, if it is that over a mini-batch. A metric is
+    told all outputs and targets at once.
+    """
+    arrays = as_arrays(data)
+    parts = data
+    if arrays:
+        starts = range(0, len(arrays[0]), CHUNK)
+        parts = [tuple(a[i : i + CHUNK] for a in arrays) for i in starts]
+    total, outputs, targets = 0.0, [], []
+    with no_grad():
+        for x, y in parts:
+            output, loss = program(x, y)
+            total += loss.item() * len(y)
+            outputs.append(value_of(output))
+            targets.append(value_of(y))
+    if not outputs:
+        raise ValueError("evaluate: there are no examples; a generator gives them once")
+    h, y = np.concatenate(outputs), np.concatenate(targets)
+    figures = {"loss": total / len(y)}
+    return figures | {name: float(metric(h, y)) for name, metric in metrics.items()}
