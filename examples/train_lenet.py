@@ -1,21 +1,23 @@
 """Train a convolutional network to read handwritten digits, with ops of one's own."""
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
-from time import perf_counter
 
 # Products this small gain next to nothing from a second BLAS thread.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from matplotlib.figure import Figure
 
 import convolution
 import tinygrad_edu as tg
-from train_mnist import load, progress_bar
+from train_mnist import load
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 
 class Convolution(tg.nn.Module):
@@ -51,55 +53,34 @@ class LeNet(tg.nn.Module):
 
 
 def train(digits, args):
-    """Train as the options say; return the network, and a list per quantity."""
+    """Train as the options say; return the network and the history."""
     x, x_test = map(tg.data.normalise, (digits.train_images, digits.test_images))
-    y = tg.data.one_hot(digits.train_labels)
+    y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
     rng = np.random.default_rng(args.seed)
     model = LeNet(rng)
-    optimiser = tg.optim.Adam(model.parameters(), args.lr)
-
-    def step(inputs, targets):
-        loss = tg.losses.softmax_cross_entropy(model(inputs), targets)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return loss
-
-    if args.compile:
-        step = tg.compile(step)
-
-    def train_epoch():
-        if args.compile:
-            return step.epoch(x, y, args.batch_size, rng)
-        batches = tg.data.minibatches(x, y, args.batch_size, rng)
-        return [step(*batch).item() for batch in batches]
-
-    history = {"loss": [], "test_accuracy": [], "seconds": []}
-    with progress_bar() as progress:
-        task = progress.add_task("", total=args.epochs, loss="-", accuracy="-")
-        for epoch in range(args.epochs):
-            start = perf_counter()
-            optimiser.lr = args.lr * (1 - epoch / args.epochs)  # ever smaller steps
-            loss = float(np.mean(train_epoch()))
-            accuracy = float(np.mean(classify(model, x_test) == digits.test_labels))
-            figures = loss, accuracy, perf_counter() - start
-            for name, value in zip(history, figures):
-                history[name].append(value)
-            progress.update(
-                task, advance=1, loss=f"{loss:.4f}", accuracy=f"{accuracy:.2%}"
-            )
-            print(
-                f"epoch {epoch + 1:>2}  loss {loss:.4f}  test accuracy {accuracy:.2%}",
-                flush=True,
-            )
+    history = tg.train.fit(
+        model,
+        tg.losses.softmax_cross_entropy,
+        tg.optim.Adam(model.parameters(), args.lr),
+        (x, y),
+        args.epochs,
+        batch_size=args.batch_size,
+        rng=rng,
+        validation={"test": (x_test, y_test)},
+        metrics={"accuracy": tg.train.accuracy},
+        schedule=lambda epoch, _: args.lr * (1 - epoch / args.epochs),  # ever smaller
+        compile=args.compile,
+        progress=line,
+    )
     return model, history
 
 
-def classify(model, x, chunk=500):
-    """Return the digit that each image shows, in the network's opinion."""
-    with tg.no_grad():
-        parts = [model(x[i : i + chunk]).numpy() for i in range(0, len(x), chunk)]
-    return np.concatenate(parts).argmax(axis=1)
+def line(history):
+    figures = history[-1]
+    return (
+        f"epoch {len(history):>2}  loss {figures['loss']:.4f}  "
+        f"test accuracy {figures['test_accuracy']:.2%}"
+    )
 
 
 def plot(model, image, path):
@@ -140,7 +121,7 @@ def parse_args():
     add("--check", "check the ops by random calls, and stop", action="store_true")
     add("--data", "folder with the four IDX files of MNIST", type=Path, metavar="DIR")
     add("--plot", "draw the first kernels", type=Path, metavar="FILE.png")
-    add("--json", "write down every epoch", type=Path, metavar="FILE")
+    add("--json", "write down every epoch", type=Path, metavar="FILE.json")
 
     args = parser.parse_args()
     for name, low in {"epochs": 1, "batch_size": 1, "lr": 0, "seed": 0}.items():
@@ -150,6 +131,8 @@ def parse_args():
         path = getattr(args, name)
         if path and not path.parent.is_dir():
             parser.error(f"--{name}: there is no folder {path.parent}")
+    if args.json and args.json.suffix not in (".json", ".csv"):
+        parser.error(f"--json: {args.json} ends in neither .json nor .csv")
     return args
 
 
@@ -165,10 +148,10 @@ def main():
         sys.exit(f"train_lenet: {error}")
     model, history = train(digits, args)
 
-    accuracy, seconds = history["test_accuracy"][-1], sum(history["seconds"])
+    accuracy, seconds = history["test_accuracy"][-1], history["seconds"].sum()
     print(f"test accuracy {accuracy:.2%} after {args.epochs} epochs, {seconds:.1f} s")
     if args.json:
-        args.json.write_text(json.dumps(history, indent=2) + "\n")
+        history.save(args.json)
         print(f"Wrote {args.json}")
     if args.plot:
         plot(model, digits.test_images[0], args.plot)
