@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from importlib import import_module
+from time import sleep
 from traceback import format_exception
 from typing import Any
 
@@ -73,6 +74,7 @@ def _end_job(comm: Any, *error: Any) -> None:
     try:
         shown = "".join(format_exception(*error))
         print(f"rank {comm.rank} of {comm.size}: {shown}", file=sys.stderr, flush=True)
+        sleep(1)  # mpiexec passes on what is printed, unless the job has ended before
     finally:
         comm.Abort(1)
 
