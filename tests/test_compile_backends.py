@@ -241,6 +241,15 @@ def test_a_large_product_may_be_made_in_blocks_of_rows(faster, monkeypatch):
     assert ("for rows in blocks_" in compiled.source) is faster
 
 
+def test_products_of_equal_size_share_their_blocks(monkeypatch):
+    monkeypatch.setattr(fast, "small_products_are_faster", lambda: True)
+    rng = np.random.default_rng(0)
+    x, v, w = (rng.standard_normal(shape) for shape in [(100, 784), *[(784, 30)] * 2])
+    compiled = tg.compile(lambda x: (x @ v) * (x @ w))
+    assert_allclose(compiled(x), (x @ v) * (x @ w), rtol=1e-12)
+    assert compiled.source.count("blocks_100_") == 3  # once defined, used twice
+
+
 def test_whether_small_products_are_faster_is_measured_once():
     answer = tuning.small_products_are_faster()
     assert answer in (True, False)

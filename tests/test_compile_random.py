@@ -99,7 +99,8 @@ def test_an_epoch_is_the_steps_on_all_mini_batches(way, examples):
 def test_evaluation_has_a_program_of_its_own(way, examples):
     mine, plain = Training(), Training()
     compiled = tg.compile(mine.step, **options(way))
-    for change in ("train", "eval", "train", "eval"):
+    programs = []
+    for change in ("train", "eval") * 3:
         for of in (mine, plain):
             getattr(of.model, change)()
         for _ in range(2):
@@ -107,7 +108,26 @@ def test_evaluation_has_a_program_of_its_own(way, examples):
             plain.step(*examples)
             assert_same(mine, plain)
         assert ("mask1" in compiled.source) == (change == "train")
-    assert len(compiled._variants) == 2
+        programs.append(len(compiled._variants))
+    assert programs[2:] == programs[2:3] * 4
+
+
+def test_a_step_may_say_that_it_trains(examples):
+    mine, plain = Training(), Training()
+
+    def step(of, x, y):
+        of.model.train()
+        return of.step(x, y)
+
+    compiled = tg.compile(lambda x, y: step(mine, x, y))
+    for _ in range(2):
+        compiled(*examples)
+        step(plain, *examples)
+        assert_same(mine, plain)
+    mine.model.eval()
+    with pytest.raises(TypeError, match=r"changes mine\.model\.training, at "):
+        compiled(*examples)
+    assert not mine.model.training
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -117,6 +117,89 @@ def test_softmax_cross_entropy_is_told_without_what_was_impossible():
     assert derivative == f"dloss/dz = -1/2 y - {softmax}"
 
 
+def test_what_was_not_chosen_is_not_told_and_what_is_equal_by_chance_is():
+    x = leaf(1.0, "x")
+    t = np.where(x.data > 0, 2 * x, 5 * x)
+    assert rows_of(tg.explain((t - 2) ** 2)) == {
+        "y = (t - 2)^2": "dy/dt = 2 (t - 2)",
+        "t = 2 x": "dt/dx = 2",
+    }
+    v = leaf([1.0, -2.0, 3.0], "v")
+    h = tg.maximum(v, 0.0)
+    text = str(tg.explain(2 * h[1]))
+    assert "dy/dv = where(m1, 0, dy/dh)" in text
+    assert "m2" not in text
+
+
+def test_numbers_that_happen_to_match_are_not_taken_for_a_complement():
+    w = leaf([[0.5]], "w")
+    first, second = np.array([0.0]), np.array([1.0])
+    z = tg.tanh(w @ first) + tg.tanh(w @ second)
+    assert "1 - " not in str(tg.explain(z.sum())).split("first derivative")[0]
+    assert "(w first) + tanh(w second)" in str(tg.explain(z.sum()))
+
+
+def test_vectors_are_told_as_in_the_textbook():
+    w, b, x = leaf(np.ones((3, 2)), "w"), leaf(np.zeros(3), "b"), np.array([3.0, 4.0])
+    h = tg.tanh(w @ x + b)
+    u = leaf(np.ones((2, 3)), "u")
+    text = str(tg.explain(tg.sum((u @ h) ** 2)))
+    assert "dy/dw = dy/dz1 x^T" in text
+    assert "dy/du = dy/dt1 h^T" in text
+    assert "dy/dh = u^T dy/dt1" in text
+    v = leaf(np.ones(3), "v")
+    p = tg.sigmoid(v @ h)
+    assert "dp/dt1 = p (1 - p)" in str(tg.explain(p))
+    assert "dt1/dv = h" in str(tg.explain(p))
+
+
+def test_a_factor_of_a_sum_is_found():
+    x = leaf(2.0, "x")
+    u = 3 * x
+    t = u - u**2
+    u = None
+    assert rows_of(tg.explain(t**2))["t = 3 x - 9 x^2"] == "dt/dx = 3 (1 - 6 x)"
+
+
+def test_what_debug_watches_is_verified():
+    with tg.debug():
+        x = np.array([1.0, 2.0])
+        y = (leaf([3.0, 4.0], "w") * x).sum()
+    x[0] = 7.0
+    with pytest.raises(ValueError, match="its input b was changed"):
+        tg.explain(y)
+
+
+def test_of_many_leaves_some_are_derived():
+    leaves = [leaf(float(i), f"v{i}") for i in range(30)]
+    text = str(tg.explain(tg.stack(leaves).sum()))
+    assert text.endswith("\n\n10 more: ask for them by explain(y, wrt=...)")
+    assert "concatenate([v0, v1, v2, ..., " in text
+    assert "10 more" not in str(tg.explain(tg.stack(leaves).sum(), wrt=leaves[25]))
+
+
+def test_numbers_in_latex_are_mathematics():
+    y = leaf(1.0, "x") * 1e-7
+    assert r"10^{-7} \, x" in tg.explain(y).to_latex()
+    assert r"= 10^{-7}" in tg.explain(y).to_markdown()
+
+
+def test_a_rule_of_too_many_steps_is_refused():
+    @tg.op(signature="()->()")
+    def slow(x):
+        return 1 * x
+
+    def rule(g, y, x):
+        for _ in range(3000):
+            g = tg.sin(g)
+        return g
+
+    slow.vjp(x=rule)
+    y = slow(leaf(0.5, "x")) ** 2
+    with pytest.raises(ValueError, match="too many steps to be written as a formula"):
+        tg.explain(y)
+
+
 def test_what_several_lines_add_to_a_gradient_is_told_with_the_line():
     x, y = tg.data.xor(float)
     model = tg.nn.MLP([2, 3, 1], rng=0)

@@ -99,11 +99,35 @@ def test_functions_of_numbers(f, text, latex):
         (
             lambda x: tg.concatenate([x, x], axis=1),
             "concatenate([x, x], axis=1)",
-            r"\operatorname{concatenate}(x, x)",
+            r"\operatorname{concatenate}([x, x],\; \text{axis=1})",
         ),
-        (lambda x: tg.reshape(x, (3, 2)), "reshape(x, shape=3, 2)", None),
+        (lambda x: tg.reshape(x, (3, 2)), "reshape(x, shape=(3, 2))", None),
         (lambda x: tg.expand_dims(x, 0) + 1, "x + 1", "x + 1"),
-        (lambda x: tg.add_at(x, [0, 0], (4, 3)), None, r"\operatorname{add\_at}(x)"),
+        (
+            lambda x: tg.add_at(x, [0, 0], (4, 3)),
+            None,
+            r"\operatorname{add\_at}"
+            r"(x,\; \text{index=[0,\ 0]},\; \text{shape=(4,\ 3)})",
+        ),
+        (lambda x: x.reshape(2, 1, 3) - x, "x[:, None, :] - x", None),
+        (lambda x: x[:, :1].reshape(2) + 1, "x[:, :1][:, 0] + 1", None),
+        (lambda x: tg.broadcast_to(x[0], (3, 3)) @ x.T, "(x[0] * ones) x^T", None),
+        (
+            lambda x: np.ones((1, 2)) @ (0 * x + 2),
+            "c (2 ones)",
+            r"c \left( 2 \, \mathbf{1} \right)",
+        ),
+        (
+            lambda x: tg.linear(x, np.ones((2, 3)), np.ones(2)) - 1,
+            "(x c^T + c) - 1",
+            None,
+        ),
+        (lambda x: x[0][1], "x[0][1]", r"{x_{\text{0}}}_{\text{1}}"),
+        (
+            lambda x: tg.concatenate([x] * 9),
+            "concatenate([x, x, x, ..., x])",
+            r"\operatorname{concatenate}([x, x, x, \dots, x])",
+        ),
     ],
 )
 def test_functions_of_arrays(f, text, latex):
@@ -157,6 +181,8 @@ def test_an_op_of_ones_own_is_written_by_its_declaration():
     ("value", "written"),
     [
         (0.125, "1/8"),
+        (2 / 3, "2/3"),
+        (0.75, "0.75"),
         (1 / 3, "1/3"),
         (0.3, "0.3"),
         (1e-5, "1e-05"),
@@ -180,6 +206,7 @@ def test_numbers_are_written_as_one_would(value, written):
         ("loss", r"\mathrm{loss}"),
         ("a_b", r"\mathrm{a\_b}"),
         ("100", r"\mathrm{100}"),
+        ("a b|c", r"\mathrm{a\ b\vert c}"),
         (r"\{}$&#%_^~", r"\mathrm{\backslash \{\}\$\&\#\%\_\wedge \sim }"),
     ],
 )

@@ -9,8 +9,7 @@ linear, so that each line has a derivative that one sees.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,6 +118,8 @@ def walk_back(
                 cotangents[node] = np.ones_like(node.data)
             if node.op is None or not node.requires_grad:
                 continue
+            if node.origin is not None:
+                node.origin.verify(node)
             g = Tensor(cotangents[node], requires_grad=True)
             arguments, params = (g, node, *node.inputs), node.params or {}
             chosen = not (node.op.selects or node in unchosen)
@@ -140,6 +141,20 @@ def walk_back(
                 known, value = cotangents.get(x), cotangent.data
                 cotangents[x] = value if known is None else known + value
     return shares, cotangents
+
+
+def _complements(nodes: Iterable[Node]) -> Iterator[tuple[int, Any]]:
+    """Find each 1 - y of cross-entropy, by its id, and its y.
+
+    The loss has computed it of a constant, which is not recorded.
+    """
+    logs = [x for x in nodes if x.op is not None and x.op.name in ("xlogy", "xlog1py")]
+    targets = [x.inputs[0] for x in logs if x.op.name == "xlogy"]
+    for node in logs:
+        x = node.inputs[0]
+        for y in targets if node.op.name == "xlog1py" else ():
+            if not isinstance(x, Node) and np.array_equal(x, 1 - value_of(y)):
+                yield id(x), y
 
 
 class Link(NamedTuple):
@@ -197,6 +212,9 @@ class Derivation:
     ) -> None:
         self.y = nodes[0]
         self._names = dict(names)
+        self._taken = set(names.values())
+        self._counts = Counter[str]()
+        self._complements = dict(_complements(nodes))
         self._known: dict[int, Formula] = {}
         self.constants: list[Name] = []
         shares, cotangents = walk_back(nodes)
@@ -204,8 +222,9 @@ class Derivation:
 
         self.quantities: dict[Node, Name] = {}
         for letter in ("y", "loss"):
-            if letter not in names.values():
+            if letter not in self._taken:
                 self._names.setdefault(id(self.y), letter)
+                self._taken.add(letter)
         for node in reversed(nodes):
             is_number = not (node.requires_grad or node.data.ndim)
             if node in kept and (id(node) in names or not is_number):
@@ -233,28 +252,28 @@ class Derivation:
     def _name(self, x: Any, letter: str) -> Name:
         """Give a quantity the name it has, or a letter and a number."""
         name = self._names.get(id(x)) or self._names.get(id(value_of(x)))
-        if name is None:
-            taken = set(self._names.values())
-            name = next(n for i in count(1) if (n := f"{letter}{i}") not in taken)
+        while name is None:
+            self._counts[letter] += 1
+            new = f"{letter}{self._counts[letter]}"
+            name = None if new in self._taken else new
         self._names[id(x)] = name
-        quantity = Name(np.shape(x), name, value_of(x))
+        constant = not (isinstance(x, Node) and x.requires_grad)
+        quantity = Name(np.shape(x), name, value_of(x), constant=constant)
         self._known[id(x)] = quantity
         return quantity
 
     def _constant(self, x: Any) -> Formula:
         """Name an array that went into the graph: c1, or m1 for a mask.
 
-        What was made of another one without being recorded is recognised: 1 - y, as in
-        cross-entropy, by its value; x^T, as in a rule, by its memory.
+        What was made of another one without being recorded is recognised: 1 - y in
+        cross-entropy, and x^T in a rule.
         """
-        is_mask = x.dtype == bool
-        if not is_mask and id(x) not in self._names:
-            for other in self.constants:
-                if x.shape == other.shape and np.array_equal(x, 1 - other.data):
-                    return plus(number(1), minus(other))
-                if is_transposed(x, other.data):
-                    return Call(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
-        name = self._name(x, "m" if is_mask else "c")
+        if id(x) in self._complements:
+            return plus(number(1), minus(self._read(self._complements[id(x)])))
+        for other in self.constants:
+            if id(x) not in self._names and is_transposed(x, other.data):
+                return Call(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
+        name = self._name(x, "m" if x.dtype == bool else "c")
         self.constants.append(name)
         return name
 
@@ -284,7 +303,7 @@ class Derivation:
                     if is_inside:
                         inside.append(share.x)
         links = [self._link(y, x, cotangent) for x, cotangent in found.items()]
-        return Line(y, formula, sorted(links, key=lambda link: link.x.op is not None))
+        return Line(y, formula, sorted(links, key=_place))
 
     def _link(self, y: Node, x: Node, cotangent: Formula) -> Link:
         g = self.cotangents[y]
@@ -376,6 +395,11 @@ class Derivation:
                     seen.add(link.x)
                     stack.append(link.x)
         return False
+
+
+def _place(link: Link) -> tuple[bool, int]:
+    """Leaves come first, and then the order is that of creation."""
+    return link.x.op is not None, link.x.index
 
 
 def _lines(

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.derivation import Derivation, Line, Link, checked_graph
-from tinygrad_edu.formula import Formula, Name
+from tinygrad_edu.formula import Formula, Name, names_in
 from tinygrad_edu.graph import Node
 from tinygrad_edu.naming import names_of
-from tinygrad_edu.notation import in_latex, in_text
+from tinygrad_edu.notation import in_latex, in_text, numbers_in_latex
 
 __all__ = ["Explanation", "explain"]
 
 MOST_PATHS = 12  # beyond that, the chain rule is told node by node
 LONGEST_PATH = 60
+MOST_CHAINS = 20  # that are told; ask for others by wrt=
 MOST_NUMBERS = 6  # of an array that is shown in full
 MOST_CHARACTERS = 24  # of an array in the table
 LINE_LENGTH = 79
@@ -83,7 +84,13 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     """
     nodes = checked_graph("explain", y)
     wanted = _wanted(nodes, wrt)
-    return Explanation(nodes, names_of(y, sys._getframe(1)), wanted)
+    names = names_of(y, sys._getframe(1))
+    try:
+        return Explanation(nodes, names, wanted)
+    except RecursionError:
+        raise ValueError(
+            "explain: the rule of an op takes too many steps to be written as a formula"
+        ) from None
 
 
 def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
@@ -121,7 +128,8 @@ class Explanation:
         self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
     ) -> None:
         self.derivation = Derivation(nodes, names, wanted)
-        self._wanted = [x for x in wanted if x is not nodes[0]]
+        wanted = [x for x in wanted if x is not nodes[0]]
+        self._wanted, self._rest = wanted[:MOST_CHAINS], wanted[MOST_CHAINS:]
 
     def rows(self) -> list[tuple[str, list[str]]]:
         """Return the table as text: each function, and its derivatives."""
@@ -141,7 +149,7 @@ class Explanation:
         chains = (
             "\n".join(map(_in_lines, self._chain(x, in_text))) for x in self._wanted
         )
-        return "\n\n".join(["\n".join(table), given, *chains])
+        return "\n\n".join(["\n".join(table), given, *chains, *self._left_out()])
 
     __repr__ = __str__
 
@@ -154,7 +162,7 @@ class Explanation:
             rows.append((f"${function}$", f"${derivative}$", *rest))
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         given = f"given: {', '.join(f'${part}$' for part in self._given(in_latex))}"
-        return "\n\n".join([table, given, *self._chains_in_latex()])
+        return "\n\n".join([table, given, *self._chains_in_latex(), *self._left_out()])
 
     def to_latex(self) -> str:
         """Return it as LaTeX, in display mode."""
@@ -192,12 +200,18 @@ class Explanation:
         )
 
     def _given(self, write: Write) -> list[str]:
-        """List what everything was computed from."""
-        quantities = self.derivation.quantities.items()
+        """List what everything was computed from, as far as it is spoken of."""
+        lines, quantities = self.derivation.lines, self.derivation.quantities.items()
+        told = [line.formula for line in lines]
+        told += [link.factor or link.cotangent for line in lines for link in line.links]
+        named = set().union(*map(names_in, told))
         leaves = [name for node, name in quantities if node.op is None]
         return [
-            f"{write(x)} = {_shown(x.data)}" if _shown(x.data) else _of_shape(x, write)
+            f"{write(x)} = {value}"
+            if (value := _told(x.data, write))
+            else _of_shape(x, write)
             for x in [*leaves, *self.derivation.constants]
+            if x in named
         ]
 
     # --- The chain rule ---------------------------------------------------------------
@@ -213,6 +227,11 @@ class Explanation:
             chains.append(_displayed(f"\\begin{{aligned}}\n{lines}\n\\end{{aligned}}"))
         return chains
 
+    def _left_out(self) -> list[str]:
+        """Say how many gradients are not derived here."""
+        n = len(self._rest)
+        return [f"{n} more: ask for them by explain(y, wrt=...)"] if n else []
+
     def _chain(self, x: Node, write: Write) -> list[list[str]]:
         """Derive the gradient by `x`: equations, each a list of what is equal."""
         paths = self.derivation.paths(x, MOST_PATHS, LONGEST_PATH)
@@ -220,7 +239,7 @@ class Explanation:
             return self._node_by_node(x, write)
         total = self.derivation.cotangents[x]
         told = [self._path(path, write) for path in paths]
-        value = _shown(total.data)
+        value = _told(total.data, write)
         if len(told) == 1:
             return [_distinct([write(total), *told[0], value])]
         symbols = " + ".join(path[0] for path in told)
@@ -238,8 +257,8 @@ class Explanation:
         numbers = ""
         if len(factors) == len(path) and all(link.x.data.ndim == 0 for link in path):
             times = " * " if write is in_text else r" \cdot "
-            numbers = _joined(times, [_shown(factor.value) for factor in factors])
-        return [write(symbols), write(written), numbers, _shown(written.value)]
+            numbers = _joined(times, [_told(f.value, write) for f in factors])
+        return [write(symbols), write(written), numbers, _told(written.value, write)]
 
     def _node_by_node(self, x: Node, write: Write) -> list[list[str]]:
         """Add up what each quantity gets from those that use it, from `y` back to `x`.
@@ -247,7 +266,7 @@ class Explanation:
         Where there are many paths, that is what makes reverse mode fast.
         """
         return [
-            _distinct([write(total), write(formula), _shown(total.data)])
+            _distinct([write(total), write(formula), _told(total.data, write)])
             for total, formula in self.derivation.back_to(x)
         ]
 
@@ -282,6 +301,11 @@ def _shown(x: Any) -> str:
     if x.size == 0:
         return "[]"
     return f"[{', '.join(map(_shown, x))}]"
+
+
+def _told(x: Any, write: Write) -> str:
+    """Write a number, or a few, in a notation."""
+    return _shown(x) if write is in_text else numbers_in_latex(_shown(x))
 
 
 def _in_short(x: Any) -> str:

@@ -8,14 +8,15 @@ no further than by hand: numbers are multiplied out, equal terms and factors col
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, Params
+from tinygrad_edu.graph import Node, Params, value_of
 from tinygrad_edu.op import OPS, Op
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Sum",
     "in_shape",
     "minus",
+    "names_in",
     "number",
     "plus",
     "read",
@@ -57,6 +59,7 @@ class Name(Formula):
 
     text: str
     data: Any
+    constant: bool = field(default=False, kw_only=True)
 
     @property
     def value(self) -> Any:
@@ -215,8 +218,8 @@ def replace(x: Formula, old: Formula, new: Formula) -> Formula:
     if isinstance(x, Sum):
         return plus(*(replace(term, old, new) for term in x.terms))
     if isinstance(x, Call):
-        arguments = tuple(replace(a, old, new) for a in x.arguments)
-        return Call(x.shape, x.op, arguments, x.params, x.of)
+        arguments = [replace(a, old, new) for a in x.arguments]
+        return _apply(x.op, arguments, x.params, x.shape)
     return x
 
 
@@ -229,23 +232,41 @@ def without(x: Formula, factor: Formula) -> Formula | None:
         found = [part for part in parts if part is not None]
         return plus(*found) if len(found) == len(parts) else None
     product = _as_product(x)
-    others = tuple((f, n) for f, n in product.factors if f != factor)
-    if (factor, 1.0) not in product.factors or any(
-        mentions(f, factor) for f, _ in others
-    ):
+    having = [(f, n) for f, n in product.factors if mentions(f, factor)]
+    if len(having) != 1 or having[0][1] != 1:
         return None
-    return _simplest(Product(_shape_of(others, ()), product.coefficient, others))
+    ((part, _),) = having
+    quotient: Formula | None = number(1)
+    if part != factor:
+        quotient = without(part, factor) if isinstance(part, Sum) else None
+    if quotient is None:
+        return None
+    others = [to_the(f, n) for f, n in product.factors if f != part]
+    return times(number(product.coefficient), *others, quotient)
 
 
 def mentions(x: Formula, part: Formula) -> bool:
     """Whether `part` stands somewhere in `x`."""
-    if isinstance(x, Product):
-        return any(mentions(f, part) for f, _ in x.factors)
-    if isinstance(x, Sum):
-        return any(mentions(term, part) for term in x.terms)
-    if isinstance(x, Call):
-        return any(mentions(a, part) for a in x.arguments)
-    return x == part
+    return x == part or any(mentions(inner, part) for inner in parts_of(x))
+
+
+def parts_of(x: Formula) -> tuple[Formula, ...]:
+    """Return what a formula is made of."""
+    match x:
+        case Product(factors=factors):
+            return tuple(f for f, _ in factors)
+        case Sum(terms=terms):
+            return terms
+        case Call(arguments=arguments):
+            return arguments
+    return ()
+
+
+def names_in(x: Formula) -> set[Formula]:
+    """Return the quantities that a formula speaks of."""
+    if isinstance(x, Name):
+        return {x}
+    return set().union(*map(names_in, parts_of(x)))
 
 
 # --- From the graph -------------------------------------------------------------------
@@ -265,14 +286,37 @@ def read(
     constant : callable
         Gives a name to an array that is not known.
     """
-    if id(x) in known:
-        return known[id(x)]
-    if isinstance(x, Node) and x.op is not None:
-        arguments = [read(part, known, constant) for part in x.inputs]
-        return _apply(x.op, arguments, x.params or {}, x.data.shape)
-    if isinstance(x, Node):
-        return read(x.data, known, constant)
-    return constant(x) if np.ndim(x) else number(float(x))
+    found: dict[int, Formula] = {}
+    stack = [x]
+    while stack:
+        part = stack[-1]
+        inputs = part.inputs if isinstance(part, Node) else ()
+        missing = [z for z in inputs if not (id(z) in known or id(z) in found)]
+        if id(part) in found:
+            pass
+        elif id(part) in known:
+            found[id(part)] = known[id(part)]
+        elif missing:
+            stack += reversed(missing)
+            continue
+        elif isinstance(part, Node) and part.op is not None:
+            arguments = [known.get(id(z)) or found[id(z)] for z in inputs]
+            params = part.params or {}
+            found[id(part)] = _apply(part.op, arguments, params, part.data.shape)
+        else:
+            value = value_of(part)
+            known_value = known.get(id(value))
+            found[id(part)] = known_value or (
+                constant(value) if np.ndim(value) else _of_number(value)
+            )
+        stack.pop()
+    return found[id(x)]
+
+
+def _of_number(x: Any) -> Formula:
+    """Read a number; one of float32 as it prints, 0.3 and not 0.30000001192."""
+    is_short = getattr(x, "dtype", None) in (np.float16, np.float32)
+    return number(float(str(x) if is_short else x))
 
 
 def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Formula:
@@ -286,6 +330,8 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
             return minus(a)
         case "positive" | "astype", [a]:
             return a
+        case "multiply", [Call(op=inner) as a, b] if _is_column(a, b):
+            return _call(OPS["outer"], shape, [a.arguments[0], b])
         case "multiply", [a, b]:
             return times(a, b)
         case "divide", [a, b]:
@@ -299,15 +345,41 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
         case "broadcast_to", [a]:
             return in_shape(a, shape)
         case "exp", [Call(op=inner) as a] if inner.name == "log_softmax":
-            op, arguments, params = OPS["softmax"], list(a.arguments), a.params
+            return _call(OPS["softmax"], shape, a.arguments, a.params)
         case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
             return a.arguments[0]
         case "where", [condition, a, b]:
-            with np.errstate(all="ignore"):
-                value = np.where(condition.value, a.value, b.value)
-                for choice in (b, a):  # which may be right at all of the elements
-                    if np.array_equal(value, np.broadcast_to(choice.value, shape)):
-                        return in_shape(choice, shape)
+            chosen = np.asarray(condition.value, bool)
+            if not chosen.any() or _is_the_same(chosen, a, b):
+                return in_shape(b, shape)
+            if chosen.all():
+                return in_shape(a, shape)
+    return _call(op, shape, arguments, params)
+
+
+def _is_column(a: Call, b: Formula) -> bool:
+    """Whether a vector is laid upright to be multiplied by another, a row."""
+    match a.params.get("index"):
+        case (EllipsisType(), None):
+            return len(a.arguments[0].shape) == len(b.shape) == 1
+    return False
+
+
+def _is_the_same(chosen: Any, a: Formula, b: Formula) -> bool:
+    """Whether `b` is `a` where that is chosen: of constants one can tell."""
+    if not (_is_constant(a) and _is_constant(b)):
+        return False
+    return bool((~chosen | (a.value == b.value)).all())
+
+
+def _is_constant(x: Formula) -> bool:
+    return all(isinstance(name, Name) and name.constant for name in names_in(x))
+
+
+def _call(
+    op: Op, shape: Shape, arguments: Sequence[Formula], params: Params | None = None
+) -> Call:
+    params = params or {}
     of = ", ".join(f"{k}={v if _is_plain(v) else id(v)}" for k, v in params.items())
     return Call(shape, op, tuple(arguments), params, of)
 

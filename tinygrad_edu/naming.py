@@ -37,7 +37,7 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
 
     def give(x: Any, name: str) -> None:
         if id(x) not in names:
-            names[id(x)] = unused(name, taken)
+            names[id(x)] = unused(" ".join(str(name).split()) or "x", taken)
 
     for x in quantities:
         if getattr(x, "name", None):

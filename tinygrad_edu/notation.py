@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from abc import ABC, abstractmethod
 from fractions import Fraction
+from itertools import dropwhile
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.formula import Call, Derivative, Formula, Name, Product, Sum
+from tinygrad_edu.formula import (
+    Call,
+    Derivative,
+    Formula,
+    Name,
+    Product,
+    Sum,
+    times,
+)
 from tinygrad_edu.op import Op
 from tinygrad_edu.templates import Strength, strength_needed, strength_of
 
-__all__ = ["in_latex", "in_text", "latex_name", "numeral"]
+__all__ = ["in_latex", "in_text", "latex_name", "numbers_in_latex", "numeral"]
 
 Factors = list[tuple[Formula, float]]
+
+ONES = "ones"  # an array that is full of them
+MANY = 8  # inputs of an op that are written in full
 
 
 class Written(NamedTuple):
@@ -45,17 +58,20 @@ def numeral(x: float) -> str:
     """
     if float(x).is_integer() and x < 1e15:
         return str(int(x))
-    if 1e-3 <= x < 1:
+    decimal = f"{x:.12g}"
+    if 1e-3 <= x < 100:
         fraction = Fraction(x).limit_denominator(1000)
-        if fraction.numerator == 1 and float(fraction) == x:
+        is_unit, is_short = fraction.numerator == 1, len(decimal) <= 6
+        if float(fraction) == x and (is_unit or not is_short):
             return str(fraction)
-    return f"{x:.12g}"
+    return decimal
 
 
 class _Notation(ABC):
     """What all notations share: the order of things, and where brackets go."""
 
     space: str  # between a number and what it multiplies
+    dots: str
 
     @abstractmethod
     def name(self, x: Name) -> Written: ...
@@ -82,10 +98,26 @@ class _Notation(ABC):
                 return self.sum(x)
             case Product():
                 return self.product(x)
-            case Call(op=op) if op.name == "reshape" and _only_adds_axes(x):
-                return self.write(x.arguments[0])
         assert isinstance(x, Call)
+        axes = _change_of_axes(x)
+        if axes is not None:  # a reshape that only adds or removes axes of size 1
+            (inner,) = x.arguments
+            return self.indexed(inner, axes) if axes else self.write(inner)
+        if not x.op.elementwise:
+            x = dataclasses.replace(x, arguments=tuple(map(_filled_up, x.arguments)))
         return self.call(x)
+
+    def indexed(self, x: Formula, axes: str) -> Written:
+        """Write ``x[:, None]``."""
+        template = "{x}_{{{index}}}"
+        text = self.within(self.write(x), Strength.ATOM)
+        return Written(
+            self.tidied(self.placed(template, x=text, index=axes)), Strength.ATOM
+        )
+
+    def placed(self, template: str, **places: str) -> str:
+        """Put what is written into the places of a template."""
+        return template.format(**places)
 
     def within(self, written: Written, least: Strength) -> str:
         """Put brackets round what holds together less than it must."""
@@ -93,11 +125,16 @@ class _Notation(ABC):
         return self.bracket(written.text) if is_loose else written.text
 
     def sum(self, x: Sum) -> Written:
-        first, *rest = (self.write(term) for term in x.terms)
-        text = first.text
-        for written in rest:
-            term = written.text
-            text += f" - {term[1:]}" if term.startswith("-") else f" + {term}"
+        text = ""
+        for term in x.terms:
+            sign, size = "+", term
+            if isinstance(term, Product) and term.coefficient < 0:
+                sign, size = (
+                    "-",
+                    dataclasses.replace(term, coefficient=-term.coefficient),
+                )
+            size_text = self.within(self.write(size), Strength.PRODUCT)
+            text += f" {sign} {size_text}" if text else f"{sign}{size_text}".lstrip("+")
         return Written(text, Strength.SUM)
 
     def product(self, x: Product) -> Written:
@@ -140,12 +177,31 @@ class _Notation(ABC):
         for name, argument in zip(x.op.inputs, x.arguments):
             least = needed.get(name, Strength.SUM)
             places[name] = self.within(self.write(argument), least)
-        text = self.tidied(template.format(**places)).replace("+ -", "- ")
+        text = self.tidied(self.placed(template, **places)).replace("+ -", "- ")
         return Written(text, strength_of(template))
+
+    def arguments(self, x: Call) -> list[str]:
+        """Write what stands in an op's brackets; of very many inputs, some."""
+        inputs = x.arguments
+        texts = [self.write(a).text for a in inputs[:MANY]]
+        if len(inputs) > MANY:
+            texts = [*texts[:3], self.dots, self.write(inputs[-1]).text]
+        if x.op.variadic:
+            texts = [f"[{', '.join(texts)}]"]
+        return texts
+
+    def params(self, x: Call) -> list[str]:
+        """Write the parameters that differ from their defaults."""
+        return [
+            f"{name}={_index(value) if name == 'index' else _parameter(value)}"
+            for name, value in x.params.items()
+            if not _is_default(x.op, name, value)
+        ]
 
 
 class _Text(_Notation):
     space = " "
+    dots = "..."
 
     def bracket(self, text: str) -> str:
         return f"({text})"
@@ -175,18 +231,11 @@ class _Text(_Notation):
         template = _as_text(x.op.tex or "")
         if template is not None:
             return self.filled(template, x)
-        arguments = [self.write(a).text for a in x.arguments]
-        if x.op.variadic:
-            arguments = [f"[{', '.join(arguments)}]"]
-        params = [
-            f"{name}={_parameter(value)}"
-            for name, value in x.params.items()
-            if not _is_default(x.op, name, value)
-        ]
-        return Written(f"{x.op.name}({', '.join(arguments + params)})", Strength.ATOM)
+        inside = ", ".join(self.arguments(x) + self.params(x))
+        return Written(f"{x.op.name}({inside})", Strength.ATOM)
 
     def parameter(self, name: str, value: Any) -> str:
-        return _parameter(value)
+        return _index(value) if name == "index" else _parameter(value)
 
     def tidied(self, text: str) -> str:
         """Turn what little LaTeX is left into text: x_{0} into x[0]."""
@@ -197,6 +246,7 @@ class _Text(_Notation):
 
 class _Latex(_Notation):
     space = r" \, "
+    dots = r"\dots"
 
     def bracket(self, text: str) -> str:
         return rf"\left( {text} \right)"
@@ -211,7 +261,8 @@ class _Latex(_Notation):
 
     def name(self, x: Name) -> Written:
         if not isinstance(x, Derivative):
-            return Written(latex_name(x.text), Strength.ATOM)
+            text = r"\mathbf{1}" if x.text == ONES else latex_name(x.text)
+            return Written(text, Strength.ATOM)
         d = r"\partial " if x.partial else "d"
         text = rf"\frac{{{d}{latex_name(x.of)}}}{{{d}{latex_name(x.by)}}}"
         if x.via is not None:
@@ -219,7 +270,7 @@ class _Latex(_Notation):
         return Written(text, Strength.POWER)
 
     def quotient(self, size: float, above: Factors, below: Factors) -> Written:
-        top, _, bottom = numeral(size).partition("/")
+        top, _, bottom = numbers_in_latex(numeral(size)).partition("/")
         if below:
             over = self.side_by_side("" if top == "1" else top, above)
             under = self.side_by_side(bottom, below)
@@ -232,14 +283,22 @@ class _Latex(_Notation):
     def call(self, x: Call) -> Written:
         if x.op.tex:
             return self.filled(x.op.tex, x)
-        arguments = ", ".join(self.write(a).text for a in x.arguments)
-        return Written(rf"{_operator(x.op.name)}({arguments})", Strength.ATOM)
+        params = [rf"\text{{{_escaped(text)}}}" for text in self.params(x)]
+        inside = r",\; ".join(self.arguments(x) + params)
+        return Written(rf"{_operator(x.op.name)}({inside})", Strength.ATOM)
 
     def parameter(self, name: str, value: Any) -> str:
         if value is None:
             return ""
-        said = f"axis {_parameter(value)}" if name == "axis" else _parameter(value)
-        return rf"\text{{{said}}}"
+        said = _index(value) if name == "index" else _parameter(value)
+        return rf"\text{{{f'axis {said}' if name == 'axis' else said}}}"
+
+    def placed(self, template: str, **places: str) -> str:
+        """Put braces round what gets an index: it may have one already."""
+        for name, text in places.items():
+            if f"{{{name}}}_" in template and "_" in text:
+                places[name] = f"{{{text}}}"
+        return template.format(**places)
 
     def tidied(self, text: str) -> str:
         return text.replace("_{}", "")
@@ -249,10 +308,44 @@ def _is_derivative(*formulas: Formula) -> bool:
     return any(isinstance(x, Derivative) for x in formulas)
 
 
-def _only_adds_axes(x: Call) -> bool:
-    """Whether a reshape only adds or removes axes of size 1."""
-    before, after = ([n for n in s if n != 1] for s in (x.arguments[0].shape, x.shape))
-    return before == after
+def _filled_up(x: Formula) -> Formula:
+    """Write out what a number, or a row, is repeated to, where the shape matters."""
+    if not isinstance(x, Product) or not x.shape:
+        return x
+    if np.broadcast_shapes((), *(factor.shape for factor, _ in x.factors)) == x.shape:
+        return x
+    return times(x, Name(x.shape, ONES, np.ones(x.shape)))
+
+
+def _change_of_axes(x: Call) -> str | None:
+    """Return the index that adds or removes axes of size 1, if that is all a call does.
+
+    It is empty if nothing is to be seen of it: arrays are aligned from the right.
+    """
+    if x.op.name != "reshape":
+        return None
+    before, after = list(x.arguments[0].shape), list(x.shape)
+    if [n for n in before if n != 1] != [n for n in after if n != 1]:
+        return None
+    if _without_leading(before) == _without_leading(after):
+        return ""
+    index = []
+    while before or after:
+        if before and after and before[0] == after[0]:
+            index.append(":")
+            del before[0], after[0]
+        elif after and after[0] == 1:
+            index.append("None")
+            del after[0]
+        else:
+            index.append("0")
+            del before[0]
+    return ", ".join(index)
+
+
+def _without_leading(shape: list[int]) -> list[int]:
+    """Leave out the axes of size 1 that a shape begins with."""
+    return list(dropwhile(lambda n: n == 1, shape))
 
 
 def _as_text(template: str) -> str | None:
@@ -272,13 +365,24 @@ def _is_default(op: Op, name: str, value: Any) -> bool:
 
 
 def _parameter(value: Any) -> str:
-    """Write a parameter, an index as it stands between its brackets."""
+    """Write a parameter as one passes it."""
+    if isinstance(value, tuple | list) and any(isinstance(v, slice) for v in value):
+        return f"({_index(value)})"
+    if isinstance(value, np.ndarray):
+        return _index(value)
+    if isinstance(value, tuple) and len(value) == 1:
+        return f"{value[0]}"
+    return str(value)
+
+
+def _index(value: Any) -> str:
+    """Write an index as it stands between its brackets."""
     match value:
         case slice(start=start, stop=stop, step=step):
             bounds = ["" if x is None else str(x) for x in (start, stop)]
             return ":".join([*bounds, str(step)] if step else bounds)
         case tuple() if value:
-            return ", ".join(map(_parameter, value))
+            return ", ".join(map(_index, value))
         case np.ndarray():
             return "..." if value.size > 6 else str(value.tolist())
     return "..." if value is Ellipsis else str(value)
@@ -291,7 +395,13 @@ _GREEK = frozenset(
     sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi
     Psi Omega""".split()  # noqa: SIM905
 )
-_ESCAPES = {"\\": r"\backslash ", "~": r"\sim ", "^": r"\wedge "}
+_ESCAPES = {
+    "\\": r"\backslash ",
+    "~": r"\sim ",
+    "^": r"\wedge ",
+    "|": r"\vert ",
+    " ": r"\ ",
+}
 
 
 def latex_name(name: str) -> str:
@@ -314,10 +424,30 @@ def _letters(word: str) -> str:
         return f"\\{word}"
     if len(word) == 1 and word.isalpha():
         return word
-    escaped = (_ESCAPES.get(c, rf"\{c}") if c in r"\{}$&#%_^~" else c for c in word)
-    return rf"\mathrm{{{''.join(escaped)}}}"
+    return rf"\mathrm{{{_escaped(word)}}}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_ESCAPES.get(c, rf"\{c}" if c in "{}$&#%_" else c) for c in text)
 
 
 def _operator(name: str) -> str:
-    escaped = name.replace("_", r"\_")
-    return rf"\operatorname{{{escaped}}}"
+    return rf"\operatorname{{{_escaped(name)}}}"
+
+
+def numbers_in_latex(text: str) -> str:
+    r"""Write numbers as mathematics.
+
+    Examples
+    --------
+    >>> print(numbers_in_latex("2.5e-07"), numbers_in_latex("-inf"))
+    2.5 \cdot 10^{-7} -\infty
+    """
+    text = re.sub(r"e([+-])0*(\d+)", _power_of_ten, text)
+    text = re.sub(r"(?<![\d.])1 \\cdot 10", "10", text)
+    return text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+
+
+def _power_of_ten(match: re.Match[str]) -> str:
+    sign, exponent = match.groups()
+    return rf" \cdot 10^{{{sign.strip('+')}{exponent}}}"

@@ -98,7 +98,7 @@ def _copy(x: Any, like: Any) -> Any:
     number = tuple(number) if isinstance(number, list) else number
     is_alike = is_number(number) and _kind(number) == _kind(like)
     if not is_alike:
-        raise ValueError(f"{x!r}, where {_kind(like)} is wanted")
+        raise ValueError(f"{_tell(x)}, where {_kind(like)} is wanted")
     return number
 
 

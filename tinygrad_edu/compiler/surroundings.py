@@ -191,8 +191,7 @@ class Surroundings:
 
     def knows(self, thing: Any) -> bool:
         """Whether an object was found around the function."""
-        name = self._references.get(id(thing))
-        return name is not None and self.names[name] is thing
+        return id(thing) in self._references
 
     def _visit(
         self, thing: Any, access: str, path: str, site: Site | None = None

@@ -135,7 +135,7 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Set ``training`` for the module and all its parts; return the module."""
         for part in walk(self):
-            if isinstance(part.thing, Module):
+            if isinstance(part.thing, Module) and part.thing.training != mode:
                 part.thing.training = mode
         return self
 

@@ -58,20 +58,25 @@ dot.vjp(a=_dot_a, b=_dot_b)
 
 
 def _matmul_a(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if a.ndim == b.ndim == 1:
+        return g * b
     if b.ndim == 1:
         return g[..., None] * b
     if a.ndim == 1:
-        return matmul(b, g[..., None])[..., 0]
+        return b @ g if b.ndim == 2 else matmul(b, g[..., None])[..., 0]
     return g @ matrix_transpose(b)
 
 
 def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
-    if a.ndim == 1 and b.ndim == 1:
+    if a.ndim == b.ndim == 1:
         return g * a
+    if a.ndim == 1 and b.ndim == 2:
+        return a[..., None] * g
     if a.ndim == 1:
         return a[:, None] * g[..., None, :]
     if b.ndim == 1:
-        return matmul(matrix_transpose(a), g[..., None])[..., 0]
+        a_t = matrix_transpose(a)
+        return a_t @ g if a.ndim == 2 else matmul(a_t, g[..., None])[..., 0]
     return matrix_transpose(a) @ g
 
 
