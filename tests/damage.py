@@ -15,15 +15,25 @@ import struct
 import sys
 import tempfile
 import tracemalloc
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
 
-import tinygrad_edu as tg
-from tinygrad_edu.checkpoints import Training, load
+if __name__ == "__main__":
+    import atheris
+
+    watched = atheris.instrument_imports(include=["tinygrad_edu"])
+else:
+    watched = nullcontext()
+
+with watched:
+    import tinygrad_edu as tg
+    import tinygrad_edu.data
+    import tinygrad_edu.train
+    from tinygrad_edu.checkpoints import Training, load
 
 # Besides four times the file's size: a chunk to read by, and what tells of a fault.
 ALLOWED = 1 << 18
@@ -274,14 +284,11 @@ def _change(draw, tree):
 
 
 def main():
-    import atheris
-
     kind, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder, "corpus")
         corpus.mkdir()
         (corpus / "sound").write_bytes(sound(kind))
-        atheris.instrument_all()
         atheris.Setup(
             [sys.argv[0], *options, str(corpus)],
             lambda content: attempt(kind, content, folder),

@@ -54,7 +54,7 @@ def train(folder, epochs, pause=0.0, progress=False):
         restore_best=True,
         progress=progress,
         checkpoint=folder and tg.checkpoints.Folder(folder, every=3),
-        resume=True,
+        resume=folder is not None,
     )
     return model, optimiser, history
 
