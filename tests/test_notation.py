@@ -177,6 +177,16 @@ def test_an_op_of_ones_own_is_written_by_its_declaration():
     assert in_latex(formula) == r"\left( x + 1 \right)^3"
 
 
+def test_a_parameter_that_is_an_array_is_told_in_a_line():
+    @tg.op()
+    def scaled(x, *, scale):
+        return x * scale
+
+    scaled.vjp(x=lambda g, y, x, scale: g * scale)
+    formula = of(lambda x: scaled(x, scale=np.array([1, 2, 3])), x=M)
+    assert in_text(formula) == "scaled(x, scale=[1, 2, 3])"
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [

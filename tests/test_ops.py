@@ -249,6 +249,12 @@ def test_formulas_hold_the_inputs(op: Op) -> None:
     assert formula.count("{") == formula.count("}")
 
 
+def test_a_vector_times_a_stack_of_matrices() -> None:
+    rng = np.random.default_rng(0)
+    vector, stack = rng.standard_normal(3), rng.standard_normal((2, 3, 4))
+    assert tg.gradcheck(lambda a, b: (tg.matmul(a, b) ** 2).sum(), vector, stack)
+
+
 def test_every_primitive_has_a_rule_for_each_input() -> None:
     for op in OPS.values():
         if not isinstance(op, Composite):

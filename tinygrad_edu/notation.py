@@ -366,8 +366,6 @@ def _is_default(op: Op, name: str, value: Any) -> bool:
 
 def _parameter(value: Any) -> str:
     """Write a parameter as one passes it."""
-    if isinstance(value, tuple | list) and any(isinstance(v, slice) for v in value):
-        return f"({_index(value)})"
     if isinstance(value, np.ndarray):
         return _index(value)
     if isinstance(value, tuple) and len(value) == 1:
