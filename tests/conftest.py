@@ -1,5 +1,6 @@
 """What all tests share: the table of ops is left as found; a profile of Hypothesis."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,15 @@ settings.register_profile("fuzz", max_examples=2_000, deadline=None)
 
 # Mutation testing is content with the first failure.
 settings.register_profile("mutation", phases=[Phase.generate])
+
+
+@pytest.fixture
+def usual_ctrl_c() -> Iterator[None]:
+    """Give Ctrl-C its usual effect, which it has not where a script runs pytest &."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    after = signal.signal(signal.SIGINT, before)
+    assert after is signal.default_int_handler
 
 
 @pytest.fixture(autouse=True)

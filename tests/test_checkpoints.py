@@ -379,6 +379,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT")
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_ends_it_after_the_running_step_and_it_can_go_on(tmp_path):
     epochs = 30
     process = start(tmp_path, epochs)

@@ -252,6 +252,7 @@ def test_mnist_goes_on_from_a_checkpoint(tiny_mnist):
     assert err.startswith(f"train_mnist: {latest}: it is no safetensors file")
 
 
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_mnist_ends_on_ctrl_c_with_what_it_has(tiny_mnist):
     path = tiny_mnist / "history.json"
     options = "--data", tiny_mnist, "--epochs", "100000", "--json", path

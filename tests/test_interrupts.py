@@ -8,14 +8,7 @@ import pytest
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
 
 usual = signal.default_int_handler
-
-
-@pytest.fixture(autouse=True)
-def _as_found():
-    """See that Ctrl-C has its usual effect before and after."""
-    before = signal.signal(signal.SIGINT, usual)
-    yield
-    assert signal.signal(signal.SIGINT, before) is usual
+pytestmark = pytest.mark.usefixtures("usual_ctrl_c")
 
 
 def test_the_first_is_noticed_and_the_second_obeyed():

@@ -427,6 +427,7 @@ def test_the_bar_knows_how_far_it_is(monkeypatch):
 # --- Ctrl-C ---------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_keeps_the_history_and_the_weights_of_the_moment(capsys):
     pressed = []
 
@@ -454,6 +455,7 @@ def test_ctrl_c_keeps_the_history_and_the_weights_of_the_moment(capsys):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.usefixtures("usual_ctrl_c")
 def test_ctrl_c_amid_an_epoch_waits_for_the_running_step(tmp_path):
     x, y = examples()
 

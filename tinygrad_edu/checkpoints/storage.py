@@ -1,8 +1,8 @@
 """Arrays in a file, in the safetensors format: written whole or not at all.
 
 The format is eight bytes for the length of a header; the header, which is JSON; and the
-arrays' bytes. Nothing in it can be run, as in a pickle. The library `safetensors`
-writes it, and reads it lazily, with a check of every length.
+arrays' bytes. Unlike a pickle, it holds nothing that can be run. The library
+`safetensors` writes it, and reads it lazily, with a check of every length.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ Array = np.ndarray[Any, Any]
 UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
 
 # What NumPy can hold, by the names of the format.
-_DTYPES = {"F64", "F32", "F16", "I64", "I32", "I16", "I8"} | {"U64", "U32", "U16", "U8"}
-_DTYPES |= {"BOOL"}
+_DTYPES = {
+    *("F64", "F32", "F16"),
+    *("I64", "I32", "I16", "I8"),
+    *("U64", "U32", "U16", "U8", "BOOL"),
+}
 # The quotes and the commas there may be in a header: those of 4,000 arrays, at least.
 _MOST = 40_000
 

@@ -24,10 +24,11 @@ __all__ = ["Training"]
 Array = np.ndarray[Any, Any]
 
 FORMAT = 1
-_ABOUT = "tinygrad_edu"  # the name under which a file has what is no array,
-_FACTS = {"format": int, "ended": bool, "data": str}  # which is this,
+# What is no array has a name in a file, as JSON: these facts, in so many characters.
+_ABOUT = "tinygrad_edu"
+_FACTS = {"format": int, "ended": bool, "data": str}
 _FACTS |= {"figures": list, "shuffling": dict, "rng": dict, "generators": dict}
-_LONGEST = 1 << 17  # in so many characters
+_LONGEST = 1 << 17
 
 
 class Training:
