@@ -20,6 +20,8 @@ __all__ = [
     "OPS",
     "PROFILE",
     "Program",
+    "close",
+    "loss_of",
     "programs",
     "weighted_sum",
 ]
@@ -211,3 +213,21 @@ def weighted_sum(values: list[Any], weights: list[Any], add_up: Any) -> Any:
     for value, weight in zip(values, weights):
         total = total + add_up(value * weight)
     return total
+
+
+def loss_of(program: Program) -> tuple[tg.Tensor, list[tg.Tensor]]:
+    """Run a program on Tensors; its outputs are weighted at random and added up."""
+    leaves = [tg.Tensor(x, requires_grad=True) for x in program.inputs]
+
+    def flat(op: Op) -> Callable[..., Any]:
+        return lambda *xs, **params: Call(op, list(xs), params).run(xs)
+
+    outputs = program.run({name: flat(op) for name, op in OPS.items()}, leaves)
+    weights = program.weights([y.data for y in outputs], 0)
+    return weighted_sum(outputs, weights, tg.sum), leaves
+
+
+def close(x: Any, y: Any) -> None:
+    """Assert that two are equal but for rounding."""
+    scale = max(1.0, np.max(np.abs(y), initial=0))
+    np.testing.assert_allclose(x, y, rtol=0, atol=1e-9 * scale)

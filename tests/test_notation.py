@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.formula import Name, minus, number, plus, read, times, to_the
-from tinygrad_edu.notation import in_latex, in_text, latex_name, numeral
+from tinygrad_edu.notation import in_latex, in_text
 from tinygrad_edu.templates import Strength, strength_needed, strength_of
 
 
@@ -185,40 +185,3 @@ def test_a_parameter_that_is_an_array_is_told_in_a_line():
     scaled.vjp(x=lambda g, y, x, scale: g * scale)
     formula = of(lambda x: scaled(x, scale=np.array([1, 2, 3])), x=M)
     assert in_text(formula) == "scaled(x, scale=[1, 2, 3])"
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        (0.125, "1/8"),
-        (2 / 3, "2/3"),
-        (0.75, "0.75"),
-        (1 / 3, "1/3"),
-        (0.3, "0.3"),
-        (1e-5, "1e-05"),
-        (12.0, "12"),
-        (2.5, "2.5"),
-        (1e20, "1e+20"),
-        (np.inf, "inf"),
-    ],
-)
-def test_numbers_are_written_as_one_would(value, written):
-    assert numeral(value) == written
-
-
-@pytest.mark.parametrize(
-    ("given", "written"),
-    [
-        ("w", "w"),
-        ("w1", "w_1"),
-        ("W12", "W_{12}"),
-        ("theta_2", r"\theta_2"),
-        ("loss", r"\mathrm{loss}"),
-        ("a_b", r"\mathrm{a\_b}"),
-        ("100", r"\mathrm{100}"),
-        ("a b|c", r"\mathrm{a\ b\vert c}"),
-        (r"\{}$&#%_^~", r"\mathrm{\backslash \{\}\$\&\#\%\_\wedge \sim }"),
-    ],
-)
-def test_names_are_mathematics(given, written):
-    assert latex_name(given) == written

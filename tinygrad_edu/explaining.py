@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.derivation import Derivation, Line, Link, checked_graph
+from tinygrad_edu.derivation import Derivation, Line, Link
 from tinygrad_edu.formula import Formula, Name, names_in
 from tinygrad_edu.graph import Node
 from tinygrad_edu.naming import names_of
-from tinygrad_edu.notation import in_latex, in_text, numbers_in_latex
+from tinygrad_edu.notation import in_latex, in_text
+from tinygrad_edu.shares import checked_graph
+from tinygrad_edu.symbols import numbers_in_latex
 
 __all__ = ["Explanation", "explain"]
 

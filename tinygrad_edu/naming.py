@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.graph import Node, topological_order, value_of
 
-__all__ = ["ACTIVATIONS", "names_of"]
+__all__ = ["ACTIVATIONS", "is_transposed", "names_of"]
 
 # Functions of a layer's z whose answer is the layer's a.
 ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
@@ -115,3 +115,11 @@ def _layers(nodes: list[Node]) -> dict[Node, int]:
                 parts.update(x for x in terms if x.op.name == "add")
     ends = (node for node in sums if node not in parts)
     return {node: n for n, node in enumerate(ends, 1)}
+
+
+def is_transposed(array: np.ndarray[Any, Any], of: np.ndarray[Any, Any]) -> bool:
+    """Whether an array looks at another's memory with the axes reversed."""
+    if array.ndim < 2:
+        return False
+    start, start_of = (a.__array_interface__["data"] for a in (array, of))
+    return (start, array.shape, array.strides) == (start_of, of.T.shape, of.T.strides)

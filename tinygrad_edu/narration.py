@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.derivation import Share, is_transposed
 from tinygrad_edu.formula import Derivative, Formula, Name, read, without
 from tinygrad_edu.graph import Node, value_of
+from tinygrad_edu.naming import is_transposed
 from tinygrad_edu.notation import in_text
+from tinygrad_edu.shares import Share
 from tinygrad_edu.walking import (
     Contribution,
     backward_pass,

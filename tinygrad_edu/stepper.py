@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.debug import Origin
-from tinygrad_edu.derivation import checked_graph
 from tinygrad_edu.drawing.layout import lay_out
 from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
 from tinygrad_edu.drawing.svg import svg_of
@@ -31,6 +30,7 @@ from tinygrad_edu.naming import names_of
 from tinygrad_edu.narration import Narrator, Step, all_names
 from tinygrad_edu.op import Op
 from tinygrad_edu.packing import Arrays
+from tinygrad_edu.shares import checked_graph
 
 __all__ = ["step_through"]
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.derivation import Share, walk_back
 from tinygrad_edu.graph import Node
+from tinygrad_edu.shares import Share, walk_back
 
 __all__ = [
     "Contribution",

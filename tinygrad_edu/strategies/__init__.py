@@ -1,0 +1,45 @@
+"""Calls of ops that Hypothesis thinks of.
+
+What a call may look like is read from the op's declaration: values are of moderate
+size, and apart from the ends of the input's domain, from its excluded points and from
+the op's kinks, so that differences of the answer tell the derivative. Two tables hold
+what a declaration does not tell: `PARAMETERS`, what to pass for a parameter, and
+`LAYOUTS`, the few ops whose shapes and parameters depend on each other.
+"""
+
+try:
+    import hypothesis as hypothesis
+except ImportError as error:
+    raise ImportError(
+        'tinygrad_edu.testing needs Hypothesis: pip install "tinygrad_edu[test]"'
+    ) from error
+
+from tinygrad_edu.strategies.calls import (
+    DIAGONALS,
+    FROM_KINKS,
+    Array,
+    Call,
+    arrays,
+    calls,
+    show,
+    strung,
+    values_in,
+)
+from tinygrad_edu.strategies.layouts import LAYOUTS, shapes_for
+from tinygrad_edu.strategies.parameters import PARAMETERS, choices
+
+__all__ = [
+    "DIAGONALS",
+    "FROM_KINKS",
+    "LAYOUTS",
+    "PARAMETERS",
+    "Array",
+    "Call",
+    "arrays",
+    "calls",
+    "choices",
+    "shapes_for",
+    "show",
+    "strung",
+    "values_in",
+]
