@@ -2,6 +2,8 @@
 
 import gc
 import re
+import sys
+import threading
 import weakref
 
 import numpy as np
@@ -654,3 +656,23 @@ def test_a_rule_that_gives_no_array_is_taught(answer):
     op = tg.op(lambda x: 2.0 * x, name="careless").vjp(x=lambda g, y, x: answer)
     with pytest.raises((TypeError, ValueError), match="careless"):
         op(leaf([1.0, 2.0])).sum().backward()
+
+
+def test_threads_that_share_a_leaf_lose_nothing():
+    w = leaf(np.zeros(10_000))  # long enough for NumPy to let another thread run
+    before = sys.getswitchinterval()
+
+    def add_up():
+        for _ in range(300):
+            (w * 1.0).sum().backward()
+
+    threads = [threading.Thread(target=add_up) for _ in range(8)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert (w.grad.data == 2400.0).all()

@@ -255,7 +255,9 @@ def test_an_array_is_wanted_for_each_parameter(lesson, mine, text):
         tg.compare(mine, lesson.mse, lesson.model)
 
 
-@pytest.mark.parametrize("loss", [3.0, tg.Tensor(1.0), tg.Tensor([1.0, 2.0], True)])
+@pytest.mark.parametrize(
+    "loss", [3.0, tg.Tensor(1.0), tg.Tensor([1.0, 2.0], requires_grad=True)]
+)
 def test_a_loss_is_one_number_that_depends(lesson, loss):
     with pytest.raises(ValueError, match="the loss is a Tensor of one number"):
         tg.compare(lesson.by_hand(), loss, lesson.model)

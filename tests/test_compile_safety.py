@@ -22,7 +22,7 @@ Pair = namedtuple("Pair", "a b")
 
 
 def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(list(values) or X, True, float, name="w")
+    return tg.Tensor(list(values) or X, requires_grad=True, dtype=float, name="w")
 
 
 def copied(x: Any) -> Any:

@@ -207,7 +207,9 @@ def test_on_arrays_an_op_computes_and_on_tensors_it_records(scaled):
 )
 def test_arguments_are_bound_as_python_binds_them(scaled, call):
     assert call(scaled) == 37.0
-    recorded = call(lambda x, y, *p, **k: scaled(tg.Tensor(x, True), y, *p, **k))
+    recorded = call(
+        lambda x, y, *p, **k: scaled(tg.Tensor(x, requires_grad=True), y, *p, **k)
+    )
     assert recorded.item() == 37.0
     assert recorded.params == {"factor": 5.0, "shift": 7.0}
 

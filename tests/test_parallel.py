@@ -217,7 +217,9 @@ def test_dtypes_stay_what_they_are(dtypes):
     """Half precision is added up in single: n times a gradient would be too large."""
 
     def gradients(comm):
-        params = [tg.Tensor(np.ones(3), True, dtype=dtype) for dtype in dtypes]
+        params = [
+            tg.Tensor(np.ones(3), requires_grad=True, dtype=dtype) for dtype in dtypes
+        ]
         parallel = tg.parallel.DataParallel(params, comm)
         loss = sum((p * p.dtype.type(1000 / 3)).sum() for p in params)
         loss.backward()

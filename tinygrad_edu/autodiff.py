@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -39,16 +40,22 @@ class _Released:
 RELEASED = _Released()
 
 
+# Threads may share a leaf: each adds its gradient to what is there.
+_ACCUMULATING = Lock()
+
+
 def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) -> None:
     """Add the gradient of `root` to the `.grad` of every leaf that it depends on.
 
     If a rule fails, no `.grad` has changed and the graph is whole.
     """
     cotangents, visited = pull_back({root: gradient}, create_graph)
-    for leaf, g in cotangents.items():
-        if leaf.grad is not None:
-            g = (leaf.grad if create_graph else leaf.grad.data) + g
-        leaf.grad = g if isinstance(g, Node) else leaf.__class__(g)
+    with _ACCUMULATING:
+        for leaf, g in cotangents.items():
+            g = g if create_graph else value_of(g)
+            if leaf.grad is not None:
+                g = (leaf.grad if create_graph else leaf.grad.data) + g
+            leaf.grad = g if isinstance(g, Node) else leaf.__class__(g)
     if not (retain_graph or create_graph):
         for node in visited:
             node.op, node.inputs, node.params = RELEASED, (), None
@@ -88,16 +95,17 @@ def pull_back(
     while frontier:
         node = heappop(frontier)[1]
         g = of_nodes.pop(node)
-        op, inputs, params = node.op, node.inputs, node.params
+        # The op comes last: a thread that releases this node writes it first.
+        inputs, params, op = node.inputs, node.params, node.op
         if node.origin is not None:
             node.origin.verify(node)
         visited.append(node)
         if create_graph:
             arguments = [g, node, *inputs]
         else:
-            arguments = [g, node.data]
+            arguments = [g, node.array]
             for x in inputs:
-                arguments.append(x.data if isinstance(x, Node) else x)
+                arguments.append(x.array if isinstance(x, Node) else x)
         chosen = not (op.selects or node in unchosen)
 
         for x, rule in zip(inputs, op.rule_of_each):
@@ -108,7 +116,7 @@ def pull_back(
             else:
                 cotangent = of_unchosen(op, rule, arguments, params or {})
                 unchosen.add(x)
-            data = x.data
+            data = x.array
             dtype = getattr(cotangent, "dtype", None)
             if dtype is not data.dtype or cotangent.shape != data.shape:
                 cotangent = fit(cotangent, data, op)

@@ -23,6 +23,7 @@ __all__ = [
     "StandIn",
     "Untraceable",
     "current_mode",
+    "is_recorded",
     "new_index",
     "no_grad",
     "record",
@@ -44,8 +45,8 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "array",  # the value, always an ndarray; users read and set it as `data`
         "calls",  # which calls of modules gave it, see `Call`; mostly not set
-        "data",  # the value, always an ndarray
         "grad",  # a leaf's accumulated gradient, or None
         "index",  # the number in order of creation
         "inputs",  # what the op was applied to: Nodes, arrays, Python numbers
@@ -56,8 +57,8 @@ class Node:
         "requires_grad",
     )
 
+    array: ndarray[Any, Any]
     calls: tuple[tuple[str, int, int, int], ...]
-    data: ndarray[Any, Any]
     grad: Any
     index: int
     inputs: tuple[Any, ...]
@@ -68,9 +69,14 @@ class Node:
     requires_grad: bool
 
     @property
+    def data(self) -> ndarray[Any, Any]:
+        """The value, an array."""
+        return self.array
+
+    @property
     def base(self) -> Any:
         """The object whose memory the value is a view of, or None: as ndarray's."""
-        return self.data.base
+        return self.array.base
 
 
 class Call(NamedTuple):
@@ -106,7 +112,12 @@ class Untraceable(TypeError):  # noqa: N818
 
 def value_of(x: Any) -> Any:
     """Return a node's value; anything else as it is."""
-    return x.data if isinstance(x, Node) else x
+    return x.array if isinstance(x, Node) else x
+
+
+def is_recorded(x: Any) -> bool:
+    """Return whether what is computed from `x` just now remembers it."""
+    return isinstance(x, Node) and x.requires_grad and current_mode.get().recording
 
 
 def topological_order(*roots: Node) -> list[Node]:
@@ -195,7 +206,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
     needs_grad = False
     for x in inputs:
         if isinstance(x, Node):
-            values.append(x.data)
+            values.append(x.array)
             kind = x.__class__
             if x.requires_grad:
                 needs_grad = True
@@ -211,7 +222,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
         data = asarray(data)  # NumPy makes scalars of answers without dimensions
 
     node = _new(kind)
-    node.data = data
+    node.array = data
     node.grad = node.name = node.origin = None
     node.index = new_index()
     recording, watch, _, _ = current_mode.get()

@@ -72,12 +72,12 @@ class Probe:
         """Return <c, f> with the leaf number `position` moved."""
         x = self.leaves[position]
         here = x.data
-        x.data = (here + move).astype(here.dtype)
+        x.array = (here + move).astype(here.dtype)
         try:
             y = self.f(*self.leaves).data
             return float(np.vdot(self.cotangent.astype(float), y.astype(float)))
         finally:
-            x.data = here
+            x.array = here
 
     def difference(self, position: int, direction: Array) -> Estimate:
         """Return the derivative along a direction, by differences."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import record, value_of
+from tinygrad_edu.graph import Node, is_recorded, record, value_of
 from tinygrad_edu.op import OPS, Op
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shapes import astype
@@ -63,7 +63,7 @@ METHODS = {
 }
 
 _IN_PLACE = (
-    "an array is not written to in place, since the graph remembers values: "
+    "a recorded value is not written to an array, which would lose its gradient: "
     "write a = a + t for a += t, and y = np.exp(t) for np.exp(t, out=y)"
 )
 
@@ -95,15 +95,32 @@ def apply_ufunc(
             f"{name}: this does not work on Tensors; "
             + (f"write np.{instead}" if instead else "for the plain value pass .data")
         )
+    if kwargs.keys() == {"out"}:
+        return _write(ufunc, inputs, kwargs["out"])
     if kwargs:
         raise TypeError(
             f"{ufunc.__name__}: with Tensors it takes no "
-            f"{', '.join(f'{k}=' for k in kwargs)}; "
-            + (_IN_PLACE if "out" in kwargs else "use np.where() or .astype()")
+            f"{', '.join(f'{k}=' for k in kwargs)}; use np.where() or .astype()"
         )
     if ufunc in _QUERIES:
         return ufunc(*map(value_of, inputs))
     return _own_op(ufunc)(*inputs)
+
+
+def _write(ufunc: Any, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> Any:
+    """Write an answer to arrays, as ``array -= t`` does, unless a gradient is lost."""
+    name = ufunc.__name__
+    if any(isinstance(array, Node) for array in out):
+        raise TypeError(
+            f"{name}: out= takes arrays, and this is a Tensor; write y = np.exp(t) for "
+            "np.exp(t, out=y)"
+        )
+    if any(map(is_recorded, inputs)):
+        raise TypeError(
+            f"{name}: {_IN_PLACE}; where no gradient is needed, write it within "
+            "`with tg.no_grad():`"
+        )
+    return ufunc(*map(value_of, inputs), out=out)
 
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

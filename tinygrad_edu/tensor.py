@@ -6,13 +6,20 @@ comparisons and queries answer with plain arrays and numbers.
 
 from __future__ import annotations
 
+import operator
+import sys
 from collections.abc import Callable, Iterator
+from dis import opmap
+from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinygrad_edu import autodiff, graph
+from tinygrad_edu.errors import explain_failure
 from tinygrad_edu.graph import Node, StandIn, current_mode, new_index, value_of
+from tinygrad_edu.op import Op
 from tinygrad_edu.ops.arithmetic import abs as absolute
 from tinygrad_edu.ops.arithmetic import (
     add,
@@ -42,7 +49,7 @@ class Tensor(Node):
     ----------
     data : array_like
         Real numbers. Floats keep their dtype; integers and booleans are constants.
-    requires_grad : bool
+    requires_grad : bool, keyword-only as all that follow
         Whether `backward` shall leave a gradient in ``.grad``. Such a Tensor has a copy
         of the data, since optimisers change it in place; any other one shares the
         array's memory.
@@ -54,7 +61,9 @@ class Tensor(Node):
     Attributes
     ----------
     data : ndarray
-        The value.
+        The value. Assign an array or a Tensor of real numbers to give a leaf another
+        one. The leaf shares its memory and takes its shape and dtype; a gradient that
+        does not fit these is forgotten.
     grad : Tensor or None
         Of a leaf: the sum of the gradients that were passed back to it so far, in its
         own shape and dtype.
@@ -82,6 +91,7 @@ class Tensor(Node):
     def __init__(
         self,
         data: Any,
+        *,
         requires_grad: bool = False,
         dtype: Any = None,
         name: str | None = None,
@@ -89,23 +99,19 @@ class Tensor(Node):
         array: Any = data.data if isinstance(data, Node) else data
         if not isinstance(array, StandIn):
             array = np.asarray(array)
-        _check_real(array.dtype)
+        _check_real("Tensor", array.dtype)
         if dtype is not None and array.dtype != dtype:
-            _check_real(np.dtype(dtype))
+            _check_real("Tensor", np.dtype(dtype))
             array = array.astype(dtype)
         if requires_grad:
-            if array.dtype.kind != "f":
-                raise TypeError(
-                    f"Tensor: {array.dtype} is constant, only floats have a gradient; "
-                    "pass dtype=float"
-                )
+            _check_float("Tensor", array.dtype, "pass dtype=float")
             array = array.copy()
         if name is not None and not isinstance(name, str):
             raise TypeError(
                 f"Tensor: its name is a string, and this is of type "
                 f"{type(name).__name__}: {name!r}"
             )
-        self.data = array
+        self.array = array
         self.requires_grad = requires_grad
         self.name = name
         self.grad = self.op = self.params = self.origin = None
@@ -176,6 +182,37 @@ class Tensor(Node):
         """Return a constant of the same value, which shares its memory."""
         return Tensor(self.data, name=self.name)
 
+    # --- The value --------------------------------------------------------------------
+
+    @property
+    def data(self) -> np.ndarray[Any, Any]:
+        """The value; what may be assigned to it, the class says."""
+        return self.array
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array: Any = value_of(value)
+        if array is self.array:  # what `t.data -= 1` ends with
+            return
+        if not isinstance(array, np.ndarray | np.generic | StandIn):
+            raise TypeError(
+                "data: assign an array or a Tensor of real numbers, and not "
+                f"{value!r:.80}; for a list or a number write np.array(...)"
+            )
+        if not isinstance(array, StandIn):
+            array = np.asarray(array)
+        _check_real("data", array.dtype)
+        if self.op is not None:
+            raise TypeError(
+                "data: this Tensor was computed, and the graph remembers its value; "
+                "assign to the .data of a leaf, or make a new Tensor"
+            )
+        if self.requires_grad:
+            _check_float("data", array.dtype, "convert it with .astype(float)")
+        if array.shape != self.array.shape or array.dtype != self.array.dtype:
+            self.grad = None
+        self.array = array
+
     # --- Queries ----------------------------------------------------------------------
 
     @property
@@ -210,6 +247,8 @@ class Tensor(Node):
         return self.data.item()
 
     def __float__(self) -> float:
+        if self.requires_grad and current_mode.get().recording:
+            _refuse_to_be_stored(sys._getframe(1))
         return float(self._number("float"))
 
     def __int__(self) -> int:
@@ -220,9 +259,8 @@ class Tensor(Node):
         if self.requires_grad and current_mode.get().nested:
             raise TypeError(
                 f"{kind}: a Python number has no derivative, and this Tensor is being "
-                "differentiated (by assigning it to an array's element, or by a "
-                "function of math's?); build arrays with np.stack() or np.where(), "
-                "call np.sin() and not math.sin(); for the plain value write t.item()"
+                "differentiated; call np.sin() and not math.sin(), build arrays with "
+                "np.stack() or np.where(); for the plain value write t.item()"
             )
         return self.data.item()
 
@@ -271,7 +309,8 @@ class Tensor(Node):
                 "copy: this Tensor was computed, and copying it would copy or lose its "
                 "graph; copy detach() instead"
             )
-        return Tensor, (self.data, self.requires_grad, None, self.name)
+        kind = partial(Tensor, requires_grad=self.requires_grad, name=self.name)
+        return kind, (self.data,)
 
     # --- Operators --------------------------------------------------------------------
 
@@ -342,6 +381,51 @@ class Tensor(Node):
     def __rfloordiv__(self, other: Any) -> Tensor:
         return record(floor_divide, (other, self))
 
+    # --- In place: under no_grad(), into a leaf that requires a gradient --------------
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._in_place(add, operator.iadd, other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._in_place(subtract, operator.isub, other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._in_place(multiply, operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._in_place(divide, operator.itruediv, other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._in_place(power, operator.ipow, other)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self._in_place(matmul, operator.imatmul, other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return self._in_place(remainder, operator.imod, other)
+
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return self._in_place(floor_divide, operator.ifloordiv, other)
+
+    def _in_place(self, op: Op, write: Callable[..., Any], other: Any) -> Tensor:
+        """Write to the memory of a leaf; make a new Tensor in place of any other."""
+        if not self.requires_grad or self.op is not None or self.inputs:
+            return record(op, (self, other))
+        if current_mode.get().recording:
+            raise TypeError(
+                f"{op.name}: a leaf that requires a gradient is not changed in place "
+                "while ops are recorded; update it within `with tg.no_grad():`, "
+                "or make a new Tensor: t = t - u for t -= u"
+            )
+        value = value_of(other)
+        try:
+            self.array = write(self.array, value)
+        except (TypeError, ValueError) as error:
+            raise explain_failure(
+                op.name, op.signature, (self.array, value), None, error
+            ) from None
+        return self
+
     # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
 
     def __lt__(self, other: Any) -> Any:
@@ -403,11 +487,34 @@ def _plain_index(index: Any) -> Any:
     return value_of(index)
 
 
-def _check_real(dtype: np.dtype[Any]) -> None:
+def _check_real(who: str, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "fiub":
         raise TypeError(
-            f"Tensor: it holds real numbers, and this has the dtype {dtype}"
+            f"{who}: a Tensor holds real numbers, and this has the dtype {dtype}"
             + ("; take .real and .imag apart" if dtype.kind == "c" else "")
+        )
+
+
+def _check_float(who: str, dtype: np.dtype[Any], way_out: str) -> None:
+    if dtype.kind != "f":
+        raise TypeError(
+            f"{who}: {dtype} is constant, only floats have a gradient; {way_out}"
+        )
+
+
+_STORE = opmap["STORE_SUBSCR"]
+
+
+def _refuse_to_be_stored(frame: FrameType) -> None:
+    """Raise if a number is asked for by ``array[i] = t``, which loses the gradient.
+
+    NumPy asks as ``float(t)`` does, and only the instruction tells them apart.
+    """
+    if frame.f_code.co_code[frame.f_lasti] == _STORE:
+        raise TypeError(
+            "setitem: an element of an array is a plain number, so the gradient of "
+            "this Tensor would be lost; build the array with tg.stack() or tg.where(), "
+            "or store the plain value: a[i] = t.item()"
         )
 
 

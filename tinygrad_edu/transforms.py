@@ -74,6 +74,7 @@ def grad(
     >>> tg.grad(tg.grad(lambda x: x**3))(2.0)
     array(12.)
     """
+    _check_call("grad", f, argnums)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
         run = _Run(f, argnums, args, kwargs)
@@ -97,6 +98,7 @@ def value_and_grad(
     >>> tg.value_and_grad(lambda x: x * x)(3.0)
     (array(9.), array(6.))
     """
+    _check_call("value_and_grad", f, argnums)
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
         run = _Run(f, argnums, args, kwargs)
@@ -146,6 +148,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
+    _check_call("vjp", f)
     run = _Run(f, range(len(primals)), primals, {})
     y, aux = _pair(run.answer) if has_aux else (run.answer, None)
 
@@ -206,6 +209,7 @@ def jvp(f: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     >>> tg.jvp(lambda x: x**2, (np.array([1.0, 2.0]),), (np.array([1.0, 10.0]),))
     (array([1., 4.]), array([ 2., 40.]))
     """
+    _check_call("jvp", f)
     if not isinstance(primals, tuple | list):
         primals, tangents = (primals,), (tangents,)
     primals, tangents = tuple(primals), tuple(tangents)
@@ -250,6 +254,7 @@ def jacobian(
     array([[2., 1., 0.],
            [0., 3., 2.]])
     """
+    _check_call("jacobian", f, argnums)
     if mode not in (None, "reverse", "forward"):
         raise ValueError(
             f'jacobian: mode is {mode!r}; it may be "reverse", "forward" or None'
@@ -298,6 +303,7 @@ def hessian(
     array([[6., 2.],
            [2., 0.]])
     """
+    _check_call("hessian", f, argnums)
     gradient = grad(f, argnums, has_aux)
     return _describe(jacobian(gradient, argnums, None, has_aux), "Hessian", f)
 
@@ -329,6 +335,7 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     >>> tg.hvp(lambda x: x[0] ** 2 * x[1], (x,), (v,))
     array([26.,  2.])
     """
+    _check_call("hvp", f)
     if not isinstance(primals, tuple | list):
         primals, tangents = (primals,), (tangents,)
     _check_matched("hvp", "tangent", tuple(primals), tuple(tangents))
@@ -347,7 +354,7 @@ NESTED = Mode(recording=True, nested=True)
 class _Run:
     """A run of a function on variables, and the way back from its answer."""
 
-    __slots__ = ("answer", "as_tensors", "chosen", "variables")
+    __slots__ = ("answer", "as_tensors", "chosen", "inside", "variables")
 
     def __init__(
         self,
@@ -357,6 +364,7 @@ class _Run:
         kwargs: dict[str, Any],
     ) -> None:
         chosen = self.chosen = _choose(args, argnums)
+        self.inside: set[Node] = set()  # depends on the variables only
         one = not isinstance(chosen, tree.CONTAINERS)
         given = (chosen,) if one else tree.leaves(chosen)
         outer = current_mode.get()
@@ -396,16 +404,59 @@ class _Run:
         numbers = range(variables[0].index, variables[-1].index + 1)
         found, _ = pull_back(cotangents, recorded, numbers)
         answers = [found[x] if x in found else np.zeros_like(x.data) for x in variables]
-        settle = _settle if as_tensors else as_array
-        return tree.rebuild(self.chosen, map(settle, answers))
+        settled = [self._settled(answer, as_tensors) for answer in answers]
+        return tree.rebuild(self.chosen, settled)
 
     def settle(self, answer: Any) -> Any:
         """Return what the function gave as the user gets it."""
         if isinstance(answer, Node):
-            return _settle(answer) if self.as_tensors else answer.data
+            return self._settled(answer, self.as_tensors)
         if not isinstance(answer, tree.CONTAINERS):
             return answer
         return tree.rebuild(answer, map(self.settle, tree.leaves(answer)))
+
+    def _settled(self, x: Any, as_tensor: bool) -> Any:
+        """Return an array, or a Tensor that is recorded if others may ask for more."""
+        if not as_tensor:
+            return as_array(value_of(x))
+        if isinstance(x, Node) and current_mode.get().recording and self._leads_out(x):
+            return x
+        return Tensor(value_of(x))
+
+    def _leads_out(self, answer: Node) -> bool:
+        """Return whether an answer depends on more than this run's variables.
+
+        If not, nobody else can differentiate it, and it is a constant.
+        """
+        if any(variable.op is not None for variable in self.variables):
+            return True  # it stands for a Tensor that is recorded itself
+        found, stack = set(self.variables), [answer]
+        while stack:
+            node = stack.pop()
+            if node in found or node in self.inside or not node.requires_grad:
+                continue
+            if node.op is None:
+                return True
+            found.add(node)
+            stack += [x for x in node.inputs if isinstance(x, Node)]
+        self.inside |= found
+        return False
+
+
+def _check_call(transform: str, f: Any, argnums: Any = 0) -> None:
+    """See that a transform was given a function, and numbers of arguments."""
+    if not callable(f):
+        raise TypeError(
+            f"{transform}: its first argument is a function, and this is of type "
+            f"{type(f).__name__}; to differentiate a Tensor that was computed already, "
+            "call loss.backward() and read w.grad"
+        )
+    numbers = argnums if isinstance(argnums, Sequence) else [argnums]
+    if not all(isinstance(number, int) for number in numbers):
+        raise TypeError(
+            f"{transform}: argnums are the numbers of positional arguments, and this "
+            f"is {_tell(argnums)}; the arguments come later: tg.{transform}(f)(x)"
+        )
 
 
 def _choose(args: Sequence[Any], argnums: int | Sequence[int]) -> Any:
@@ -446,6 +497,7 @@ def _variable(x: Any) -> Any:
         return record(positive, (x,))
     variable = Tensor(data)  # shares the memory: nobody writes to it here
     variable.requires_grad = True
+    variable.inputs = (data,)  # made of something, so it is no leaf to write to
     return variable
 
 
@@ -474,12 +526,6 @@ def _pair(answer: Any) -> tuple[Any, Any]:
 
 def _varies(output: Any) -> bool:
     return isinstance(output, Node) and output.requires_grad
-
-
-def _settle(x: Any) -> Any:
-    """Return a Tensor: a recorded one, or a constant if nothing is recorded now."""
-    is_recorded = isinstance(x, Node) and current_mode.get().recording
-    return x if is_recorded else Tensor(value_of(x))
 
 
 def _convert(cotangent: Any, dtype: Any) -> Any:

@@ -321,7 +321,7 @@ _new = object.__new__
 def _tensor(value: Any) -> Tensor:
     """Make a constant Tensor of what a program gave; `Tensor()` takes longer."""
     tensor = _new(Tensor)
-    tensor.data = value if value.__class__ is np.ndarray else np.asarray(value)
+    tensor.array = value if value.__class__ is np.ndarray else np.asarray(value)
     tensor.grad = tensor.op = tensor.params = tensor.origin = tensor.name = None
     tensor.requires_grad = False
     tensor.inputs = ()

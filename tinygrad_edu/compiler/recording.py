@@ -320,7 +320,7 @@ class Recording:
         """
         data = tensor.data
         tracer: Any = self._bind(name, data, f"{access}.data", tensor.requires_grad)
-        tensor.data, tensor.grad = tracer, None
+        tensor.array, tensor.grad = tracer, None
         if tensor.requires_grad and f"{access}.grad" not in absent:
             zeros = np.zeros_like(data)
             gradient = self._bind(f"d{name}", zeros, f"{access}.grad.data")
@@ -356,7 +356,7 @@ class Recording:
         self._lent: dict[Tensor, _Loan] = {}
         self._sites: list[tuple[Site, Any]] = []
         self._start = new_index()
-        slots = ("data", "grad", "name", "requires_grad")
+        slots = ("array", "grad", "name", "requires_grad")
         tensors = [(t, [getattr(t, slot) for slot in slots]) for t in around.tensors]
         places = (*around.arrays, *around.numbers, *around.iterators)
         sites = [(site, site.get()) for site in places]

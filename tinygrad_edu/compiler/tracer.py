@@ -530,6 +530,8 @@ def _operator(name: str, ufunc: Any) -> None:
     setattr(Tracer, f"__r{name}__", lambda a, b: apply(b, a))
 
     def in_place(a: Any, b: Any) -> Any:
+        if isinstance(b, Node):  # a Tensor, which says whether it may be written
+            return ufunc(a, b, out=a)
         if a.variable.dtype is None:  # numbers are not written to
             return apply(a, b)
         return _write(a, apply(a, b))
