@@ -54,7 +54,7 @@ def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) 
         for leaf, g in cotangents.items():
             g = g if create_graph else value_of(g)
             if leaf.grad is not None:
-                g = (leaf.grad if create_graph else leaf.grad.data) + g
+                g = (leaf.grad if create_graph else leaf.grad.array) + g
             leaf.grad = g if isinstance(g, Node) else leaf.__class__(g)
     if not (retain_graph or create_graph):
         for node in visited:

@@ -22,6 +22,7 @@ __all__ = [
     "Params",
     "StandIn",
     "Untraceable",
+    "check_function",
     "current_mode",
     "is_recorded",
     "new_index",
@@ -45,7 +46,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
-        "array",  # the value, always an ndarray; users read and set it as `data`
+        "array",  # the value, always an ndarray; for users it is `data`
         "calls",  # which calls of modules gave it, see `Call`; mostly not set
         "grad",  # a leaf's accumulated gradient, or None
         "index",  # the number in order of creation
@@ -59,6 +60,7 @@ class Node:
 
     array: ndarray[Any, Any]
     calls: tuple[tuple[str, int, int, int], ...]
+    data: ndarray[Any, Any]  # as Tensor has it, which checks what is assigned
     grad: Any
     index: int
     inputs: tuple[Any, ...]
@@ -67,11 +69,6 @@ class Node:
     origin: Any
     params: Params | None
     requires_grad: bool
-
-    @property
-    def data(self) -> ndarray[Any, Any]:
-        """The value, an array."""
-        return self.array
 
     @property
     def base(self) -> Any:
@@ -118,6 +115,17 @@ def value_of(x: Any) -> Any:
 def is_recorded(x: Any) -> bool:
     """Return whether what is computed from `x` just now remembers it."""
     return isinstance(x, Node) and x.requires_grad and current_mode.get().recording
+
+
+def check_function(who: str, f: Any) -> None:
+    """Raise a TypeError if `f` is no function, as where a loss is passed for it."""
+    if not callable(f):
+        raise TypeError(
+            f"{who}: its first argument is a function, and this is of type "
+            f"{type(f).__name__}"
+            + "; to differentiate a Tensor that was computed already, call "
+            "loss.backward() and read w.grad" * isinstance(f, Node)
+        )
 
 
 def topological_order(*roots: Node) -> list[Node]:

@@ -121,7 +121,7 @@ class Optimiser:
         for i in moved:
             p = self.params[i]
             state = [arrays[i] for arrays in self.state.values()]
-            self.update(p.data, p.grad.data, *state)
+            self.update(p.array, p.grad.array, *state)
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""

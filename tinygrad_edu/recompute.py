@@ -20,6 +20,7 @@ from tinygrad_edu.graph import (
     Mode,
     Node,
     StandIn,
+    check_function,
     current_mode,
     mode,
     new_index,
@@ -64,6 +65,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> tg.grad(lambda x: step(step(step(x))))(0.0)
     array(1.331)
     """
+    check_function("checkpoint", f)
 
     @wraps(f)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:

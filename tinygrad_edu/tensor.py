@@ -96,7 +96,7 @@ class Tensor(Node):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        array: Any = data.data if isinstance(data, Node) else data
+        array: Any = value_of(data)
         if not isinstance(array, StandIn):
             array = np.asarray(array)
         _check_real("Tensor", array.dtype)
@@ -152,7 +152,7 @@ class Tensor(Node):
                 "backward: nothing that this was computed from requires a gradient "
                 "(create the leaves with requires_grad=True, outside of no_grad())"
             )
-        value = self.data
+        value = self.array
         if gradient is None:
             if value.size != 1:
                 raise ValueError(
@@ -180,13 +180,12 @@ class Tensor(Node):
 
     def detach(self) -> Tensor:
         """Return a constant of the same value, which shares its memory."""
-        return Tensor(self.data, name=self.name)
+        return Tensor(self.array, name=self.name)
 
     # --- The value --------------------------------------------------------------------
 
     @property
     def data(self) -> np.ndarray[Any, Any]:
-        """The value; what may be assigned to it, the class says."""
         return self.array
 
     @data.setter
@@ -222,29 +221,29 @@ class Tensor(Node):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        shape: tuple[int, ...] = self.data.shape
+        shape: tuple[int, ...] = self.array.shape
         return shape
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self.array.ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self.array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self.data.dtype
+        dtype: np.dtype[Any] = self.array.dtype
         return dtype
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return the value: the array itself, not a copy."""
-        return self.data
+        return self.array
 
     def item(self) -> Any:
         """Return the one element as a Python number."""
-        return self.data.item()
+        return self.array.item()
 
     def __float__(self) -> float:
         if self.requires_grad and current_mode.get().recording:
@@ -262,13 +261,13 @@ class Tensor(Node):
                 "differentiated; call np.sin() and not math.sin(), build arrays with "
                 "np.stack() or np.where(); for the plain value write t.item()"
             )
-        return self.data.item()
+        return self.array.item()
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self.array)
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -276,7 +275,7 @@ class Tensor(Node):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        text = np.array2string(self.array, separator=", ", prefix="Tensor(")
         if self.dtype not in (np.float64, np.int64, np.bool_):
             text += f", dtype={self.dtype}"
         if self.requires_grad:
@@ -289,7 +288,7 @@ class Tensor(Node):
                 "array: NumPy would lose this Tensor's graph; use .data for its value, "
                 "and stack() or concatenate() to put Tensors together"
             )
-        return np.array(self.data, dtype, copy=copy)
+        return np.array(self.array, dtype, copy=copy)
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
@@ -310,7 +309,7 @@ class Tensor(Node):
                 "graph; copy detach() instead"
             )
         kind = partial(Tensor, requires_grad=self.requires_grad, name=self.name)
-        return kind, (self.data,)
+        return kind, (self.array,)
 
     # --- Operators --------------------------------------------------------------------
 
@@ -429,22 +428,22 @@ class Tensor(Node):
     # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
 
     def __lt__(self, other: Any) -> Any:
-        return self.data < value_of(other)
+        return self.array < value_of(other)
 
     def __le__(self, other: Any) -> Any:
-        return self.data <= value_of(other)
+        return self.array <= value_of(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self.data > value_of(other)
+        return self.array > value_of(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.data >= value_of(other)
+        return self.array >= value_of(other)
 
     def __eq__(self, other: Any) -> Any:
-        return self.data == value_of(other)
+        return self.array == value_of(other)
 
     def __ne__(self, other: Any) -> Any:
-        return self.data != value_of(other)
+        return self.array != value_of(other)
 
     __hash__ = object.__hash__
 
@@ -522,7 +521,7 @@ def _answer_at_once(name: str) -> Callable[..., Any]:
     """Make a method that asks the array: its answer has no derivative."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.data, name)(*args, **kwargs)
+        return getattr(self.array, name)(*args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = f"As ndarray's: see `numpy.ndarray.{name}`."

@@ -18,7 +18,14 @@ import numpy as np
 
 from tinygrad_edu import tree
 from tinygrad_edu.autodiff import pull_back
-from tinygrad_edu.graph import Mode, Node, current_mode, record, value_of
+from tinygrad_edu.graph import (
+    Mode,
+    Node,
+    check_function,
+    current_mode,
+    record,
+    value_of,
+)
 from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.joining import stack
@@ -445,12 +452,7 @@ class _Run:
 
 def _check_call(transform: str, f: Any, argnums: Any = 0) -> None:
     """See that a transform was given a function, and numbers of arguments."""
-    if not callable(f):
-        raise TypeError(
-            f"{transform}: its first argument is a function, and this is of type "
-            f"{type(f).__name__}; to differentiate a Tensor that was computed already, "
-            "call loss.backward() and read w.grad"
-        )
+    check_function(transform, f)
     numbers = argnums if isinstance(argnums, Sequence) else [argnums]
     if not all(isinstance(number, int) for number in numbers):
         raise TypeError(

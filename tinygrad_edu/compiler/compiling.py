@@ -36,7 +36,7 @@ from tinygrad_edu.compiler.tuning import (
     spread_out,
     sums_as_products,
 )
-from tinygrad_edu.graph import current_mode, new_index, value_of
+from tinygrad_edu.graph import check_function, current_mode, new_index, value_of
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Compiled", "compile"]
@@ -411,6 +411,5 @@ def compile(
         raise ModuleNotFoundError(
             "compile: backend='numba' needs Numba: pip install 'tinygrad_edu[fast]'"
         )
-    if not callable(f):
-        raise TypeError(f"compile: {f!r} is no function")
+    check_function("compile", f)
     return Compiled(f, backend, style, keep)
