@@ -147,7 +147,7 @@ class Optimiser:
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
-        self.steps += 1
+        super().__setattr__("steps", self.steps + 1)  # there is nothing to check
         for i in moved:
             p = self.params[i]
             state = [arrays[i] for arrays in self.state.values()]

@@ -111,7 +111,7 @@ def fit(
         training.
     resume : bool
         Whether to go on from the latest one there, if there is one, as if the training
-        had never stopped.
+        had never stopped. A warning tells what is given otherwise than it was saved.
 
     Returns
     -------
@@ -121,7 +121,8 @@ def fit(
     Raises
     ------
     ValueError
-        If an option, the data or a checkpoint will not do.
+        If an option, the data or a checkpoint will not do, or another training is at
+        work in the folder.
 
     Notes
     -----
