@@ -861,7 +861,7 @@ def test_gradients_are_shortened_together_if_they_are_too_long(gradients, max_no
     memory = [p.grad.data for p in params]
     norm = clip_gradients(params, max_norm)
     np.testing.assert_allclose(norm, length(gradients), rtol=1e-12)
-    scale = min(1.0, max_norm / norm) if norm else 1.0
+    scale = max_norm / max(norm, max_norm)
     for p, g, array in zip(params, gradients, memory):
         assert p.grad.data is array
         np.testing.assert_allclose(array, g * scale, rtol=1e-12)
