@@ -659,8 +659,10 @@ def test_a_lock_that_is_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
         return True
 
     monkeypatch.setattr(locking, "_lock", lock)
+    before = os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else []
     held = Lock(path)
     assert len(removed) == 2
+    assert not before or len(os.listdir("/dev/fd")) == len(before) + 1
     assert path.read_text() == str(os.getpid())
     monkeypatch.undo()
     for text, told in (("", "unknown"), ("\n1", "unknown"), ("12", "12")):
@@ -670,6 +672,18 @@ def test_a_lock_that_is_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
     held.release()
     Lock(path).release()
     assert not path.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="it asks Linux")
+def test_a_lock_closes_what_it_opens(tmp_path):
+    before = os.listdir("/proc/self/fd")
+    lock = Lock(tmp_path / "lock")
+    for _ in range(3):
+        with pytest.raises(BlockingIOError):
+            Lock(tmp_path / "lock")
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    lock.release()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="it asks for O_NOFOLLOW")
