@@ -105,6 +105,8 @@ FLOORS = {
     "walking": 6,
     "narration": 7,
     "stepper": 8,
+    "checkpoints.locking": 0,
+    "checkpoints.settings": 6,
     "checkpoints.storage": 1,
     "checkpoints.weights": 6,
     "checkpoints.training": 7,

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.train import batches
-from tinygrad_edu.train.batches import Program, as_arrays, evaluated, steps
+from tinygrad_edu.train.batches import (
+    Program,
+    as_arrays,
+    evaluated,
+    order_of,
+    steps,
+)
 
 
 class Run:
@@ -20,8 +26,8 @@ class Run:
         self.rng, self.losses = np.random.default_rng(seed), list(done)
         self.history, self.told = [], []
 
-    def begin_epoch(self, data):
-        self.told.append(data)
+    def begin_epoch(self):
+        self.told.append("begun")
 
     def go_on(self):
         self.told.append(self.rng.bit_generator.state)
@@ -76,7 +82,7 @@ def test_the_steps_are_those_of_the_mini_batches(
         program = Program(sums, compiled, "sum")
         few = list(steps(program, (x, y), run, size, shuffle, every))
     np.testing.assert_allclose(joined(few), expected[done:], rtol=1e-12)
-    assert run.told[0] == f"{n} examples, {size} a step"
+    assert run.told[0] == "begun"
     ends = done + np.cumsum([len(losses) for losses in few])
     if every:
         due = {i for i in range(done + 1, len(expected) + 1) if i % every == 0}
@@ -121,7 +127,7 @@ def test_a_function_makes_them_given_the_generator():
     )  # fmt: skip
     expected = [sums(*batch) for batch in tg.data.minibatches(x, y, 4, other)]
     assert joined(found) == expected
-    assert run.told[0] == "batches"
+    assert run.told[0] == "begun"
 
 
 @pytest.mark.parametrize(
@@ -219,3 +225,25 @@ def test_nothing_is_recorded_while_it_is_evaluated():
     assert seen == [False]
     with pytest.raises(ValueError, match="evaluate: there are no examples"):
         evaluated(SimpleNamespace(), [], {})
+
+
+# --- What the order follows from ------------------------------------------------------
+
+
+def test_data_are_told_from_others():
+    x, y = examples(2_001)
+    told = order_of((x, y), 10, shuffle=True)
+    assert told == order_of((x.copy(), y), 10, shuffle=True)
+    assert told == order_of((np.asfortranarray(x), tg.Tensor(y)), 10, shuffle=True)
+    assert told["data"].startswith("2001 examples of float64 (3,) and float64 (3,), ")
+    other = x.copy()
+    other[-1, 2] += 1e-9
+    for changed in ((other, y), (x[::-1], y), (x, y[::-1]), (y, x), (x[1:], y[1:])):
+        assert order_of(changed, 10, shuffle=True)["data"] != told["data"]
+    assert order_of((x.astype("f"), y), 10, shuffle=True)["data"] != told["data"]
+
+
+def test_of_mini_batches_it_tells_what_it_can():
+    batch = examples(2)
+    assert order_of([batch, batch], 10, shuffle=True) == {"data": "2 batches"}
+    assert order_of(lambda rng: [batch], 10, shuffle=True) == {"data": "batches"}

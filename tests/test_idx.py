@@ -3,6 +3,8 @@
 import gzip
 import re
 import struct
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
@@ -163,7 +165,7 @@ def test_absent_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "follow", "fault"),
     [
-        pytest.param((2**31, 28, 28), 1 << 24, "too few", id="forged header"),
+        pytest.param((2**31, 28, 28), 1 << 24, "header claims", id="forged header"),
         pytest.param((2, 28, 28), 1 << 24, "too many", id="bomb"),
     ],
 )
@@ -179,3 +181,68 @@ def test_a_lying_header_costs_no_memory(
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
+
+
+def bomb(path: Path, megabytes: int) -> None:
+    """Write what is as its header says: zeros, a thousandth as long as packed."""
+    with gzip.open(path, "wb") as file:
+        file.write(bytes([0, 0, 8, 1]) + struct.pack(">I", megabytes << 20))
+        for _ in range(megabytes):
+            file.write(bytes(1 << 20))
+
+
+def test_a_gzip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    bomb(path, 65)
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            ValueError, match=r"bomb\.gz: its header claims 68157440 byte"
+        ):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 18
+    finally:
+        tracemalloc.stop()
+    bomb(path, 64)
+    assert not read_idx(path).any(), "so much may be anything"
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_memory_that_cannot_be_had_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    def empty(shape: Any, dtype: Any) -> None:
+        raise MemoryError
+
+    path = write(tmp_path / f"large{end}", idx(np.ones((2, 3))))
+    monkeypatch.setattr("tinygrad_edu.idx.np.empty", empty)
+    fault = f"{path}: its 6 bytes, (2, 3), do not fit in the memory that is left; read"
+    with pytest.raises(ValueError, match=f"^{re.escape(fault)}"):
+        read_idx(path)
+
+
+WITH_LITTLE_MEMORY = """
+import resource, sys
+import tinygrad_edu as tg
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (48 << 20),) * 2)
+try:
+    tg.data.read_idx(sys.argv[1])
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it asks Linux")
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_what_does_not_fit_in_memory_is_named(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path / f"large{end}", idx(np.zeros(60 << 20, np.uint8)))
+    run = subprocess.run(
+        [sys.executable, "-c", WITH_LITTLE_MEMORY, path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stderr == ""
+    told = f"{path}: its 62914560 bytes, (62914560,), do not fit in the memory"
+    assert run.stdout.startswith(told)

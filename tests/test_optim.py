@@ -4,6 +4,7 @@ import copy
 import math
 import re
 import tracemalloc
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -534,6 +535,101 @@ def test_a_number_out_of_range_is_named(make, message, rng):
         make(leaves(rng))
 
 
+# By kind of optimiser: numbers that it refuses, whoever sets them.
+REFUSED = {
+    "SGD with momentum": {
+        "lr": [-1.0, np.nan, np.inf],
+        "momentum": [-0.5, np.nan],
+        "weight_decay": [-1, np.nan],
+        "steps": [-1, np.nan],
+    },
+    "RMSprop": {"lr": [-1.0], "alpha": [1, -0.1, np.nan], "eps": [-1, np.inf]},
+    "Adam": {"lr": [np.nan], "betas": [(2.0, 0.9), (0.9, -1), (np.nan, 0.9)]},
+    "AdamW": {"eps": [-1.0], "weight_decay": [-1, np.nan], "betas": [(0.9, 1)]},
+}
+each_refused = pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (kind, name, value)
+        for kind, numbers in REFUSED.items()
+        for name, values in numbers.items()
+        for value in values
+    ],
+)
+
+
+@each_refused
+def test_a_number_out_of_range_is_refused_from_a_state_and_as_an_attribute(
+    kind, name, value, rng
+):
+    optimiser = MAKERS[kind](leaves(rng))
+    state = optimiser.state_dict()
+    before = getattr(optimiser, name)
+    with pytest.raises(ValueError, match=f"^{kind.split()[0]}: .* must be at least 0"):
+        setattr(optimiser, name, value)
+    odd = {**state, name: value, "lr": 0.7 if name != "lr" else value}
+    with pytest.raises(ValueError, match=r"nothing was changed:\n- .* be at least 0"):
+        optimiser.load_state_dict(odd)
+    assert getattr(optimiser, name) == before
+    assert optimiser.lr == 0.3
+
+
+def test_all_numbers_out_of_range_are_told_at_once(rng):
+    optimiser = Adam(leaves(rng))
+    state = {**optimiser.state_dict(), "lr": np.nan, "betas": (2, -3)}
+    message = (
+        "Adam: the state does not fit, and nothing was changed:\n"
+        "- lr=nan must be at least 0\n"
+        "- beta1=2 must be at least 0 and below 1\n"
+        "- beta2=-3 must be at least 0 and below 1"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        optimiser.load_state_dict(state)
+
+
+@each_optimiser
+@pytest.mark.parametrize("value", ["0.1", None, np.array([0.1]), 1j, (0.1, "x")])
+def test_what_is_no_number_is_refused(make, value, rng):
+    optimiser = make(leaves(rng))
+    with pytest.raises(TypeError, match=r"^\w+: lr?\d?=.* is no number"):
+        optimiser.lr = value
+    assert optimiser.lr == 0.3
+
+
+def test_betas_may_be_a_list_and_are_saved_all_the_same(rng):
+    params = leaves(rng)
+    assert Adam(params, betas=[0.5, 0.25]).state_dict()["betas"] == (0.5, 0.25)
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov"])
+def test_momentum_that_would_do_nothing_is_refused(name, rng):
+    """There is no velocity, since there was no momentum at first."""
+    optimiser = SGD(leaves(rng), 0.1)
+    with pytest.raises(ValueError, match=f"^SGD: {name} .* momentum"):
+        setattr(optimiser, name, 0.9)
+    with pytest.raises(ValueError, match=f"nothing was changed:\n- {name} .* momentum"):
+        optimiser.load_state_dict(
+            optimiser.state_dict() | {name: name == "nesterov" or 0.9}
+        )
+    assert getattr(optimiser, name) == 0
+    setattr(optimiser, name, 0)
+
+
+def test_an_optimiser_of_ones_own_has_limits_of_its_own(rng):
+    class Signs(Optimiser):
+        limits: ClassVar = {**Optimiser.limits, "lr": 10}
+
+        def __init__(self, params, lr, free):
+            super().__init__(params)
+            self.lr, self.free = lr, free
+
+    optimiser = Signs(leaves(rng), 1.0, -5.0)
+    with pytest.raises(ValueError, match=r"^Signs: lr=10 must be at least 0 and below"):
+        optimiser.lr = 10
+    optimiser.free = np.nan
+    assert optimiser.lr == 1.0
+
+
 def test_parameters_are_given_in_a_list_and_once():
     w = tg.Tensor(1.0, requires_grad=True)
     with pytest.raises(TypeError, match=r"SGD: Linear is no list.*parameters\(\)"):
@@ -765,7 +861,7 @@ def test_gradients_are_shortened_together_if_they_are_too_long(gradients, max_no
     memory = [p.grad.data for p in params]
     norm = clip_gradients(params, max_norm)
     np.testing.assert_allclose(norm, length(gradients), rtol=1e-12)
-    scale = min(1.0, max_norm / norm) if norm else 1.0
+    scale = max_norm / max(norm, max_norm)
     for p, g, array in zip(params, gradients, memory):
         assert p.grad.data is array
         np.testing.assert_allclose(array, g * scale, rtol=1e-12)

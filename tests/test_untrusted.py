@@ -93,6 +93,8 @@ def entries(n, shape, size):
 
 HOSTILE = {
     "many arrays": header(b"{", entries(100_000, [1], 1), b"}") + bytes(100_000),
+    "as many as there may be": header(b"{", entries(9_900, [1], 1), b"}")
+    + bytes(9_900),
     "many of nothing": header(b"{", entries(100_000, [0], 0), b"}"),
     "a long shape": header(
         b'{"a":{"dtype":"U8","shape":[', b"1," * 2_000_000, b'1],"data_offsets":[0,1]}}'

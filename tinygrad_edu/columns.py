@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from math import inf, isfinite, nan
 from pathlib import Path
 
+from tinygrad_edu.files import write
 from tinygrad_edu.idx import damaged
 
 __all__ = ["NAME", "read_columns", "write_columns"]
@@ -37,15 +38,28 @@ def write_columns(
 
     JSON has no number for what is not finite: it is written as "NaN", "Infinity" or
     "-Infinity".
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise, or there are more columns than are read again.
+    OSError
+        If it cannot be written. Then what was there stays.
     """
     path = Path(path)
-    if _kind(path) == ".json":
+    kind = _kind(path)
+    if len(columns) > MOST_COLUMNS:
+        raise ValueError(
+            f"{path}: such a file has at most {MOST_COLUMNS} columns, and there are "
+            f"{len(columns)}"
+        )
+    if kind == ".json":
         rows = [f'  "{name}": [{_join(x)}]' for name, x in columns.items()]
         text = "{\n" + ",\n".join(rows) + "\n}\n"
     else:
         lines = [columns.keys(), *(map(repr, row) for row in zip(*columns.values()))]
         text = "".join(",".join(line) + "\n" for line in lines)
-    path.write_text(text, "utf-8", newline="")
+    write("History.save", path, text.encode())
 
 
 def _join(column: array[float]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.files import replacing
 from tinygrad_edu.idx import BROKEN_GZIP, damaged, read_idx
 
 if TYPE_CHECKING:
@@ -220,15 +221,12 @@ def _fetch(url: str, target: Path, digest: str) -> None:
     """Download one file, which gets its name only once its content is proven."""
     import hashlib
     from importlib import import_module
-    from tempfile import TemporaryDirectory
 
     pooch = import_module("pooch")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent) as scratch:
-        part = Path(scratch, target.name)
+    with replacing("mnist", target) as part:
         pooch.HTTPDownloader(timeout=_TIMEOUT)(url, str(part), None)
         with gzip.open(part) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != digest:
             raise ValueError(f"refused, its SHA-256 is {found}, not {digest}")
-        part.replace(target)

@@ -1,18 +1,21 @@
-"""A file is written whole or not at all: what was there stays until the new one is."""
+"""A file is written whole or not at all: what was there stays until the new one is.
+
+Pictures, pages, histories, checkpoints and downloads are all written by `replacing`.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import copymode
-from stat import S_ISDIR, S_ISREG
+from stat import S_IMODE, S_ISDIR, S_ISREG
 from tempfile import TemporaryDirectory
 
 __all__ = ["UNFINISHED", "replacing", "write"]
 
 UNFINISHED = ".unfinished-"  # how the names of folders begin with a file in the making
+_LONGEST = 48  # characters of a file's name that such a folder's name ends in
 
 
 def write(who: str, path: str | os.PathLike[str], content: bytes) -> None:
@@ -25,9 +28,13 @@ def write(who: str, path: str | os.PathLike[str], content: bytes) -> None:
 def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give the path of a new file; once that is written, it takes the place of `path`.
 
-    It is made in the same folder, so that to rename it is enough. A symbolic link
-    stays one, and what it leads to is replaced. What is no regular file, as a device
-    or a pipe, is written to itself.
+    It is made in the same folder, so that to rename it is enough, and the disk has it
+    before it is renamed. It has the rights of the file that was there, or else those
+    that a new file has. A symbolic link stays one, and what it leads to is replaced.
+    What is no regular file, as a device or a pipe, is written to itself.
+
+    A process that is killed leaves the old file, and a folder whose name begins with
+    `UNFINISHED` and ends as that of `path` does.
 
     Parameters
     ----------
@@ -69,13 +76,19 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
         if mode and not S_ISREG(mode):
             yield Path(name)
             return
-        # In a folder of its own the new file has the rights that a new file has.
-        with TemporaryDirectory(prefix=UNFINISHED, dir=folder) as scratch:
-            new = Path(scratch, "new")
-            yield new
-            if mode:
-                copymode(target, new)
+        end = f"-{target.name[-_LONGEST:]}"
+        with TemporaryDirectory(
+            end, UNFINISHED, folder, ignore_cleanup_errors=True
+        ) as scratch:
+            new = Path(scratch, target.name)
+            new.touch()
+            rights = S_IMODE(mode or new.stat().st_mode)
+            yield new  # some libraries put a file of their own there, with other rights
+            _put_on_disk(new, os.O_RDWR)
+            new.chmod(rights)
             new.replace(target)
+        with suppress(OSError):  # Windows opens no folders; some systems sync none
+            _put_on_disk(folder, os.O_RDONLY)
     except _BadNameError as error:
         raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
     except OSError as error:
@@ -84,6 +97,14 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
         raise type(error)(
             f"{who}: {name} cannot be written: {error.strerror}"
         ) from None
+
+
+def _put_on_disk(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class _BadNameError(Exception):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from tinygrad_edu.columns import NAME, read_columns, write_columns
+from tinygrad_edu.files import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -121,7 +122,15 @@ class History:
     # --- Files ------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the figures to a file whose name ends in ``.json`` or ``.csv``."""
+        """Write the figures to a file whose name ends in ``.json`` or ``.csv``.
+
+        Raises
+        ------
+        ValueError
+            If it ends otherwise, or there are more figures than are read again, 256.
+        OSError
+            If the file cannot be written. A file that was there is kept.
+        """
         write_columns(path, self._columns)
 
     @classmethod
@@ -186,7 +195,8 @@ class History:
             if any(curves):
                 axes.legend()
         if path is not None:
-            figure.savefig(path, dpi=150)
+            with replacing("History.plot", path) as new:
+                figure.savefig(new, dpi=150)
         return figure
 
     def _panels(self) -> dict[str, dict[str, NDArray[np.float64]]]:

@@ -20,6 +20,9 @@ __all__ = ["BROKEN_GZIP", "damaged", "read_idx"]
 # Whatever gzip raises over a file that is damaged, or not compressed at all.
 BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 _CHUNK = 1 << 16
+# A few bytes of gzip can stand for gigabytes. MNIST's files are 4 to 10 times as large
+# when unpacked; one that is larger than these, and by more, is refused.
+_MOST_UNPACKED, _MOST_TIMES = 1 << 26, 200
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -43,8 +46,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     FileNotFoundError
         There is no such file.
     ValueError
-        The file is damaged or of another format. Whatever size its header claims,
-        memory is taken only once as many bytes have been counted.
+        The file is damaged or of another format; or it does not fit in memory, or it
+        unpacks to more than 64 MB and 200 times its size. Whatever size its header
+        claims, memory is taken only once as many bytes have been counted.
 
     Examples
     --------
@@ -56,8 +60,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     array([40, 50], dtype=uint8)
     """
     path = Path(path)
+    is_packed = path.suffix == ".gz"
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.open(path) if is_packed else path.open("rb") as file:
             zeros, kind, ndim = struct.unpack(">HBB", file.read(4))
             if zeros:
                 fault = f"wrong magic number: {zeros:04x} where 0000 is due"
@@ -68,6 +73,14 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             claimed = math.prod(shape)
             if not 0 < ndim <= 64 or not claimed:
                 raise damaged(path, f"no array has the shape {shape} that it claims")
+            size = os.stat(path).st_size
+            if is_packed and claimed > max(_MOST_UNPACKED, _MOST_TIMES * size):
+                fault = (
+                    f"its header claims {claimed} bytes, {shape}, more than "
+                    f"{_MOST_TIMES} times its own {size}, as no images have; unpack it "
+                    "if you trust it"
+                )
+                raise damaged(path, fault)
             # A header costs nothing to forge: count the bytes before making room.
             start, found = file.tell(), 0
             while found <= claimed and (chunk := file.read(_CHUNK)):
@@ -82,6 +95,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
             return array
     except struct.error:
         raise damaged(path, "it ends within its header") from None
+    except MemoryError:
+        fault = f"its {claimed} bytes, {shape}, do not fit in the memory that is left"
+        raise ValueError(f"{path}: {fault}; read it in parts, or elsewhere") from None
     except BROKEN_GZIP as error:
         raise damaged(path, f"damaged gzip, or none at all ({error})") from None
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_edu.graph import StandIn
-from tinygrad_edu.states import is_number, matched
+from tinygrad_edu.graph import Node, StandIn
+from tinygrad_edu.states import is_number, matched, raise_for
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimiser", "RMSprop", "clip_gradients"]
@@ -38,6 +38,9 @@ class Optimiser:
         By name, an array for each parameter, of its shape and dtype; zeros at first.
     steps : int
         How many steps were made.
+    limits : dict of str to float
+        Of the class: the numbers that are at least 0, by name, each below its limit.
+        Whatever sets them is held to it: constructor, attribute and `load_state_dict`.
 
     Raises
     ------
@@ -71,6 +74,8 @@ class Optimiser:
     array([ 2.5, -3.5])
     """
 
+    limits: ClassVar[dict[str, float]] = {"steps": np.inf}
+
     def __init__(self, params: Iterable[Tensor], *state: str) -> None:
         self.params = _leaves(params, type(self).__name__)
         if len(set(self.params)) < len(self.params):
@@ -80,6 +85,31 @@ class Optimiser:
         }
         self.steps = 0
         self._scratch: dict[Any, Array] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, unless it is a number beyond its limit."""
+        for fault in self._faults(name, value):
+            raise ValueError(f"{type(self).__name__}: {fault}")
+        super().__setattr__(name, value)
+
+    def _faults(self, name: str, value: Any) -> list[str]:
+        """Say what is wrong with a number that is to be set."""
+        limit = self.limits.get(name)
+        if limit is None:
+            return []
+        parts = {name: value}
+        if isinstance(value, tuple):  # of betas one is beta1
+            parts = {f"{name.removesuffix('s')}{i}": x for i, x in enumerate(value, 1)}
+        below = f" and below {limit}" if limit < np.inf else ""
+        faults = []
+        for part, x in parts.items():
+            if isinstance(x, StandIn | Node):  # known once a compiled step runs
+                continue
+            if not is_number(x):
+                raise TypeError(f"{type(self).__name__}: {part}={x!r} is no number")
+            if not 0 <= x < limit:
+                faults.append(f"{part}={x!r} must be at least 0{below}")
+        return faults
 
     def scratch(self, like: Array) -> Array | None:
         """Return memory for a value like another one, so that none is allocated.
@@ -117,7 +147,7 @@ class Optimiser:
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
-        self.steps += 1
+        super().__setattr__("steps", self.steps + 1)  # there is nothing to check
         for i in moved:
             p = self.params[i]
             state = [arrays[i] for arrays in self.state.values()]
@@ -159,15 +189,24 @@ class Optimiser:
         TypeError
             If it is no mapping.
         ValueError
-            If anything is missing, unknown, or of another shape or dtype. The message
-            names all of it, and nothing has changed.
+            If anything is missing, unknown, or of another shape or dtype, or a number
+            is one that the constructor refuses. The message names all of it, and
+            nothing has changed.
         """
         numbers, arrays = self._numbers(), self._arrays()
         found = matched(state, numbers | arrays, type(self).__name__)
+        self.check_numbers(found)
         for name in numbers:
             setattr(self, name, found[name])
         for name, array in arrays.items():
             array[...] = found[name]
+
+    def check_numbers(self, state: Mapping[str, Any]) -> None:
+        """Raise if a number of a state is one that the constructor refuses."""
+        faults = [
+            x for name in self._numbers() for x in self._faults(name, state[name])
+        ]
+        raise_for(faults, type(self).__name__)
 
     def _numbers(self) -> dict[str, Any]:
         return {name: x for name, x in vars(self).items() if is_number(x)}
@@ -178,6 +217,13 @@ class Optimiser:
             for name, arrays in self.state.items()
             for i, array in enumerate(arrays)
         }
+
+
+# What to say of numbers that do nothing if there was no momentum at first.
+_OF_VELOCITY = {
+    "momentum": "momentum was 0 when it was made; make another one with momentum",
+    "nesterov": "nesterov looks ahead by momentum; give momentum=0.9",
+}
 
 
 class SGD(Optimiser):
@@ -219,6 +265,11 @@ class SGD(Optimiser):
     0.8
     """
 
+    limits: ClassVar = {
+        **Optimiser.limits,
+        **dict.fromkeys(("lr", "momentum", "weight_decay"), np.inf),
+    }
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -228,13 +279,18 @@ class SGD(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, *["velocity"] * bool(momentum))
-        _check("SGD", lr=lr, momentum=momentum, weight_decay=weight_decay)
-        if nesterov and not momentum:
-            raise ValueError("SGD: nesterov looks ahead by momentum; give momentum=0.9")
         self.lr = lr
         self.momentum = momentum
         self.nesterov = nesterov
         self.weight_decay = weight_decay
+
+    def _faults(self, name: str, value: Any) -> list[str]:
+        faults = super()._faults(name, value)
+        if name in _OF_VELOCITY and not (
+            faults or self.state or isinstance(value, StandIn | Node) or not value
+        ):
+            faults.append(_OF_VELOCITY[name])
+        return faults
 
     def update(self, p: Array, g: Array, *velocity: Array) -> None:
         """See the class."""
@@ -288,6 +344,8 @@ class RMSprop(Optimiser):
     0.9
     """
 
+    limits: ClassVar = {**Optimiser.limits, "lr": np.inf, "alpha": 1, "eps": np.inf}
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -296,8 +354,6 @@ class RMSprop(Optimiser):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, "v")
-        _check("RMSprop", lr=lr, eps=eps)
-        _check("RMSprop", below=1, alpha=alpha)
         self.lr = lr
         self.alpha = alpha
         self.eps = eps
@@ -350,6 +406,8 @@ class Adam(Optimiser):
     0.9
     """
 
+    limits: ClassVar = {**Optimiser.limits, "lr": np.inf, "betas": 1, "eps": np.inf}
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -358,12 +416,9 @@ class Adam(Optimiser):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, "m", "v")
-        who = type(self).__name__
-        _check(who, lr=lr, eps=eps)
         beta1, beta2 = betas
-        _check(who, below=1, beta1=beta1, beta2=beta2)
         self.lr = lr
-        self.betas = betas
+        self.betas = beta1, beta2
         self.eps = eps
 
     def update(self, p: Array, g: Array, *state: Array) -> None:
@@ -408,6 +463,8 @@ class AdamW(Adam):
     0.85
     """
 
+    limits: ClassVar = {**Adam.limits, "weight_decay": np.inf}
+
     def __init__(
         self,
         params: Iterable[Tensor],
@@ -417,7 +474,6 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(params, lr, betas, eps)
-        _check("AdamW", weight_decay=weight_decay)
         self.weight_decay = weight_decay
 
     def update(self, p: Array, g: Array, *state: Array) -> None:
@@ -509,11 +565,3 @@ def _leaves(params: Any, who: str) -> list[Tensor]:
                 "model.parameters()"
             )
     return leaves
-
-
-def _check(who: str, below: float = np.inf, **numbers: float) -> None:
-    """Raise if a number is negative, NaN or too large."""
-    for name, x in numbers.items():
-        if not 0 <= x < below:
-            limit = f" and below {below}" if below < np.inf else ""
-            raise ValueError(f"{who}: {name}={x!r} must be at least 0{limit}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,22 +16,20 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.files import replacing
 from tinygrad_edu.idx import damaged
 
-__all__ = ["UNFINISHED", "Part", "Stored", "write"]
+__all__ = ["Part", "Stored", "write"]
 
 Array = np.ndarray[Any, Any]
 
-UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
-
 # What NumPy can hold, by the names of the format.
-_DTYPES = {
-    *("F64", "F32", "F16"),
-    *("I64", "I32", "I16", "I8"),
-    *("U64", "U32", "U16", "U8", "BOOL"),
-}
-# The quotes and the commas there may be in a header: those of 4,000 arrays, at least.
-_MOST = 40_000
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BOOL": "bool"}
+_DTYPES |= {f"I{bits}": f"int{bits}" for bits in (64, 32, 16, 8)}
+_DTYPES |= {f"U{bits}": f"uint{bits}" for bits in (64, 32, 16, 8)}
+# The quotes and the commas there may be in a header: those of 10,000 arrays, at least.
+_MOST = 100_000
+_RESERVED = "__metadata__"  # what the format calls the texts
 
 
 def write(
@@ -43,29 +40,48 @@ def write(
     """Write arrays, and texts that go with them, to a file.
 
     Whatever happens meanwhile, the path names the old file, if there was one, or the
-    new one, whole: that has another name until the disk has it.
+    new one, whole.
+
+    Raises
+    ------
+    ValueError
+        If `Stored` could not read it again: for a name, a dtype, or too many arrays.
+    OSError
+        If it cannot be written.
     """
     library, path = _library(), Path(path)
     whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
-    new = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
-    try:
-        library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
-        _put_on_disk(new, os.O_RDWR)
-        new.replace(path)
-    except library.SafetensorError as error:
-        raise OSError(f"{path}: it cannot be written: {error}") from None
-    finally:
-        new.unlink(missing_ok=True)
-    _put_on_disk(path.parent, os.O_RDONLY)
-
-
-def _put_on_disk(path: Path, flags: int) -> None:
-    with suppress(PermissionError):  # Windows opens no folders, and needs not
-        handle = os.open(path, flags)
+    for name, array in whole.items():
+        _check_array(name, array)
+    with replacing("checkpoints", path) as new:
+        if not new.is_file():
+            raise OSError(
+                f"checkpoints: {path} is no regular file; give the name of one"
+            )
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
+        except library.SafetensorError as error:
+            raise OSError(f"checkpoints: {path} cannot be written: {error}") from None
+        if _is_too_long(_read_header(new)):
+            raise ValueError(
+                f"checkpoints: {len(whole)} arrays are more than can be read again, "
+                "which is 10,000 or so; have fewer and larger ones"
+            )
+
+
+def _check_array(name: str, array: Array) -> None:
+    """Refuse what could be written, but not be read again."""
+    fault = ""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        fault = "has a name that is no text"
+    if name == _RESERVED:
+        fault = "has a name that the format keeps for itself"
+    elif array.dtype.name not in _DTYPES.values():
+        fault = f"is of {array.dtype}, which the format has not"
+    if fault:
+        raise ValueError(f"checkpoints: {name!r} {fault}; give it another one")
 
 
 def _library() -> Any:
@@ -110,7 +126,8 @@ class Stored(Mapping[str, Array]):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         library, self.path = _library(), Path(path)
-        _check_header(self.path)
+        if _is_too_long(_read_header(self.path)):
+            raise damaged(self.path, "its header is longer than that of any model")
         try:
             self._file = library.safe_open(str(self.path), framework="numpy")
         except library.SafetensorError as error:
@@ -189,13 +206,15 @@ class Part(Mapping[str, Array]):
         return len(self._names)
 
 
-def _check_header(path: Path) -> None:
-    """Refuse a header that says little at great length: to read it takes memory."""
+def _read_header(path: Path) -> bytes:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
             raise damaged(path, f"its {size} bytes end within its header")
-        header = file.read(length)
-        if max(header.count(b'"'), header.count(b",")) > _MOST:
-            raise damaged(path, "its header is longer than that of any model")
+        return file.read(length)
+
+
+def _is_too_long(header: bytes) -> bool:
+    """Whether a header says little at great length: to read it takes memory."""
+    return max(header.count(b'"'), header.count(b",")) > _MOST

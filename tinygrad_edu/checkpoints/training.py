@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.checkpoints.random_states import from_plain, to_plain
+from tinygrad_edu.checkpoints.settings import (
+    OF_OPTIMISER,
+    as_text,
+    compare,
+    of_model,
+    of_optimiser,
+)
 from tinygrad_edu.checkpoints.storage import Part, Stored, write
-from tinygrad_edu.checkpoints.weights import fitting, naming, weights
+from tinygrad_edu.checkpoints.weights import (
+    fitting,
+    naming,
+    weights,
+    without_slash,
+)
 from tinygrad_edu.history import History
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
@@ -23,10 +35,10 @@ __all__ = ["Training"]
 
 Array = np.ndarray[Any, Any]
 
-FORMAT = 1
+FORMAT = 2
 # What is no array has a name in a file, as JSON: these facts, in so many characters.
 _ABOUT = "tinygrad_edu"
-_FACTS = {"format": int, "ended": bool, "data": str}
+_FACTS = {"format": int, "ended": bool, "settings": dict}
 _FACTS |= {"figures": list, "shuffling": dict, "rng": dict, "generators": dict}
 _LONGEST = 1 << 17
 
@@ -40,6 +52,10 @@ class Training:
     optimiser : Optimiser
     rng : Generator
         What shuffles.
+    **settings
+        What else the steps depend on: numbers and text. Where a training is taken up
+        with other ones than it was saved with, `load` tells them. Those called
+        ``data``, ``batch_size`` and ``shuffle`` may not differ amid an epoch.
 
     Attributes
     ----------
@@ -53,6 +69,8 @@ class Training:
         The model's state after the best epoch so far, where it is kept.
     ended : bool
         Whether a callback has ended the training.
+    differences : list of str
+        What `load` found to be given otherwise than it was saved, each in some words.
 
     Examples
     --------
@@ -73,7 +91,11 @@ class Training:
     """
 
     def __init__(
-        self, model: Module, optimiser: Optimiser, rng: np.random.Generator
+        self,
+        model: Module,
+        optimiser: Optimiser,
+        rng: np.random.Generator,
+        **settings: Any,
     ) -> None:
         self.model, self.optimiser, self.rng = model, optimiser, rng
         self.history = History()
@@ -81,29 +103,19 @@ class Training:
         self.seconds = 0.0
         self.best: dict[str, Array] | None = None
         self.ended = False
+        self.differences: list[str] = []
         # The state that the epoch's order follows from; and where the generator was
         # when a checkpoint was written in the midst of it.
         self._shuffling = state_of(rng)
         self._amid: Any = None
-        self._data = ""
+        self._given = as_text(settings) | of_optimiser(optimiser)
 
-    def begin_epoch(self, data: str) -> None:
-        """Make the generator shuffle: as it did, if the epoch has begun before.
-
-        Raises
-        ------
-        ValueError
-            If so, and the data are described otherwise than then.
-        """
+    def begin_epoch(self) -> None:
+        """Make the generator shuffle: as it did, if the epoch has begun before."""
         if self._amid is None:
-            self._shuffling, self._data = state_of(self.rng), data
-            return
-        if data != self._data:
-            raise ValueError(
-                f"fit: the training stopped amid an epoch of {self._data}, and cannot "
-                f"go on with {data}"
-            )
-        set_state(self.rng, self._shuffling)
+            self._shuffling = state_of(self.rng)
+        else:
+            set_state(self.rng, self._shuffling)
 
     def go_on(self) -> None:
         """Put the generator where it was, once the steps that are done are skipped."""
@@ -119,7 +131,13 @@ class Training:
     # --- Files ------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file; a crash leaves the old one or the new one whole."""
+        """Write it to a file; a crash leaves the old one or the new one whole.
+
+        Raises
+        ------
+        ValueError
+            If it could not be loaded again. What was there stays.
+        """
         arrays = weights(self.model)
         states: dict[str, Mapping[str, Any]] = {
             "optimiser": self.optimiser.state_dict(copy=False),
@@ -128,19 +146,20 @@ class Training:
             "epoch": {"losses": np.array(self.losses), "seconds": self.seconds},
         }
         for part, state in states.items():
-            arrays |= {f"{part}/{name}": np.asarray(x) for name, x in state.items()}
+            for name, x in state.items():
+                arrays[f"{part}/{without_slash(name)}"] = np.asarray(x)
         is_between = not self.losses  # two epochs: the next one has not been shuffled
         about = {
             "format": FORMAT,
             "ended": self.ended,
-            "data": self._data,
+            "settings": self._given | of_model(self.model),
             "figures": self.history.names,  # arrays in a file have no order
             "shuffling": state_of(self.rng) if is_between else self._shuffling,
             "rng": state_of(self.rng),
             "generators": self.model.random_state(),
         }
         text = json.dumps(to_plain(about))
-        if len(text) > _LONGEST:
+        if _is_too_long(text):
             raise ValueError(
                 f"checkpoints: the states of {len(about['generators'])} random "
                 f"generators are {len(text)} characters, more than the {_LONGEST} that "
@@ -149,45 +168,68 @@ class Training:
         write(path, arrays, {_ABOUT: text})
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a file.
+        """Go on from a file; `differences` then has what was given otherwise.
+
+        A saved number of the optimiser goes on, and so does what is given of the rest.
 
         Raises
         ------
         FileNotFoundError
             There is no such file.
         ValueError
-            It is damaged, of another format, or of another model or optimiser. Then
-            nothing has changed.
+            It is damaged, of another format, or of another model or optimiser; or amid
+            an epoch it cannot go on exactly, since the data are others, or in another
+            order. Then nothing has changed.
         """
+        self._checked(path)()
+
+    def check(self, path: str | os.PathLike[str]) -> None:
+        """Raise what `load` would."""
+        self._checked(path)
+
+    def _checked(self, path: str | os.PathLike[str]) -> Callable[[], None]:
+        """Read a file; return what goes on from it."""
         with Stored(path) as stored, naming(path):
             about = _read_about(stored)
             model = fitting(stored.part(""), self.model)
             optimiser = fitting(stored.part("optimiser"), self.optimiser)
+            self.optimiser.check_numbers(optimiser)
             best = stored.part("best")
             kept = fitting(best, self.model) if best else None
             history = _read_history(stored.part("history"), about["figures"])
             losses, seconds = _read_epoch(stored.part("epoch"))
-            own, of_model = state_of(self.rng), self.model.random_state()
+            own, layers = state_of(self.rng), self.model.random_state()
             shuffling = from_plain(about["shuffling"], own)
             amid = from_plain(about["rng"], own)
-            generators = from_plain(about["generators"], of_model, "the layers")
-            self.model.load_random_state(generators)  # all of it, or it raises
-        self.model.load_state_dict(model)
-        self.optimiser.load_state_dict(optimiser)
-        self.history, self.best, self.ended = history, kept, about["ended"]
-        self.losses, self.seconds = losses, seconds
-        self._data, self._shuffling = about["data"], shuffling
-        if losses:
-            self._amid = amid
-        else:
-            set_state(self.rng, amid)
+            generators = from_plain(about["generators"], layers, "the layers")
+            saved, given = about["settings"], self._given | of_model(self.model)
+            differences = compare(saved, given, bool(losses))
+
+        def go_on() -> None:
+            with naming(path):
+                self.model.load_random_state(generators)  # all of it, or it raises
+            self.model.load_state_dict(model)
+            self.optimiser.load_state_dict(optimiser)
+            self.history, self.best, self.ended = history, kept, about["ended"]
+            self.losses, self.seconds = losses, seconds
+            self._shuffling = shuffling
+            for name in saved:
+                if name.startswith(OF_OPTIMISER):  # and so it goes on
+                    self._given[name] = saved[name]
+            if losses:
+                self._amid = amid
+            else:
+                set_state(self.rng, amid)
+            self.differences = differences
+
+        return go_on
 
 
 def _read_about(stored: Stored) -> dict[str, Any]:
     """Return what is no array, or say that the file holds no training."""
     text = stored.texts.get(_ABOUT, "")
     try:
-        if len(text) > _LONGEST or text.count("[") > _LONGEST // 100:
+        if _is_too_long(text):
             raise ValueError
         about: Any = json.loads(text)
         if about.keys() != _FACTS.keys() or about["format"] != FORMAT:
@@ -201,6 +243,10 @@ def _read_about(stored: Stored) -> dict[str, Any]:
         ) from None
     facts: dict[str, Any] = about
     return facts
+
+
+def _is_too_long(text: str) -> bool:
+    return len(text) > _LONGEST or text.count("[") > _LONGEST // 100
 
 
 def _read_history(part: Part, names: list[Any]) -> History:

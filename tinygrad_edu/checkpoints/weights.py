@@ -14,7 +14,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.states import matched
 
-__all__ = ["fitting", "load", "naming", "save", "weights"]
+__all__ = ["fitting", "load", "naming", "save", "weights", "without_slash"]
 
 
 def save(path: str | os.PathLike[str], model: Module) -> None:
@@ -61,12 +61,18 @@ def weights(model: Module) -> dict[str, Any]:
     """Return the model's arrays, whose names leave room for what else is in a file."""
     arrays = model.state_dict(copy=False)
     for name in arrays:
-        if "/" in name:
-            raise ValueError(
-                f"checkpoints: the parameter {name} has a slash in its name, which a "
-                "file has for what is no weight; give it another one"
-            )
+        without_slash(name)
     return dict(arrays)
+
+
+def without_slash(name: str) -> str:
+    """Return a name, if it has none."""
+    if "/" in name:
+        raise ValueError(
+            f"checkpoints: {name!r} has a slash in its name, which in a file tells "
+            "weights from the rest; give it another one"
+        )
+    return name
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from time import perf_counter
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from tinygrad_edu.checkpoints import Training
 from tinygrad_edu.compiler import compile
 from tinygrad_edu.graph import no_grad, value_of
 
-__all__ = ["Program", "as_arrays", "evaluated", "steps"]
+__all__ = ["Program", "as_arrays", "evaluated", "order_of", "steps"]
 
 Array = np.ndarray[Any, Any]
 
@@ -71,6 +72,24 @@ def as_arrays(data: Any) -> tuple[Array, Array] | None:
     return x, y
 
 
+def order_of(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
+    """Tell what the steps of an epoch follow from; two arrays by a checksum.
+
+    >>> order_of((np.zeros((4, 2)), np.zeros((4, 1))), 2, shuffle=True)["data"]
+    '4 examples of float64 (2,) and float64 (1,), checksum baf465ae'
+    """
+    arrays = as_arrays(data)
+    if arrays is None:
+        return {"data": f"{len(data)} batches" if isinstance(data, list) else "batches"}
+    checksum = 0
+    for array in arrays:
+        for i in range(0, len(array), CHUNK):
+            checksum = crc32(array[i : i + CHUNK].tobytes(), checksum)
+    x, y = (f"{array.dtype} {array.shape[1:]}" for array in arrays)
+    about = f"{len(arrays[0])} examples of {x} and {y}, checksum {checksum:08x}"
+    return {"data": about, "batch_size": batch_size, "shuffle": shuffle}
+
+
 def steps(
     program: Program,
     data: Any,
@@ -85,8 +104,7 @@ def steps(
     of the epoch that are done already are skipped.
     """
     arrays, done = as_arrays(data), len(training.losses)
-    what = f"{len(arrays[0])} examples, {batch_size} a step" if arrays else "batches"
-    training.begin_epoch(what)
+    training.begin_epoch()
     if arrays:
         n = len(arrays[0])
         order = training.rng.permutation(n) if shuffle else np.arange(n)

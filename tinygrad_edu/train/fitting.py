@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import isnan
 from pathlib import Path
@@ -16,7 +18,7 @@ from tinygrad_edu.checkpoints import Folder, Training
 from tinygrad_edu.history import History, shown
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser, clip_gradients
-from tinygrad_edu.train.batches import Program, evaluated, steps
+from tinygrad_edu.train.batches import Program, evaluated, order_of, steps
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
 from tinygrad_edu.train.progress import progress as progress_bar
 from tinygrad_edu.train.schedules import Schedule, Watch
@@ -109,7 +111,7 @@ def fit(
         training.
     resume : bool
         Whether to go on from the latest one there, if there is one, as if the training
-        had never stopped.
+        had never stopped. A warning tells what is given otherwise than it was saved.
 
     Returns
     -------
@@ -119,7 +121,8 @@ def fit(
     Raises
     ------
     ValueError
-        If an option, the data or a checkpoint will not do.
+        If an option, the data or a checkpoint will not do, or another training is at
+        work in the folder.
 
     Notes
     -----
@@ -155,12 +158,8 @@ def fit(
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
     train = Program(_step(model, loss, optimiser, clip), compile, "training step")
     judge = Program(_judgement(model, loss), compile, "evaluation")
-    run = Training(module, optimiser, np.random.default_rng(rng))
-    if folder is not None:
-        folder.begin(run, resume)
-    history, watch = run.history, Watch(best)
-    for figures in history:
-        watch.see(figures[monitor])
+    order = order_of(data, batch_size, shuffle) if folder else {}
+    run = Training(module, optimiser, np.random.default_rng(rng), clip=clip, **order)
     line = progress if callable(progress) else partial(_line, epochs=epochs)
 
     def get_ready() -> str:
@@ -183,7 +182,19 @@ def fit(
         return ""
 
     in_all = 0  # the steps of an epoch; not known before there was one
-    with progress_bar(bool(progress)) as bar, noticing_ctrl_c() as ctrl_c:
+    with (
+        _begun(folder, run, resume),
+        progress_bar(bool(progress)) as bar,
+        noticing_ctrl_c() as ctrl_c,
+    ):
+        if run.differences:
+            told = "; ".join(run.differences)
+            warnings.warn(
+                f"fit: the training goes on otherwise than it was saved: {told}",
+                stacklevel=2,
+            )
+        history, watch = run.history, Watch(best)
+        _see_again(watch, history, monitor)
         while not (why_not := get_ready()):
             start = perf_counter() - run.seconds
             _set_training(module, True)
@@ -333,6 +344,30 @@ def _check_kept(module: Any, keep_best: bool, folder: Any, resume: bool) -> None
         )
     if resume and not folder:
         raise ValueError("fit: resume from where? Name a folder: checkpoint='run'")
+
+
+@contextmanager
+def _begun(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]:
+    """Take a training up from its folder, if it has one, and keep others out."""
+    if folder is None:
+        yield
+        return
+    folder.begin(run, resume)
+    try:
+        yield
+    finally:
+        folder.end()
+
+
+def _see_again(watch: Watch, history: History, monitor: str) -> None:
+    """Have a watch see the epochs that are done."""
+    if len(history) and monitor not in history.names:
+        raise ValueError(
+            f"fit: the training that goes on has no {monitor!r} to monitor; it has "
+            f"{', '.join(history.names)}"
+        )
+    for figures in history:
+        watch.see(figures[monitor])
 
 
 def _set_training(module: Any, mode: bool) -> None:
