@@ -1,4 +1,4 @@
-"""A tuple of rows that prints as a table."""
+"""A tuple of rows that shows as a table."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Table(tuple[Any, ...]):
         return "\n".join(
             "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in lines
         )
+
+    __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
         lines = [self.header, ("---",) * len(self.header), *map(_cells, self)]
