@@ -15,6 +15,7 @@ from sympy.parsing.sympy_parser import (
 )
 
 import tinygrad_edu as tg
+from tinygrad_edu.graph import topological_order
 
 
 def leaf(value, name):
@@ -338,6 +339,98 @@ def test_sympy_reads_each_line_and_finds_the_same_derivatives(y):
     assert compared
 
 
+# --- What cancels ---------------------------------------------------------------------
+
+
+CANCELLING = [
+    lambda a, b, n: a - a,
+    lambda a, b, n: a + -a,
+    lambda a, b, n: n * a,
+    lambda a, b, n: a**n,
+    lambda a, b, n: a / a,
+    lambda a, b, n: a - 0.5 * a * 2,
+    lambda a, b, n: a * b - b * a,
+    lambda a, b, n: tg.exp(a) - tg.exp(a),
+    lambda a, b, n: a + b,
+    lambda a, b, n: a * b,
+]
+
+
+@st.composite
+def cancelling(draw):
+    """Draw a scalar graph of which parts, or all, cancel."""
+    values = st.sampled_from([0.5, 1.0, 2.0, 1e200])
+    nodes = [leaf(draw(values), f"v{i}") for i in range(draw(st.integers(1, 3)))]
+    for _ in range(draw(st.integers(1, 6))):
+        a, b = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        n = draw(st.sampled_from([0, 0.0, 1, 2, -1, 0.5]))
+        make = draw(st.sampled_from(CANCELLING))
+        with np.errstate(all="ignore"):
+            nodes.append(make(a, b, n))
+    return nodes[-1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(cancelling())
+def test_what_cancels_is_explained_in_every_form(y):
+    explanation = tg.explain(y)
+    text, markdown, latex = (
+        str(explanation),
+        explanation.to_markdown(),
+        explanation.to_latex(),
+    )
+    derivation = explanation.derivation
+    leaves = [x for x in derivation.quantities if x.is_leaf]
+    for x in leaves:
+        assert re.search(rf"\b{x.name} = ", text.split("\n\n")[1])
+        assert f"d{derivation.quantities[y].text}/d{x.name} = " in text
+    assert markdown.count("$$") == 2 * len(leaves)
+    assert latex.count("{") == latex.count("}")
+    finite = all(np.isfinite(x.data) for x in topological_order(y))
+    with np.errstate(all="ignore"):
+        y.backward()
+        for x in leaves:
+            mine, right = derivation.cotangents[x].value, x.grad.data
+            np.testing.assert_allclose(mine, right, rtol=1e-12)
+            if finite and np.isfinite(right):
+                paths = derivation.paths(x, most=10**6, longest=100)
+                written = sum(derivation.along(path)[1].value for path in paths)
+                np.testing.assert_allclose(written, right, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (lambda x: x - x, "y = 0     dy/dx = 0         0 "),
+        (lambda x: 0 * x, "y = 0     dy/dx = 0         0 "),
+        (lambda x: x**0, "y = 1     dy/dx = 0         1 "),
+        (lambda x: x - 0.5 * x * 2, "y = 0     dy/dx = 0         0 "),
+        (lambda x: (x - x) ** 2, "y = 0     dy/dx = 0         0 "),
+    ],
+)
+def test_what_cancels_has_the_derivative_zero(f, said):
+    text = str(tg.explain(f(leaf(2.0, "x"))))
+    assert text.splitlines()[1].startswith(said)
+    assert text.endswith("\n\ngiven: x = 2\n\ndy/dx = 0")
+
+
+def test_a_leaf_is_its_own_derivative():
+    x = leaf(2.0, "x")
+    assert str(tg.explain(x)).endswith("\n\ngiven: x = 2\n\ndx/dx = 1")
+    y = 3 * x
+    assert str(tg.explain(y, wrt=[y, x])).endswith("\n\ndy/dy = 1\n\ndy/dx = 3")
+
+
+def test_what_overflows_is_explained():
+    with np.errstate(over="ignore"):
+        y = (leaf(2.0, "x") * 1e200) ** 2
+    assert rows_of(tg.explain(y)) == {"y = inf x^2": "dy/dx = inf x"}
+
+
+def test_nan_has_no_sign():
+    assert rows_of(tg.explain(leaf(2.0, "x") * np.nan)) == {"y = nan x": "dy/dx = nan"}
+
+
 # --- Its forms ------------------------------------------------------------------------
 
 
@@ -389,6 +482,24 @@ def test_arrays_that_are_large_are_told_by_their_range_and_shape():
         "∂y/∂w = u",
         "dy/du * du/dw = 2 w^2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ([1000, 2000, 3000, 40], "[1000, 2000, 3000, 40]"),
+        ([1000, 2000, 3000, 4000], "[1000, 2000, 3000, 4000]"),  # 24 characters
+        ([1000, 2000, 3000, -4000], "-4000 to 3000"),  # 25
+        ([1, 2, 3, 4, 5, 6], "[1, 2, 3, 4, 5, 6]"),
+        ([1, 2, 3, 4, 5, 6, 7], "1 to 7"),
+        (5, "5"),
+    ],
+)
+def test_numbers_are_in_the_table_as_far_as_they_take_little_room(values, value):
+    t = leaf(np.array(values, float), "v") * 1
+    t.name = "t"
+    (row,) = re.findall(r"^t = .*", str(tg.explain(tg.sum(t * t))), re.M)
+    assert re.split(r" {2,}", row)[2] == value
 
 
 def test_an_array_without_elements_is_explained():

@@ -130,7 +130,6 @@ class Explanation:
         self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
     ) -> None:
         self.derivation = Derivation(nodes, names, wanted)
-        wanted = [x for x in wanted if x is not nodes[0]]
         self._wanted, self._rest = wanted[:MOST_CHAINS], wanted[MOST_CHAINS:]
 
     def rows(self) -> list[tuple[str, list[str]]]:
@@ -202,12 +201,17 @@ class Explanation:
         )
 
     def _given(self, write: Write) -> list[str]:
-        """List what everything was computed from, as far as it is spoken of."""
-        lines, quantities = self.derivation.lines, self.derivation.quantities.items()
+        """List what everything was computed from, as far as it is spoken of.
+
+        A formula in which all cancels still has derivatives with respect to leaves.
+        """
+        lines, quantities = self.derivation.lines, self.derivation.quantities
+        links = [link for line in lines for link in line.links]
         told = [line.formula for line in lines]
-        told += [link.factor or link.cotangent for line in lines for link in line.links]
+        told += [link.factor or link.cotangent for link in links]
+        told += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
         named = set().union(*map(names_in, told))
-        leaves = [name for node, name in quantities if node.op is None]
+        leaves = [name for node, name in quantities.items() if node.op is None]
         return [
             f"{write(x)} = {value}"
             if (value := _told(x.data, write))
@@ -257,7 +261,8 @@ class Explanation:
         symbols, written = self.derivation.along(path)
         factors = [link.factor for link in path if link.factor is not None]
         numbers = ""
-        if len(factors) == len(path) and all(link.x.data.ndim == 0 for link in path):
+        is_scalar = all(link.x.data.ndim == 0 for link in path)
+        if factors and len(factors) == len(path) and is_scalar:
             times = " * " if write is in_text else r" \cdot "
             numbers = _joined(times, [_told(f.value, write) for f in factors])
         return [write(symbols), write(written), numbers, _told(written.value, write)]
@@ -281,7 +286,8 @@ def _wrapped(derivatives: list[str]) -> list[str]:
 
 def _distinct(parts: list[str]) -> list[str]:
     """Leave out what is empty, and what repeats what stands before it."""
-    return [x for x, before in zip(parts, ["", *parts]) if x and x != before]
+    parts = list(filter(None, parts))
+    return [x for x, before in zip(parts, ["", *parts]) if x != before]
 
 
 def _in_lines(equation: list[str]) -> str:
@@ -313,8 +319,9 @@ def _told(x: Any, write: Write) -> str:
 def _in_short(x: Any) -> str:
     """Write a number, or a few if they take no more room than their range."""
     text = _shown(x)
-    is_short = x.size == 0 or 0 < len(text) <= MOST_CHARACTERS
-    return text if is_short else f"{_shown(x.min())} to {_shown(x.max())}"
+    if 0 < len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{_shown(x.min())} to {_shown(x.max())}"
 
 
 def _in_width(head: str, parts: list[str]) -> str:

@@ -172,9 +172,13 @@ def to_the(x: Formula, n: float) -> Formula:
     """Raise to a power that is a number."""
     if n == 0:
         return number(1, x.shape)
+    if isinstance(x, Product) and x.coefficient == 0 and n > 0:
+        return x
     if isinstance(x, Product) and x.coefficient > 0 and float(n).is_integer():
         factors = tuple((factor, m * n) for factor, m in x.factors)
-        return _simplest(Product(x.shape, x.coefficient**n, factors))
+        with np.errstate(over="ignore", under="ignore"):  # to infinity, as the op's
+            coefficient = float(np.power(x.coefficient, n))
+        return _simplest(Product(x.shape, coefficient, factors))
     return _simplest(Product(x.shape, 1.0, ((x, float(n)),)))
 
 

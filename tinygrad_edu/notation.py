@@ -128,7 +128,7 @@ class _Notation(ABC):
         above = [(factor, n) for factor, n in x.factors if n > 0]
         below = [(factor, -n) for factor, n in x.factors if n < 0]
         written = self.quotient(abs(x.coefficient), above, below)
-        if x.coefficient >= 0:
+        if not x.coefficient < 0:  # NaN has no sign
             return written
         return Written(f"-{self.within(written, Strength.PRODUCT)}", Strength.SUM)
 
