@@ -520,6 +520,66 @@ def test_what_has_no_name_is_called_like_its_variable():
     ]
 
 
+@pytest.mark.parametrize("kind", [float, np.float32, int, np.int8])
+@pytest.mark.parametrize("hold", [np.array, tg.Tensor])
+def test_a_constant_has_its_name_in_the_rules_too(kind, hold):
+    x = hold(np.array([[1, 2], [3, 4], [5, 6]], kind))
+    W, b = leaf([[1.0, 1.0], [0.5, 2.0]], "W"), leaf([1.0, 1.0], "b")
+    L = tg.mean((x @ W + b) ** 2)
+    text = str(tg.explain(L))
+    assert rows_of(text)["z1 = x W + b"] == "dL/dW = x^T dL/dz1"
+    assert "dL/dW = x^T dL/dz1 = x^T (1/3 z1) = [[22, 44], [28, 56]]" in text
+    assert "c1" not in text
+    assert "c1" not in tg.explain(L).to_latex()
+    assert r"\frac{dL}{dW} = x^T \frac{dL}{dz_1}" in tg.explain(L).to_markdown()
+
+
+@pytest.mark.parametrize("kind", [float, int])
+def test_a_constant_has_its_name_whatever_a_rule_makes_of_it(kind):
+    w, x = leaf([1.0, 2.0, 3.0], "w"), np.array([1, 2, 4], kind)
+    for f, rule in [
+        (lambda: x**w, "x^w * log(x)"),
+        (lambda: w**x, "x * w^(x - 1)"),
+        (lambda: np.logaddexp(w, x), "sigmoid(w - x)"),
+        (lambda: x / w, "-x / w^2"),
+    ]:
+        explanation = tg.explain(f().sum())
+        assert [told for _, told in explanation.rows()] == [[f"dy/dw = {rule}"]]
+    W = leaf(np.ones((3, 2)), "W")
+    text = str(tg.explain(tg.sum((x @ W) ** 2 + tg.dot(x, W))))
+    assert "c1" not in text
+    stack = np.array(np.ones((2, 4, 3)), kind)
+    assert "dy/dW = sum(stack^T " in str(tg.explain(tg.sum((stack @ W) ** 2)))
+
+
+def test_a_constant_that_was_transposed_has_its_name():
+    x, w = np.array([[1.0, 2.0], [3.0, 4.0]]), leaf(np.ones((2, 2)), "w")
+    assert list(rows_of(tg.explain(tg.sum(x @ w @ x.T)))) == ["y = sum((x w) x^T)"]
+
+
+def test_a_rule_may_ask_for_the_numbers_of_a_constant():
+    @tg.op
+    def pick(w, labels):
+        return w[labels]
+
+    def rule(g, y, w, labels):
+        one_hot = np.eye(3)[np.asarray(labels)]
+        return tg.sum(tg.expand_dims(g, -1) * one_hot, axis=0)
+
+    pick.vjp(w=rule, labels=lambda g, y, w, labels: 0 * g)
+    w, labels = leaf([1.0, 2.0, 3.0], "w"), np.array([2, 0, 2])
+    y = tg.sum(pick(w, labels))
+    assert str(tg.explain(y)).endswith("= [1, 0, 2]")
+    y.backward()
+    np.testing.assert_array_equal(w.grad.data, [1.0, 0.0, 2.0])
+
+
+def test_what_is_computed_again_is_explained():
+    w = leaf([1.0, 2.0], "w")
+    y = tg.checkpoint(lambda: w * w)().sum()
+    assert list(rows_of(tg.explain(y))) == ["y = sum(checkpoint([w]))"]
+
+
 # --- What it does not do --------------------------------------------------------------
 
 

@@ -350,6 +350,8 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
             return in_shape(a, shape)
         case "exp", [Call(op=inner) as a] if inner.name == "log_softmax":
             return _call(OPS["softmax"], shape, a.arguments, a.params)
+        case "transpose", [a] if len(a.shape) < 2:
+            return a
         case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
             return a.arguments[0]
         case "where", [condition, a, b]:

@@ -6,13 +6,14 @@ with the cotangent of its answer as a Tensor of its own, so that it can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
-from tinygrad_edu.graph import Node, mode, topological_order
+from tinygrad_edu.graph import Node, mode, topological_order, value_of
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Share", "checked_graph", "is_linear", "walk_back"]
@@ -22,14 +23,21 @@ class Share(NamedTuple):
     """What one use of `x`, as the input `position` of `node`, adds to its cotangent.
 
     ``cotangent`` is a Tensor: its graph is the rule, applied to the cotangent `g` of
-    `node`.
+    `node` and to `given`, which are the node's inputs; a Tensor of its own stands there
+    for each constant array, so that it is recorded what the rule does with that.
     """
 
     node: Node
     position: int
     x: Node
     g: Tensor
+    given: tuple[Any, ...]
     cotangent: Tensor
+
+    def known(self, known: Mapping[int, Any]) -> dict[int, Any]:
+        """Return what is known of the inputs also for what stands in their place."""
+        pairs = zip(self.node.inputs, self.given)
+        return {id(z): known[id(x)] for x, z in pairs if id(x) in known}
 
 
 def checked_graph(what: str, y: Any) -> list[Node]:
@@ -91,7 +99,8 @@ def walk_back(
             if node.origin is not None:
                 node.origin.verify(node)
             g = Tensor(cotangents[node], requires_grad=True)
-            arguments, params = (g, node, *node.inputs), node.params or {}
+            given = tuple(_recorded(x, node.data.dtype) for x in node.inputs)
+            params = node.params or {}
             chosen = not (node.op.selects or node in unchosen)
             shares[node] = []
             for position, (x, rule) in enumerate(
@@ -99,18 +108,34 @@ def walk_back(
             ):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
-                if chosen:
-                    cotangent = rule(*arguments, **params)
-                else:
-                    cotangent = of_unchosen(node.op, rule, arguments, params)
+                if not chosen:
+                    rule = partial(_of_unchosen, node.op, rule)
                     unchosen.add(x)
+                try:
+                    cotangent = rule(g, node, *given, **params)
+                except Exception:  # it wants a constant's numbers, or fails anyway
+                    cotangent = rule(g, node, *node.inputs, **params)
                 cotangent = fit(cotangent, x.data, node.op)
                 if not isinstance(cotangent, Node):  # the rule left the graph
                     cotangent = Tensor(cotangent)
-                shares[node].append(Share(node, position, x, g, cotangent))
+                shares[node].append(Share(node, position, x, g, given, cotangent))
                 known, value = cotangents.get(x), cotangent.data
                 cotangents[x] = value if known is None else known + value
     return shares, cotangents
+
+
+def _recorded(x: Any, dtype: Any) -> Any:
+    """Return a Tensor for a constant array, which records what is done with it."""
+    value = value_of(x)
+    is_constant = not (isinstance(x, Node) and x.requires_grad)
+    if is_constant and isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        x = Tensor(value, dtype=None if value.dtype.kind == "f" else dtype)
+        x.requires_grad = True
+    return x
+
+
+def _of_unchosen(op: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
+    return of_unchosen(op, rule, arguments, params)
 
 
 def is_linear(share: Share) -> bool:
