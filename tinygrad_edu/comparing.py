@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +14,7 @@ from tinygrad_edu.autodiff import pull_back
 from tinygrad_edu.graph import Node, topological_order, value_of
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops.functions import sigmoid
+from tinygrad_edu.shares import checked_graph
 from tinygrad_edu.slips import likeliest_slip
 from tinygrad_edu.table import Table
 from tinygrad_edu.tensor import Tensor
@@ -73,8 +75,9 @@ def compare(
     Raises
     ------
     ValueError
-        If there is not one array for each parameter, or the loss is no single number
-        that depends on them.
+        If there is not one array for each parameter, if the loss is no single number
+        that depends on them, or if they, or anything else that it was computed from,
+        have changed since.
 
     Examples
     --------
@@ -95,6 +98,7 @@ def compare(
     if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
         mine = [mine]
     given = _given(mine, parameters)
+    checked_graph("compare", loss, sys._getframe(1))
     right = _gradients(loss, parameters)
     slips: list[tuple[str, dict[str, Array]]] = []
     rows = []

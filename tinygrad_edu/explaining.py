@@ -63,8 +63,8 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     TypeError
         If `y` or `wrt` is not a Tensor.
     ValueError
-        If `y` is no single number or has no graph, if its graph was released, or if
-        it does not depend on `wrt`.
+        If `y` is no single number or has no graph, if its graph was released, if what
+        it was computed from has changed since, or if it does not depend on `wrt`.
 
     Examples
     --------
@@ -84,9 +84,10 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     dy/du * du/dx = 2 x^2 = 2 * 4 = 8
     dy/dx = 4 + 8 = 12
     """
-    nodes = checked_graph("explain", y)
+    frame = sys._getframe(1)
+    nodes = checked_graph("explain", y, frame)
     wanted = _wanted(nodes, wrt)
-    names = names_of(y, sys._getframe(1))
+    names = names_of(y, frame)
     try:
         return Explanation(nodes, names, wanted)
     except RecursionError:

@@ -6,17 +6,21 @@ with the cotangent of its answer as a Tensor of its own, so that it can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
 from tinygrad_edu.graph import Node, mode, topological_order, value_of
+from tinygrad_edu.naming import names_of
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Share", "checked_graph", "is_linear", "walk_back"]
+__all__ = ["Share", "check_unchanged", "checked_graph", "is_linear", "walk_back"]
+
+MANY = 6  # quantities that are named in an error
 
 
 class Share(NamedTuple):
@@ -40,16 +44,25 @@ class Share(NamedTuple):
         return {id(z): known[id(x)] for x, z in pairs if id(x) in known}
 
 
-def checked_graph(what: str, y: Any) -> list[Node]:
+def checked_graph(what: str, y: Any, frame: FrameType | None = None) -> list[Node]:
     """Return the nodes behind `y`, newest first, or raise if there is no graph.
+
+    Parameters
+    ----------
+    what : str
+        Who asks: errors begin with it.
+    y : Tensor
+        The end of the graph.
+    frame : frame, optional
+        Where the user is: whose variables name what was changed.
 
     Raises
     ------
     TypeError
         If `y` is not a Tensor.
     ValueError
-        If `y` is not a single number, if nothing behind it requires a gradient, or if
-        its graph was released.
+        If `y` is not a single number, if nothing behind it requires a gradient, if its
+        graph was released, or if what it was computed from has changed since.
     """
     if not isinstance(y, Node):
         raise TypeError(
@@ -72,7 +85,56 @@ def checked_graph(what: str, y: Any) -> list[Node]:
             f"{what}: a part of this graph was released by backward(); call {what} "
             "before it, or pass retain_graph=True to it"
         )
+    check_unchanged(what, nodes, frame)
     return nodes
+
+
+def check_unchanged(
+    what: str, nodes: Sequence[Node], frame: FrameType | None = None
+) -> None:
+    """Apply each op of a graph again; raise if one gives another answer than it did.
+
+    Then a leaf or an array was changed since, and values and rules no longer fit each
+    other.
+    """
+    for node in reversed(nodes):
+        if node.op is None:
+            continue
+        if node.origin is not None:
+            node.origin.verify(node)
+        if not _gives_the_same(node):
+            raise ValueError(
+                f"{what}: {node.op.name} gives another answer now than when this graph "
+                f"was recorded, so {_suspects(node, names_of(nodes[0], frame))} was "
+                "changed since (by a step of an optimiser?), and derivatives would be "
+                f"wrong; compute the value again, or call {what} before the change"
+            )
+
+
+def _suspects(node: Node, names: Mapping[int, str]) -> str:
+    """Name the leaves and arrays that an op was applied to, or else all its inputs."""
+    inputs = [x for x in node.inputs if isinstance(x, Node | np.ndarray)]
+    leaves = [x for x in inputs if not (isinstance(x, Node) and x.op)] or inputs
+    called = [
+        names.get(id(x), f"an array of shape {value_of(x).shape}") for x in leaves
+    ]
+    first, *others = dict.fromkeys(called)
+    return " or ".join([first, *others[:MANY], *["another"] * (len(others) > MANY)])
+
+
+def _gives_the_same(node: Node) -> bool:
+    """Whether an op gives the same answer, but for the rounding, as it did."""
+    then, inputs = node.data, list(map(value_of, node.inputs))
+    try:
+        with np.errstate(all="ignore"):
+            now = node.op.compute(inputs, node.params)
+    except (TypeError, ValueError, IndexError):  # of another shape or dtype
+        return False
+    if np.shape(now) != then.shape:
+        return False
+    size = np.max(np.abs(then), where=np.isfinite(then), initial=0.0)
+    rounding = 8 * np.finfo(then.dtype).eps * size
+    return np.allclose(now, then, rtol=0, atol=rounding, equal_nan=True)
 
 
 def walk_back(
