@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.derivation import Derivation, Line, Link
 from tinygrad_edu.formula import Formula, Name, names_in
 from tinygrad_edu.graph import Node
-from tinygrad_edu.naming import names_of
+from tinygrad_edu.naming import name_of, names_of
 from tinygrad_edu.notation import in_latex, in_text
 from tinygrad_edu.shares import checked_graph
 from tinygrad_edu.symbols import numbers_in_latex
@@ -108,7 +108,7 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
                 f"explain: wrt is a Tensor or several, and not {type(x).__name__}; "
                 "only a Tensor has a gradient"
             )
-        called = f"{x.name!r}" if x.name else "a Tensor in wrt"
+        called = f"{name!r}" if (name := name_of(x)) else "a Tensor in wrt"
         if x not in behind:
             raise ValueError(
                 f"explain: y was not computed from {called}, so there is nothing to "

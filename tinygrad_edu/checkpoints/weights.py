@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.checkpoints.storage import Part, Stored, write
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
+from tinygrad_edu.printable import printable
 from tinygrad_edu.states import matched
 
 __all__ = ["fitting", "load", "naming", "save", "weights"]
@@ -63,8 +64,8 @@ def weights(model: Module) -> dict[str, Any]:
     for name in arrays:
         if "/" in name:
             raise ValueError(
-                f"checkpoints: the parameter {name} has a slash in its name, which a "
-                "file has for what is no weight; give it another one"
+                f"checkpoints: the parameter {printable(name)} has a slash in its "
+                "name, which a file has for what is no weight; give it another one"
             )
     return dict(arrays)
 
@@ -84,7 +85,7 @@ def fitting(part: Part, owner: Module | Optimiser) -> dict[str, Any]:
     wanted = owner.state_dict(copy=False)
     shapes = {name: np.shape(x) for name, x in wanted.items()}
     faults = [
-        f"{name} has the shape {part.shape(name)}, and {shape} is wanted"
+        f"{printable(name)} has the shape {part.shape(name)}, and {shape} is wanted"
         for name, shape in shapes.items()
         if name in part and part.shape(name) != shape
     ]
