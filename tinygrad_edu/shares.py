@@ -158,8 +158,6 @@ def walk_back(
                 cotangents[node] = np.ones_like(node.data)
             if node.op is None or not node.requires_grad:
                 continue
-            if node.origin is not None:
-                node.origin.verify(node)
             g = Tensor(cotangents[node], requires_grad=True)
             given = tuple(_recorded(x, node.data.dtype) for x in node.inputs)
             params = node.params or {}

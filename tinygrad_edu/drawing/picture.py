@@ -319,5 +319,10 @@ def _without_empty_modules(
     used = {m for box in boxes for m in outwards(modules, box.module)}
     new: dict[int | None, int | None] = {None: None}
     new |= {m: i for i, m in enumerate(sorted(used))}
-    kept = [modules[m]._replace(outer=new[modules[m].outer]) for m in sorted(used)]
+    kept = [
+        modules[m]._replace(
+            name=shorten(modules[m].name, LONGEST), outer=new[modules[m].outer]
+        )
+        for m in sorted(used)
+    ]
     return [replace(box, module=new[box.module]) for box in boxes], kept
