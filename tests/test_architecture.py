@@ -18,6 +18,7 @@ FLOORS = {
     "graph": 0,
     "checkpoints.random_states": 0,
     "idx": 0,
+    "printable": 0,
     "randomness": 0,
     "reference": 0,
     "slips": 0,

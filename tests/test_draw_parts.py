@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.drawing.measure import mono_width, shorten, width
+from tinygrad_edu.drawing.measure import mono_width, width
 from tinygrad_edu.drawing.modules import common, modules_of, outwards
 from tinygrad_edu.drawing.picture import picture_of
 from tinygrad_edu.drawing.repeats import LIMIT, SMALL, spans_to_hide
 from tinygrad_edu.drawing.words import SPACE, describe, number
 from tinygrad_edu.graph import topological_order
 from tinygrad_edu.naming import names_of
+from tinygrad_edu.printable import shorten
 
 # --- Modules --------------------------------------------------------------------------
 

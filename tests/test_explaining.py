@@ -15,6 +15,7 @@ from sympy.parsing.sympy_parser import (
 )
 
 import tinygrad_edu as tg
+from tinygrad_edu.graph import topological_order
 
 
 def leaf(value, name):
@@ -338,6 +339,98 @@ def test_sympy_reads_each_line_and_finds_the_same_derivatives(y):
     assert compared
 
 
+# --- What cancels ---------------------------------------------------------------------
+
+
+CANCELLING = [
+    lambda a, b, n: a - a,
+    lambda a, b, n: a + -a,
+    lambda a, b, n: n * a,
+    lambda a, b, n: a**n,
+    lambda a, b, n: a / a,
+    lambda a, b, n: a - 0.5 * a * 2,
+    lambda a, b, n: a * b - b * a,
+    lambda a, b, n: tg.exp(a) - tg.exp(a),
+    lambda a, b, n: a + b,
+    lambda a, b, n: a * b,
+]
+
+
+@st.composite
+def cancelling(draw):
+    """Draw a scalar graph of which parts, or all, cancel."""
+    values = st.sampled_from([0.5, 1.0, 2.0, 1e200])
+    nodes = [leaf(draw(values), f"v{i}") for i in range(draw(st.integers(1, 3)))]
+    for _ in range(draw(st.integers(1, 6))):
+        a, b = draw(st.sampled_from(nodes)), draw(st.sampled_from(nodes))
+        n = draw(st.sampled_from([0, 0.0, 1, 2, -1, 0.5]))
+        make = draw(st.sampled_from(CANCELLING))
+        with np.errstate(all="ignore"):
+            nodes.append(make(a, b, n))
+    return nodes[-1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(cancelling())
+def test_what_cancels_is_explained_in_every_form(y):
+    explanation = tg.explain(y)
+    text, markdown, latex = (
+        str(explanation),
+        explanation.to_markdown(),
+        explanation.to_latex(),
+    )
+    derivation = explanation.derivation
+    leaves = [x for x in derivation.quantities if x.is_leaf]
+    for x in leaves:
+        assert re.search(rf"\b{x.name} = ", text.split("\n\n")[1])
+        assert f"d{derivation.quantities[y].text}/d{x.name} = " in text
+    assert markdown.count("$$") == 2 * len(leaves)
+    assert latex.count("{") == latex.count("}")
+    finite = all(np.isfinite(x.data) for x in topological_order(y))
+    with np.errstate(all="ignore"):
+        y.backward()
+        for x in leaves:
+            mine, right = derivation.cotangents[x].value, x.grad.data
+            np.testing.assert_allclose(mine, right, rtol=1e-12)
+            if finite and np.isfinite(right):
+                paths = derivation.paths(x, most=10**6, longest=100)
+                written = sum(derivation.along(path)[1].value for path in paths)
+                np.testing.assert_allclose(written, right, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("f", "said"),
+    [
+        (lambda x: x - x, "y = 0     dy/dx = 0         0 "),
+        (lambda x: 0 * x, "y = 0     dy/dx = 0         0 "),
+        (lambda x: x**0, "y = 1     dy/dx = 0         1 "),
+        (lambda x: x - 0.5 * x * 2, "y = 0     dy/dx = 0         0 "),
+        (lambda x: (x - x) ** 2, "y = 0     dy/dx = 0         0 "),
+    ],
+)
+def test_what_cancels_has_the_derivative_zero(f, said):
+    text = str(tg.explain(f(leaf(2.0, "x"))))
+    assert text.splitlines()[1].startswith(said)
+    assert text.endswith("\n\ngiven: x = 2\n\ndy/dx = 0")
+
+
+def test_a_leaf_is_its_own_derivative():
+    x = leaf(2.0, "x")
+    assert str(tg.explain(x)).endswith("\n\ngiven: x = 2\n\ndx/dx = 1")
+    y = 3 * x
+    assert str(tg.explain(y, wrt=[y, x])).endswith("\n\ndy/dy = 1\n\ndy/dx = 3")
+
+
+def test_what_overflows_is_explained():
+    with np.errstate(over="ignore"):
+        y = (leaf(2.0, "x") * 1e200) ** 2
+    assert rows_of(tg.explain(y)) == {"y = inf x^2": "dy/dx = inf x"}
+
+
+def test_nan_has_no_sign():
+    assert rows_of(tg.explain(leaf(2.0, "x") * np.nan)) == {"y = nan x": "dy/dx = nan"}
+
+
 # --- Its forms ------------------------------------------------------------------------
 
 
@@ -391,6 +484,24 @@ def test_arrays_that_are_large_are_told_by_their_range_and_shape():
     ]
 
 
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ([1000, 2000, 3000, 40], "[1000, 2000, 3000, 40]"),
+        ([1000, 2000, 3000, 4000], "[1000, 2000, 3000, 4000]"),  # 24 characters
+        ([1000, 2000, 3000, -4000], "-4000 to 3000"),  # 25
+        ([1, 2, 3, 4, 5, 6], "[1, 2, 3, 4, 5, 6]"),
+        ([1, 2, 3, 4, 5, 6, 7], "1 to 7"),
+        (5, "5"),
+    ],
+)
+def test_numbers_are_in_the_table_as_far_as_they_take_little_room(values, value):
+    t = leaf(np.array(values, float), "v") * 1
+    t.name = "t"
+    (row,) = re.findall(r"^t = .*", str(tg.explain(tg.sum(t * t))), re.M)
+    assert re.split(r" {2,}", row)[2] == value
+
+
 def test_an_array_without_elements_is_explained():
     v = leaf(np.ones((0, 3)), "v")
     text = str(tg.explain(tg.sum(tg.exp(tg.exp(v)))))
@@ -407,6 +518,66 @@ def test_what_has_no_name_is_called_like_its_variable():
         "y = 2 squared + exp(squared)",
         "squared = weight^2",
     ]
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, int, np.int8])
+@pytest.mark.parametrize("hold", [np.array, tg.Tensor])
+def test_a_constant_has_its_name_in_the_rules_too(kind, hold):
+    x = hold(np.array([[1, 2], [3, 4], [5, 6]], kind))
+    W, b = leaf([[1.0, 1.0], [0.5, 2.0]], "W"), leaf([1.0, 1.0], "b")
+    L = tg.mean((x @ W + b) ** 2)
+    text = str(tg.explain(L))
+    assert rows_of(text)["z1 = x W + b"] == "dL/dW = x^T dL/dz1"
+    assert "dL/dW = x^T dL/dz1 = x^T (1/3 z1) = [[22, 44], [28, 56]]" in text
+    assert "c1" not in text
+    assert "c1" not in tg.explain(L).to_latex()
+    assert r"\frac{dL}{dW} = x^T \frac{dL}{dz_1}" in tg.explain(L).to_markdown()
+
+
+@pytest.mark.parametrize("kind", [float, int])
+def test_a_constant_has_its_name_whatever_a_rule_makes_of_it(kind):
+    w, x = leaf([1.0, 2.0, 3.0], "w"), np.array([1, 2, 4], kind)
+    for f, rule in [
+        (lambda: x**w, "x^w * log(x)"),
+        (lambda: w**x, "x * w^(x - 1)"),
+        (lambda: np.logaddexp(w, x), "sigmoid(w - x)"),
+        (lambda: x / w, "-x / w^2"),
+    ]:
+        explanation = tg.explain(f().sum())
+        assert [told for _, told in explanation.rows()] == [[f"dy/dw = {rule}"]]
+    W = leaf(np.ones((3, 2)), "W")
+    text = str(tg.explain(tg.sum((x @ W) ** 2 + tg.dot(x, W))))
+    assert "c1" not in text
+    stack = np.array(np.ones((2, 4, 3)), kind)
+    assert "dy/dW = sum(stack^T " in str(tg.explain(tg.sum((stack @ W) ** 2)))
+
+
+def test_a_constant_that_was_transposed_has_its_name():
+    x, w = np.array([[1.0, 2.0], [3.0, 4.0]]), leaf(np.ones((2, 2)), "w")
+    assert list(rows_of(tg.explain(tg.sum(x @ w @ x.T)))) == ["y = sum((x w) x^T)"]
+
+
+def test_a_rule_may_ask_for_the_numbers_of_a_constant():
+    @tg.op
+    def pick(w, labels):
+        return w[labels]
+
+    def rule(g, y, w, labels):
+        one_hot = np.eye(3)[np.asarray(labels)]
+        return tg.sum(tg.expand_dims(g, -1) * one_hot, axis=0)
+
+    pick.vjp(w=rule, labels=lambda g, y, w, labels: 0 * g)
+    w, labels = leaf([1.0, 2.0, 3.0], "w"), np.array([2, 0, 2])
+    y = tg.sum(pick(w, labels))
+    assert str(tg.explain(y)).endswith("= [1, 0, 2]")
+    y.backward()
+    np.testing.assert_array_equal(w.grad.data, [1.0, 0.0, 2.0])
+
+
+def test_what_is_computed_again_is_explained():
+    w = leaf([1.0, 2.0], "w")
+    y = tg.checkpoint(lambda: w * w)().sum()
+    assert list(rows_of(tg.explain(y))) == ["y = sum(checkpoint([w]))"]
 
 
 # --- What it does not do --------------------------------------------------------------

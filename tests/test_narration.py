@@ -134,9 +134,10 @@ def test_a_network_has_the_formulas_of_the_textbook():
     ]
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_a_plain_array_keeps_its_name_when_it_is_transposed(order):
-    x, w = np.array([[1.0, 2.0], [3.0, 4.0]], order=order), leaf([[1.0], [2.0]])
+@pytest.mark.parametrize("hold", [np.asarray, np.asfortranarray, tg.Tensor])
+@pytest.mark.parametrize("kind", [float, int])
+def test_a_constant_keeps_its_name_when_it_is_transposed(hold, kind):
+    x, w = hold(np.array([[1, 2], [3, 4]], kind)), leaf([[1.0], [2.0]])
     assert "dy/dw = x^T dy/dt1" in formulas_of((x @ w).sum(), x=x, w=w)
 
 

@@ -107,7 +107,7 @@ def test_functions_of_numbers(f, text, latex):
             lambda x: tg.add_at(x, [0, 0], (4, 3)),
             None,
             r"\operatorname{add\_at}"
-            r"(x,\; \text{index=[0,\ 0]},\; \text{shape=(4,\ 3)})",
+            r"(x,\; \text{index=[0, 0]},\; \text{shape=(4, 3)})",
         ),
         (lambda x: x.reshape(2, 1, 3) - x, "x[:, None, :] - x", None),
         (lambda x: x[:, :1].reshape(2) + 1, "x[:, :1][:, 0] + 1", None),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.diagnosis import causes
+from tinygrad_edu.naming import name_of
 from tinygrad_edu.probe import FEW, Check, Probe, normal, scale
 from tinygrad_edu.table import Table
 from tinygrad_edu.tensor import Tensor
@@ -192,7 +193,7 @@ def _names(f: Function, leaves: Sequence[Tensor]) -> list[str]:
     parameters = inspect.signature(f).parameters if inspect.isroutine(f) else {}
     called = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     called += [f"input {i}" for i in range(len(called), len(leaves))]
-    return [x.name or name for x, name in zip(leaves, called)]
+    return [name_of(x) or name for x, name in zip(leaves, called)]
 
 
 def _answer(f: Function, leaves: list[Tensor], names: list[str]) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,8 +12,11 @@ import numpy as np
 
 from tinygrad_edu.autodiff import pull_back
 from tinygrad_edu.graph import Node, topological_order, value_of
+from tinygrad_edu.naming import name_of
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops.functions import sigmoid
+from tinygrad_edu.printable import printable
+from tinygrad_edu.shares import checked_graph
 from tinygrad_edu.slips import likeliest_slip
 from tinygrad_edu.table import Table
 from tinygrad_edu.tensor import Tensor
@@ -73,8 +77,9 @@ def compare(
     Raises
     ------
     ValueError
-        If there is not one array for each parameter, or the loss is no single number
-        that depends on them.
+        If there is not one array for each parameter, if the loss is no single number
+        that depends on them, or if they, or anything else that it was computed from,
+        have changed since.
 
     Examples
     --------
@@ -95,6 +100,7 @@ def compare(
     if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
         mine = [mine]
     given = _given(mine, parameters)
+    checked_graph("compare", loss, sys._getframe(1))
     right = _gradients(loss, parameters)
     slips: list[tuple[str, dict[str, Array]]] = []
     rows = []
@@ -115,7 +121,7 @@ def compare(
                 others=[(what, found[name]) for what, found in slips],
             )
             verdict = f"wrong: {slip or _first_sight(given[name], gradient)}"
-        rows.append(Row(name, gradient.shape, difference, verdict))
+        rows.append(Row(printable(name), gradient.shape, difference, verdict))
     return Comparison(rows)
 
 
@@ -137,23 +143,28 @@ def _given(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
         if len(arrays) != len(parameters):
             raise ValueError(
                 f"compare: there are {len(arrays)} arrays for {len(parameters)} "
-                f"parameters: {', '.join(parameters)}"
+                f"parameters: {_listed(parameters)}"
             )
         mine = dict(zip(parameters, arrays))
     if mine.keys() != parameters.keys():
         raise ValueError(
-            f"compare: the gradients are for {', '.join(mine)}, and the parameters are "
-            f"{', '.join(parameters)}"
+            f"compare: the gradients are for {_listed(mine)}, and the parameters are "
+            f"{_listed(parameters)}"
         )
     for name, array in mine.items():
         if array is None:
             raise ValueError(
-                f"compare: the gradient for {name} is None; was backward() called?"
+                f"compare: the gradient for {printable(name)} is None; was backward() "
+                "called?"
             )
     return {
         name: np.asarray(array.data if isinstance(array, Node) else array, float)
         for name, array in mine.items()
     }
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(printable, names))
 
 
 def _as_visited(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
@@ -276,6 +287,6 @@ def _changed(node: Node, change: Change) -> Iterator[None]:
 
 
 def _describe(node: Node) -> str:
-    parameters = [x.name for x in node.inputs if isinstance(x, Node) and x.name]
+    parameters = [name_of(x) for x in node.inputs if name_of(x)]
     shape = f"whose answer has shape {node.data.shape}"
     return f"of {', '.join(parameters)}" if parameters else shape

@@ -11,6 +11,7 @@ from zlib import crc32
 import numpy as np
 
 from tinygrad_edu.graph import Node, mode, value_of
+from tinygrad_edu.naming import name_of
 from tinygrad_edu.op import Op
 
 __all__ = ["Origin", "debug"]
@@ -81,7 +82,7 @@ class Origin:
 
 def _describe(op: Op, inputs: tuple[Any, ...], position: int) -> str:
     name = f"{op.inputs[0]}[{position}]" if op.variadic else op.inputs[position]
-    given = getattr(inputs[position], "name", None)
+    given = name_of(inputs[position])
     return f"input {name} ({given!r})" if given else f"input {name}"
 
 

@@ -159,7 +159,7 @@ class Derivation:
         """Name an array that went into the graph: c1, or m1 for a mask.
 
         What was made of another one without being recorded is recognised: 1 - y in
-        cross-entropy, and x^T in a rule.
+        cross-entropy, and x^T.
         """
         if id(x) in self._complements:
             return plus(number(1), minus(self._read(self._complements[id(x)])))
@@ -185,6 +185,7 @@ class Derivation:
             inside.sort(key=lambda node: node.index)
             node = inside.pop()
             for share in shares[node]:
+                self._known |= share.known(self._known)
                 self._known[id(share.g)] = cotangents[node]
                 cotangent = self._read(share.cotangent)
                 is_inside = share.x not in kept

@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_edu.derivation import Derivation, Line, Link
 from tinygrad_edu.formula import Formula, Name, names_in
 from tinygrad_edu.graph import Node
-from tinygrad_edu.naming import names_of
+from tinygrad_edu.naming import name_of, names_of
 from tinygrad_edu.notation import in_latex, in_text
 from tinygrad_edu.shares import checked_graph
 from tinygrad_edu.symbols import numbers_in_latex
@@ -63,8 +63,8 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     TypeError
         If `y` or `wrt` is not a Tensor.
     ValueError
-        If `y` is no single number or has no graph, if its graph was released, or if
-        it does not depend on `wrt`.
+        If `y` is no single number or has no graph, if its graph was released, if what
+        it was computed from has changed since, or if it does not depend on `wrt`.
 
     Examples
     --------
@@ -84,9 +84,10 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     dy/du * du/dx = 2 x^2 = 2 * 4 = 8
     dy/dx = 4 + 8 = 12
     """
-    nodes = checked_graph("explain", y)
+    frame = sys._getframe(1)
+    nodes = checked_graph("explain", y, frame)
     wanted = _wanted(nodes, wrt)
-    names = names_of(y, sys._getframe(1))
+    names = names_of(y, frame)
     try:
         return Explanation(nodes, names, wanted)
     except RecursionError:
@@ -107,7 +108,7 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
                 f"explain: wrt is a Tensor or several, and not {type(x).__name__}; "
                 "only a Tensor has a gradient"
             )
-        called = f"{x.name!r}" if x.name else "a Tensor in wrt"
+        called = f"{name!r}" if (name := name_of(x)) else "a Tensor in wrt"
         if x not in behind:
             raise ValueError(
                 f"explain: y was not computed from {called}, so there is nothing to "
@@ -130,7 +131,6 @@ class Explanation:
         self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
     ) -> None:
         self.derivation = Derivation(nodes, names, wanted)
-        wanted = [x for x in wanted if x is not nodes[0]]
         self._wanted, self._rest = wanted[:MOST_CHAINS], wanted[MOST_CHAINS:]
 
     def rows(self) -> list[tuple[str, list[str]]]:
@@ -202,12 +202,17 @@ class Explanation:
         )
 
     def _given(self, write: Write) -> list[str]:
-        """List what everything was computed from, as far as it is spoken of."""
-        lines, quantities = self.derivation.lines, self.derivation.quantities.items()
+        """List what everything was computed from, as far as it is spoken of.
+
+        A formula in which all cancels still has derivatives with respect to leaves.
+        """
+        lines, quantities = self.derivation.lines, self.derivation.quantities
+        links = [link for line in lines for link in line.links]
         told = [line.formula for line in lines]
-        told += [link.factor or link.cotangent for line in lines for link in line.links]
+        told += [link.factor or link.cotangent for link in links]
+        told += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
         named = set().union(*map(names_in, told))
-        leaves = [name for node, name in quantities if node.op is None]
+        leaves = [name for node, name in quantities.items() if node.op is None]
         return [
             f"{write(x)} = {value}"
             if (value := _told(x.data, write))
@@ -257,7 +262,8 @@ class Explanation:
         symbols, written = self.derivation.along(path)
         factors = [link.factor for link in path if link.factor is not None]
         numbers = ""
-        if len(factors) == len(path) and all(link.x.data.ndim == 0 for link in path):
+        is_scalar = all(link.x.data.ndim == 0 for link in path)
+        if factors and len(factors) == len(path) and is_scalar:
             times = " * " if write is in_text else r" \cdot "
             numbers = _joined(times, [_told(f.value, write) for f in factors])
         return [write(symbols), write(written), numbers, _told(written.value, write)]
@@ -281,7 +287,8 @@ def _wrapped(derivatives: list[str]) -> list[str]:
 
 def _distinct(parts: list[str]) -> list[str]:
     """Leave out what is empty, and what repeats what stands before it."""
-    return [x for x, before in zip(parts, ["", *parts]) if x and x != before]
+    parts = list(filter(None, parts))
+    return [x for x, before in zip(parts, ["", *parts]) if x != before]
 
 
 def _in_lines(equation: list[str]) -> str:
@@ -313,8 +320,9 @@ def _told(x: Any, write: Write) -> str:
 def _in_short(x: Any) -> str:
     """Write a number, or a few if they take no more room than their range."""
     text = _shown(x)
-    is_short = x.size == 0 or 0 < len(text) <= MOST_CHARACTERS
-    return text if is_short else f"{_shown(x.min())} to {_shown(x.max())}"
+    if 0 < len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{_shown(x.min())} to {_shown(x.max())}"
 
 
 def _in_width(head: str, parts: list[str]) -> str:

@@ -172,9 +172,13 @@ def to_the(x: Formula, n: float) -> Formula:
     """Raise to a power that is a number."""
     if n == 0:
         return number(1, x.shape)
+    if isinstance(x, Product) and x.coefficient == 0 and n > 0:
+        return x
     if isinstance(x, Product) and x.coefficient > 0 and float(n).is_integer():
         factors = tuple((factor, m * n) for factor, m in x.factors)
-        return _simplest(Product(x.shape, x.coefficient**n, factors))
+        with np.errstate(over="ignore", under="ignore"):  # to infinity, as the op's
+            coefficient = float(np.power(x.coefficient, n))
+        return _simplest(Product(x.shape, coefficient, factors))
     return _simplest(Product(x.shape, 1.0, ((x, float(n)),)))
 
 
@@ -346,6 +350,8 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
             return in_shape(a, shape)
         case "exp", [Call(op=inner) as a] if inner.name == "log_softmax":
             return _call(OPS["softmax"], shape, a.arguments, a.params)
+        case "transpose", [a] if len(a.shape) < 2:
+            return a
         case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
             return a.arguments[0]
         case "where", [condition, a, b]:

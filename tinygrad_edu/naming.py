@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, topological_order, value_of
+from tinygrad_edu.printable import printable
 
-__all__ = ["ACTIVATIONS", "is_transposed", "names_of"]
+__all__ = ["ACTIVATIONS", "is_transposed", "name_of", "names_of"]
 
 # Functions of a layer's z whose answer is the layer's a.
 ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
@@ -37,16 +38,16 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
 
     def give(x: Any, name: str) -> None:
         if id(x) not in names:
-            names[id(x)] = unused(" ".join(str(name).split()) or "x", taken)
+            names[id(x)] = unused(name, taken)
 
     for x in quantities:
-        if own := _printable(getattr(x, "name", None)):
+        if own := name_of(x):
             give(x, own)
     variables = _variables(frame)
     for x in quantities:
         name = variables.get(id(x)) or variables.get(id(value_of(x)))
         if name is not None:
-            give(x, name)
+            give(x, printable(name))
     layers = _layers(nodes)
     for node in nodes:
         if node in layers:
@@ -60,12 +61,10 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     return names
 
 
-def _printable(name: Any) -> str:
-    """Return a name that was given without what no reader or file could take.
-
-    It may have been set to anything.
-    """
-    return "" if name is None else "".join(filter(str.isprintable, str(name)))
+def name_of(x: Any) -> str:
+    """Return the name that a Tensor or an array was given, printable, or nothing."""
+    name = getattr(x, "name", None)
+    return "" if name is None else printable(name)
 
 
 def unused(name: str, taken: dict[str, int]) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 
 from tinygrad_edu.formula import Derivative, Formula, Name, read, without
 from tinygrad_edu.graph import Node, value_of
-from tinygrad_edu.naming import is_transposed
 from tinygrad_edu.notation import in_text
 from tinygrad_edu.shares import Share
 from tinygrad_edu.walking import (
@@ -125,22 +124,19 @@ class Narrator:
     def formula(self, node: Node) -> str:
         """Write down how a node was computed."""
         known = self._known.pop(id(node))
-        formula = in_text(self._read(node))
+        formula = in_text(self._read(node, {}))
         self._known[id(node)] = known
         return f"{self.name(node)} = {formula}"
 
-    def _read(self, x: Any) -> Formula:
+    def _read(self, x: Any, known: dict[int, Formula]) -> Formula:
         """Read how `x` was computed; name the arrays that a rule made of constants."""
         numbers = count(1)
 
         def constant(array: Array) -> Name:
-            for known in self.quantities:
-                if is_transposed(array, value_of(known)):
-                    return Name(array.shape, f"{self.name(known)}^T", array)
             what = "mask" if array.dtype == bool else "constant"
             return Name(array.shape, f"{what}{next(numbers)}", array)
 
-        return read(x, self._known, constant)
+        return read(x, self._known | known, constant)
 
     def steps(self) -> Iterator[Step]:
         """Give the steps of the forward pass, then those of the backward pass."""
@@ -192,9 +188,9 @@ class Narrator:
             self.name(self.y),
             self.name(node),
         )
-        self._known[id(share.g)] = g
-        cotangent = self._read(share.cotangent)
-        del self._known[id(share.g)]  # the id is free for another Tensor then
+        cotangent = self._read(
+            share.cotangent, share.known(self._known) | {id(share.g): g}
+        )
         factor = without(cotangent, g)
 
         sentence = (

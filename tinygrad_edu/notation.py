@@ -20,12 +20,13 @@ from tinygrad_edu.formula import (
     times,
 )
 from tinygrad_edu.op import Op
+from tinygrad_edu.printable import printable
 from tinygrad_edu.symbols import (
-    escaped,
     latex_name,
     numbers_in_latex,
     numeral,
     operator_name,
+    words,
 )
 from tinygrad_edu.templates import Strength, strength_needed, strength_of
 
@@ -128,7 +129,7 @@ class _Notation(ABC):
         above = [(factor, n) for factor, n in x.factors if n > 0]
         below = [(factor, -n) for factor, n in x.factors if n < 0]
         written = self.quotient(abs(x.coefficient), above, below)
-        if x.coefficient >= 0:
+        if not x.coefficient < 0:  # NaN has no sign
             return written
         return Written(f"-{self.within(written, Strength.PRODUCT)}", Strength.SUM)
 
@@ -270,7 +271,7 @@ class _Latex(_Notation):
     def call(self, x: Call) -> Written:
         if x.op.tex:
             return self.filled(x.op.tex, x)
-        params = [rf"\text{{{escaped(text)}}}" for text in self.params(x)]
+        params = [words(text) for text in self.params(x)]
         inside = r",\; ".join(self.arguments(x) + params)
         return Written(rf"{operator_name(x.op.name)}({inside})", Strength.ATOM)
 
@@ -278,7 +279,7 @@ class _Latex(_Notation):
         if value is None:
             return ""
         said = _index(value) if name == "index" else _parameter(value)
-        return rf"\text{{{f'axis {said}' if name == 'axis' else said}}}"
+        return words(f"axis {said}" if name == "axis" else said)
 
     def placed(self, template: str, **places: str) -> str:
         """Put braces round what gets an index: it may have one already."""
@@ -356,8 +357,8 @@ def _parameter(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return _index(value)
     if isinstance(value, tuple) and len(value) == 1:
-        return f"{value[0]}"
-    return str(value)
+        value = value[0]
+    return printable(value)
 
 
 def _index(value: Any) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_edu.errors import explain_failure
 from tinygrad_edu.graph import Node, Params, StandIn, Untraceable, record, value_of
+from tinygrad_edu.printable import printable
 
 __all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op", "as_array"]
 
@@ -59,7 +60,7 @@ class Op:
         keyword-only arguments the parameters; ``*arrays`` stands for any number of
         inputs.
     name : str, optional
-        By default that of `forward`.
+        By default that of `forward`. What cannot be printed of it is left out.
     tex : str, optional
         The formula, with the inputs' names in braces: ``r"{a} \odot {b}"``; parameters
         may stand there as well. LaTeX's own braces are doubled.
@@ -98,7 +99,9 @@ class Op:
         doc: str | None = None,
     ) -> None:
         self.forward = forward
-        self.name = self.__name__ = name or forward.__name__.strip("_")
+        self.name = self.__name__ = printable(name or forward.__name__.strip("_"))
+        if not self.name:
+            raise ValueError("op: its name has no letter that can be printed")
         self.inputs, self.defaults, self.variadic = _read_signature(forward)
         self.tex = tex
         self._check_places()
@@ -342,8 +345,8 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
     Raises
     ------
     ValueError
-        If a built-in op has that name, or if the formula has a place for something that
-        is neither an input nor a parameter.
+        If a built-in op has that name, if nothing of it can be printed, or if the
+        formula has a place for something that is neither an input nor a parameter.
 
     Examples
     --------

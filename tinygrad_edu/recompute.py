@@ -95,6 +95,7 @@ class _Checkpoint:
     """The op of the node that stands for a run."""
 
     name = "checkpoint"
+    tex = None
     inputs = ("values",)
     variadic = True
     selects = elementwise = False

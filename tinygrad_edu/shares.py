@@ -6,42 +6,63 @@ with the cotangent of its answer as a Tensor of its own, so that it can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
-from tinygrad_edu.graph import Node, mode, topological_order
+from tinygrad_edu.graph import Node, mode, topological_order, value_of
+from tinygrad_edu.naming import names_of
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Share", "checked_graph", "is_linear", "walk_back"]
+__all__ = ["Share", "check_unchanged", "checked_graph", "is_linear", "walk_back"]
+
+MANY = 6  # quantities that are named in an error
 
 
 class Share(NamedTuple):
     """What one use of `x`, as the input `position` of `node`, adds to its cotangent.
 
     ``cotangent`` is a Tensor: its graph is the rule, applied to the cotangent `g` of
-    `node`.
+    `node` and to `given`, which are the node's inputs; a Tensor of its own stands there
+    for each constant array, so that it is recorded what the rule does with that.
     """
 
     node: Node
     position: int
     x: Node
     g: Tensor
+    given: tuple[Any, ...]
     cotangent: Tensor
 
+    def known(self, known: Mapping[int, Any]) -> dict[int, Any]:
+        """Return what is known of the inputs also for what stands in their place."""
+        pairs = zip(self.node.inputs, self.given)
+        return {id(z): known[id(x)] for x, z in pairs if id(x) in known}
 
-def checked_graph(what: str, y: Any) -> list[Node]:
+
+def checked_graph(what: str, y: Any, frame: FrameType | None = None) -> list[Node]:
     """Return the nodes behind `y`, newest first, or raise if there is no graph.
+
+    Parameters
+    ----------
+    what : str
+        Who asks: errors begin with it.
+    y : Tensor
+        The end of the graph.
+    frame : frame, optional
+        Where the user is: whose variables name what was changed.
 
     Raises
     ------
     TypeError
         If `y` is not a Tensor.
     ValueError
-        If `y` is not a single number, if nothing behind it requires a gradient, or if
-        its graph was released.
+        If `y` is not a single number, if nothing behind it requires a gradient, if its
+        graph was released, or if what it was computed from has changed since.
     """
     if not isinstance(y, Node):
         raise TypeError(
@@ -64,7 +85,59 @@ def checked_graph(what: str, y: Any) -> list[Node]:
             f"{what}: a part of this graph was released by backward(); call {what} "
             "before it, or pass retain_graph=True to it"
         )
+    check_unchanged(what, nodes, frame)
     return nodes
+
+
+def check_unchanged(
+    what: str, nodes: Sequence[Node], frame: FrameType | None = None
+) -> None:
+    """Apply each op of a graph again; raise if one gives another answer than it did.
+
+    Then a leaf or an array was changed since, and values and rules no longer fit each
+    other.
+    """
+    for node in reversed(nodes):
+        if node.op is None:
+            continue
+        if node.origin is not None:
+            node.origin.verify(node)
+        with np.errstate(all="ignore"):
+            is_same = _gives_the_same(node)
+        if not is_same:
+            raise ValueError(
+                f"{what}: {node.op.name} gives another answer now than when this graph "
+                f"was recorded, so {_suspects(node, names_of(nodes[0], frame))} was "
+                "changed since (by a step of an optimiser?), and derivatives would be "
+                f"wrong; compute the value again, or call {what} before the change"
+            )
+
+
+def _suspects(node: Node, names: Mapping[int, str]) -> str:
+    """Name the leaves and arrays that an op was applied to, or else all its inputs."""
+    inputs = [x for x in node.inputs if isinstance(x, Node | np.ndarray)]
+    leaves = [x for x in inputs if not (isinstance(x, Node) and x.op)] or inputs
+    called = [
+        names.get(id(x), f"an array of shape {value_of(x).shape}") for x in leaves
+    ]
+    first, *others = dict.fromkeys(called)
+    return " or ".join([first, *others[:MANY], *["another"] * (len(others) > MANY)])
+
+
+def _gives_the_same(node: Node) -> bool:
+    """Whether an op gives the same answer, but for the rounding, as it did."""
+    then, inputs = node.data, list(map(value_of, node.inputs))
+    try:
+        now = node.op.compute(inputs, node.params)
+    except (TypeError, ValueError, IndexError):  # of another shape or dtype
+        return False
+    if np.shape(now) != then.shape:
+        return False
+    if (now == then).all():
+        return True
+    size = np.max(np.abs(then), where=np.isfinite(then), initial=0.0)
+    rounding = 8 * np.finfo(then.dtype).eps * size
+    return np.allclose(now, then, rtol=0, atol=rounding, equal_nan=True)
 
 
 def walk_back(
@@ -88,10 +161,9 @@ def walk_back(
                 cotangents[node] = np.ones_like(node.data)
             if node.op is None or not node.requires_grad:
                 continue
-            if node.origin is not None:
-                node.origin.verify(node)
             g = Tensor(cotangents[node], requires_grad=True)
-            arguments, params = (g, node, *node.inputs), node.params or {}
+            given = tuple(_recorded(x, node.data.dtype) for x in node.inputs)
+            params = node.params or {}
             chosen = not (node.op.selects or node in unchosen)
             shares[node] = []
             for position, (x, rule) in enumerate(
@@ -99,18 +171,34 @@ def walk_back(
             ):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
-                if chosen:
-                    cotangent = rule(*arguments, **params)
-                else:
-                    cotangent = of_unchosen(node.op, rule, arguments, params)
+                if not chosen:
+                    rule = partial(_of_unchosen, node.op, rule)
                     unchosen.add(x)
+                try:
+                    cotangent = rule(g, node, *given, **params)
+                except Exception:  # it wants a constant's numbers, or fails anyway
+                    cotangent = rule(g, node, *node.inputs, **params)
                 cotangent = fit(cotangent, x.data, node.op)
                 if not isinstance(cotangent, Node):  # the rule left the graph
                     cotangent = Tensor(cotangent)
-                shares[node].append(Share(node, position, x, g, cotangent))
+                shares[node].append(Share(node, position, x, g, given, cotangent))
                 known, value = cotangents.get(x), cotangent.data
                 cotangents[x] = value if known is None else known + value
     return shares, cotangents
+
+
+def _recorded(x: Any, dtype: Any) -> Any:
+    """Return a Tensor for a constant array, which records what is done with it."""
+    value = value_of(x)
+    is_constant = not (isinstance(x, Node) and x.requires_grad)
+    if is_constant and isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        x = Tensor(value, dtype=None if value.dtype.kind == "f" else dtype)
+        x.requires_grad = True
+    return x
+
+
+def _of_unchosen(op: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
+    return of_unchosen(op, rule, arguments, params)
 
 
 def is_linear(share: Share) -> bool:

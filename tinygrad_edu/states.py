@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node
+from tinygrad_edu.printable import printable, type_name
 
 __all__ = ["is_number", "matched", "raise_for", "wrong_names"]
 
@@ -50,7 +51,7 @@ def matched(state: Any, wanted: Mapping[str, Any], whose: str) -> dict[str, Any]
             try:
                 found[name] = _copy(state[name], like)
             except ValueError as fault:
-                faults.append(f"{name}: {fault}")
+                faults.append(f"{printable(name)}: {fault}")
     raise_for(faults, whose)
     return found
 
@@ -60,10 +61,10 @@ def wrong_names(state: Any, wanted: Mapping[str, Any], whose: str) -> list[str]:
     if not isinstance(state, Mapping):
         raise TypeError(
             f"{whose}: a state is a mapping, as state_dict() gives it, and not a "
-            f"{type(state).__name__}"
+            f"{type_name(state)}"
         )
-    missing = [name for name in wanted if name not in state]
-    unknown = [str(name) for name in state if name not in wanted]
+    missing = [printable(name) for name in wanted if name not in state]
+    unknown = [printable(name) for name in state if name not in wanted]
     faults = {"missing": missing, "unknown": unknown}
     return [f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names]
 

@@ -67,7 +67,8 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     ------
     ValueError
         If `y` is no single number, if nothing requires a gradient, if the graph was
-        released, or if it has too many ops; if `path` can be the name of no file.
+        released, if what it was computed from has changed since, or if it has too many
+        ops; if `path` can be the name of no file.
     TypeError
         If `y` is no Tensor.
     OSError
@@ -84,14 +85,15 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     >>> tg.step_through(y, page).name
     'cube.html'
     """
-    nodes = checked_graph("step_through", y)
+    frame = sys._getframe(1)
+    nodes = checked_graph("step_through", y, frame)
     ops = sum(node.op is not None for node in nodes)
     if ops > MOST_OPS:
         raise ValueError(
             f"step_through: this graph has {ops} ops, and a page shows at most "
             f"{MOST_OPS}; take a smaller example, with fewer turns of the loop"
         )
-    narrator = Narrator(nodes, all_names(nodes, names_of(y, sys._getframe(1))))
+    narrator = Narrator(nodes, all_names(nodes, names_of(y, frame)))
     write("step_through", path, _page(narrator).encode())
     return Path(path)
 

@@ -5,18 +5,30 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-__all__ = ["escaped", "latex_name", "numbers_in_latex", "numeral", "operator_name"]
+__all__ = [
+    "escaped",
+    "latex_name",
+    "numbers_in_latex",
+    "numeral",
+    "operator_name",
+    "words",
+]
 
 _GREEK = frozenset(
     """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho
     sigma tau upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi
     Psi Omega""".split()  # noqa: SIM905
 )
+# Nothing of HTML's and Markdown's either: LaTeX may stand in a page of theirs.
 _ESCAPES = {
     "\\": r"\backslash ",
     "~": r"\sim ",
     "^": r"\wedge ",
     "|": r"\vert ",
+    "<": r"\lt ",
+    ">": r"\gt ",
+    "*": r"\ast ",
+    "`": r"\backprime ",
     " ": r"\ ",
 }
 
@@ -65,6 +77,19 @@ def _letters(word: str) -> str:
 
 def escaped(text: str) -> str:
     return "".join(_ESCAPES.get(c, rf"\{c}" if c in "{}$&#%_" else c) for c in text)
+
+
+def words(text: str) -> str:
+    r"""Write what is no formula, in upright letters.
+
+    Examples
+    --------
+    >>> print(words("axis 0"), words("a^b"))
+    \text{axis 0} \mathrm{a\wedge b}
+    """
+    plain = "".join(rf"\{c}" if c in "{}$&#%_" else c for c in text)
+    is_plain = not set(text) & (_ESCAPES.keys() - {" "})
+    return rf"\text{{{plain}}}" if is_plain else rf"\mathrm{{{escaped(text)}}}"
 
 
 def operator_name(name: str) -> str:

@@ -1,7 +1,9 @@
-"""A tuple of rows that prints as a table."""
+"""A tuple of rows that shows as a table."""
 
 from __future__ import annotations
 
+import re
+from html import escape
 from typing import Any, ClassVar
 
 __all__ = ["Table"]
@@ -31,10 +33,19 @@ class Table(tuple[Any, ...]):
             "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in lines
         )
 
+    __repr__ = __str__
+
     def _repr_markdown_(self) -> str:
-        lines = [self.header, ("---",) * len(self.header), *map(_cells, self)]
+        lines = [self.header, *map(_cells, self)]
+        lines = [tuple(map(_in_markdown, cells)) for cells in lines]
+        lines.insert(1, ("---",) * len(self.header))
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:
     return [f"{x:.1e}" if isinstance(x, float) else str(x) for x in row]
+
+
+def _in_markdown(text: str) -> str:
+    """Write a text so that Markdown shows it as it is, with no markup of its own."""
+    return re.sub(r"([\\`*_~$|\[\]])", r"\\\1", escape(text, quote=False))

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinygrad_edu.files import replacing
 from tinygrad_edu.idx import damaged
+from tinygrad_edu.printable import printable
 
 __all__ = ["Part", "Stored", "write"]
 
@@ -145,12 +146,14 @@ class Stored(Mapping[str, Array]):
         view = self._view(name)
         kind, shape = view.get_dtype(), self.shape(name)
         if kind not in _DTYPES or len(shape) > 64:
-            fault = f"{name} is an array of {kind} of {len(shape)} dimensions"
-            raise damaged(self.path, f"{fault}, which NumPy has none of")
+            fault = f"is an array of {kind} of {len(shape)} dimensions"
+            fault = f"{printable(name)} {fault}, which NumPy has none of"
+            raise damaged(self.path, fault)
         try:
             array: Array = self._file.get_tensor(name)
         except ValueError as error:  # a shape beyond NumPy's limits
-            raise damaged(self.path, f"{name} of shape {shape}: {error}") from None
+            fault = f"{printable(name)} of shape {shape}: {error}"
+            raise damaged(self.path, fault) from None
         return array
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -159,7 +162,7 @@ class Stored(Mapping[str, Array]):
 
     def _view(self, name: str) -> Any:
         if name not in self._names:
-            raise KeyError(f"{self.path} has no array {name!r}")
+            raise KeyError(f"{self.path} has no array {printable(name)!r}")
         return self._file.get_slice(name)
 
     def __contains__(self, name: object) -> bool:

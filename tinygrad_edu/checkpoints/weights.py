@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.checkpoints.storage import Part, Stored, write
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
+from tinygrad_edu.printable import printable
 from tinygrad_edu.states import matched
 
 __all__ = ["fitting", "load", "naming", "save", "weights", "without_slash"]
@@ -69,7 +70,7 @@ def without_slash(name: str) -> str:
     """Return a name, if it has none."""
     if "/" in name:
         raise ValueError(
-            f"checkpoints: {name!r} has a slash in its name, which in a file tells "
+            f"checkpoints: {printable(name)} has a slash in its name, which in a file tells "
             "weights from the rest; give it another one"
         )
     return name
@@ -90,7 +91,7 @@ def fitting(part: Part, owner: Module | Optimiser) -> dict[str, Any]:
     wanted = owner.state_dict(copy=False)
     shapes = {name: np.shape(x) for name, x in wanted.items()}
     faults = [
-        f"{name} has the shape {part.shape(name)}, and {shape} is wanted"
+        f"{printable(name)} has the shape {part.shape(name)}, and {shape} is wanted"
         for name, shape in shapes.items()
         if name in part and part.shape(name) != shape
     ]

@@ -19,8 +19,9 @@ from tinygrad_edu.drawing.png import png_of
 from tinygrad_edu.drawing.source import dot_of, mermaid_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.files import write
-from tinygrad_edu.graph import Node
+from tinygrad_edu.graph import Node, topological_order
 from tinygrad_edu.naming import names_of
+from tinygrad_edu.shares import check_unchanged
 
 __all__ = ["Drawing", "draw"]
 
@@ -149,7 +150,8 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     TypeError
         If `y` is no Tensor.
     ValueError
-        If the graph was released by ``backward()``, or there is no such theme.
+        If the graph was released by ``backward()``, if what it was computed from has
+        changed since, or if there is no such theme.
     ModuleNotFoundError
         If the extra ``draw`` is not installed, once the picture is asked for as SVG or
         PNG: ``pip install "tinygrad_edu[draw]"``.
@@ -171,5 +173,7 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
         )
     if not isinstance(theme, str) or theme not in {"auto", *THEMES}:
         raise ValueError(f"draw: theme is 'auto', 'light' or 'dark', and not {theme!r}")
-    names = names_of(y, sys._getframe(1))
-    return Drawing(picture_of(y, names, collapse=collapse), theme)
+    frame = sys._getframe(1)
+    picture = picture_of(y, names_of(y, frame), collapse=collapse)
+    check_unchanged("draw", topological_order(y), frame)
+    return Drawing(picture, theme)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from unicodedata import combining, east_asian_width
 
-__all__ = ["mono_width", "shorten", "width"]
+__all__ = ["mono_width", "width"]
 
 # In units of the font size, what is not here is taken to be as wide as _OTHER.
 _WIDTHS = {
@@ -40,20 +40,6 @@ def width(text: str, size: float, bold: bool = False) -> float:
 def mono_width(text: str, size: float) -> float:
     """Bound the width of a text in a font whose characters are of one width."""
     return len(text) * size * _MONO
-
-
-def shorten(text: str, length: int) -> str:
-    """Return the text, with its middle left out if it has more characters than that.
-
-    Examples
-    --------
-    >>> shorten("a_rather_long_name", 9)
-    'a_ra…name'
-    """
-    if len(text) <= length:
-        return text
-    end = (length - 1) // 2
-    return f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
 
 
 def _unusual(character: str) -> float:

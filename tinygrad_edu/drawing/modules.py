@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tinygrad_edu.graph import Call, Node
+from tinygrad_edu.printable import printable
 
 __all__ = ["Module", "common", "modules_of", "outwards"]
 
@@ -49,7 +50,7 @@ def modules_of(nodes: Sequence[Node]) -> tuple[list[Module], dict[Node, int | No
             if now is not None:
                 stop = min(stop, modules[now].stop)
             if not _within(modules, now, call.module):
-                modules.append(Module(call.name, now, call, stop))
+                modules.append(Module(printable(call.name), now, call, stop))
                 now = len(modules) - 1
         inside[node] = now
     return modules, inside

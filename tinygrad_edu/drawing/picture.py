@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED
-from tinygrad_edu.drawing.measure import shorten
 from tinygrad_edu.drawing.modules import Module, common, modules_of, outwards
 from tinygrad_edu.drawing.repeats import spans_to_hide
 from tinygrad_edu.drawing.words import describe, label, number
 from tinygrad_edu.graph import Node, topological_order, value_of
+from tinygrad_edu.printable import shorten
 
 __all__ = ["KINDS", "Box", "Picture", "picture_of"]
 
@@ -319,5 +319,10 @@ def _without_empty_modules(
     used = {m for box in boxes for m in outwards(modules, box.module)}
     new: dict[int | None, int | None] = {None: None}
     new |= {m: i for i, m in enumerate(sorted(used))}
-    kept = [modules[m]._replace(outer=new[modules[m].outer]) for m in sorted(used)]
+    kept = [
+        modules[m]._replace(
+            name=shorten(modules[m].name, LONGEST), outer=new[modules[m].outer]
+        )
+        for m in sorted(used)
+    ]
     return [replace(box, module=new[box.module]) for box in boxes], kept

@@ -12,9 +12,14 @@ from tinygrad_edu.drawing.words import SPACE
 
 __all__ = ["dot_of", "mermaid_of"]
 
-# What means something in Mermaid is written as its number there; and spaces are such
-# that make no list of "1. 2.".
-_ESCAPES = str.maketrans({c: f"#{ord(c)};" for c in '"#&<>`;\\'} | {" ": SPACE})
+# What means something in Mermaid, also in the Markdown, the formulas ($$) and the
+# directives (%%) that it reads in texts, is written as its number there; and spaces are
+# such that make no list of "1. 2.".
+_IN_MERMAID = str.maketrans(
+    {c: f"#{ord(c)};" for c in '"#&<>`;\\$%{}*_~'} | {" ": SPACE}
+)
+# Graphviz reads entities of HTML.
+_IN_DOT = str.maketrans({"&": "&amp;", "\\": r"\\", '"': r"\"", "\n": r"\n"})
 # There is one theme: with fills and text of their own, boxes can be read on any ground.
 _COLOURS = {
     kind: (*getattr(THEMES["light"], kind), THEMES["light"].text)
@@ -95,12 +100,10 @@ def _lines(box: Box) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    for character, escaped in ("\\", r"\\"), ('"', r"\""), ("\n", r"\n"):
-        text = text.replace(character, escaped)
-    return f'"{text}"'
+    return f'"{text.translate(_IN_DOT)}"'
 
 
 def _text(lines: list[str]) -> str:
     """Quote lines; what means something to Mermaid is written as its number."""
-    text = "<br>".join(line.translate(_ESCAPES) for line in lines)
+    text = "<br>".join(line.translate(_IN_MERMAID) for line in lines)
     return f'"{text}"'

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Params
+from tinygrad_edu.printable import printable
 
 __all__ = ["describe", "label", "number"]
 
@@ -98,11 +99,11 @@ def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
     if op.name == "getitem":
         return f"[{_index(params['index'])}]"
     arguments = [x or "·" for x in numbers] if any(numbers) else []
-    written = {k: str(v) for k, v in params.items() if np.ndim(v) == 0}
+    written = {k: printable(v) for k, v in params.items() if np.ndim(v) == 0}
     arguments += [
         f"{name}={text}"
         for name, text in written.items()
-        if text != str(op.defaults.get(name)) and len(text) <= LONGEST
+        if text != printable(op.defaults.get(name)) and len(text) <= LONGEST
     ]
     return f"{op.name}({', '.join(arguments)})" if arguments else op.name
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.graph import Node, new_index
 from tinygrad_edu.nn.summary import Shapes, Sizes, output_shapes
+from tinygrad_edu.printable import printable, type_name
 from tinygrad_edu.randomness import is_generator, set_state, state_of
 from tinygrad_edu.states import matched, raise_for, wrong_names
 from tinygrad_edu.table import Table
@@ -49,7 +50,7 @@ class Module:
 
     def forward(self, x: Any) -> Any:
         """Compute the output; a subclass says how."""
-        raise TypeError(f"{type(self).__name__}: define forward(self, x)")
+        raise TypeError(f"{type_name(self)}: define forward(self, x)")
 
     def __call__(self, x: Any) -> Any:
         return self._call(self.forward, x)
@@ -65,7 +66,7 @@ class Module:
         return output
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(str, self._facts()))})"
+        return f"{type_name(self)}({', '.join(map(str, self._facts()))})"
 
     def _facts(self) -> tuple[Any, ...]:
         """Return what stands in the brackets when it is printed."""
@@ -86,8 +87,8 @@ class Module:
             if part.is_parameter:
                 if part.path in parameters:
                     raise ValueError(
-                        f"{type(self).__name__}: two parameters have the path "
-                        f"{part.path}; give one of them another name"
+                        f"{type_name(self)}: two parameters have the path "
+                        f"{printable(part.path)}; give one of them another name"
                     )
                 parameters[part.path] = part.thing
         return parameters
@@ -177,7 +178,7 @@ class Module:
         """
         parameters = self.named_parameters()
         wanted = {path: p.data for path, p in parameters.items()}
-        found = matched(state, wanted, type(self).__name__)
+        found = matched(state, wanted, type_name(self))
         for path, array in found.items():
             parameters[path].data[...] = array
 
@@ -207,17 +208,17 @@ class Module:
             names all of them, and nothing has changed.
         """
         generators, before = self._generators(), self.random_state()
-        faults = wrong_names(state, generators, type(self).__name__)
+        faults = wrong_names(state, generators, type_name(self))
         for path, rng in generators.items():
             if path in state:
                 try:
                     set_state(rng, state[path])
                 except Exception as error:
-                    faults.append(f"{path}: {error}")
+                    faults.append(f"{printable(path)}: {error}")
         if faults:
             for path, rng in generators.items():
                 set_state(rng, before[path])
-        raise_for(faults, type(self).__name__)
+        raise_for(faults, type_name(self))
 
     def _generators(self) -> dict[str, Any]:
         parts = walk(self)
@@ -243,7 +244,7 @@ class Part(NamedTuple):
         return isinstance(x, Tensor) and x.requires_grad and x.is_leaf
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.thing}" if self.path else str(self.thing)
+        return f"{printable(self.path)}: {self.thing}" if self.path else str(self.thing)
 
 
 def walk(module: Module) -> Iterator[Part]:
