@@ -10,12 +10,11 @@ from statistics import fmean
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.checkpoints import Folder, Training
 from tinygrad_edu.history import History, shown
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser, clip_gradients
+from tinygrad_edu.randomness import generator
 from tinygrad_edu.train.batches import Program, evaluated, steps
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
 from tinygrad_edu.train.progress import progress as progress_bar
@@ -71,7 +70,7 @@ def fit(
         Examples an update, if the data are two arrays; the last one may have fewer.
     shuffle : bool
         Whether two arrays are shuffled for each epoch.
-    rng : Generator or int, optional
+    rng : Generator, RandomState or int, optional
         What shuffles, or its seed. With a seed, training does the same each time, to
         the last bit, on one machine.
     validation : (x, y), list of mini-batches, or dict of these by name
@@ -155,7 +154,7 @@ def fit(
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
     train = Program(_step(model, loss, optimiser, clip), compile, "training step")
     judge = Program(_judgement(model, loss), compile, "evaluation")
-    run = Training(module, optimiser, np.random.default_rng(rng))
+    run = Training(module, optimiser, generator(rng))
     if folder is not None:
         folder.begin(run, resume)
     history, watch = run.history, Watch(best)
