@@ -77,7 +77,7 @@ def fit(
         What to evaluate on after each epoch. Figures are called ``validation_loss`` and
         so on, or by the names given.
     metrics : dict of str to callable, optional
-        Makes a number of all outputs and targets, as arrays:
+        Makes a number of all outputs and targets of the validation data, as arrays:
         ``{"accuracy": tg.train.accuracy}``.
     schedule : callable, optional
         Gives the learning rate of the next epoch, or None to end; is told how many
@@ -181,6 +181,7 @@ def fit(
             _set_rate(optimiser, rate)
         return ""
 
+    began = len(history)
     in_all = 0  # the steps of an epoch; not known before there was one
     with progress_bar(bool(progress)) as bar, noticing_ctrl_c() as ctrl_c:
         while not (why_not := get_ready()):
@@ -215,6 +216,8 @@ def fit(
         history.stopped = why_not
         if len(history) < epochs:
             bar.line(f"ended: {why_not}")
+        elif len(history) == began:
+            bar.line(f"nothing is left to do: {began} epochs are done, of {epochs}")
 
     _set_training(module, False)
     if run.best is not None and not ctrl_c.pressed:
@@ -320,8 +323,18 @@ def _check_names(sets: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None
     """Refuse a name now, and not when the first epoch is done."""
     if "loss" in metrics:
         raise ValueError("fit: a metric is called loss, as the loss is; rename it")
-    History({f"{name}_{figure}": () for name in sets for figure in metrics})
-    History({f"{name}_loss": () for name in sets})
+    if metrics and not sets:
+        raise ValueError(
+            "fit: metrics are computed on validation data, and there is none; pass "
+            "validation, for the training data validation={'train': data}"
+        )
+    names = [f"{name}_{figure}" for name in sets for figure in ("loss", *metrics)]
+    for name in History(dict.fromkeys(names, ())).names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"fit: two figures are called {name}; rename a metric or a set of "
+                "validation data"
+            )
 
 
 def _check_kept(module: Any, keep_best: bool, folder: Any, resume: bool) -> None:
