@@ -82,7 +82,7 @@ def _end_job(comm: Any, *error: Any) -> None:
     status = 1
     try:
         if issubclass(error[0], KeyboardInterrupt):
-            status, shown = 130, "ended by Ctrl-C\n"
+            status, shown = 130, "ended by Ctrl-C"
         else:
             shown = "".join(format_exception(*error))
         _tell(comm, shown)
@@ -91,7 +91,8 @@ def _end_job(comm: Any, *error: Any) -> None:
 
 
 def _tell(comm: Any, text: str) -> None:
-    print(f"rank {comm.rank} of {comm.size}: {text}", file=sys.stderr, flush=True)
+    shown = f"rank {comm.rank} of {comm.size}: {text.rstrip()}"
+    print(shown, file=sys.stderr, flush=True)
     sleep(1)  # mpiexec passes on what is printed, unless the job has ended before
 
 
@@ -126,10 +127,11 @@ class _Leaving:
         """
         if os.getpid() != self._process:
             return
-        for meeting in _meetings:
-            meeting.leave()
-        request, start, told = self._own.Ibarrier(), perf_counter(), False
-        while not request.Test():
+        requests = [meeting.leave() for meeting in _meetings if meeting.is_open]
+        requests.append(self._own.Ibarrier())
+        start, told = perf_counter(), False
+        # All of them: MPI must not be at work in memory that Python gives back.
+        while not all([request.Test() for request in requests]):
             waited = perf_counter() - start
             if self._status and waited > GRACE:
                 _tell(self._comm, "sys.exit() was called here, but not in all ranks")
@@ -169,7 +171,6 @@ class Meeting:
         self._flat = np.zeros(length + comm.size, dtype)
         self.array, self._purposes = self._flat[:length], self._flat[length:]
         self.steps, self._timeout, self._fault = 0, timeout, ""
-        self._farewell: Any = None
         if comm.size > 1:
             _meetings.append(self)
 
@@ -207,10 +208,14 @@ class Meeting:
                 raise TimeoutError(self._fault)
             sleep(1e-5)  # gives way to ranks that share this core
 
-    def leave(self) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether the ranks keep together."""
+        return not self._fault
+
+    def leave(self) -> Any:
         """Come for the end: it is noticed by a rank that comes for anything else."""
-        if not self._fault:
-            self._farewell = self._come_for(END)
+        return self._come_for(END)
 
     def _come_for(self, purpose: int) -> Any:
         self._purposes.fill(0)
