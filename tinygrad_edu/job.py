@@ -131,7 +131,7 @@ class _Leaving:
         requests.append(self._own.Ibarrier())
         start, told = perf_counter(), False
         # All of them: MPI must not be at work in memory that Python gives back.
-        while not all([request.Test() for request in requests]):
+        while not all(request.Test() for request in requests):
             waited = perf_counter() - start
             if self._status and waited > GRACE:
                 _tell(self._comm, "sys.exit() was called here, but not in all ranks")
