@@ -7,18 +7,16 @@ and the complex step look at a hundred of them.
 """
 
 import argparse
-import sys
 
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
 from tinygrad_edu.differences import derivative
 
-try:
+with shared.extras():
     from rich.console import Console
     from rich.table import Table
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 try:
     import torch
@@ -95,7 +93,8 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seed", type=int, default=0, help="of networks and data (0)")
+    seed = shared.number(int, 0)
+    parser.add_argument("--seed", type=seed, default=0, help="of networks and data (0)")
     rng = np.random.default_rng(parser.parse_args().seed)
 
     table = Table("network", "parameter", "shape", "by hand", "differences")
@@ -111,4 +110,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

@@ -1,17 +1,15 @@
 """Draw the sigmoid and its derivative, which comes from the engine's backward pass."""
 
 import argparse
-import sys
 from pathlib import Path
 
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
 
-try:
+with shared.extras():
     import matplotlib.pyplot as plt
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 
 def sigmoid_and_slope(grid):
@@ -47,25 +45,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--plot",
-        type=Path,
+        type=shared.output(*shared.PICTURES),
         metavar="FILE.png",
         help="write this file; else a window opens or, where there is no display, "
         "sigmoid.png is written",
     )
     path = parser.parse_args().plot
-    if path and not path.parent.is_dir():
-        parser.error(f"--plot: there is no folder {path.parent}")
-    if path and path.is_dir():
-        parser.error(f"--plot: {path} is a folder; name a file")
 
     figure = draw()
     if path is None and plt.get_backend().lower() != "agg":
         plt.show()
     else:
         path = path or Path("sigmoid.png")
-        figure.savefig(path, dpi=150)
-        print(f"Wrote {path}")
+        with shared.writing(path):
+            figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import random
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,19 +9,17 @@ from copy import deepcopy
 from functools import cached_property
 from itertools import product, zip_longest
 from math import isclose
-from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-# One BLAS thread to train and one to evaluate, side by side, are faster here than two
-# for each in turn. NumPy reads this on import.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+# It sets one BLAS thread: one to train and one to evaluate, side by side, are faster
+# here than two for each in turn.
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
 
-try:
+with shared.extras():
     from matplotlib.figure import Figure
     from rich.progress import (
         BarColumn,
@@ -30,8 +27,6 @@ try:
         Progress,
         TimeRemainingColumn,
     )
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 SEED = 12345678
 FIGURES = "evaluation cost", "evaluation right", "training cost", "training right"
@@ -301,7 +296,8 @@ def plot(name, curves, sizes, path):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    picture.savefig(path, dpi=150)
+    with shared.writing(path):
+        picture.savefig(path, dpi=150)
 
 
 def parse_args(arguments):
@@ -322,29 +318,23 @@ def parse_args(arguments):
     def add(option, help, **how):
         parser.add_argument(option, help=help, **how)
 
-    add("--epochs", "of each run (the book's number)", type=int, metavar="N")
-    add("--json", "write the curves as the book's files do", type=Path, metavar="FILE")
-    add("--plot", "draw the curves", type=Path, metavar="FILE.png")
+    count, curves = shared.number(int, 1), shared.output(".json")
+    picture = shared.output(*shared.PICTURES)
+    add("--epochs", "of each run (the book's number)", type=count, metavar="N")
+    add("--json", "write the curves as the book does", type=curves, metavar="FILE.json")
+    add("--plot", "draw the curves", type=picture, metavar="FILE.png")
 
     args = parser.parse_args(arguments)
     if args.epochs is None:
         args.epochs = EXPERIMENTS[args.experiment].epochs
-    if args.epochs < 1:
-        parser.error("--epochs must be at least 1")
-    for name in ("plot", "json"):  # better now than after minutes of training
-        path = getattr(args, name)
-        if path and not path.parent.is_dir():
-            parser.error(f"--{name}: there is no folder {path.parent}")
     return args
 
 
 def main(arguments=None):
     args = parse_args(arguments)
     experiment = EXPERIMENTS[args.experiment]
-    try:
+    with shared.telling_faults():
         train, evaluation = load(experiment)
-    except (OSError, ValueError) as error:
-        sys.exit(f"replay_book: {error}")
 
     start = perf_counter()
     curves, equal = report(args.experiment, train, evaluation, args.epochs)
@@ -354,13 +344,12 @@ def main(arguments=None):
             f"{sum(equal)} of {len(equal)} published figures are equal (costs to 1e-9)"
         )
     if args.json:
-        args.json.write_text(json.dumps(as_published(experiment, curves)) + "\n")
-        print(f"Wrote {args.json}")
+        with shared.writing(args.json):
+            args.json.write_text(json.dumps(as_published(experiment, curves)) + "\n")
     if args.plot:
         sizes = {"training": len(train.y), "evaluation": len(evaluation.y)}
         plot(args.experiment, curves, sizes, args.plot)
-        print(f"Wrote {args.plot}")
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

@@ -4,20 +4,19 @@ import argparse
 import os
 import sys
 import webbrowser
-from pathlib import Path
 
-import numpy as np
+import shared  # isort: skip  (before NumPy)
 
 import tinygrad_edu as tg
 
-try:
+with shared.extras():
     import pygraphviz  # noqa: F401  (it lays out the graph for step_through)
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
+
+LR = 2.0
 
 
-def write_page(path, seed=0, epochs=200, lr=2.0):
-    """Train a little; then write down the next step, forward and backward."""
+def train(seed=0, epochs=200, lr=LR):
+    """Return a network that has learnt a little."""
     x, y = tg.data.xor()
     model = tg.nn.MLP([2, 3, 1], rng=seed)
     optimiser = tg.optim.SGD(model.parameters(), lr)
@@ -26,11 +25,17 @@ def write_page(path, seed=0, epochs=200, lr=2.0):
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+    return model
 
+
+def write_page(model, path):
+    """Write down the next step, forward and backward; return the loss."""
+    x, y = tg.data.xor()
     with tg.debug():  # the page can show these lines then
         h = model(x)
         loss = tg.losses.mse(h, y)
-    return tg.step_through(loss, path)
+    tg.step_through(loss, path)
+    return loss.item()
 
 
 def has_display():
@@ -41,32 +46,26 @@ def has_display():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
-    add("--epochs", type=int, default=200, help="steps before (%(default)s)")
-    add("--lr", type=float, default=2.0, help="learning rate (%(default)s)")
-    add("--save", default="xor.html", metavar="FILE.html", help="the page")
+    count, rate = shared.number(int, 0), shared.number(float, 0)
+    page = shared.output(".html")
+    add("--seed", type=count, default=0, help="of the initial weights (%(default)s)")
+    add("--epochs", type=count, default=200, help="steps before (%(default)s)")
+    add("--lr", type=rate, default=LR, help="learning rate (%(default)s)")
+    add("--save", type=page, default="xor.html", metavar="FILE.html", help="the page")
     add("--no-open", action="store_true", help="write the page, open no browser")
     args = parser.parse_args()
-    for name, least in {"seed": 0, "epochs": 0, "lr": 0}.items():
-        value = getattr(args, name)
-        if not least <= value < np.inf:
-            a_finite = "a finite number of " * isinstance(value, float)
-            parser.error(f"--{name} must be {a_finite}at least {least}")
-    if not args.save or Path(args.save).is_dir():
-        parser.error(f"--save: {args.save!r} is no file; name one, as xor.html")
-    if not Path(args.save).parent.is_dir():
-        parser.error(f"--save: there is no folder {Path(args.save).parent}")
 
-    try:
-        path = write_page(args.save, args.seed, args.epochs, args.lr)
-    except OSError as error:
-        sys.exit(str(error))
-    print(f"Wrote {path}")
+    model = train(args.seed, args.epochs, args.lr)
+    with shared.writing(args.save):
+        loss = write_page(model, args.save)
+    idle = shared.idle_loss(tg.losses.mse, tg.data.xor()[1])
+    if args.epochs and (fault := shared.remark(loss, idle, args.lr, LR)):
+        print(fault)
     if args.no_open or not has_display():
-        print(f"Open it in a browser: {path.resolve().as_uri()}")
+        print(f"Open it in a browser: {args.save.resolve().as_uri()}")
     else:
-        webbrowser.open(path.resolve().as_uri())
+        webbrowser.open(args.save.resolve().as_uri())
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

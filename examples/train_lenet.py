@@ -1,23 +1,20 @@
 """Train a convolutional network to read handwritten digits, with ops of one's own."""
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-# Products this small gain next to nothing from a second BLAS thread.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import convolution
 import tinygrad_edu as tg
 from train_mnist import load
 
-try:
+with shared.extras():
     from matplotlib.figure import Figure
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
+
+
+LR = 0.003
 
 
 class Convolution(tg.nn.Module):
@@ -98,7 +95,8 @@ def plot(model, image, path):
             axes.imshow(picture, cmap="RdBu_r", vmin=-top, vmax=top)  # 0 is white
     for axes in figure.axes:
         axes.set(xticks=[], yticks=[])
-    figure.savefig(path, dpi=150)
+    with shared.writing(path):
+        figure.savefig(path, dpi=150)
 
 
 def parse_args():
@@ -112,51 +110,52 @@ def parse_args():
         default = " (%(default)s)" if "default" in how else ""
         parser.add_argument(option, help=help + default, **how)
 
-    add("--epochs", "passes over the training set", type=int, default=5, metavar="N")
-    add("--batch-size", "examples a step", type=int, default=64, metavar="N")
-    add("--lr", "learning rate of Adam", type=float, default=0.003, metavar="ETA")
-    add("--seed", "of the first weights and the shuffling", type=int, default=0)
+    count, seed = shared.number(int, 1), shared.number(int, 0)
+    rate = shared.number(float, 0)
+    add("--epochs", "passes over the training set", type=count, default=5, metavar="N")
+    add("--batch-size", "examples a step", type=count, default=64, metavar="N")
+    add("--lr", "learning rate of Adam", type=rate, default=LR, metavar="ETA")
+    add("--seed", "of the first weights and the shuffling", type=seed, default=0)
     switch = {"action": argparse.BooleanOptionalAction, "default": True}
     add("--compile", "make a step one NumPy program, and run that", **switch)
     add("--check", "check the ops by random calls, and stop", action="store_true")
     add("--data", "folder with the four IDX files of MNIST", type=Path, metavar="DIR")
-    add("--plot", "draw the first kernels", type=Path, metavar="FILE.png")
-    add("--json", "write down every epoch", type=Path, metavar="FILE.json")
-
-    args = parser.parse_args()
-    for name, low in {"epochs": 1, "batch_size": 1, "lr": 0, "seed": 0}.items():
-        if not low <= getattr(args, name) < np.inf:
-            parser.error(f"--{name.replace('_', '-')} must be at least {low}")
-    for name in ("plot", "json"):  # better now than after the training
-        path = getattr(args, name)
-        if path and not path.parent.is_dir():
-            parser.error(f"--{name}: there is no folder {path.parent}")
-    if args.json and args.json.suffix not in (".json", ".csv"):
-        parser.error(f"--json: {args.json} ends in neither .json nor .csv")
-    return args
+    picture, table = shared.output(*shared.PICTURES), shared.output(*shared.TABLES)
+    add("--plot", "draw the first kernels", type=picture, metavar="FILE.png")
+    add("--json", "write down every epoch", type=table, metavar="FILE.json")
+    return parser.parse_args()
 
 
 def main():
     args = parse_args()
-    try:
+    with shared.telling_faults():
         if args.check:
             convolution.check()
             print("values, gradients, second derivatives, dtypes: right in all calls")
             return
         digits = load(args.data)
-    except (ImportError, OSError, ValueError) as error:
-        sys.exit(f"train_lenet: {error}")
     model, history = train(digits, args)
+    if len(history):
+        report(model, history, digits, args)
+    shared.end_of(history)
 
+
+def report(model, history, digits, args):
+    """Print what was reached, and write what was asked for."""
     accuracy, seconds = history["test_accuracy"][-1], history["seconds"].sum()
-    print(f"test accuracy {accuracy:.2%} after {args.epochs} epochs, {seconds:.1f} s")
+    print(f"test accuracy {accuracy:.2%} after {len(history)} epochs, {seconds:.1f} s")
+    y = tg.data.one_hot(digits.train_labels)
+    idle = shared.idle_loss(
+        lambda h, y: -(y * np.log(np.maximum(h, 1e-9))).sum(1).mean(), y
+    )
+    if fault := shared.remark(history["loss"][-1], idle, args.lr, LR):
+        print(fault)
     if args.json:
-        history.save(args.json)
-        print(f"Wrote {args.json}")
+        with shared.writing(args.json):
+            history.save(args.json)
     if args.plot:
         plot(model, digits.test_images[0], args.plot)
-        print(f"Wrote {args.plot}")
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

@@ -1,14 +1,9 @@
 """Train a sigmoid network with one hidden layer to read handwritten digits."""
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-# Products this small gain next to nothing from a second BLAS thread, which next to
-# another busy program makes training up to 3 times slower. NumPy reads it on import.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
@@ -41,7 +36,7 @@ def train(digits, args):
         for name, n in {"train_cost": len(x), "test_cost": len(x_test)}.items():
             history.note(**{name: history[-1][name] + penalty(n).item()})
 
-    return tg.train.fit(
+    history = tg.train.fit(
         output,
         loss,
         tg.optim.SGD(model.parameters(), args.lr),
@@ -59,6 +54,17 @@ def train(digits, args):
         checkpoint=args.checkpoint,
         resume=args.resume,
     )
+    if len(history):
+        tell_fault(args, history[-1]["train_cost"] - penalty(len(x)).item(), y)
+    return history
+
+
+def tell_fault(args, train_cost, y):
+    """Say so if the network has learnt nothing."""
+    cost = tg.losses.mse if args.cost == "mse" else tg.losses.cross_entropy
+    fault = shared.remark(train_cost, shared.idle_loss(cost, y), args.lr, args.usual_lr)
+    if fault:
+        print(fault)
 
 
 def line(history):
@@ -101,39 +107,29 @@ def parse_args(description=__doc__, resumable=True, **defaults):
         default = " (%(default)s)" if "default" in how else ""
         parser.add_argument(option, help=help + default, **how)
 
-    add("--hidden", "hidden neurons", type=int, default=30, metavar="N")
-    add("--epochs", "passes over the training set", type=int, default=30, metavar="N")
-    add("--batch-size", "examples a step", type=int, default=10, metavar="N")
-    add("--lr", "learning rate", type=float, default=3.0, metavar="ETA")
+    count, seed = shared.number(int, 1), shared.number(int, 0)
+    rate = shared.number(float, 0)
+    add("--hidden", "hidden neurons", type=count, default=30, metavar="N")
+    add("--epochs", "passes over the training set", type=count, default=30, metavar="N")
+    add("--batch-size", "examples a step", type=count, default=10, metavar="N")
+    add("--lr", "learning rate", type=rate, default=3.0, metavar="ETA")
     add("--cost", "what to make small", choices=COSTS, default="mse")
-    add("--l2", "penalty on large weights", type=float, default=0.0, metavar="LAMBDA")
+    add("--l2", "penalty on large weights", type=rate, default=0.0, metavar="LAMBDA")
     add("--init", "the spread of the first weights", choices=INITS, default="scaled")
-    add("--seed", "of the first weights and the shuffling", type=int, default=0)
+    add("--seed", "of the first weights and the shuffling", type=seed, default=0)
     switch = {"action": argparse.BooleanOptionalAction, "default": True}
     add("--compile", "make a step one NumPy program, and run that", **switch)
     add("--data", "folder with the four IDX files of MNIST", type=Path, metavar="DIR")
-    add("--plot", "draw the cost and the accuracy", type=Path, metavar="FILE.png")
-    add("--json", "write down every epoch", type=Path, metavar="FILE.json")
+    picture, table = shared.output(*shared.PICTURES), shared.output(*shared.TABLES)
+    add("--plot", "draw the cost and the accuracy", type=picture, metavar="FILE.png")
+    add("--json", "write down every epoch", type=table, metavar="FILE.json")
     if resumable:
         add("--checkpoint", "keep what it takes to go on", type=Path, metavar="DIR")
         add("--resume", "go on from the latest checkpoint there", action="store_true")
 
     parser.set_defaults(**defaults)
     args = parser.parse_args()
-    least = {"hidden": 1, "epochs": 1, "batch_size": 1, "lr": 0, "l2": 0, "seed": 0}
-    for name, low in least.items():
-        value = getattr(args, name)
-        if not low <= value < np.inf:
-            a_finite = "a finite number of " * isinstance(value, float)
-            parser.error(f"--{name.replace('_', '-')} must be {a_finite}at least {low}")
-    for name in ("plot", "json"):  # better now than after an hour of training
-        path = getattr(args, name)
-        if path and not path.parent.is_dir():
-            parser.error(f"--{name}: there is no folder {path.parent}")
-        if path and path.is_dir():
-            parser.error(f"--{name}: {path} is a folder; name a file")
-    if args.json and args.json.suffix not in (".json", ".csv"):
-        parser.error(f"--json: {args.json} ends in neither .json nor .csv")
+    args.usual_lr = parser.get_default("lr")
     if resumable and args.resume and not args.checkpoint:
         parser.error("--resume: from where? Add --checkpoint DIR")
     return args
@@ -141,25 +137,29 @@ def parse_args(description=__doc__, resumable=True, **defaults):
 
 def main():
     args = parse_args()
-    try:
+    with shared.telling_faults():
         history = train(load(args.data), args)
-    except (OSError, ValueError) as error:
-        sys.exit(f"train_mnist: {error}")
 
     if len(history):
-        accuracies = history["test_accuracy"]
-        print(
-            f"best test accuracy {accuracies.max():.2%}, after epoch "
-            f"{accuracies.argmax() + 1}; {history['seconds'].sum():.1f} s in all"
-        )
-        history = tg.train.History({name: history[name] for name in WANTED})
+        report(history, args)
+    shared.end_of(history)
+
+
+def report(history, args, end=""):
+    """Print which epoch was the best, and write what was asked for."""
+    accuracies, seconds = history["test_accuracy"], history["seconds"].sum()
+    print(
+        f"best test accuracy {accuracies.max():.2%}, after epoch "
+        f"{accuracies.argmax() + 1}; {seconds:.1f} s in all{end}"
+    )
+    history = tg.train.History({name: history[name] for name in WANTED})
     if args.json:
-        history.save(args.json)
-        print(f"Wrote {args.json}")
+        with shared.writing(args.json):
+            history.save(args.json)
     if args.plot:
-        history.plot(args.plot)
-        print(f"Wrote {args.plot}")
+        with shared.writing(args.plot):
+            history.plot(args.plot)
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

@@ -2,20 +2,21 @@
 
 import argparse
 import sys
-from pathlib import Path
 
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
 
-try:
+with shared.extras():
     from matplotlib.figure import Figure
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 
-def train(seed=0, epochs=1000, lr=2.0, compiled=True):
-    """Return the trained network, and the loss before each epoch."""
+LR = 2.0
+
+
+def train(seed=0, epochs=1000, lr=LR, compiled=True):
+    """Return the trained network, and the history: the loss before each epoch."""
     model = tg.nn.MLP([2, 3, 1], rng=seed)
     history = tg.train.fit(
         model.logits,
@@ -27,10 +28,11 @@ def train(seed=0, epochs=1000, lr=2.0, compiled=True):
         compile=compiled,
         progress=False,
     )
-    return model, history["loss"]
+    return model, history
 
 
 def report(model):
+    """Print what the network answers; return whether all of it is right."""
     x, y = tg.data.xor()
     prediction = model(x).numpy()
     right = (prediction > 0.5) == (y > 0.5)
@@ -39,8 +41,7 @@ def report(model):
         answer = "yes" if ok else "NO"
         print(f" {a:.0f} {b:.0f}     {t:.0f}       {h:.3f}      {answer}")
     print(f"{right.sum()} of 4 right")
-    if not right.all():
-        print("This start got stuck; try another --seed, or more --epochs.")
+    return right.all()
 
 
 def plot(model, losses, path):
@@ -62,39 +63,42 @@ def plot(model, losses, path):
     curve.semilogy(range(1, len(losses) + 1), losses, color="tab:blue")
     curve.set(title="Loss", xlabel="epoch", ylabel="cross-entropy")
     curve.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
-    print(f"Wrote {path}")
+    with shared.writing(path):
+        figure.savefig(path, dpi=150)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
-    add("--epochs", type=int, default=1000, help="steps on all four (%(default)s)")
-    add("--lr", type=float, default=2.0, help="learning rate (%(default)s)")
+    count, seed = shared.number(int, 1), shared.number(int, 0)
+    rate, picture = shared.number(float, 0), shared.output(*shared.PICTURES)
+    add("--seed", type=seed, default=0, help="of the initial weights (%(default)s)")
+    add("--epochs", type=count, default=1000, help="steps on all four (%(default)s)")
+    add("--lr", type=rate, default=LR, help="learning rate (%(default)s)")
     add(
         "--compile",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="make a step one NumPy program, and run that (%(default)s)",
     )
-    add("--plot", type=Path, metavar="FILE.png", help="draw boundary and loss")
+    add("--plot", type=picture, metavar="FILE.png", help="draw boundary and loss")
     args = parser.parse_args()
-    for name, least in {"seed": 0, "epochs": 1, "lr": 0}.items():
-        value = getattr(args, name)
-        if not least <= value < np.inf:
-            a_finite = "a finite number of " * isinstance(value, float)
-            parser.error(f"--{name} must be {a_finite}at least {least}")
-    if args.plot and not args.plot.parent.is_dir():
-        parser.error(f"--plot: there is no folder {args.plot.parent}")
-    if args.plot and args.plot.is_dir():
-        parser.error(f"--plot: {args.plot} is a folder; name a file")
 
-    model, losses = train(args.seed, args.epochs, args.lr, args.compile)
-    report(model)
-    if args.plot:
-        plot(model, losses, args.plot)
+    model, history = train(args.seed, args.epochs, args.lr, args.compile)
+    if len(history) < args.epochs:
+        print(f"ended: {history.stopped}")
+    x, y = tg.data.xor()
+    loss = tg.losses.cross_entropy_with_logits(model.logits(x), y).item()
+    idle = shared.idle_loss(tg.losses.cross_entropy, y)
+    fault = shared.remark(loss, idle, args.lr, LR)
+    if not np.isfinite(loss):
+        sys.exit(fault)
+    if not report(model):
+        print(fault or "This start got stuck; try another --seed, or more --epochs.")
+    if args.plot and len(history):
+        plot(model, history["loss"], args.plot)
+    shared.end_of(history)
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

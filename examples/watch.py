@@ -6,27 +6,23 @@ draws takes arrays. watch_xor.py, watch_mnist.py and watch_layers.py use them.
 
 import json
 import sys
-from argparse import ArgumentTypeError
 from base64 import b64encode
 from collections import defaultdict
-from contextlib import contextmanager
 from html import escape
 from io import BytesIO
 from itertools import cycle
-from pathlib import Path
 from string import Template
 
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
 
-try:
+with shared.extras():
     from matplotlib import colormaps
     from matplotlib.figure import Figure
     from PIL import Image
     from rich.progress import track
-except ModuleNotFoundError as error:
-    sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
 
 # They stay apart for colour-blind eyes, and are dark enough to write in.
 COLOURS = "#0072B2", "#D55E00", "#008060", "#A0467A"
@@ -297,18 +293,8 @@ PAGE = """<!doctype html>
 
 
 def save(figure, path):
-    with telling_what_cannot_be_written(path):
+    with shared.writing(path):
         figure.savefig(path, dpi=150)
-    print(f"Wrote {path}")
-
-
-@contextmanager
-def telling_what_cannot_be_written(path):
-    """End the program with one line if a file cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        sys.exit(f"{path} cannot be written: {error.strerror or error}")
 
 
 def save_film(figures, path, title, milliseconds=80, rest=3000):
@@ -327,15 +313,14 @@ def save_film(figures, path, title, milliseconds=80, rest=3000):
     if path.suffix == ".gif":
         times = [milliseconds] * (len(images) - 1) + [rest]
         how = {"save_all": True, "append_images": images[1:], "duration": times}
-        with telling_what_cannot_be_written(path):
+        with shared.writing(path):
             images[0].save(path, loop=0, **how)
     else:
         frames = json.dumps([data_url(image) for image in images], indent=2)
         parts = {"title": escape(title), "milliseconds": milliseconds}
         page = Template(PAGE).substitute(parts, frames=frames)
-        with telling_what_cannot_be_written(path):
+        with shared.writing(path):
             path.write_text(page, encoding="utf-8")
-    print(f"Wrote {path}")
 
 
 def data_url(image):
@@ -349,30 +334,3 @@ def progress(steps, what, total=None):
     """Go through the steps behind a progress bar, which only a terminal shows."""
     shown = sys.stdout.isatty()
     return track(steps, what, total, transient=True, disable=not shown)
-
-
-# --- Options --------------------------------------------------------------------------
-
-
-def film_path(name):
-    """Take an option's value for a film to write, or say what is wrong with it."""
-    path = Path(name)
-    if path.suffix not in (".gif", ".html"):
-        raise ArgumentTypeError(f"{name} ends neither in .gif nor in .html")
-    if not path.parent.is_dir():
-        raise ArgumentTypeError(f"there is no folder {path.parent}")
-    if path.is_dir():
-        raise ArgumentTypeError(f"{path} is a folder; name a file")
-    return path
-
-
-def picture_folder(name):
-    """Take an option's value for a folder to write into, which may yet have to be made.
-
-    What is above it is there, or the name is a slip.
-    """
-    folder = Path(name)
-    there = folder if folder.exists() else folder.parent
-    if not there.is_dir():
-        raise ArgumentTypeError(f"there is no folder {there}")
-    return folder

@@ -1,13 +1,9 @@
 """Watch hidden layers learn digits: vanishing gradients, and saturated sigmoids."""
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-# Products this small gain next to nothing from a second BLAS thread.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
@@ -63,23 +59,20 @@ def saturation(x, y, seen, init, seed=0, epochs=20, batch_size=10, lr=0.5):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
+    seed = shared.number(int, 0)
+    add("--seed", type=seed, default=0, help="of the initial weights (%(default)s)")
     add("--data", type=Path, metavar="DIR", help="folder with MNIST (see train_mnist)")
     add(
         "--save",
-        type=watch.picture_folder,
+        type=shared.output_folder,
         default="pictures",
         metavar="DIR",
         help="folder for the pictures, made if need be (%(default)s)",
     )
     args = parser.parse_args()
-    if args.seed < 0:
-        parser.error("--seed must be at least 0")
 
-    try:
+    with shared.telling_faults():
         digits = load(args.data)
-    except (OSError, ValueError) as error:
-        sys.exit(f"watch_layers: {error}")
     x = tg.data.normalise(digits.train_images[:4000])
     y = tg.data.one_hot(digits.train_labels[:4000])
     seen = tg.data.normalise(digits.test_images[:1000])
@@ -116,4 +109,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

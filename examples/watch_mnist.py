@@ -1,13 +1,9 @@
 """Watch what a network makes of handwritten digits: its weights, and its mistakes."""
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-# Products this small gain next to nothing from a second BLAS thread.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
@@ -39,26 +35,22 @@ def train(digits, hidden=30, epochs=10, seed=0, batch_size=10, lr=0.5, lam=5.0):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--hidden", type=int, default=30, help="hidden neurons (%(default)s)")
-    add("--epochs", type=int, default=10, help="passes over the digits (%(default)s)")
-    add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
+    count, seed = shared.number(int, 1), shared.number(int, 0)
+    add("--hidden", type=count, default=30, help="hidden neurons (%(default)s)")
+    add("--epochs", type=count, default=10, help="passes over the digits (%(default)s)")
+    add("--seed", type=seed, default=0, help="of the initial weights (%(default)s)")
     add("--data", type=Path, metavar="DIR", help="folder with MNIST (see train_mnist)")
     add(
         "--save",
-        type=watch.picture_folder,
+        type=shared.output_folder,
         default="pictures",
         metavar="DIR",
         help="folder for the pictures, made if need be (%(default)s)",
     )
     args = parser.parse_args()
-    for name, least in {"hidden": 1, "epochs": 1, "seed": 0}.items():
-        if getattr(args, name) < least:
-            parser.error(f"--{name} must be at least {least}")
 
-    try:
+    with shared.telling_faults():
         digits = load(args.data)
-    except (OSError, ValueError) as error:
-        sys.exit(f"watch_mnist: {error}")
     model = train(digits, args.hidden, args.epochs, args.seed)
     labels = digits.test_labels
     outputs = model(tg.data.normalise(digits.test_images)).numpy()
@@ -76,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

@@ -3,15 +3,17 @@
 import argparse
 import sys
 
+import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
 import watch
 
+LR = 2.0
 SIDE = np.linspace(-0.5, 1.5, 201)
 
 
-def train(seed=0, epochs=500, lr=2.0, frames=60):
+def train(seed=0, epochs=500, lr=LR, frames=60):
     """Return the loss of each epoch, and what is seen at some of them."""
     x, y = tg.data.xor()
     model = tg.nn.MLP([2, 3, 1], rng=seed)
@@ -42,31 +44,32 @@ def train(seed=0, epochs=500, lr=2.0, frames=60):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--seed", type=int, default=0, help="of the initial weights (%(default)s)")
-    add("--epochs", type=int, default=500, help="steps on all four (%(default)s)")
-    add("--lr", type=float, default=2.0, help="learning rate (%(default)s)")
-    add("--frames", type=int, default=60, help="pictures in the film (%(default)s)")
+    count, seed = shared.number(int, 1), shared.number(int, 0)
+    rate, frames = shared.number(float, 0), shared.number(int, 2)
+    add("--seed", type=seed, default=0, help="of the initial weights (%(default)s)")
+    add("--epochs", type=count, default=500, help="steps on all four (%(default)s)")
+    add("--lr", type=rate, default=LR, help="learning rate (%(default)s)")
+    add("--frames", type=frames, default=60, help="pictures in the film (%(default)s)")
     add(
         "--save",
-        type=watch.film_path,
+        type=shared.output(".gif", ".html"),
         default="xor.gif",
         metavar="FILE.gif|html",
         help="the film: an image, or a page with a slider (%(default)s)",
     )
     args = parser.parse_args()
-    for name, least in {"seed": 0, "epochs": 1, "lr": 0, "frames": 2}.items():
-        value = getattr(args, name)
-        if not least <= value < np.inf:
-            a_finite = "a finite number of " * isinstance(value, float)
-            parser.error(f"--{name} must be {a_finite}at least {least}")
 
-    with np.errstate(over="ignore", invalid="ignore"):  # the next lines tell of it
-        history = train(args.seed, args.epochs, args.lr, args.frames)
+    history = train(args.seed, args.epochs, args.lr, args.frames)
+    loss = history["loss"][-1]
+    idle = shared.idle_loss(tg.losses.cross_entropy, tg.data.xor()[1])
+    fault = shared.remark(loss, idle, args.lr, LR)
     if not (
         np.isfinite(history["output"]).all() and np.isfinite(history["loss"]).all()
     ):
-        sys.exit(f"The weights overflowed; try a smaller --lr than {args.lr:g}")
-    print(f"loss {history['loss'][-1]:.4f} after {args.epochs} epochs")
+        sys.exit(fault)
+    print(f"loss {loss:.4f} after {args.epochs} epochs")
+    if fault:
+        print(fault)
     title = "Three hidden neurons learn exclusive or"
     film = watch.film_boundary(title, SIDE, *tg.data.xor(), history)
     film = watch.progress(film, "Drawing", len(history["epoch"]))
@@ -74,4 +77,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    shared.run(main)

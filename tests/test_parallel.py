@@ -1,9 +1,11 @@
 """Several ranks make the run that one makes: as threads here, and by MPI itself."""
 
 import json
+import os
 import re
 import sys
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from ranks import mpiexec, needs_mpi, on_ranks
 
 import tinygrad_edu as tg
-from tinygrad_edu import parallel as module
+from tinygrad_edu import job
 
 SIZES = [5, 4, 3]  # the sizes of the networks here
 OPTIMISERS = {
@@ -115,10 +117,9 @@ def test_every_example_is_in_one_share(n, size):
         w = tg.Tensor(1.0, requires_grad=True)
         return np.arange(n)[tg.parallel.DataParallel([w], comm).share(n)]
 
-    solo = SimpleNamespace(
-        size=size, allgather=lambda x: [x] * size, Bcast=lambda x: None
-    )
-    shares = [share(SimpleNamespace(rank=r, **vars(solo))) for r in range(size)]
+    solo = SimpleNamespace(allgather=lambda x: [x] * size, bcast=lambda x: x)
+    solo.size, solo.Dup = size, lambda: solo
+    shares = [share(SimpleNamespace(**vars(solo), rank=r)) for r in range(size)]
     np.testing.assert_array_equal(np.concatenate(shares), np.arange(n))
     lengths = [len(s) for s in shares]
     assert max(lengths) - min(lengths) <= 1
@@ -261,17 +262,181 @@ def test_no_parameters():
         on_ranks(1, lambda comm: tg.parallel.DataParallel([], comm))
 
 
-@pytest.mark.parametrize("how", [{"dtype": np.float32}, {"shape": (4,)}])
-def test_other_parameters_in_another_rank(how):
+def errors_on(ranks, f):
+    """Return the message with which each rank ends, which is the same."""
+
+    def run(comm):
+        with pytest.raises((ValueError, RuntimeError)) as caught:
+            f(comm)
+        return str(caught.value)
+
+    messages = on_ranks(ranks, run)
+    assert len(set(messages)) == 1
+    return messages[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (["f4"], ["f8"], ["parameter 0: float32 (3,) in rank 0, float64 (3,) in rank"]),
+        ([3], [4], ["parameter 0: float64 (3,) in rank 0, float64 (4,) in rank 1"]),
+        (
+            [3, 2],
+            [3],
+            [
+                "number of parameters: 2 in rank 0, 1 in rank 1",
+                "parameter 1: float64 (2,) in rank 0, nothing in rank 1",
+            ],
+        ),
+        ([], [1], ["number of parameters: 0 in rank 0, 1 in rank 1"]),
+    ],
+)
+def test_other_parameters_in_another_rank(first, second, told):
     def start(comm):
-        odd = how if comm.rank == 1 else {}
-        array = np.ones(odd.get("shape", (3,)), odd.get("dtype", float))
-        w = tg.Tensor(array, requires_grad=True)
-        with pytest.raises(ValueError, match=r"rank \d has the parameters .* the same"):
-            tg.parallel.DataParallel([w], comm)
+        kinds = second if comm.rank == 1 else first
+        arrays = [np.ones(k if isinstance(k, int) else 3) for k in kinds]
+        dtypes = [k if isinstance(k, str) else None for k in kinds]
+        params = [tg.Tensor(a, True, dtype=d) for a, d in zip(arrays, dtypes)]
+        tg.parallel.DataParallel(params, comm)
+
+    message = errors_on(3, start)
+    assert all(text in message for text in told)
+    assert message.endswith(
+        "Make the same network and the same optimiser in every rank"
+    )
+
+
+SGD, Adam = tg.optim.SGD, tg.optim.Adam
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "told"),
+    [
+        ((SGD, {"lr": 0.5}), (SGD, {"lr": 0.25}), ["lr: 0.5 in rank 0, 0.25 in rank "]),
+        ((SGD, {"lr": 1}), (Adam, {"lr": 1}), ["optimiser: SGD in rank 0, Adam in ra"]),
+        (
+            (Adam, {"betas": (0.9, 0.99)}),
+            (Adam, {"betas": (0.9, 0.5)}),
+            ["betas: [0.9, 0.99] in rank 0, [0.9, 0.5] in rank 2"],
+        ),
+        (None, (SGD, {"lr": 1.0}), ["optimiser: nothing in rank 0, SGD in rank 2"]),
+    ],
+)
+def test_another_optimiser_in_another_rank(first, other, told):
+    def start(comm):
+        params = with_parameters((2,))
+        kind = other if comm.rank == 2 else first
+        optimiser = kind and kind[0](params, **kind[1])
+        tg.parallel.DataParallel(params, comm, optimiser=optimiser)
+
+    message = errors_on(3, start)
+    assert all(text in message for text in told)
+    assert "weight_decay: 0.0 in rank 0, 0.0" not in message
+
+
+@pytest.mark.parametrize("rate", [1, np.float32(1), np.float64(1.0)])
+def test_numbers_are_the_same_whatever_their_type(rate):
+    def start(comm):
+        params = with_parameters((2,))
+        optimiser = SGD(params, lr=1.0 if comm.rank else rate)
+        tg.parallel.DataParallel(params, comm, optimiser=optimiser)
         return True
 
     assert on_ranks(2, start) == [True, True]
+
+
+def in_step(comm, change=None, at=0, steps=20, optimiser=True, batch=4, n=40):
+    """Train on ranks; rank 1 does something else before a step."""
+    (w,) = with_parameters(())
+    opt = SGD([w], lr=0.5)
+    parallel = tg.parallel.DataParallel([w], comm, optimiser=opt if optimiser else None)
+    x = np.arange(float(n))
+    for i, _ in enumerate(parallel.minibatches(x, x, batch)):
+        if i == at and comm.rank == 1 and change:
+            change(parallel, opt, x)
+        w.grad = tg.Tensor(1.0)
+        parallel.average(0.0, n=1)
+        opt.step()
+    list(parallel.minibatches(x, x, batch))
+
+
+def test_ranks_that_are_in_step_are_left_alone():
+    on_ranks(2, in_step)
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 9])
+def test_a_drift_is_noticed(at):
+    """After 1, 3, 7, ... steps, and in any case when the next pass begins."""
+
+    def faster(parallel, optimiser, x):
+        optimiser.lr = 0.25
+
+    message = errors_on(2, lambda comm: in_step(comm, faster, at, optimiser=False))
+    assert re.search(r"parameter 0: checksum \w+ in rank 0, checksum", message)
+    assert "make the same steps with the same optimiser" in message
+    if at == 9:
+        message = errors_on(2, lambda comm: in_step(comm, faster, at))
+        assert "lr: 0.5 in rank 0, 0.25 in rank 1" in message
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"batch": 5}, "batch_size: 4 in rank 0, 5 in rank 1"),
+        ({"n": 39}, "rows_of_x: 40 in rank 0, 39 in rank 1"),
+        ({"batch": 0}, "batch_size: 4 in rank 0, 0 in rank 1"),
+    ],
+)
+def test_another_pass_in_another_rank(how, told):
+    message = errors_on(2, lambda comm: in_step(comm, **how if comm.rank else {}))
+    assert f"\n- {told}" in message
+
+
+def test_an_unequal_number_of_steps_is_noticed():
+    def give_up(parallel, optimiser, x):
+        parallel.minibatches(x, x, 4)
+
+    message = errors_on(2, lambda comm: in_step(comm, give_up, at=7))
+    assert (
+        "after 7 steps, rank 0 came for another step, and rank 1 came for a pass"
+        in message
+    )
+
+    def again(comm):
+        (w,) = with_parameters(())
+        parallel = tg.parallel.DataParallel([w], comm)
+        for _ in range(2):
+            come = partial(parallel.minibatches, [1.0], [1.0], 1)
+            if comm.rank == 1:
+                come = partial(parallel.average, 0.0, n=1)
+            with pytest.raises(RuntimeError, match=r"ranks 0, 2 came for a pass"):
+                come()
+        return True
+
+    assert on_ranks(3, again) == [True] * 3
+
+
+def late(answers, timeout):
+    """Make what a rank has whose requests are answered so."""
+    comm = SimpleNamespace(rank=0, size=1, bcast=lambda x: x, allgather=lambda x: [x])
+    comm.Dup = lambda: comm
+    comm.Iallreduce = lambda sent, array: SimpleNamespace(Test=answers.__next__)
+    return tg.parallel.DataParallel(with_parameters(()), comm, timeout=timeout)
+
+
+@pytest.mark.parametrize("tests", [0, 1, job.SPINS, job.SPINS + 5])
+def test_a_rank_waits_as_long_as_it_takes(tests):
+    answers = iter([False] * tests + [True])
+    assert late(answers, timeout=60.0).average(3.0, n=1) == 3
+    assert next(answers, None) is None
+
+
+def test_a_rank_does_not_wait_for_ever():
+    parallel = late(repeat(False), timeout=0.02)
+    with pytest.raises(TimeoutError, match=r"rank 0 has waited 0\.02 seconds"):
+        parallel.average(0.0, n=1)
+    with pytest.raises(RuntimeError, match="raise the timeout"):
+        parallel.average(0.0, n=1)
 
 
 def test_no_rank_has_an_example():
@@ -335,33 +500,45 @@ def test_the_exchange_can_be_neither_compiled_nor_differentiated():
 
 def test_without_mpi4py_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tinygrad_edu\[mpi\]'"):
-        module.world.__wrapped__()
+    with pytest.raises(ModuleNotFoundError, match=r"pip install mpi4py mpich"):
+        job.world.__wrapped__()
 
 
 def test_without_a_library_for_mpi4py_the_extra_is_named(monkeypatch):
     def fail(name):
         raise RuntimeError("cannot load MPI library\nlibmpi.so: No such file")
 
-    monkeypatch.setattr(module, "import_module", fail)
+    monkeypatch.setattr(job, "import_module", fail)
     with pytest.raises(ModuleNotFoundError, match=r"here \(cannot load MPI library\)"):
-        module.world.__wrapped__()
+        job.world.__wrapped__()
+
+
+class Events(list):
+    comm = None
 
 
 @pytest.fixture
 def events(monkeypatch, capsys):
     """Make `world()` that of rank 1 of 2; return what happens there.
 
-    That is what has been shown when it waits, and the status when it aborts.
+    That is what has been shown when it waits, and the status when it aborts or exits.
     """
-    events = []
+    events = Events()
     comm = SimpleNamespace(rank=1, size=2, Abort=events.append)
+    comm.Dup = lambda: comm
     monkeypatch.setattr(
-        module, "sleep", lambda _: events.append(capsys.readouterr().err)
+        job, "sleep", lambda s: s == 1 and events.append(capsys.readouterr().err)
     )
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(COMM_WORLD=comm))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    assert module.world.__wrapped__() is comm
+    monkeypatch.setattr(sys, "exit", sys.exit)
+    monkeypatch.setattr(os, "_exit", events.append)
+    ends = []
+    monkeypatch.setattr(job.atexit, "register", ends.append)
+    monkeypatch.setattr(job, "_meetings", [])
+    assert job.world.__wrapped__() is comm
+    (comm.end,) = ends
+    events.comm = comm
     return events
 
 
@@ -369,7 +546,7 @@ def test_one_rank_by_itself_fails_as_any_program(monkeypatch):
     comm = SimpleNamespace(rank=0, size=1)
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", SimpleNamespace(COMM_WORLD=comm))
     hook = sys.excepthook
-    assert module.world.__wrapped__() is comm
+    assert job.world.__wrapped__() is comm
     assert sys.excepthook is hook
 
 
@@ -397,6 +574,70 @@ def test_an_error_that_cannot_be_shown_ends_the_job(events, monkeypatch):
     with pytest.raises(OSError, match="full"):
         fail_uncaught()
     assert events == ["", 1, 1]
+
+
+def test_ctrl_c_is_a_line_and_no_traceback(events):
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert events == ["rank 1 of 2: ended by Ctrl-C\n", 130]
+
+
+@pytest.mark.parametrize(("status", "of_job"), [(0, 1), (3, 3)])
+def test_leaving_at_once_is_no_success(events, monkeypatch, status, of_job):
+    os._exit(status)
+    shown, aborted, exited = events
+    assert shown == f"rank 1 of 2: os._exit({status}) ends the whole job\n"
+    assert (aborted, exited) == (of_job, status)
+    events.clear()
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as if it were forked off
+    os._exit(status)
+    assert events == [status]
+
+
+@pytest.mark.parametrize("status", [None, 0, 2, "a reason"])
+def test_a_rank_that_ends_waits_for_the_others(events, monkeypatch, status):
+    """If it ends with an error, not for long."""
+    with pytest.raises(SystemExit) as caught:
+        sys.exit(status)
+    assert caught.value.code == status
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(job, "perf_counter", clock.__next__)
+    tests = iter([False] * 50 + [True])
+    request = SimpleNamespace(Test=lambda: bool(events[1:]) or next(tests))
+    events.comm.Ibarrier = lambda: request
+    events.comm.end()
+    if status:
+        shown, aborted = events
+        assert "sys.exit() was called here, but not in all ranks" in shown
+        assert aborted == 1
+        assert next(clock) == 8, "after five seconds and more"
+    else:
+        (shown,) = events
+        assert "this rank has ended, and waits for the others" in shown
+        assert next(tests, None) is None
+
+
+def test_a_rank_that_ends_says_so_in_every_meeting(events, monkeypatch):
+    comm = SimpleNamespace(rank=1, size=3, Ibarrier=lambda: None)
+    comm.Dup = lambda: comm
+    brought = []
+
+    def come(sent, array):
+        brought.append(array.tolist())
+        answers = iter([False, True, True])
+        return SimpleNamespace(Test=answers.__next__)
+
+    comm.Iallreduce = come
+    whole, faulty = (job.Meeting(comm, 2, float, 1.0) for _ in range(2))
+    whole.array[:] = 7.0
+    faulty._fault = "they are out of step"
+    events.comm.Ibarrier = lambda: SimpleNamespace(Test=lambda: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        events.comm.end()
+        assert not brought, "a process that was forked off is no rank"
+    events.comm.end()
+    assert brought == [[7.0, 7.0, 0.0, job.END, 0.0]]
+    assert not events
 
 
 # --- MPI itself -----------------------------------------------------------------------
@@ -482,6 +723,56 @@ def test_a_rank_that_is_killed_ends_the_job(tmp_path):
     done = on_mpi(2, FAILING.format(fail=fail), tmp_path)
     assert done.returncode != 0
     assert "came to the end" not in done.stdout
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("fail", "told"),
+    [
+        ("os._exit(0)", "rank 1 of 2: os._exit(0) ends the whole job"),
+        ("sys.exit()", "rank 0 came for another step, and rank 1 came for the end"),
+        ("raise SystemExit(0)", "rank 1 came for the end"),
+        ("break", "after 10 steps, rank 0 came for another step"),
+        ("raise KeyboardInterrupt", "rank 1 of 2: ended by Ctrl-C"),
+        ("w.data += 1", "make the same steps with the same optimiser"),
+    ],
+)
+def test_no_rank_ends_or_drifts_without_a_word(fail, told, tmp_path):
+    done = on_mpi(2, FAILING.format(fail=fail), tmp_path)
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+@needs_mpi
+def test_an_exit_with_an_error_ends_ranks_that_wait_for_something_else(tmp_path):
+    program = """if True:
+        import sys
+        import tinygrad_edu as tg
+        comm = tg.parallel.world()
+        if comm.rank == 1:
+            sys.exit("a file is missing here")
+        comm.bcast(1)
+        comm.gather(1)
+    """
+    done = on_mpi(2, program, tmp_path)
+    assert done.returncode == 1
+    assert "a file is missing here" in done.stderr
+    assert "rank 1 of 2: sys.exit() was called here, but not in all" in done.stderr
+
+
+@needs_mpi
+@pytest.mark.parametrize("status", [0, 3])
+def test_an_exit_in_all_ranks_is_an_exit(status, tmp_path):
+    program = f"""if True:
+        import sys, time
+        import tinygrad_edu as tg
+        parallel = tg.parallel.DataParallel([tg.Tensor(1.0, requires_grad=True)])
+        time.sleep(parallel.rank / 2)
+        sys.exit({status})
+    """
+    done = on_mpi(2, program, tmp_path)
+    assert done.returncode == status
+    assert "rank" not in done.stderr
 
 
 @needs_mpi

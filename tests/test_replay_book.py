@@ -312,7 +312,10 @@ def test_it_draws(name, tiny, tmp_path, capsys):
     ("options", "complaint"),
     [
         (["no_such"], "invalid choice: 'no_such'"),
-        (["overfitting", "--epochs", "0"], "--epochs must be at least 1"),
+        (
+            ["overfitting", "--epochs", "0"],
+            "--epochs: 0 is not a whole number",
+        ),
         (["overfitting", "--json", "no/such/file"], "no folder"),
     ],
 )

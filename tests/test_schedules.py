@@ -20,6 +20,22 @@ def test_constant_and_step() -> None:
     np.testing.assert_allclose(rates, [0.8] * 3 + [0.08] * 3 + [0.008], rtol=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        (schedules.step(0.8, every=1), [0.8, 0.4, 0.2]),
+        (schedules.cosine(0.8, epochs=1, least=0.2), [0.8, 0.2, 0.2]),
+        (schedules.halve_on_stall(0.8, 1, "loss", min), [0.8, 0.8, 0.4]),
+    ],
+    ids=["step", "cosine", "halve_on_stall"],
+)
+def test_the_shortest_time_is_one_epoch(
+    schedule: schedules.Schedule, rates: list[float]
+) -> None:
+    found = [schedule(epoch, {"loss": [1.0] * epoch}) for epoch in range(3)]
+    assert found == pytest.approx(rates, rel=1e-15)
+
+
 def test_cosine_falls_along_half_a_wave_and_stays() -> None:
     rate = schedules.cosine(0.9, epochs=10, least=0.1)
     assert rate(0, None) == 0.9

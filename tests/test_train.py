@@ -547,6 +547,19 @@ def test_more_epochs_may_follow_later(tmp_path):
     assert same_history == resumed
 
 
+def test_it_is_said_that_nothing_is_left_to_do(tmp_path, capsys):
+    options = {"checkpoint": tmp_path, "resume": True, "progress": True}
+    run(3, **options)
+    assert "nothing is left" not in capsys.readouterr().out
+    for epochs in (3, 2):
+        _, history = run(epochs, **options)
+        assert history.stopped == "all epochs are done"
+        told = f"nothing is left to do: 3 epochs are done, of {epochs}\n"
+        assert capsys.readouterr().out == told
+    run(4, **options)
+    assert "nothing is left" not in capsys.readouterr().out
+
+
 def test_what_ended_it_ends_it_again(tmp_path):
     options = {"checkpoint": tmp_path, "resume": True}
     _, history = run(9, callbacks=[lambda history: len(history) == 2], **options)
@@ -572,6 +585,21 @@ def test_an_earlier_training_is_not_mixed_with_another(tmp_path):
         ({"patience": 0}, "fit: patience is 0, and must be 1 or more"),
         ({"resume": True}, "fit: resume from where"),
         ({"metrics": {"loss": accuracy}}, "fit: a metric is called loss"),
+        ({"metrics": {"accuracy": accuracy}}, "validation={'train': data}"),
+        (
+            {
+                "metrics": {"b_loss": accuracy},
+                "validation": dict.fromkeys(["a", "a_b"]),
+            },
+            "validation={'train': data}",  # None is no validation data
+        ),
+        (
+            {
+                "metrics": {"b_loss": accuracy},
+                "validation": dict.fromkeys(["a", "a_b"], examples()),
+            },
+            "fit: two figures are called a_b_loss; rename",
+        ),
         (
             {"metrics": {"my metric": accuracy}, "validation": examples()},
             "'validation_my metric' names no figure",
@@ -581,8 +609,11 @@ def test_an_earlier_training_is_not_mixed_with_another(tmp_path):
     ],
 )
 def test_what_makes_no_sense_is_refused_before_it_begins(options, complaint):
+    def loss(outputs, targets):
+        pytest.fail("it has begun")
+
     with pytest.raises(ValueError, match=complaint):
-        run(**options)
+        run(loss=loss, **options)
 
 
 @pytest.mark.parametrize("options", [{"restore_best": True}, {"checkpoint": "run"}])

@@ -123,7 +123,7 @@ def test_mistakes_are_the_wrong_answers_the_surest_first(labels_and_answers, see
 def test_the_film_shows_the_training_of_train_xor():
     history = watch_xor.train(seed=3, epochs=20, frames=4)
     assert np.array_equal(history["epoch"], [0, 6, 13, 20])
-    losses = train_xor.train(3, 21)[1]
+    losses = train_xor.train(3, 21)[1]["loss"]
     np.testing.assert_allclose(history["loss"], losses, rtol=1e-12)
     for epoch, output, w, b in zip(
         *map(history.get, ("epoch", "output", "weights", "biases"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygrad_edu.digits import Mnist, mnist, mnist_5k
 from tinygrad_edu.idx import read_idx
+from tinygrad_edu.randomness import shuffled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -129,7 +130,7 @@ def minibatches(
     x: NDArray[Any],
     y: NDArray[Any],
     batch_size: int,
-    rng: np.random.Generator | None = None,
+    rng: Any = None,
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Go once through the examples, a mini-batch at a time.
 
@@ -139,8 +140,9 @@ def minibatches(
         One example a row.
     batch_size : int
         The last mini-batch may be shorter.
-    rng : numpy Generator, optional
-        Shuffles the examples; without it they keep their order.
+    rng : Generator, RandomState or int, optional
+        Shuffles the examples; without it they keep their order. A seed gives the same
+        order each time: for another one in each epoch, pass a generator.
 
     Returns
     -------
@@ -163,7 +165,7 @@ def minibatches(
         )
     if batch_size < 1:
         raise ValueError(f"minibatches: batch_size {batch_size} must be 1 or more")
-    order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
+    order = shuffled(np.arange(len(x)), rng)
     batches = (order[i : i + batch_size] for i in range(0, len(x), batch_size))
     # take() gathers the few rows of a small batch in half the time of x[batch].
     return ((x.take(batch, axis=0), y.take(batch, axis=0)) for batch in batches)

@@ -8,12 +8,8 @@ over the whole mini-batch, and makes the step that a single process would make.
 
 from __future__ import annotations
 
-import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
-from importlib import import_module
-from time import sleep
-from traceback import format_exception
 from typing import Any
 
 import numpy as np
@@ -21,62 +17,14 @@ import numpy as np
 from tinygrad_edu.data import minibatches
 from tinygrad_edu.debug import watch
 from tinygrad_edu.graph import current_mode
+from tinygrad_edu.job import PASS, STEP, Meeting, world
+from tinygrad_edu.randomness import shuffled
+from tinygrad_edu.states import is_number
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["DataParallel", "world"]
 
 Array = np.ndarray[Any, Any]
-
-IN_PLACE = None  # mpi4py: what is sent lies where the answer goes
-
-
-@cache
-def world() -> Any:
-    """Start MPI, and return the communicator of all ranks of this job.
-
-    Call it first of all: from here on, an exception that one rank does not catch is
-    shown and ends the whole job, since the others would wait for that rank forever.
-    ``sys.exit()`` is no such exception; call it in all ranks, or in none.
-
-    Returns
-    -------
-    mpi4py.MPI.Intracomm
-        With ``rank``, the number of this one, from 0, and ``size``, how many there are:
-        1, if the program was not started by ``mpiexec``.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If mpi4py or an MPI library is missing.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> comm = tg.parallel.world()
-    >>> comm.rank, comm.size
-    (0, 1)
-    """
-    try:
-        comm = import_module("mpi4py.MPI").COMM_WORLD
-    except (ImportError, RuntimeError) as error:  # no mpi4py; no library that it finds
-        reason = str(error).partition("\n")[0]
-        raise ModuleNotFoundError(
-            f"parallel: MPI cannot be used here ({reason}); it takes mpi4py and an MPI "
-            "library: pip install 'tinygrad_edu[mpi]'"
-        ) from error
-    if comm.size > 1:
-        sys.excepthook = partial(_end_job, comm)
-    return comm
-
-
-def _end_job(comm: Any, *error: Any) -> None:
-    """Show an exception that was not caught, in one piece, and end all ranks."""
-    try:
-        shown = "".join(format_exception(*error))
-        print(f"rank {comm.rank} of {comm.size}: {shown}", file=sys.stderr, flush=True)
-        sleep(1)  # mpiexec passes on what is printed, unless the job has ended before
-    finally:
-        comm.Abort(1)
 
 
 class DataParallel:
@@ -89,6 +37,12 @@ class DataParallel:
         rank. They become those of rank 0.
     comm : mpi4py.MPI.Intracomm, optional
         Whose ranks work together; by default all, `world()`.
+    optimiser : Optimiser, optional
+        Of the parameters. Its kind and its numbers, such as the learning rate, are the
+        same in every rank; here and when a pass begins they are compared.
+    timeout : float, default 600
+        How many seconds a rank waits in a step for the others. It is an error if they
+        have not come then.
 
     Attributes
     ----------
@@ -100,7 +54,15 @@ class DataParallel:
     Raises
     ------
     ValueError
-        If there are no parameters, or the ranks have different ones.
+        If there are no parameters, or the ranks have different ones, or optimisers that
+        differ. The message, in every rank, names all that differs.
+
+    Notes
+    -----
+    Ranks that do not do the same would wait for each other, or drift apart. So it is an
+    error, in every rank, if one makes another step while another one begins a pass or
+    has ended; and if the parameters differ, which are compared when a pass begins and
+    after 1, 3, 7, 15, ... steps.
 
     Examples
     --------
@@ -124,39 +86,62 @@ class DataParallel:
     0.1407
     """
 
-    def __init__(self, params: Iterable[Tensor], comm: Any = None) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        comm: Any = None,
+        *,
+        optimiser: Any = None,
+        timeout: float = 600.0,
+    ) -> None:
         self.comm = world() if comm is None else comm
         self.rank: int = self.comm.rank
         self.size: int = self.comm.size
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("DataParallel: there are no parameters")
-        self._check_same_everywhere()
+        self.params, self.optimiser = list(params), optimiser
 
         # All that a step exchanges is in one array: the gradients, in how many ranks
         # each parameter has one, the number of examples, and the loss.
         sizes = [p.size for p in self.params]
         dtype = np.result_type(np.float32, *(p.dtype for p in self.params))
-        self._flat = np.zeros(sum(sizes) + len(sizes) + 2, dtype)
+        self._meeting = Meeting(self.comm, sum(sizes) + len(sizes) + 2, dtype, timeout)
         *parts, self._holders, self._totals = np.split(
-            self._flat, np.cumsum([*sizes, len(sizes)])
+            self._meeting.array, np.cumsum([*sizes, len(sizes)])
         )
         self._gradients = [a.reshape(p.shape) for a, p in zip(parts, self.params)]
 
-        for view, p in zip(self._gradients, self.params):
-            view[...] = p.data
-        self.comm.Bcast(self._flat)
-        for view, p in zip(self._gradients, self.params):
-            p.data[...] = view
+        kinds = {
+            f"parameter {i}": f"{p.dtype} {p.shape}" for i, p in enumerate(self.params)
+        }
+        self._meeting.compare(
+            {"number of parameters": len(sizes)} | kinds | self._numbers(),
+            "Make the same network and the same optimiser in every rank",
+        )
+        if not self.params:
+            raise ValueError("DataParallel: there are no parameters")
+        firsts = self._meeting.of_first([p.data for p in self.params])
+        for p, of_first in zip(self.params, firsts):
+            p.data[...] = of_first
 
-    def _check_same_everywhere(self) -> None:
-        mine = [(str(p.dtype), p.shape) for p in self.params]
-        for rank, theirs in enumerate(self.comm.allgather(mine)):
-            if theirs != mine:
-                raise ValueError(
-                    f"DataParallel: rank {self.rank} has the parameters {mine}, rank "
-                    f"{rank} has {theirs}; make the same network in every rank"
-                )
+    def _numbers(self) -> dict[str, Any]:
+        """Return what decides how far an optimiser's steps go."""
+        if self.optimiser is None:
+            return {}
+        state = self.optimiser.state_dict(copy=False)
+        numbers = {k: np.asarray(x).tolist() for k, x in state.items() if is_number(x)}
+        return {"optimiser": type(self.optimiser).__name__} | numbers
+
+    def _compare(self, **settings: Any) -> None:
+        """Raise if the ranks differ in these, or in what they have become."""
+        sums = {
+            f"parameter {i}": f"checksum {zlib.crc32(p.data.tobytes()):08x}"
+            for i, p in enumerate(self.params)
+        }
+        self._meeting.compare(
+            settings | self._numbers() | sums,
+            "Go through the same examples in every rank, and make the same steps with "
+            "the same optimiser; DataParallel(..., optimiser=optimiser) compares its "
+            "numbers",
+        )
 
     def share(self, n: int) -> slice:
         """Return which of `n` examples are this rank's: a run of them, maybe none.
@@ -177,9 +162,9 @@ class DataParallel:
         batch_size : int
             How many examples the ranks have together; the last mini-batch may be
             shorter.
-        rng : numpy Generator, optional
+        rng : Generator, RandomState or int, optional
             Shuffles the examples. That of rank 0 counts; the others are only drawn
-            from.
+            from. A seed gives the same order each time.
 
         Returns
         -------
@@ -190,10 +175,14 @@ class DataParallel:
         Raises
         ------
         ValueError
-            `x` and `y` differ in length, or `batch_size` is below 1.
+            `x` and `y` differ in length, or `batch_size` is below 1; or the ranks
+            differ in these, in the optimiser's numbers or in the parameters.
+        RuntimeError
+            If another rank makes another step, or has ended.
         """
-        order = np.arange(len(x)) if rng is None else rng.permutation(len(x))
-        order = self.comm.bcast(order)
+        self._meeting.hold(PASS)
+        self._compare(rows_of_x=len(x), rows_of_y=len(y), batch_size=batch_size)
+        order = self._meeting.of_first(shuffled(np.arange(len(x)), rng))
         batches = minibatches(order, np.arange(len(y)), batch_size)
         own = (batch[self.share(len(batch))] for batch, _ in batches)
         return ((x.take(rows, axis=0), y.take(rows, axis=0)) for rows in own)
@@ -242,6 +231,10 @@ class DataParallel:
         ------
         ValueError
             If no rank has an example.
+        RuntimeError
+            If another rank begins a pass, or has ended.
+        TimeoutError
+            If others have not come in time.
         TypeError
             Within a function that `tg.compile` records, or a transform such as
             `tg.grad` differentiates: neither can follow what the ranks exchange.
@@ -264,7 +257,10 @@ class DataParallel:
                 view.fill(0)
         self._totals[:] = n, n * float(loss) if n else 0.0
 
-        self.comm.Allreduce(IN_PLACE, self._flat)
+        self._meeting.hold(STEP)
+        steps = self._meeting.steps
+        if steps > 1 and steps & (steps - 1) == 0:  # a power of two
+            self._compare()
 
         total = self._totals[0].item()
         if total == 0:

@@ -7,12 +7,31 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["generator", "is_generator", "set_state", "state_of"]
+__all__ = ["generator", "is_generator", "set_state", "shuffled", "state_of"]
 
 
 def generator(rng: Any) -> Any:
-    """Return a generator of NumPy's as it is, and for a seed, or None, a new one."""
-    return rng if hasattr(rng, "standard_normal") else np.random.default_rng(rng)
+    """Return a generator of NumPy's as it is, and for a seed, or None, a new one.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if hasattr(rng, "standard_normal"):
+        return rng
+    try:
+        return np.random.default_rng(rng)
+    except TypeError:
+        raise TypeError(
+            f"rng is a generator of NumPy's, np.random.default_rng(0), or a seed such "
+            f"as 0, and not {rng!r}"
+        ) from None
+
+
+def shuffled(order: Any, rng: Any) -> Any:
+    """Return an array as it is without a generator or a seed, else a shuffled copy."""
+    return order if rng is None else generator(rng).permutation(order)
 
 
 def is_generator(x: Any) -> bool:

@@ -39,10 +39,16 @@ class Clocked:
     def __getattr__(self, name):
         return getattr(self._comm, name)
 
-    def Allreduce(self, *buffers):  # noqa: N802 (as MPI has it)
+    def Dup(self):  # noqa: N802 (as MPI has it)
+        self._comm = self._comm.Dup()
+        return self
+
+    def Iallreduce(self, *buffers):  # noqa: N802
         start = perf_counter()
-        self._comm.Allreduce(*buffers)
+        request = self._comm.Iallreduce(*buffers)
+        request.Wait()
         self.seconds += perf_counter() - start
+        return request
 
 
 class Training:

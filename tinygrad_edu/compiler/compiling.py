@@ -37,6 +37,7 @@ from tinygrad_edu.compiler.tuning import (
     sums_as_products,
 )
 from tinygrad_edu.graph import check_function, current_mode, new_index, value_of
+from tinygrad_edu.randomness import shuffled
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Compiled", "compile"]
@@ -128,7 +129,7 @@ class Compiled:
             One example a row. The function takes two such arrays.
         batch_size : int
             The last mini-batch may be shorter.
-        rng : numpy Generator, optional
+        rng : Generator, RandomState or int, optional
             Shuffles the examples, as `tg.data.minibatches` does; without it they keep
             their order.
         rows : ndarray of int, optional
@@ -148,8 +149,7 @@ class Compiled:
             )
         if batch_size < 1:
             raise ValueError(f"epoch: batch_size {batch_size} must be 1 or more")
-        if rng is not None:
-            order = rng.permutation(order)
+        order = shuffled(order, rng)
         whole = len(order) // batch_size * batch_size
         with self._lock:
             answers = []

@@ -12,12 +12,11 @@ from statistics import fmean
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from tinygrad_edu.checkpoints import Folder, Training
 from tinygrad_edu.history import History, shown
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser, clip_gradients
+from tinygrad_edu.randomness import generator
 from tinygrad_edu.train.batches import Program, evaluated, order_of, steps
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
 from tinygrad_edu.train.progress import progress as progress_bar
@@ -73,14 +72,14 @@ def fit(
         Examples an update, if the data are two arrays; the last one may have fewer.
     shuffle : bool
         Whether two arrays are shuffled for each epoch.
-    rng : Generator or int, optional
+    rng : Generator, RandomState or int, optional
         What shuffles, or its seed. With a seed, training does the same each time, to
         the last bit, on one machine.
     validation : (x, y), list of mini-batches, or dict of these by name
         What to evaluate on after each epoch. Figures are called ``validation_loss`` and
         so on, or by the names given.
     metrics : dict of str to callable, optional
-        Makes a number of all outputs and targets, as arrays:
+        Makes a number of all outputs and targets of the validation data, as arrays:
         ``{"accuracy": tg.train.accuracy}``.
     schedule : callable, optional
         Gives the learning rate of the next epoch, or None to end; is told how many
@@ -159,7 +158,7 @@ def fit(
     train = Program(_step(model, loss, optimiser, clip), compile, "training step")
     judge = Program(_judgement(model, loss), compile, "evaluation")
     order = order_of(data, batch_size, shuffle) if folder else {}
-    run = Training(module, optimiser, np.random.default_rng(rng), clip=clip, **order)
+    run = Training(module, optimiser, generator(rng), clip=clip, **order)
     line = progress if callable(progress) else partial(_line, epochs=epochs)
 
     def get_ready() -> str:
@@ -195,6 +194,7 @@ def fit(
             )
         history, watch = run.history, Watch(best)
         _see_again(watch, history, monitor)
+        began = len(history)
         while not (why_not := get_ready()):
             start = perf_counter() - run.seconds
             _set_training(module, True)
@@ -227,6 +227,8 @@ def fit(
         history.stopped = why_not
         if len(history) < epochs:
             bar.line(f"ended: {why_not}")
+        elif len(history) == began:
+            bar.line(f"nothing is left to do: {began} epochs are done, of {epochs}")
 
     _set_training(module, False)
     if run.best is not None and not ctrl_c.pressed:
@@ -332,8 +334,18 @@ def _check_names(sets: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None
     """Refuse a name now, and not when the first epoch is done."""
     if "loss" in metrics:
         raise ValueError("fit: a metric is called loss, as the loss is; rename it")
-    History({f"{name}_{figure}": () for name in sets for figure in metrics})
-    History({f"{name}_loss": () for name in sets})
+    if metrics and not sets:
+        raise ValueError(
+            "fit: metrics are computed on validation data, and there is none; pass "
+            "validation, for the training data validation={'train': data}"
+        )
+    names = [f"{name}_{figure}" for name in sets for figure in ("loss", *metrics)]
+    for name in History(dict.fromkeys(names, ())).names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"fit: two figures are called {name}; rename a metric or a set of "
+                "validation data"
+            )
 
 
 def _check_kept(module: Any, keep_best: bool, folder: Any, resume: bool) -> None:
