@@ -70,8 +70,8 @@ def without_slash(name: str) -> str:
     """Return a name, if it has none."""
     if "/" in name:
         raise ValueError(
-            f"checkpoints: '{printable(name)}' has a slash in its name, which in a file "
-            "tells weights from the rest; give it another one"
+            f"checkpoints: '{printable(name)}' has a slash in its name, which in a "
+            "file tells weights from the rest; give it another one"
         )
     return name
 
