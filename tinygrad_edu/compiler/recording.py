@@ -31,7 +31,8 @@ from tinygrad_edu.compiler.surroundings import (
     may_be_lent,
 )
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
-from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
+from tinygrad_edu.graph import Node, Untraceable, current_mode, new_index
+from tinygrad_edu.modes import changed
 from tinygrad_edu.randomness import set_state, state_of
 from tinygrad_edu.tensor import Tensor
 
@@ -80,8 +81,6 @@ class Recording:
         self._surroundings = Surroundings(f, self._others)
         self.names = self._surroundings.names | self._kinds
 
-        mode = current_mode.get()
-        self._mode = Mode(mode.recording, self._watch, sample=self._sample)
         absent: set[str] = set()  # the gradients that are not there, where that matters
         of_arguments = self.conditions
         while True:
@@ -363,8 +362,11 @@ class Recording:
         self._originals = sites[: len(around.arrays)]
         lent: dict[int, Any] = {}  # the arrays' stand-ins
         writeable = [array for array in around.frozen if array.flags.writeable]
-        token = current_mode.set(self._mode)
+        inside = changed(
+            {"watch": self._watch, "sample": self._sample, "nested": False}
+        )
         try:
+            current_mode.set(inside)
             for array in writeable:
                 array.flags.writeable = False
             for t, _ in tensors:
@@ -376,7 +378,7 @@ class Recording:
                 site.set(stand_in)
             yield
         finally:
-            current_mode.reset(token)
+            current_mode.set(inside.block.outside)
             for array in writeable:
                 array.flags.writeable = True
             self._changed_tensor = ""
