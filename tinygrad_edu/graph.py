@@ -59,7 +59,7 @@ class Node:
     )
 
     array: ndarray[Any, Any]
-    calls: tuple[tuple[str, int, int, int], ...]
+    calls: tuple[tuple[str, int, int, tuple[int, ...]], ...]
     data: ndarray[Any, Any]  # as Tensor has it, which checks what is assigned
     grad: Any
     index: int
@@ -85,7 +85,7 @@ class Call(NamedTuple):
     name: str
     start: int
     module: int  # the id of the module
-    given: int  # the id of what it was called on
+    given: tuple[int, ...]  # the ids of what it was called on
 
 
 class StandIn:

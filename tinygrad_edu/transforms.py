@@ -369,15 +369,15 @@ class _Run:
         one = not isinstance(chosen, tree.CONTAINERS)
         given = (chosen,) if one else tree.leaves(chosen)
         self.as_tensors = current_mode.get().nested or Tensor in map(type, given)
-        inside = changed(NESTED)
+        nested = changed(NESTED)
         try:
-            current_mode.set(inside)
+            current_mode.set(nested)
             self.variables = list(map(_variable, given))
             variables = self.variables
             stand_ins = variables[0] if one else tree.rebuild(chosen, variables)
             self.answer = f(*_replace(args, argnums, stand_ins), **kwargs)
         finally:
-            current_mode.set(inside.block.outside)
+            current_mode.set(nested.block.outside)
 
     def gradient(self, y: Any) -> Any:
         """Return the gradient of a number in the answer, in the chosen's structure."""
