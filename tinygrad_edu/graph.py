@@ -46,9 +46,9 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "accumulated",  # a leaf's gradient so far, or None; for users it is `grad`
         "array",  # the value, always an ndarray; for users it is `data`
         "calls",  # which calls of modules gave it, see `Call`; mostly not set
-        "grad",  # a leaf's accumulated gradient, or None
         "index",  # the number in order of creation
         "inputs",  # what the op was applied to: Nodes, arrays, Python numbers
         "name",
@@ -58,9 +58,10 @@ class Node:
         "requires_grad",
     )
 
+    accumulated: Any
     array: ndarray[Any, Any]
     calls: tuple[tuple[str, int, int, tuple[int, ...]], ...]
-    data: ndarray[Any, Any]  # as Tensor has it, which checks what is assigned
+    data: ndarray[Any, Any]  # as Tensor has these two, which checks what is assigned
     grad: Any
     index: int
     inputs: tuple[Any, ...]
@@ -175,7 +176,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
 
     node = _new(kind)
     node.array = data
-    node.grad = node.name = node.origin = None
+    node.accumulated = node.name = node.origin = None
     node.index = new_index()
     mode = current_mode.get()
     if mode.recording and needs_grad and data.dtype.kind == "f":

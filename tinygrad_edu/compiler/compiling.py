@@ -334,7 +334,7 @@ def _tensor(value: Any) -> Tensor:
     """Make a constant Tensor of what a program gave; `Tensor()` takes longer."""
     tensor = _new(Tensor)
     tensor.array = value if value.__class__ is np.ndarray else np.asarray(value)
-    tensor.grad = tensor.op = tensor.params = tensor.origin = tensor.name = None
+    tensor.accumulated = tensor.op = tensor.params = tensor.origin = tensor.name = None
     tensor.requires_grad = False
     tensor.inputs = ()
     tensor.index = new_index()

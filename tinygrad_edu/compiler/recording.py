@@ -126,7 +126,7 @@ class Recording:
         if something has to be drawn before each run.
         """
         outputs = self.program.outputs
-        others = [e for e in self.effects if not e.endswith(".grad = None")]
+        others = [e for e in self.effects if not e.endswith(".accumulated = None")]
         batch = self.accesses[:2] == ["args[0]", "args[1]"]
         if not batch or self._drawn or len(others) > len(self._counts):
             return None
@@ -355,7 +355,7 @@ class Recording:
         self._lent: dict[Tensor, _Loan] = {}
         self._sites: list[tuple[Site, Any]] = []
         self._start = new_index()
-        slots = ("array", "grad", "name", "requires_grad")
+        slots = ("array", "accumulated", "name", "requires_grad")
         tensors = [(t, [getattr(t, slot) for slot in slots]) for t in around.tensors]
         places = (*around.arrays, *around.numbers, *around.iterators)
         sites = [(site, site.get()) for site in places]
@@ -476,10 +476,10 @@ class Recording:
             if t.grad is gradient:
                 continue
             if t.grad is None or binding in tape.updates:
-                self.effects.append(f"{access}.grad = None")
+                self.effects.append(f"{access}.accumulated = None")
             else:
                 value = output(self._as_tracer(t.grad.data))
-                self.effects.append(f"{access}.grad = tensor({value})")
+                self.effects.append(f"{access}.accumulated = tensor({value})")
         for site, lent in self._sites:
             now = site.get()
             if now is lent:
