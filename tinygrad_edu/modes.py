@@ -153,7 +153,7 @@ class Setting:
         if not callable(function) or isinstance(function, type):
             raise TypeError(
                 f"{self._name}: it decorates a function, or opens a block as in "
-                f"`with tg.{self._name}():`, and this is {function!r}"
+                f"`with tg.{self._name}():`, and this is {function!r:.80}"
             )
         wrapper: Any
         if _is(isgeneratorfunction, function):

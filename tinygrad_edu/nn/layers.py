@@ -201,12 +201,13 @@ class Function(Module):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if isinstance(function, type):
+            name = printable(function.__name__)
             raise TypeError(
-                f"Function: {printable(function.__name__)} is a class, and what is "
-                f"called is one of its instances; write {printable(function.__name__)}()"
+                f"Function: {name} is a class, and what is called is one of its "
+                f"instances; write {name}()"
             )
         if not callable(function):
-            raise TypeError(f"Function: {function!r} cannot be called")
+            raise TypeError(f"Function: {function!r:.80} cannot be called")
         self.function = function
         owner = getattr(function, "__self__", None)
         if isinstance(owner, Module):
