@@ -601,6 +601,7 @@ def parameters() -> Any:
         yield g(X)
         s.layers.append(tg.nn.Linear(3, 3, rng=1))
         yield g(X)
+        del s.layers[0].weight
         s.layers[0].weight = leaf(*range(9)).reshape(3, 3).detach()
         yield g(X)
         s.layers.pop()

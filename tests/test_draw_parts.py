@@ -64,6 +64,28 @@ def test_what_a_module_is_called_on_does_not_belong_to_it():
     assert frames_of(Outer()(x)) == ["", *["Scale/Outer"] * 3]
 
 
+def test_nothing_that_a_module_is_called_on_belongs_to_it():
+    class Bilinear(tg.nn.Module):
+        def __init__(self):
+            self.weight = tg.Tensor([2.0, 3.0], requires_grad=True)
+
+        def forward(self, x, y, *more, scale):
+            return x * y * more[0] * scale * self.weight
+
+    a, b, c, d = (tg.Tensor([1.0, 1.0], requires_grad=True, name=n) for n in "abcd")
+    frames = frames_of(Bilinear()(a, b, c, scale=d))
+    weight, answer = "Bilinear", "Bilinear"
+    assert frames.count("") == 4
+    assert frames[-2:] == [weight, answer]
+
+
+def test_a_function_in_a_row_has_a_frame_with_its_name():
+    layers = tg.nn.Sequential(Scale(), tg.relu, lambda x: x * 2, np.tanh)
+    frames = frames_of(layers(np.ones(2)))
+    inner = ["Scale"] * 3 + ["relu", "<lambda>", "tanh"]
+    assert [f for f in frames if f] == [f"{name}/Sequential" for name in inner]
+
+
 def test_modules_nest_and_a_part_called_twice_is_two_frames():
     x = np.ones(2)
     picture = picture_of(Twice()(x))

@@ -1,8 +1,6 @@
 """The graph: who remembers what, in which order, and who forgets in time."""
 
-import asyncio
 import gc
-import threading
 import weakref
 
 import numpy as np
@@ -11,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.graph import Node, current_mode, record
+from tinygrad_edu.graph import Node, record
 
 
 @pytest.fixture
@@ -139,81 +137,6 @@ def test_a_long_chain_is_destroyed_without_recursion(debug):
     assert memory() is not None
     del y
     assert memory() is None
-
-
-# --- no_grad --------------------------------------------------------------------------
-
-
-def test_no_grad_records_nothing():
-    x = leaf()
-    with tg.no_grad():
-        y = x * x
-    assert not y.requires_grad
-    assert y.is_leaf
-    assert (x * x).requires_grad
-
-
-def test_no_grad_does_not_hinder_a_leaf():
-    with tg.no_grad():
-        x = leaf()
-    assert (x * x).requires_grad
-
-
-def test_no_grad_is_a_decorator_too():
-    @tg.no_grad()
-    def double(x):
-        return x * 2.0
-
-    assert not double(leaf()).requires_grad
-    assert not double(leaf()).requires_grad, "the second call records no more than one"
-    assert (leaf() * 2.0).requires_grad
-
-
-def test_no_grad_ends_with_an_error():
-    with pytest.raises(ZeroDivisionError), tg.no_grad():
-        _ = 1 / 0
-    assert (leaf() * 2.0).requires_grad
-
-
-def test_no_grad_nests():
-    with tg.no_grad():
-        with tg.no_grad():
-            pass
-        assert not (leaf() * 2.0).requires_grad
-    assert current_mode.get().recording
-
-
-def test_no_grad_belongs_to_its_thread():
-    answers = []
-    with tg.no_grad():
-        other = threading.Thread(target=lambda: answers.append(leaf() * 2.0))
-        other.start()
-        other.join()
-        mine = leaf() * 2.0
-    assert answers[0].requires_grad
-    assert not mine.requires_grad
-
-
-def test_no_grad_belongs_to_its_asynchronous_task():
-    async def inference(entered, leave):
-        with tg.no_grad():
-            entered.set()
-            await leave.wait()
-            return leaf() * 2.0
-
-    async def training(entered, leave):
-        await entered.wait()
-        y = leaf() * 2.0
-        leave.set()
-        return y
-
-    async def both():
-        events = asyncio.Event(), asyncio.Event()
-        return await asyncio.gather(inference(*events), training(*events))
-
-    inferred, trained = asyncio.run(both())
-    assert not inferred.requires_grad
-    assert trained.requires_grad
 
 
 # --- Raw operands ---------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Networks: which parameters they have, how those are drawn, what comes out."""
 
+import contextlib
 import copy
+import functools
 import pickle
 import random
 import re
@@ -15,6 +17,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.nn import (
     MLP,
     Dropout,
+    Function,
     Linear,
     Module,
     ReLU,
@@ -154,6 +157,236 @@ def test_a_copied_network_trains_on_its_own(duplicate, rng):
     assert not np.array_equal(twin(x).data, before)
 
 
+class Activated(Module):
+    """A model that holds an op, and a compiled function of its own."""
+
+    def __init__(self):
+        self.layer = Linear(2, 2, rng=0)
+        self.activation = tg.relu
+        self.compiled = tg.compile(self.forward, style="readable")
+
+    def forward(self, x):
+        return self.activation(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+def test_a_model_that_holds_an_op_or_a_compiled_function_is_copied(duplicate, rng):
+    model = Activated()
+    x = rng.standard_normal((4, 2))
+    expected = model.compiled(x).data
+    twin = duplicate(model)
+    assert twin.activation is tg.relu
+    np.testing.assert_array_equal(twin.compiled(x).data, expected)
+    assert "def step" in twin.compiled.source
+    twin.layer.weight.data[...] = 0.0
+    assert np.ptp(twin.compiled(x).data, axis=0).max() == 0.0, "its own layer's"
+    np.testing.assert_array_equal(model.compiled(x).data, expected)
+
+
+@tg.compile
+def doubled(x):
+    return 2.0 * x
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_copy_of_a_compiled_function_of_a_module_is_itself(duplicate):
+    assert duplicate(doubled) is doubled
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_of_another_compiled_function_compiles_on_its_own(duplicate):
+    compiled = tg.compile(lambda x: 3.0 * x, style="readable", keep=1)
+    compiled(1.0)
+    twin = duplicate(compiled)
+    assert twin is not compiled
+    assert twin(2.0) == 6.0
+    assert twin.source == compiled.source
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_model_and_its_optimiser_are_copied_together(duplicate, rng):
+    model = Sequential(Linear(2, 2, rng=0), Dropout(0.5, rng=0), Linear(2, 1, rng=0))
+    optimiser = tg.optim.Adam(model.parameters(), lr=0.1)
+    x = rng.standard_normal((4, 2))
+
+    def train(model, optimiser):
+        for _ in range(3):
+            optimiser.zero_grad()
+            model(x).sum().backward()
+            optimiser.step()
+        return [p.data for p in model.parameters()]
+
+    train(model, optimiser)
+    twin, its_optimiser, history = duplicate(
+        (model, optimiser, tg.train.History({"loss": [1.0]}))
+    )
+    assert history["loss"] == [1.0]
+    expected = train(model, optimiser)
+    for a, b in zip(train(twin, its_optimiser), expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- Functions as parts ---------------------------------------------------------------
+
+
+class Shift:
+    def __call__(self, x):
+        return x + 1.0
+
+
+FUNCTIONS = {
+    "relu": tg.relu,
+    "softmax": functools.partial(functools.partial(tg.softmax), axis=-1),
+    "tanh": np.tanh,
+    "<lambda>": lambda x: 2.0 * x,
+    "Shift": Shift(),
+    "doubled": doubled,
+    "logits": MLP([3, 2], rng=0).logits,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_any_function_may_be_a_part(name, rng):
+    function, layer = FUNCTIONS[name], Linear(2, 3, rng=0)
+    model = Sequential(layer, function)
+    x = rng.standard_normal((4, 2))
+    with tg.no_grad():  # where a compiled function may run
+        expected = function(layer(x))
+        np.testing.assert_array_equal(model(x).data, expected.data, strict=True)
+    assert repr(model) == f"Sequential(Linear(2, 3), {name})"
+    assert isinstance(model[1], Function)
+    shapes = {row[0]: row[1] for row in model.summary((4, 2))}
+    if name != "logits":
+        assert shapes[f"1: {name}"] == expected.shape
+
+
+def test_a_function_in_a_row_passes_its_gradient_on(rng):
+    x, g = parameter(rng.standard_normal((4, 2))), rng.standard_normal((4, 2))
+    Sequential(tg.tanh, last=np.square)(x).backward(g)
+    y = np.tanh(x.data)
+    np.testing.assert_allclose(x.grad.data, g * 2 * y * (1 - y**2), rtol=1e-13)
+
+
+def test_a_method_of_a_module_has_its_parameters():
+    inner = MLP([3, 2], rng=0)
+    model = Sequential(Linear(2, 3, rng=0), inner.logits)
+    assert [id(p) for p in model.parameters()[2:]] == [*map(id, inner.parameters())]
+
+
+# --- What a module is called on -------------------------------------------------------
+
+
+class Attention(Module):
+    def __init__(self):
+        self.inner = Scaled()
+
+    def forward(self, q, k, *more, scale=1.0, **others):
+        return self.inner(q, by=k) * scale + sum(more) + sum(others.values())
+
+
+class Scaled(Module):
+    def forward(self, x, *, by):
+        return x * by
+
+
+def test_a_module_takes_whatever_its_forward_takes():
+    model, x = Attention(), parameter(2.0)
+    assert model(x, 3.0).item() == 6.0
+    assert model(x, 3.0, 5.0, 7.0, scale=2.0, other=11.0).item() == 35.0
+    assert model(k=3.0, q=x).item() == 6.0
+    assert model(function=3.0, q=x, k=1.0).item() == 5.0, "no keyword is taken away"
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'k'"):
+        model(x)
+    y = model(x, 3.0, scale=2.0)
+    y.backward()
+    assert x.grad.item() == 6.0
+
+
+def test_a_summary_follows_calls_with_several_arguments():
+    class Siamese(Module):
+        def __init__(self):
+            self.scaled = Scaled()
+
+        def forward(self, x):
+            return self.scaled(x, by=2.0)
+
+    rows = {row[0]: row[1] for row in Siamese().summary((4, 2))}
+    assert rows["scaled: Scaled()"] == (4, 2)
+
+
+# --- Parameters keep their place ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w: w - 0.1 * w.grad,
+        lambda w: w.data - 0.1 * w.grad.data,
+        lambda w: w.detach(),
+        lambda w: tg.Tensor([5.0, 6.0]),
+        lambda w: np.float64(3.0),
+        lambda w: 0,
+        lambda w: 0.5,
+    ],
+    ids=["computed", "array", "detached", "constant", "scalar", "int", "float"],
+)
+def test_a_constant_does_not_take_the_place_of_a_parameter(change):
+    model = Module()
+    model.w = w = parameter([1.0, 2.0])
+    (w * w).sum().backward()
+    before = w.data.copy()
+    for mode in (tg.no_grad, contextlib.nullcontext):
+        with (
+            mode(),
+            pytest.raises(TypeError, match=r"Module: w is a parameter.*no_grad"),
+        ):
+            model.w = change(w)
+    assert model.parameters() == [w]
+    np.testing.assert_array_equal(w.data, before)
+    assert w.grad is not None
+
+
+def test_what_the_error_names_works():
+    model = Module()
+    model.w = w = parameter([1.0, 2.0])
+    model.w.data = np.array([3.0, 4.0])
+    assert model.parameters() == [w]
+    model.w.requires_grad = False
+    assert model.parameters() == []
+    model.w = w = parameter([1.0, 2.0])
+    del model.w
+    model.w = tg.Tensor([5.0, 6.0])
+    assert model.parameters() == []
+
+
+@pytest.mark.parametrize("value", [None, Tanh(), [parameter()], parameter(3.0), "tied"])
+def test_other_things_take_the_place_of_a_parameter(value):
+    model = Module()
+    model.w = parameter()
+    model.w = value
+    assert model.w is value
+
+
+def test_other_attributes_are_set_as_ever():
+    model = Module()
+    for value in (
+        parameter() * 2.0,
+        3.0,
+        np.ones(2),
+        tg.Tensor(1.0),
+        parameter(),
+        None,
+    ):
+        model.kept = value
+        assert model.kept is value
+
+
 # --- What comes out -------------------------------------------------------------------
 
 
@@ -283,10 +516,15 @@ def test_activations_are_the_ops_of_their_names(module, function, rng):
 
 
 def test_what_cannot_be_a_part():
-    with pytest.raises(TypeError, match=r"part 1 is <op relu.*write.*tg\.nn\.Tanh\(\)"):
-        Sequential(Linear(1, 1), tg.relu)
-    with pytest.raises(TypeError, match="Sequential: part last is None"):
-        Sequential(last=None)
+    with pytest.raises(
+        TypeError, match=r"^Sequential: part 1: ReLU is a class.* ReLU\("
+    ):
+        Sequential(Linear(1, 1), ReLU)
+    for what in (None, 3.0, "relu", parameter(), [Tanh()]):
+        with pytest.raises(TypeError, match=r"^Sequential: part last: .* called"):
+            Sequential(last=what)
+        with pytest.raises(TypeError, match=r"^Function: .* cannot be called"):
+            Function(what)
     for name in ("forward", "training", "eval"):
         with pytest.raises(ValueError, match=f"it has an attribute {name} already"):
             Sequential(**{name: Tanh()})

@@ -1,5 +1,11 @@
 """An op: its declaration, its calls, its errors, its place in the table."""
 
+import copy
+import importlib
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -387,6 +393,74 @@ def test_the_gradient_of_a_composite_falls_out(halved):
 def test_a_wrong_call_of_a_composite_is_told_the_right_one(halved):
     with pytest.raises(TypeError, match=r"halved: call it as halved\(x, times=1\)"):
         halved(1.0, often=3)
+
+
+# --- Copies and pickles ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("kind", ["built in", "own", "composite"])
+def test_a_copy_of_an_op_is_the_op(kind, duplicate, scaled, halved):
+    op = {"built in": tg.sigmoid, "own": scaled, "composite": halved}[kind]
+    before = dict(OPS)
+    assert duplicate(op) is op
+    assert duplicate({"ops": [op]})["ops"][0] is op
+    assert before == OPS
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_built_in_op_is_pickled_by_its_name(protocol):
+    ops = [OPS[name] for name in sorted(tg.ops.BUILT_IN)]
+    again = pickle.loads(pickle.dumps(ops, protocol))
+    assert len(ops) > 100
+    assert all(a is b for a, b in zip(again, ops, strict=True))
+
+
+OWN_OPS = """
+import numpy as np
+import tinygrad_edu as tg
+from tinygrad_edu.op import composite
+
+@tg.op
+def cube(x):
+    return x**3
+
+cube.vjp(x=lambda g, y, x: g * 3 * x**2)
+spacing = tg.op(np.spacing, name="ulp")
+other_name = tg.op(lambda x: x, name="itself")
+
+@composite()
+def quarter(x):
+    return x / 4.0
+"""
+
+
+def test_ones_own_op_is_pickled_by_its_name_in_a_module(tmp_path, monkeypatch):
+    (tmp_path / "own_ops.py").write_text(OWN_OPS)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("own_ops")
+    ops = [own.cube, own.spacing, own.other_name, own.quarter]
+    pickled = pickle.dumps(ops)
+    assert all(a is b for a, b in zip(pickle.loads(pickled), ops, strict=True))
+    elsewhere = """if True:
+        import pickle, sys
+        print([str(op) for op in pickle.load(sys.stdin.buffer)])
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", elsewhere],
+        input=pickled,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}"},
+        check=True,
+    )
+    assert run.stdout.decode().strip() == str([str(op) for op in ops])
+    del sys.modules["own_ops"]
+
+
+def test_an_op_that_no_module_has_is_not_pickled(scaled, halved):
+    for op in (scaled, halved):
+        with pytest.raises(TypeError, match=f"^{op.name}: .* at the top of a module"):
+            pickle.dumps(op)
 
 
 # --- In words -------------------------------------------------------------------------

@@ -776,6 +776,84 @@ def test_what_numpy_offers_beyond_a_call_is_refused():
             call()
 
 
+# --- The gradient is assigned to ------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (2, 3)])
+@pytest.mark.parametrize(
+    "wrap", [np.asarray, np.float64, Tensor, lambda g: g.astype(np.float32)]
+)
+def test_an_array_or_a_tensor_may_be_the_gradient_so_far(wrap, shape, dtype, rng):
+    w, c, before = (
+        leaf(np.ones(shape), dtype),
+        rng.normal(size=shape),
+        rng.normal(size=shape),
+    )
+    w.grad = wrap(before)
+    assert type(w.grad) is Tensor
+    assert w.grad.dtype == dtype
+    (w * c).sum().backward()
+    np.testing.assert_allclose(w.grad.data, before + c, rtol=1e-5, atol=1e-6)
+    assert w.grad.dtype == dtype
+    w.grad = None
+    assert w.grad is None
+
+
+def test_whole_numbers_as_a_gradient_become_floats():
+    w = leaf(np.ones(2))
+    w.grad = np.array([1, 2])
+    assert w.grad.dtype == np.float64
+    tg.optim.SGD([w], lr=1.0).step()
+    assert w.data.tolist() == [0.0, -1.0]
+
+
+def test_a_recorded_gradient_stays_recorded():
+    w = leaf(np.float32(3.0), np.float32)
+    w.grad = (w * w).astype(np.float64)
+    assert w.grad.dtype == np.float32
+    w.grad.backward()
+    assert w.grad.item() == 15.0, "9 that was there, and 2 w"
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1, False, "0", [0.0, 0.0], {}, object()])
+def test_what_is_no_gradient_is_refused_where_it_is_assigned(value):
+    w = leaf(np.ones(2))
+    w.grad = np.ones(2)
+    with pytest.raises(TypeError, match=r"^grad: assign None, or an array .*forgets"):
+        w.grad = value
+    assert w.grad.data.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, Tensor])
+def test_a_gradient_of_another_shape_or_kind_is_refused(wrap):
+    w = leaf(np.ones(2))
+    with pytest.raises(
+        ValueError, match=r"^grad: this has shape \(3,\), and .* \(2,\)"
+    ):
+        w.grad = wrap(np.ones(3))
+    with pytest.raises(TypeError, match=r"^grad: .* real numbers.*complex128"):
+        w.grad = np.ones(2) * 1j
+    assert w.grad is None
+
+
+def test_a_gradient_is_assigned_in_a_compiled_function_too():
+    w = leaf(np.ones(2))
+    optimiser = tg.optim.SGD([w], lr=1.0)
+
+    @tg.compile
+    def step(g):
+        w.grad = g
+        optimiser.step()
+
+    for n in (1.0, 2.0):
+        step(np.array([n, 0.5]))
+    assert w.data.tolist() == [-2.0, 0.0]
+    with pytest.raises(ValueError, match="grad: this has shape"):
+        step(np.ones(3))
+    assert w.data.tolist() == [-2.0, 0.0]
+
+
 # --- Copies ---------------------------------------------------------------------------
 
 COPIES = {

@@ -53,9 +53,10 @@ def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) 
     with _ACCUMULATING:
         for leaf, g in cotangents.items():
             g = g if create_graph else value_of(g)
-            if leaf.grad is not None:
-                g = (leaf.grad if create_graph else leaf.grad.array) + g
-            leaf.grad = g if isinstance(g, Node) else leaf.__class__(g)
+            before = leaf.accumulated
+            if before is not None:
+                g = (before if create_graph else before.array) + g
+            leaf.accumulated = g if isinstance(g, Node) else leaf.__class__(g)
     if not (retain_graph or create_graph):
         for node in visited:
             node.op, node.inputs, node.params = RELEASED, (), None

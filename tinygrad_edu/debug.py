@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
 from zlib import crc32
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, mode, value_of
+from tinygrad_edu.graph import Node, value_of
+from tinygrad_edu.modes import Setting
 from tinygrad_edu.naming import name_of
 from tinygrad_edu.op import Op
 
@@ -19,8 +20,19 @@ __all__ = ["Origin", "debug"]
 _PACKAGE = os.path.dirname(__file__) + os.sep
 
 
-def debug() -> AbstractContextManager[None]:
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def debug() -> Setting: ...
+@overload
+def debug(function: F, /) -> F: ...
+
+
+def debug(function: Any = None, /) -> Any:
     """Watch every op within the block; it costs time, so it is off by default.
+
+    Also a decorator, with or without brackets, as `no_grad` is.
 
     Within the block
 
@@ -45,7 +57,8 @@ def debug() -> AbstractContextManager[None]:
     Traceback (most recent call last):
     ValueError: sqrt: its input x was changed after it was used (at ...
     """
-    return mode(watch=watch)
+    setting = Setting("debug", watch=watch)
+    return setting if function is None else setting(function)
 
 
 class Origin:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.debug import Origin, caller
-from tinygrad_edu.graph import Node, mode, record
+from tinygrad_edu.graph import Node, record
+from tinygrad_edu.modes import Setting
 from tinygrad_edu.op import Op
 from tinygrad_edu.probe import Check, Probe, normal, scale
 from tinygrad_edu.slips import likeliest_slip
@@ -43,7 +44,7 @@ def causes(probe: Probe, position: int, worst: Check, order: int) -> list[str]:
             node.origin = Origin(*caller(), node)
             computed.append(node)
 
-    with mode(watch=remember):
+    with Setting("gradcheck", watch=remember):
         probe.f(*probe.leaves)
     found: list[str] = []
     if worst.tells:

@@ -7,13 +7,13 @@ the inputs it came from. Those memories are the graph. (`Tensor`, some floors up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
 
 from numpy import asarray, ndarray
+
+from tinygrad_edu.modes import Mode, current_mode, no_grad, sampled
 
 __all__ = [
     "Call",
@@ -46,9 +46,9 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "accumulated",  # a leaf's gradient so far, or None; for users it is `grad`
         "array",  # the value, always an ndarray; for users it is `data`
         "calls",  # which calls of modules gave it, see `Call`; mostly not set
-        "grad",  # a leaf's accumulated gradient, or None
         "index",  # the number in order of creation
         "inputs",  # what the op was applied to: Nodes, arrays, Python numbers
         "name",
@@ -58,9 +58,10 @@ class Node:
         "requires_grad",
     )
 
+    accumulated: Any
     array: ndarray[Any, Any]
-    calls: tuple[tuple[str, int, int, int], ...]
-    data: ndarray[Any, Any]  # as Tensor has it, which checks what is assigned
+    calls: tuple[tuple[str, int, int, tuple[int, ...]], ...]
+    data: ndarray[Any, Any]  # as Tensor has these two, which checks what is assigned
     grad: Any
     index: int
     inputs: tuple[Any, ...]
@@ -85,7 +86,7 @@ class Call(NamedTuple):
     name: str
     start: int
     module: int  # the id of the module
-    given: int  # the id of what it was called on
+    given: tuple[int, ...]  # the ids of what it was called on
 
 
 class StandIn:
@@ -152,62 +153,6 @@ new_index = count().__next__
 _new = object.__new__
 
 
-class Mode(NamedTuple):
-    """How ops treat Tensors just now; `no_grad` and `debug` change it for a while."""
-
-    recording: bool = True
-    watch: Callable[[Node, Any, tuple[Any, ...]], None] | None = None
-    nested: bool = False  # in a function that a transform is differentiating
-    sample: Callable[..., Any] | None = None  # called by `sampled` in place of a draw
-
-
-# A context variable, so that each thread and each asynchronous task has its own.
-current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039
-
-
-@contextmanager
-def mode(**changes: Any) -> Iterator[None]:
-    """Change the current mode within a `with` block."""
-    token = current_mode.set(current_mode.get()._replace(**changes))
-    try:
-        yield
-    finally:
-        current_mode.reset(token)
-
-
-def no_grad() -> Any:
-    """Record nothing within the block: answers are constants.
-
-    Also a decorator. The state belongs to the current thread.
-
-    Examples
-    --------
-    >>> import tinygrad_edu as tg
-    >>> w = tg.Tensor(2.0, requires_grad=True)
-    >>> with tg.no_grad():
-    ...     y = w * w
-    >>> y.requires_grad
-    False
-    """
-    return mode(recording=False)
-
-
-def sampled(
-    draw: Callable[..., Any], shape: tuple[int, ...], dtype: Any
-) -> ndarray[Any, Any]:
-    """Return random numbers, ``draw(shape, dtype)``, or what stands for them just now.
-
-    `compile` makes them an input of its program, drawn anew before each run, and
-    `checkpoint` keeps them for its second run. What draws is a method of what has the
-    generator.
-    """
-    sample = current_mode.get().sample
-    numbers: ndarray[Any, Any] = (
-        draw(shape, dtype) if sample is None else sample(draw, shape, dtype)
-    )
-    return numbers
-
-
 def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     """Apply `op` to inputs that include a Node, and remember it in the answer."""
     values: list[Any] = []
@@ -231,10 +176,10 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
 
     node = _new(kind)
     node.array = data
-    node.grad = node.name = node.origin = None
+    node.accumulated = node.name = node.origin = None
     node.index = new_index()
-    recording, watch, _, _ = current_mode.get()
-    if recording and needs_grad and data.dtype.kind == "f":
+    mode = current_mode.get()
+    if mode.recording and needs_grad and data.dtype.kind == "f":
         node.requires_grad = True
         node.op = op
         node.inputs = inputs
@@ -243,8 +188,8 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
         node.requires_grad = False
         node.op = node.params = None
         node.inputs = ()
-    if watch is not None:
-        watch(node, op, inputs)
+    if mode.watch is not None:
+        mode.watch(node, op, inputs)
     return node
 
 

@@ -8,11 +8,13 @@ called with a `Node` among its inputs it is recorded.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from itertools import count
 from string import Formatter
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 
@@ -232,6 +234,31 @@ class Op:
             )
         return inputs, bound or None
 
+    # --- Copies, and pickles: there is one op of a name -------------------------------
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.name in BUILT_IN:
+            return _built_in, (self.name,)
+        home = str(getattr(self.forward, "__module__", None))
+        modules = {home: sys.modules.get(home)} | sys.modules  # its own comes first
+        for module, found in modules.items():
+            for name, thing in getattr(found, "__dict__", {}).copy().items():
+                if thing is self:
+                    return _of_module, (module, name)
+        raise TypeError(
+            f"{self.name}: an op is pickled by the name it has in a module, and no "
+            "module has this one; declare it at the top of a module, outside of "
+            "functions and classes"
+        )
+
+    # --- In words ---------------------------------------------------------------------
+
     def __str__(self) -> str:
         inputs = [f"[{self.inputs[0]}, ...]"] if self.variadic else list(self.inputs)
         params = [
@@ -263,6 +290,14 @@ class Composite(Op):
             raise explain_failure(
                 self.name, self.signature, values, bound, error
             ) from None
+
+
+def _built_in(name: str) -> Op:
+    return OPS[name]
+
+
+def _of_module(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
 
 
 class _ItsName(dict[str, str]):

@@ -141,7 +141,7 @@ class Optimiser:
         ValueError
             If none has.
         """
-        moved = [i for i, p in enumerate(self.params) if p.grad is not None]
+        moved = [i for i, p in enumerate(self.params) if p.accumulated is not None]
         if not moved:
             raise ValueError(
                 f"{type(self).__name__}: no parameter has a gradient; "
@@ -151,12 +151,12 @@ class Optimiser:
         for i in moved:
             p = self.params[i]
             state = [arrays[i] for arrays in self.state.values()]
-            self.update(p.array, p.grad.array, *state)
+            self.update(p.array, p.accumulated.array, *state)
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""
         for p in self.params:
-            p.grad = None
+            p.accumulated = None
 
     # --- Saving and resuming ----------------------------------------------------------
 

@@ -22,10 +22,10 @@ from tinygrad_edu.graph import (
     StandIn,
     check_function,
     current_mode,
-    mode,
     new_index,
     record,
 )
+from tinygrad_edu.modes import changed
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, reshape
 
@@ -74,8 +74,12 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         run = partial(f, *args, **kwargs)
         start = new_index()
         drawn: list[Any] = []
-        with mode(sample=partial(_keep, drawn, current_mode.get())):
+        inside = changed({"sample": partial(_keep, drawn, current_mode.get())})
+        try:
+            current_mode.set(inside)
             answer = run()
+        finally:
+            current_mode.set(inside.block.outside)
         outputs = _made_since(start, answer)
         if not outputs:
             return answer
@@ -105,7 +109,8 @@ class _Checkpoint:
     ) -> None:
         self.run = run
         self.drawn = drawn
-        self.mode = current_mode.get()
+        mode = current_mode.get()
+        self.mode = {"recording": True, "watch": mode.watch, "nested": mode.nested}
         self.value = _pack([y.data for y in outputs])
 
     def compute(self, values: Any, params: Any) -> Any:
@@ -121,11 +126,12 @@ class _Checkpoint:
         """Run the function again; return the cotangent of each input."""
         start = new_index()
         again = partial(_draw_again, iter(self.drawn))
-        token = current_mode.set(self.mode._replace(sample=again))
+        inside = changed(self.mode | {"sample": again})
         try:
+            current_mode.set(inside)
             answer = self.run()
         finally:
-            current_mode.reset(token)
+            current_mode.set(inside.block.outside)
         outputs = _made_since(start, answer)
         value = _pack([y.data for y in outputs])
         if not (isinstance(value, StandIn) or np.array_equal(value, self.value, True)):

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
-from tinygrad_edu.graph import Node, mode, topological_order, value_of
+from tinygrad_edu.graph import Node, topological_order, value_of
+from tinygrad_edu.modes import Setting
 from tinygrad_edu.naming import names_of
 from tinygrad_edu.tensor import Tensor
 
@@ -155,7 +156,7 @@ def walk_back(
     shares: dict[Node, list[Share]] = {}
     cotangents: dict[Node, Any] = {}
     unchosen: set[Node] = set()
-    with mode(recording=True, watch=None), np.errstate(all="ignore"):
+    with Setting("explain", recording=True, watch=None), np.errstate(all="ignore"):
         for node in nodes:
             if not cotangents:
                 cotangents[node] = np.ones_like(node.data)

@@ -66,7 +66,8 @@ class Tensor(Node):
         does not fit these is forgotten.
     grad : Tensor or None
         Of a leaf: the sum of the gradients that were passed back to it so far, in its
-        own shape and dtype.
+        own shape and dtype. Assign None, or an array or a Tensor of its shape, which is
+        converted to its dtype.
     op, inputs, params
         How the value was computed; ``op`` is None for a leaf.
 
@@ -114,7 +115,7 @@ class Tensor(Node):
         self.array = array
         self.requires_grad = requires_grad
         self.name = name
-        self.grad = self.op = self.params = self.origin = None
+        self.accumulated = self.op = self.params = self.origin = None
         self.inputs = ()
         self.index = new_index()
 
@@ -211,6 +212,32 @@ class Tensor(Node):
         if array.shape != self.array.shape or array.dtype != self.array.dtype:
             self.grad = None
         self.array = array
+
+    @property
+    def grad(self) -> Any:
+        return self.accumulated
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None:
+            self.accumulated = None
+            return
+        array: Any = value_of(value)
+        is_array = isinstance(array, np.ndarray | np.generic | StandIn)
+        if not is_array:
+            raise TypeError(
+                "grad: assign None, or an array or a Tensor of real numbers, and not "
+                f"{value!r:.80}; None forgets what was accumulated"
+            )
+        _check_real("grad", array.dtype)
+        if array.shape != self.array.shape:
+            raise ValueError(
+                f"grad: this has shape {array.shape}, and the Tensor has "
+                f"{self.array.shape}; they must be equal"
+            )
+        if array.dtype != self.array.dtype:
+            value = value.astype(self.array.dtype)
+        self.accumulated = value if isinstance(value, Tensor) else Tensor(value)
 
     # --- Queries ----------------------------------------------------------------------
 

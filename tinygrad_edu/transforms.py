@@ -18,14 +18,8 @@ import numpy as np
 
 from tinygrad_edu import tree
 from tinygrad_edu.autodiff import pull_back
-from tinygrad_edu.graph import (
-    Mode,
-    Node,
-    check_function,
-    current_mode,
-    record,
-    value_of,
-)
+from tinygrad_edu.graph import Node, check_function, current_mode, record, value_of
+from tinygrad_edu.modes import changed
 from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.joining import stack
@@ -355,7 +349,7 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
 # --- Arguments, answers, and what stands in their place -------------------------------
 
 
-NESTED = Mode(recording=True, nested=True)
+NESTED = {"recording": True, "nested": True}  # the mode that a function runs in
 
 
 class _Run:
@@ -374,18 +368,16 @@ class _Run:
         self.inside: set[Node] = set()  # depends on the variables only
         one = not isinstance(chosen, tree.CONTAINERS)
         given = (chosen,) if one else tree.leaves(chosen)
-        outer = current_mode.get()
-        self.as_tensors = outer.nested or Tensor in map(type, given)
-        plain = outer.watch is None and outer.sample is None
-        nested = NESTED if plain else outer._replace(recording=True, nested=True)
-        token = current_mode.set(nested)
+        self.as_tensors = current_mode.get().nested or Tensor in map(type, given)
+        nested = changed(NESTED)
         try:
+            current_mode.set(nested)
             self.variables = list(map(_variable, given))
             variables = self.variables
             stand_ins = variables[0] if one else tree.rebuild(chosen, variables)
             self.answer = f(*_replace(args, argnums, stand_ins), **kwargs)
         finally:
-            current_mode.reset(token)
+            current_mode.set(nested.block.outside)
 
     def gradient(self, y: Any) -> Any:
         """Return the gradient of a number in the answer, in the chosen's structure."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import builtins
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, update_wrapper
 from importlib.util import find_spec
+from operator import attrgetter
 from types import MethodType
 from typing import Any
 
@@ -104,6 +106,16 @@ class Compiled:
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         """Be a method, where a class has this as an attribute."""
         return self if owner is None else MethodType(self, owner)
+
+    def __reduce__(self) -> Any:
+        """Be pickled by name, as a function is; or as what is compiled, anew."""
+        try:
+            path: str = vars(self)["__qualname__"]
+            if attrgetter(path)(sys.modules[self.__module__]) is self:
+                return path
+        except (AttributeError, KeyError):
+            pass
+        return type(self), (self._f, self._backend, self._style, self._keep)
 
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[_Variant]
@@ -322,7 +334,7 @@ def _tensor(value: Any) -> Tensor:
     """Make a constant Tensor of what a program gave; `Tensor()` takes longer."""
     tensor = _new(Tensor)
     tensor.array = value if value.__class__ is np.ndarray else np.asarray(value)
-    tensor.grad = tensor.op = tensor.params = tensor.origin = tensor.name = None
+    tensor.accumulated = tensor.op = tensor.params = tensor.origin = tensor.name = None
     tensor.requires_grad = False
     tensor.inputs = ()
     tensor.index = new_index()

@@ -31,7 +31,8 @@ from tinygrad_edu.compiler.surroundings import (
     may_be_lent,
 )
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
-from tinygrad_edu.graph import Mode, Node, Untraceable, current_mode, new_index
+from tinygrad_edu.graph import Node, Untraceable, current_mode, new_index
+from tinygrad_edu.modes import changed
 from tinygrad_edu.randomness import set_state, state_of
 from tinygrad_edu.tensor import Tensor
 
@@ -80,8 +81,6 @@ class Recording:
         self._surroundings = Surroundings(f, self._others)
         self.names = self._surroundings.names | self._kinds
 
-        mode = current_mode.get()
-        self._mode = Mode(mode.recording, self._watch, sample=self._sample)
         absent: set[str] = set()  # the gradients that are not there, where that matters
         of_arguments = self.conditions
         while True:
@@ -127,7 +126,7 @@ class Recording:
         if something has to be drawn before each run.
         """
         outputs = self.program.outputs
-        others = [e for e in self.effects if not e.endswith(".grad = None")]
+        others = [e for e in self.effects if not e.endswith(".accumulated = None")]
         batch = self.accesses[:2] == ["args[0]", "args[1]"]
         if not batch or self._drawn or len(others) > len(self._counts):
             return None
@@ -356,15 +355,18 @@ class Recording:
         self._lent: dict[Tensor, _Loan] = {}
         self._sites: list[tuple[Site, Any]] = []
         self._start = new_index()
-        slots = ("array", "grad", "name", "requires_grad")
+        slots = ("array", "accumulated", "name", "requires_grad")
         tensors = [(t, [getattr(t, slot) for slot in slots]) for t in around.tensors]
         places = (*around.arrays, *around.numbers, *around.iterators)
         sites = [(site, site.get()) for site in places]
         self._originals = sites[: len(around.arrays)]
         lent: dict[int, Any] = {}  # the arrays' stand-ins
         writeable = [array for array in around.frozen if array.flags.writeable]
-        token = current_mode.set(self._mode)
+        inside = changed(
+            {"watch": self._watch, "sample": self._sample, "nested": False}
+        )
         try:
+            current_mode.set(inside)
             for array in writeable:
                 array.flags.writeable = False
             for t, _ in tensors:
@@ -376,7 +378,7 @@ class Recording:
                 site.set(stand_in)
             yield
         finally:
-            current_mode.reset(token)
+            current_mode.set(inside.block.outside)
             for array in writeable:
                 array.flags.writeable = True
             self._changed_tensor = ""
@@ -474,10 +476,10 @@ class Recording:
             if t.grad is gradient:
                 continue
             if t.grad is None or binding in tape.updates:
-                self.effects.append(f"{access}.grad = None")
+                self.effects.append(f"{access}.accumulated = None")
             else:
                 value = output(self._as_tracer(t.grad.data))
-                self.effects.append(f"{access}.grad = tensor({value})")
+                self.effects.append(f"{access}.accumulated = tensor({value})")
         for site, lent in self._sites:
             now = site.get()
             if now is lent:

@@ -210,7 +210,7 @@ class _Scene:
                     homes[id(x)] = common(self.modules, {homes.get(id(x), here), here})
         for x, home in homes.items():
             for module in outwards(self.modules, home):
-                if self.modules[module].call.given == x:
+                if x in self.modules[module].call.given:
                     homes[x] = self.modules[module].outer
         return homes
 

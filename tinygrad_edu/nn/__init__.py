@@ -2,6 +2,7 @@
 
 from tinygrad_edu.nn.layers import (
     Dropout,
+    Function,
     Linear,
     ReLU,
     Sequential,
@@ -14,6 +15,7 @@ from tinygrad_edu.nn.module import Module
 __all__ = [
     "MLP",
     "Dropout",
+    "Function",
     "Linear",
     "Module",
     "ReLU",

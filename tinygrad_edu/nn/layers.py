@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +15,14 @@ from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.functions import relu, sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh
+from tinygrad_edu.printable import printable
 from tinygrad_edu.randomness import generator
 from tinygrad_edu.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = ["Dropout", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
+__all__ = ["Dropout", "Function", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 
 
 class Linear(Module):
@@ -173,14 +175,68 @@ class Dropout(Module):
         return (self.rate,)
 
 
-class Sequential(Module):
-    """Modules, one after the other: each is called on what the one before it gave.
+class Function(Module):
+    """A function as a module; `Sequential` makes one of each function in it.
 
     Parameters
     ----------
-    *parts : Module
-        They have their positions as names, ``"0"``, ``"1"``, ...
-    **named : Module
+    function : callable
+        An op, a function of NumPy's or of your own, anything that is called. If it is a
+        method of a module, it has that module's parameters; those that it comes by in
+        another way are not found.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be called, or is a class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> module = tg.nn.Function(tg.relu)
+    >>> module, module(np.array([-1.0, 2.0]))
+    (relu, array([0., 2.]))
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        if isinstance(function, type):
+            name = printable(function.__name__)
+            raise TypeError(
+                f"Function: {name} is a class, and what is called is one of its "
+                f"instances; write {name}()"
+            )
+        if not callable(function):
+            raise TypeError(f"Function: {function!r:.80} cannot be called")
+        self.function = function
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, Module):
+            self.owner = owner
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function gives."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def _title(self) -> str:
+        function: Any = self.function
+        while isinstance(function, partial):
+            function = function.func
+        return str(getattr(function, "__name__", type(function).__name__))
+
+    def __repr__(self) -> str:
+        return printable(self._title)
+
+
+class Sequential(Module):
+    """One after the other: each part is called on what the one before it gave.
+
+    Parameters
+    ----------
+    *parts : Module or callable
+        They have their positions as names, ``"0"``, ``"1"``, ... A function, as
+        ``tg.relu``, becomes a module: a `Function`.
+    **named : Module or callable
         These come last, under names of their own; each is an attribute as well.
 
     Notes
@@ -191,7 +247,7 @@ class Sequential(Module):
     Raises
     ------
     TypeError
-        If a part is no module.
+        If a part cannot be called, or is a class.
     ValueError
         If a name is that of a method or attribute.
 
@@ -200,24 +256,24 @@ class Sequential(Module):
     >>> import numpy as np
     >>> import tinygrad_edu as tg
     >>> nn = tg.nn
-    >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), output=nn.Linear(3, 1))
+    >>> model = nn.Sequential(nn.Linear(2, 3), tg.tanh, output=nn.Linear(3, 1))
     >>> model(np.ones((4, 2))).shape
     (4, 1)
     >>> len(model), model[1], model.output
-    (3, Tanh(), Linear(3, 1))
+    (3, tanh, Linear(3, 1))
     >>> list(model.named_parameters())
     ['0.weight', '0.bias', 'output.weight', 'output.bias']
     """
 
-    def __init__(self, *parts: Module, **named: Module) -> None:
+    def __init__(self, *parts: Callable[..., Any], **named: Callable[..., Any]) -> None:
         given = {str(i): part for i, part in enumerate(parts)} | named
         for name, part in given.items():
             if not isinstance(part, Module):
-                raise TypeError(
-                    f"Sequential: part {name} is {part!r}, and no module; write a "
-                    "function as tg.nn.Tanh() or its like, or as forward(self, x) of a "
-                    "module of your own"
-                )
+                try:
+                    given[name] = Function(part)
+                except TypeError as error:
+                    fault = str(error).removeprefix("Function: ")
+                    raise TypeError(f"Sequential: part {name}: {fault}") from None
             if hasattr(Sequential, name):
                 raise ValueError(
                     f"Sequential: it has an attribute {name} already; give that part "

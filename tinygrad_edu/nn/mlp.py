@@ -68,7 +68,7 @@ class MLP(Module):
 
     def logits(self, x: Any) -> Any:
         """Return the last layer's `z`, of shape (N, n_out), for `x` of (N, n_in)."""
-        return self._call(self._logits, x)
+        return self._call(self._logits, (x,), {})
 
     def _logits(self, x: Any) -> Any:
         *hidden, last = zip(self.weights, self.biases)

@@ -24,7 +24,8 @@ class Module:
 
     A subclass keeps its parameters (Tensors that require a gradient) and its parts
     (other modules) in attributes, or in lists, tuples or dicts there, and defines
-    ``forward``.
+    ``forward``, which takes what it likes. A constant or a computed Tensor does not
+    take a parameter's place: assigning it to the attribute raises TypeError.
 
     Attributes
     ----------
@@ -48,25 +49,49 @@ class Module:
 
     training: bool = True
 
-    def forward(self, x: Any) -> Any:
-        """Compute the output; a subclass says how."""
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output; a subclass says how, and what it takes."""
         raise TypeError(f"{type_name(self)}: define forward(self, x)")
 
-    def __call__(self, x: Any) -> Any:
-        return self._call(self.forward, x)
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._call(self.forward, args, kwargs)
 
-    def _call(self, function: Callable[[Any], Any], x: Any) -> Any:
+    def _call(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
         """Call one of the module's functions; what it gives remembers the call."""
         start = new_index()
-        output = function(x)
+        output = function(*args, **kwargs)
         for node in (output,) if isinstance(output, Node) else _each(output):
             if node.op is not None and node.index > start:
-                call = (self.__class__.__name__, start, id(self), id(x))  # a graph.Call
+                given = tuple(map(id, (*args, *kwargs.values()) if kwargs else args))
+                call = (self._title, start, id(self), given)  # a graph.Call
                 node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
         return output
 
+    @property
+    def _title(self) -> str:
+        """What pictures and tables call it."""
+        return type(self).__name__
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        constant = isinstance(value, Node | np.ndarray | np.generic | float | int)
+        if constant and not is_parameter(value) and is_parameter(vars(self).get(name)):
+            name = printable(name)
+            raise TypeError(
+                f"{type_name(self)}: {name} is a parameter, and what takes its "
+                f"place is none: it would be trained no more; set its value by "
+                f"module.{name}.data = ..., or in place within `with tg.no_grad():`; "
+                f"to keep the value, set module.{name}.requires_grad = False; to have "
+                f"a constant instead, del module.{name} first"
+            )
+        super().__setattr__(name, value)
+
     def __repr__(self) -> str:
-        return f"{type_name(self)}({', '.join(map(str, self._facts()))})"
+        return f"{printable(self._title)}({', '.join(map(str, self._facts()))})"
 
     def _facts(self) -> tuple[Any, ...]:
         """Return what stands in the brackets when it is printed."""
@@ -231,6 +256,11 @@ def _each(output: Any) -> list[Node]:
     return [x for x in several if isinstance(x, Node)]
 
 
+def is_parameter(x: Any) -> bool:
+    """Tell whether it is a leaf Tensor that requires a gradient."""
+    return isinstance(x, Tensor) and x.requires_grad and x.is_leaf
+
+
 class Part(NamedTuple):
     """What a module is made of: a module, a Tensor or a generator of random numbers."""
 
@@ -240,8 +270,7 @@ class Part(NamedTuple):
 
     @property
     def is_parameter(self) -> bool:
-        x = self.thing
-        return isinstance(x, Tensor) and x.requires_grad and x.is_leaf
+        return is_parameter(self.thing)
 
     def __str__(self) -> str:
         return f"{printable(self.path)}: {self.thing}" if self.path else str(self.thing)

@@ -32,9 +32,9 @@ def output_shapes(modules: list[Any], run: Callable[[], Any]) -> dict[int, Any]:
     """
     shapes: dict[int, Any] = {}
 
-    def watched(module: Any, forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def watching(x: Any) -> Any:
-            y = forward(x)
+    def watched(module: Any, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*args: Any, **kwargs: Any) -> Any:
+            y = forward(*args, **kwargs)
             shapes[id(module)] = _shape(y)
             return y
 
