@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
 from tinygrad_edu.graph import Node, mode, topological_order
+from tinygrad_edu.op import rules_of_arrays
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Share", "checked_graph", "is_linear", "walk_back"]
@@ -91,18 +92,20 @@ def walk_back(
             if node.origin is not None:
                 node.origin.verify(node)
             g = Tensor(cotangents[node], requires_grad=True)
-            arguments, params = (g, node, *node.inputs), node.params or {}
+            arguments, params = [g, node, *node.inputs], node.params or {}
+            rules = node.op.rule_of_each
+            if node.op.variadic:
+                rules = rules_of_arrays(rules, arguments, params)
+                arguments, params = [], {}
             chosen = not (node.op.selects or node in unchosen)
             shares[node] = []
-            for position, (x, rule) in enumerate(
-                zip(node.inputs, node.op.rule_of_each)
-            ):
+            for position, (x, rule) in enumerate(zip(node.inputs, rules)):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
                 if chosen:
                     cotangent = rule(*arguments, **params)
                 else:
-                    cotangent = of_unchosen(node.op, rule, arguments, params)
+                    cotangent = of_unchosen(node.op, g, rule, arguments, params)
                     unchosen.add(x)
                 cotangent = fit(cotangent, x.data, node.op)
                 if not isinstance(cotangent, Node):  # the rule left the graph
