@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
@@ -21,16 +22,22 @@ from tinygrad_edu.ops.shapes import (
 
 
 @op()
-def concatenate(*arrays: Any, axis: int = 0) -> Any:
-    """Join a list of arrays along an axis that they have."""
+def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
+    """Join a list of arrays along an axis that they have; laid flat if it is None."""
     return np.concatenate(arrays, axis=axis)
 
 
-def _concatenate_arrays(g: Any, y: Any, *arrays: Any, axis: int) -> Any:
+def _concatenate_arrays(
+    g: Any, y: Any, *arrays: Any, axis: int | None
+) -> Callable[[int], Any]:
     """The part of g that stands where the array went."""
-    axis %= y.ndim
-    ends = [0, *accumulate(a.shape[axis] for a in arrays)]
-    return lambda i: getitem(g, axis_index(axis, ends[i], ends[i + 1]))
+    shapes = [np.shape(a) for a in arrays]
+    if axis is None:
+        ends = [0, *accumulate(map(math.prod, shapes))]
+        return lambda i: reshape(g[ends[i] : ends[i + 1]], shapes[i])
+    place = normalize_axis_index(axis, y.ndim)
+    ends = [0, *accumulate(shape[place] for shape in shapes)]
+    return lambda i: getitem(g, axis_index(place, ends[i], ends[i + 1]))
 
 
 concatenate.vjp(arrays=_concatenate_arrays)
