@@ -181,6 +181,7 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "solve": _solve,
     "squared_norm": lambda x: np.sum(x * x),
     "stack": lambda *arrays, axis=0: np.stack(arrays, axis),
+    "take_along_axis": lambda x, indices, axis=-1: np.take_along_axis(x, indices, axis),
     "vstack": lambda *arrays: np.vstack(arrays),
     "xlog1py": lambda a, b: a * np.log(1 + b),
     "sigmoid_cross_entropy": lambda z, t: np.log(1 + np.exp(z)) - t * z,
