@@ -181,7 +181,7 @@ def test_the_rule_of_another_input_is_named(declare, a):
 
 def test_one_of_many_inputs_is_named(declare, a):
     wrong = tg.op(lambda *xs: np.concatenate(xs), name=f"trial{len(OPS)}")
-    wrong.vjp(xs=lambda g, y, *xs, position: -g[position * 3 : position * 3 + 3])
+    wrong.vjp(xs=lambda g, y, *xs: lambda i: -g[i * 3 : i * 3 + 3])
     text = message(lambda x: wrong([x, x]).sin().sum(), a)
     assert f"the rule of {wrong.name} for its input xs[0] " in text
     assert "its sign is flipped" in text

@@ -191,6 +191,15 @@ def test_a_penalty_left_out_is_found(lesson):
     }
 
 
+def test_a_penalty_by_way_of_many_inputs_left_out_is_found(lesson):
+    joined = tg.concatenate(lesson.model.biases)
+    loss = lesson.cross_entropy + (joined * joined).sum()
+    found = verdicts(tg.compare(lesson.by_hand("cross-entropy"), loss, lesson.model))
+    assert found["W1"] == found["W2"] == "right"
+    wrong = "wrong: what comes by way of concatenate is left out (of b1, b2)"
+    assert found["b1"] == found["b2"] == wrong
+
+
 def test_a_parameter_that_plays_no_part_has_the_gradient_zero(lesson):
     other = tg.Tensor([1.0], requires_grad=True, name="other")
     comparison = tg.compare([np.zeros(1)], lesson.mse, [other])

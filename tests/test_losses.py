@@ -138,6 +138,7 @@ def test_the_two_forms_of_cross_entropy_agree(rng):
 def test_losses_are_plain_functions_of_arrays_too(name, rng):
     h, y = rng.uniform(0.2, 0.8, (3, 2)), rng.uniform(0, 1, (3, 2))
     value = PAIRED[name](h, y)
+    assert value == PAIRED[name](h.tolist(), y.tolist())
     assert not isinstance(value, tg.Tensor)
     assert float(value) == PAIRED[name](leaf(h), y).item()
 
@@ -300,3 +301,76 @@ def test_l2_of_no_weights_is_an_error():
 def test_l2_wants_the_size_of_the_training_set(n):
     with pytest.raises(ValueError, match=f"l2: .*training set, and it is {n}"):
         losses.l2([leaf([1.0])], 0.3, n)
+
+
+# --- Probabilities --------------------------------------------------------------------
+
+WITH_TARGETS_IN_UNIT = [name for name in PAIRED if name != "mse"]
+each_wrap = pytest.mark.parametrize("wrap", [np.asarray, leaf, np.ndarray.tolist])
+
+
+@each_wrap
+@pytest.mark.parametrize("wrong", [-1.0, -5e-324, np.nextafter(1, 2), 2.0, np.inf])
+def test_predictions_that_are_no_probabilities_are_refused(wrong, wrap):
+    h, y = np.array([[0.5, wrong]]), np.array([[1.0, 0.0]])
+    with pytest.raises(ValueError, match="cross_entropy: the prediction has") as caught:
+        losses.cross_entropy(wrap(h), y)
+    assert f"from {h.min()} to {h.max()}, and probab" in str(caught.value)
+    assert "cross_entropy_with_logits() takes" in str(caught.value)
+
+
+@each_wrap
+@pytest.mark.parametrize("wrong", [-1.0, -5e-324, np.nextafter(1, 2), 2.0, -np.inf])
+@pytest.mark.parametrize("name", WITH_TARGETS_IN_UNIT)
+def test_targets_that_are_no_probabilities_are_refused(name, wrong, wrap):
+    h, y = np.array([[0.5, 0.5]]), np.array([[wrong, 0.0]])
+    message = f"{name}: the target has numbers from {y.min()} to {y.max()}, and"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PAIRED[name](h, wrap(y))
+    with pytest.raises(ValueError, match=r"target has numbers from 0 to 3, .*one-hot"):
+        PAIRED[name](h, [[3, 0]])
+
+
+@pytest.mark.parametrize("name", WITH_TARGETS_IN_UNIT)
+def test_both_ends_of_the_interval_are_probabilities(name):
+    h, y = leaf([[1.0, 0.0]]), np.array([[1.0, 0.0]])
+    assert np.isfinite(PAIRED[name](h, y).item())
+    assert PAIRED[name](h, np.array([[True, False]])).item() >= 0
+
+
+@pytest.mark.parametrize("name", WITH_TARGETS_IN_UNIT)
+def test_a_nan_goes_through_as_nan(name):
+    h = np.array([[0.5, 0.5]])
+    assert np.isnan(PAIRED[name](h, [[np.nan, 1.0]]))
+    if name == "cross_entropy":
+        assert np.isnan(PAIRED[name]([[np.nan, 0.5]], h))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_with_logits"])
+def test_examples_without_outputs_have_the_loss_zero(name):
+    assert PAIRED[name](np.zeros((3, 0)), np.zeros((3, 0))) == 0
+
+
+def test_what_a_program_is_recorded_with_is_checked():
+    program = tg.compile(losses.cross_entropy)
+    y = np.array([[1.0, 0.0]])
+    with pytest.raises(ValueError, match="cross_entropy: the prediction has numbers"):
+        program(np.array([[2.0, 0.5]]), y)
+    with pytest.raises(ValueError, match="cross_entropy: the target has numbers"):
+        program(np.array([[0.5, 0.5]]), 3 * y)
+    expected = losses.cross_entropy([[0.5, 0.25]], y)
+    assert program(np.array([[0.5, 0.25]]), y) == pytest.approx(expected, rel=1e-15)
+
+
+@each_loss
+def test_labels_are_told_to_become_one_hot_rows(name):
+    z, labels = leaf(np.full((2, 3), 0.5)), np.array([2, 0])
+    with pytest.raises(ValueError, match=re.escape("np.eye(3)[labels])")):
+        PAIRED[name](z, labels)
+    with pytest.raises(ValueError, match=re.escape("np.eye(3)[labels][:, 0])")):
+        PAIRED[name](z, tg.Tensor(labels[:, None]))
+    for other in (labels.astype(float), labels[:1], np.array([[1, 0]])):
+        with pytest.raises(ValueError, match="reshape the one that is wrong"):
+            PAIRED[name](z, other)
+    with pytest.raises(ValueError, match="reshape the one that is wrong"):
+        PAIRED[name](z[:, :1], labels)

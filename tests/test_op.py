@@ -250,12 +250,73 @@ def test_a_variadic_op_takes_a_sequence_and_then_its_parameters(call):
     assert len(recorded.inputs) == 2
 
 
-def test_the_rule_of_a_variadic_op_is_told_each_position():
+def test_the_rule_of_a_variadic_op_is_asked_for_each_position():
     rng = np.random.default_rng(0)
     parts = [tg.Tensor(rng.standard_normal(n), requires_grad=True) for n in (1, 3, 2)]
     g = rng.standard_normal(6)
     tg.concatenate(parts).backward(g)
     np.testing.assert_array_equal(np.concatenate([p.grad.data for p in parts]), g)
+
+
+@pytest.fixture
+def weighted():
+    """An op of many inputs, and what its rule was called with and asked for."""
+    met = []
+
+    @tg.op(name=f"weighted{len(OPS)}")
+    def total(*arrays):
+        return sum((i + 1) * a for i, a in enumerate(arrays))
+
+    def of_all(g, y, *arrays):
+        met.append(len(arrays))
+
+        def at(i):
+            met.append(f"at {i}")
+            return (i + 1) * g
+
+        return at
+
+    return total.vjp(arrays=of_all), met
+
+
+def test_the_rule_of_a_variadic_op_is_called_once_for_all(weighted):
+    total, met = weighted
+    a, b = (tg.Tensor(v, requires_grad=True) for v in (2.0, 3.0))
+    total([a, 5.0, b]).backward(7.0)
+    assert met == [3, "at 0", "at 2"]
+    assert (a.grad.item(), b.grad.item()) == (7, 21)
+
+
+def test_the_rule_of_a_variadic_op_is_recorded_explained_and_compiled():
+    @tg.op(name=f"weighted{len(OPS)}")
+    def total(*arrays):
+        return sum((i + 1) * a for i, a in enumerate(arrays))
+
+    total.vjp(arrays=lambda g, y, *arrays: lambda i: (i + 1) * g)
+    rng = np.random.default_rng(1)
+    values = rng.standard_normal(3)
+    weights = np.array([1.0, 2.0, 3.0])
+
+    def f(*xs):
+        return tg.square(total(xs))
+
+    gradients = tg.grad(f, argnums=(0, 1, 2))
+    expected = 2 * np.dot(weights, values) * weights
+    np.testing.assert_allclose(gradients(*values), expected)
+    np.testing.assert_allclose(tg.compile(gradients)(*values), expected)
+    np.testing.assert_allclose(tg.grad(tg.grad(f, 1), 2)(*values), 2 * 2 * 3)
+    leaves = [tg.Tensor(v, requires_grad=True, name=n) for v, n in zip(values, "abc")]
+    assert f"dy/dc = 6 {total.name}([a, b, c])" in str(tg.explain(f(*leaves)))
+
+
+@pytest.mark.parametrize("join", [tg.concatenate, tg.stack])
+def test_very_many_arrays_are_joined_in_linear_time(join):
+    """It took minutes while the rule was called for each with all of them."""
+    g = np.random.default_rng(0).standard_normal(100_000)
+    shape = () if join is tg.stack else (1,)
+    parts = [tg.Tensor(np.zeros(shape), requires_grad=True) for _ in g]
+    join(parts).backward(g)
+    assert [p.grad.item() for p in parts] == g.tolist()
 
 
 # --- Errors ---------------------------------------------------------------------------

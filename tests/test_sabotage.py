@@ -71,8 +71,10 @@ def sabotage(name: str) -> Callable[[Any], Any]:
             rule = op.rules[op.inputs[i]]
 
             def wrong(g: Any, y: Any, *inputs: Any, **params: Any) -> Any:
-                x = inputs[params.get("position", i)]
-                return spoil(rule(g, y, *inputs, **params), x)
+                given = rule(g, y, *inputs, **params)
+                if op.variadic:
+                    return lambda k: spoil(given(k), inputs[k])
+                return spoil(given, inputs[i])
 
             return wrong
 
@@ -115,8 +117,9 @@ def of_the_next_input(op: Op, i: int) -> Rule:
     if not op.variadic:
         return rule
 
-    def shifted(g: Any, y: Any, *arrays: Any, position: int, **params: Any) -> Any:
-        return rule(g, y, *arrays, position=(position + 1) % len(arrays), **params)
+    def shifted(g: Any, y: Any, *arrays: Any, **params: Any) -> Any:
+        at = rule(g, y, *arrays, **params)
+        return lambda i: at((i + 1) % len(arrays))
 
     return shifted
 

@@ -210,7 +210,7 @@ def test_a_structure_without_arrays_has_none_in_its_gradient():
 
 def test_what_the_answer_does_not_depend_on_has_zeros():
     x = np.ones((2, 3), np.float32)
-    for f in (lambda x: 1.0, lambda x: 3, lambda x: np.float32(2), lambda x: Tensor(1)):
+    for f in (lambda x: 1.0, lambda x: 3, lambda x: np.float32(2), lambda x: leaf(1.0)):
         _, g = tg.value_and_grad(f)(x)
         assert_array_equal(g, np.zeros((2, 3), np.float32), strict=True)
     outside = leaf([2.0])
@@ -470,6 +470,9 @@ def test_hvp_of_several_arguments(rng):
         (lambda: tg.grad(np.sin)(np.ones(2)), r"float64 \(2,\), and only a single num"),
         (lambda: tg.grad(lambda x: None)(1.0), r"None \(is there a return\?\)"),
         (lambda: tg.grad(lambda x: [x])(1.0), "only a single number"),
+        (lambda: tg.grad(np.argmax)(np.ones(3)), r"gave int64 \(\), and whole num"),
+        (lambda: tg.grad(lambda x: x > 0)(1.0), r"gave bool \(\), .* have no deriv"),
+        (lambda: tg.value_and_grad(lambda x: Tensor(1))(1.0), r"gave int64 \(\), and"),
         (lambda: tg.grad(lambda x: "y")(1.0), "gave 'y'"),
         (lambda: tg.grad(lambda x: {})(1.0), "gave {}"),
         (lambda: tg.grad(np.sin)(3), "is 3, and only floats .* pass 3.0 for 3"),

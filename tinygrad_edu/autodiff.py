@@ -8,7 +8,7 @@ inputs: when its turn comes, whatever uses it has added its share already.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from heapq import heappop, heappush
 from threading import Lock
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.graph import Node, StandIn, value_of
-from tinygrad_edu.op import Op
+from tinygrad_edu.op import Op, rules_of_arrays
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
 
@@ -27,7 +27,7 @@ class _Released:
     """What stands in place of a node's op once its graph has been released."""
 
     name = "released"
-    selects = elementwise = False
+    variadic = selects = elementwise = False
 
     @property
     def rule_of_each(self) -> Any:
@@ -107,15 +107,19 @@ def pull_back(
             arguments = [g, node.array]
             for x in inputs:
                 arguments.append(x.array if isinstance(x, Node) else x)
+        rules = op.rule_of_each
+        if op.variadic:
+            rules = rules_of_arrays(rules, arguments, params)
+            arguments, params = [], None
         chosen = not (op.selects or node in unchosen)
 
-        for x, rule in zip(inputs, op.rule_of_each):
+        for x, rule in zip(inputs, rules):
             if not (isinstance(x, Node) and x.requires_grad and x.index >= oldest):
                 continue
             if chosen:
                 cotangent = rule(*arguments, **params) if params else rule(*arguments)
             else:
-                cotangent = of_unchosen(op, rule, arguments, params or {})
+                cotangent = of_unchosen(op, g, rule, *arguments, **(params or {}))
                 unchosen.add(x)
             data = x.array
             dtype = getattr(cotangent, "dtype", None)
@@ -162,9 +166,7 @@ def fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
 
 
-def of_unchosen(
-    op: Op, rule: Any, arguments: Sequence[Any], params: dict[str, Any]
-) -> Any:
+def of_unchosen(op: Op, g: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
     """Run a rule where `g` may be 0 since an element was left out further on.
 
     What was left out has no say, though its own derivative be infinite or NaN, which
@@ -172,7 +174,6 @@ def of_unchosen(
     """
     with np.errstate(all="ignore"):
         cotangent = rule(*arguments, **params)
-    g = arguments[0]
     if op.elementwise and cotangent.shape == g.shape:
         lost = (g == 0) & ~np.isfinite(value_of(cotangent))
         if isinstance(lost, StandIn) or lost.any():

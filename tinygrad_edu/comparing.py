@@ -262,7 +262,11 @@ def _by_activation(a: Array, rules: Rules) -> Rules:
 
 
 def _nothing(rules: Rules) -> Rules:
-    return [lambda *args, r=rule, **params: 0 * r(*args, **params) for rule in rules]
+    return [partial(_zeros, i) for i, _ in enumerate(rules)]
+
+
+def _zeros(i: int, g: Any, y: Any, *inputs: Any, **params: Any) -> Array:
+    return np.zeros_like(inputs[i])
 
 
 class _ChangedOp(NamedTuple):
@@ -270,6 +274,7 @@ class _ChangedOp(NamedTuple):
 
     name: str
     rule_of_each: Rules
+    variadic: bool = False
     selects: bool = False
     elementwise: bool = False
 
@@ -278,7 +283,7 @@ class _ChangedOp(NamedTuple):
 def _changed(node: Node, change: Change) -> Iterator[None]:
     """Exchange the rules of one node for a while."""
     op = node.op
-    rules = [rule for _, rule in zip(node.inputs, op.rule_of_each)]
+    rules = [*op.rule_of_each] * (len(node.inputs) if op.variadic else 1)
     node.op = _ChangedOp(op.name, change(rules))
     try:
         yield

@@ -10,6 +10,14 @@ import numpy as np
 
 __all__ = ["core_dimensions", "explain_failure"]
 
+# What stays of its kind; all else is a ValueError. An AxisError is an IndexError, too.
+KINDS: tuple[type[Exception], ...] = (
+    TypeError,
+    np.linalg.LinAlgError,
+    np.exceptions.AxisError,
+    IndexError,
+)
+
 
 def explain_failure(
     name: str,
@@ -20,18 +28,19 @@ def explain_failure(
 ) -> Exception:
     """Return the error to raise in place of NumPy's `error`.
 
-    A ValueError or TypeError (or IndexError, for an index out of bounds).
+    A ValueError or TypeError, or an IndexError, for an index out of bounds; where NumPy
+    raises a kind of its own (`LinAlgError`, `AxisError`: both are ValueErrors), that.
     """
+    kind = next((k for k in KINDS if isinstance(error, k)), ValueError)
     shapes = [np.shape(v) for v in values]
     reason = signature and _mismatch(signature, shapes)
     if reason:
-        return ValueError(f"{name}: shapes {' and '.join(map(str, shapes))} {reason}")
+        kind = kind if issubclass(kind, ValueError) else ValueError
+        return kind(f"{name}: shapes {' and '.join(map(str, shapes))} {reason}")
     met = ", ".join(_describe(v) for v in values)
     given = "".join(f", {key}={value!r}" for key, value in (params or {}).items())
     message = f"{name}: {error} (inputs: {met}{given})"
-    if isinstance(error, TypeError):
-        return TypeError(message)
-    return (IndexError if type(error) is IndexError else ValueError)(message)
+    return kind(message)
 
 
 def core_dimensions(signature: str) -> list[list[str]]:

@@ -95,6 +95,7 @@ class StandIn:
     __slots__ = ()
 
     tape: Any  # what it is recorded on
+    value: Any  # what it stands for just now; the program will be run with others
 
 
 class Untraceable(TypeError):  # noqa: N818

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.graph import StandIn, value_of
 from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
@@ -60,7 +61,7 @@ def mse(prediction: Any, target: Any) -> Any:
             [0.5 ]])
     """
     n = _examples("mse", prediction, target)
-    return squared_norm(prediction - target) * (0.5 / n)
+    return squared_norm(subtract(prediction, target)) * (0.5 / n)
 
 
 def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
@@ -127,7 +128,9 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or if `prediction` or `target` has a number outside of
+        [0, 1]. NaN is let through, and gives NaN. Within `compile` only what the
+        function is recorded with is checked.
 
     Examples
     --------
@@ -137,8 +140,15 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
     0.346574
     """
     n = _examples("cross_entropy", prediction, target)
+    _check_probabilities(
+        "cross_entropy",
+        "prediction",
+        prediction,
+        "cross_entropy_with_logits() takes the output layer's z, which may be any",
+    )
+    _check_probabilities("cross_entropy", "target", target)
     likelihood = xlogy(target, prediction) + xlog1py(
-        subtract(1.0, target), -1.0 * prediction
+        subtract(1.0, target), -1.0 * as_array(prediction)
     )
     return sum(likelihood) * (-1.0 / n)
 
@@ -165,7 +175,8 @@ def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or if `target` has a number outside of [0, 1]; see
+        `cross_entropy`.
 
     Examples
     --------
@@ -177,6 +188,7 @@ def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
             [ 0.  ]])
     """
     n = _examples("cross_entropy_with_logits", logits, target)
+    _check_probabilities("cross_entropy_with_logits", "target", target)
     return sum(sigmoid_cross_entropy(logits, target)) * (1.0 / n)
 
 
@@ -198,7 +210,8 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
     Raises
     ------
     ValueError
-        If the shapes differ.
+        If the shapes differ, or if `target` has a number outside of [0, 1]; see
+        `cross_entropy`.
 
     Examples
     --------
@@ -209,6 +222,7 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
     Tensor([[-0.5,  0.5]])
     """
     n = _examples("softmax_cross_entropy", logits, target)
+    _check_probabilities("softmax_cross_entropy", "target", target)
     # A class that has no weight may well be impossible: 0 log 0 = 0.
     impossible = as_array(target) == 0
     return sum(target * where(impossible, 0, log_softmax(logits))) * (-1.0 / n)
@@ -221,11 +235,41 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
     except AttributeError:  # a list
         shape, wanted = np.shape(prediction), np.shape(target)
     if shape != wanted:
+        labels = as_array(target).dtype.kind in "iu" and shape[-1:] > (1,)
+        if labels and wanted in (shape[:-1], (*shape[:-1], 1)):
+            way_out = (
+                "for labels, whole numbers from 0, make one-hot rows: "
+                f"np.eye({shape[-1]})[labels]" + "[:, 0]" * (len(wanted) == len(shape))
+            )
+        else:
+            way_out = "reshape the one that is wrong: a loss does not broadcast"
         raise ValueError(
             f"{loss}: the prediction has shape {shape}, the target {wanted}; they must "
-            "be equal (reshape the one that is wrong: a loss does not broadcast)"
+            f"be equal ({way_out})"
         )
     n = shape[0] if shape else 1
     if n == 0:
         raise ValueError(f"{loss}: there are no examples, the shape is {shape}")
     return n
+
+
+def _check_probabilities(
+    loss: str,
+    what: str,
+    x: Any,
+    way_out: str = "of labels make one-hot rows: np.eye(classes)[labels]",
+) -> None:
+    """Raise if there is a number outside of [0, 1]; NaN is let through."""
+    values = value_of(x)
+    if isinstance(values, StandIn):
+        values = values.value
+    values = np.asarray(values)
+    if not values.size:
+        return
+    low = values.item(values.argmin())  # faster than min()
+    high = values.item(values.argmax())
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"{loss}: the {what} has numbers from {low} to {high}, and probabilities "
+            f"are from 0 to 1; {way_out}"
+        )

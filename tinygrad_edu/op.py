@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import count
 from string import Formatter
@@ -22,11 +22,21 @@ from tinygrad_edu.errors import explain_failure
 from tinygrad_edu.graph import Node, Params, StandIn, Untraceable, record, value_of
 from tinygrad_edu.printable import printable
 
-__all__ = ["BUILT_IN", "OPS", "REAL", "Composite", "Domain", "Op", "as_array"]
+__all__ = [
+    "BUILT_IN",
+    "OPS",
+    "REAL",
+    "Composite",
+    "Domain",
+    "Op",
+    "as_array",
+    "rules_of_arrays",
+]
 
 # A backward rule: (g, y, *inputs, **params) -> the cotangent of one input, where g is
 # the cotangent of the answer y. It is written in ops and operators, never on `.data`:
-# so it runs on arrays and is recorded on Tensors.
+# so it runs on arrays and is recorded on Tensors. That of `*arrays` gives a function of
+# the position, which gives the cotangent.
 Rule = Callable[..., Any]
 
 _REQUIRED = inspect.Parameter.empty  # in place of the default of a parameter without
@@ -171,8 +181,9 @@ class Op:
 
         Each is called as ``rule(g, y, *inputs, **params)`` and gives the input's
         cotangent, where `g` is that of the answer `y`. It may have the broadcast shape:
-        the traversal sums over what was broadcast. The rule of ``*arrays`` is told by
-        the keyword ``position`` which of them is meant.
+        the traversal sums over what was broadcast. The rule of ``*arrays`` is called
+        once for all of them. It gives a function, which is called with the position of
+        one array and gives that array's cotangent; so what they share is computed once.
         """
         if rules.keys() != set(self.inputs):
             raise TypeError(
@@ -180,8 +191,7 @@ class Op:
                 f"rules were given for {', '.join(rules) or 'none'}"
             )
         self.rules = {name: rules[name] for name in self.inputs}
-        (first, *_) = ordered = tuple(self.rules.values())
-        self.rule_of_each = _Each(first) if self.variadic else ordered
+        self.rule_of_each = tuple(self.rules.values())
         return self
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
@@ -320,14 +330,22 @@ class _NoRules:
         )
 
 
-class _Each:
-    """The one rule of ``*arrays``, told each position in turn."""
+def rules_of_arrays(
+    rules: Iterable[Rule], arguments: Sequence[Any], params: Params | None
+) -> Iterator[Callable[[], Any]]:
+    """Give a rule for each of ``*arrays``, from the one for all of them.
 
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
+    They take no arguments, since the one has them. It is called when the first of them
+    is, and never again: so the work is linear in the number of arrays.
+    """
+    (rule,) = rules
 
-    def __iter__(self) -> Iterator[Rule]:
-        return (partial(self.rule, position=i) for i in count())
+    @cache
+    def cotangent_at() -> Callable[[int], Any]:
+        at: Callable[[int], Any] = rule(*arguments, **(params or {}))
+        return at
+
+    return (partial(lambda i: cotangent_at()(i), i) for i in count())
 
 
 def _read_signature(

@@ -49,7 +49,7 @@ QUERIES = """
 """
 
 # Names of NumPy's parameters, where the op has another.
-PARAMETERS = {"a_max": "max", "a_min": "min"}
+PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
 
 # What to write for a method of a ufunc.
 METHODS = {
@@ -170,9 +170,13 @@ def _translate(
 def _defaults(function: Any) -> dict[str, Any]:
     """Return the parameters of a function of NumPy's, with their defaults.
 
-    None, if its operands have no names, as einsum's.
+    None, if its operands have no names, as einsum's, or if it keeps them to itself, as
+    what is written in C does before NumPy 2.4. Then it is called in the op's own words.
     """
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return {}
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return {}
     return {p.name: p.default for p in parameters}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -117,13 +116,11 @@ class _Checkpoint:
         return self.value
 
     @property
-    def rule_of_each(self) -> Iterator[Any]:
-        """The rules for one traversal: the first that is called runs `f` for all."""
-        again = _Again(self)
-        return (partial(again.cotangent, position) for position in count())
+    def rule_of_each(self) -> tuple[Any]:
+        return (self.pull_back,)
 
-    def pull_back(self, g: Any) -> list[Any]:
-        """Run the function again; return the cotangent of each input."""
+    def pull_back(self, g: Any, y: Any, *inputs: Any) -> Callable[[int], Any]:
+        """Run the function again; tell the cotangent of each input by its position."""
         start = new_index()
         again = partial(_draw_again, iter(self.drawn))
         inside = changed(self.mode | {"sample": again})
@@ -142,20 +139,7 @@ class _Checkpoint:
         cotangents = dict(zip(outputs, _unpack(g, outputs)))
         # All that is older than the run counts as a variable.
         found, _ = pull_back(cotangents, isinstance(g, Node), range(start))
-        return [found[x] for x in _behind(start, outputs)]
-
-
-class _Again:
-    """One second run, shared by the rules."""
-
-    def __init__(self, op: _Checkpoint) -> None:
-        self.op = op
-        self.cotangents: list[Any] | None = None
-
-    def cotangent(self, position: int, g: Any, y: Any, *inputs: Any) -> Any:
-        if self.cotangents is None:
-            self.cotangents = self.op.pull_back(g)
-        return self.cotangents[position]
+        return [found[x] for x in _behind(start, outputs)].__getitem__
 
 
 def _keep(drawn: list[Any], outer: Mode, draw: Any, *args: Any) -> Any:

@@ -17,6 +17,7 @@ from tinygrad_edu.autodiff import RELEASED, fit, of_unchosen
 from tinygrad_edu.graph import Node, topological_order, value_of
 from tinygrad_edu.modes import Setting
 from tinygrad_edu.naming import names_of
+from tinygrad_edu.op import rules_of_arrays
 from tinygrad_edu.tensor import Tensor
 
 __all__ = ["Share", "check_unchanged", "checked_graph", "is_linear", "walk_back"]
@@ -164,21 +165,24 @@ def walk_back(
                 continue
             g = Tensor(cotangents[node], requires_grad=True)
             given = tuple(_recorded(x, node.data.dtype) for x in node.inputs)
-            params = node.params or {}
+            params, rules = node.params or {}, node.op.rule_of_each
+            arguments: Sequence[Any] = (g, node, *given)
+            plain: Sequence[Any] = (g, node, *node.inputs)
+            if node.op.variadic:
+                rules = rules_of_arrays(rules, arguments, params)
+                arguments, plain, params = (), (), {}
             chosen = not (node.op.selects or node in unchosen)
             shares[node] = []
-            for position, (x, rule) in enumerate(
-                zip(node.inputs, node.op.rule_of_each)
-            ):
+            for position, (x, rule) in enumerate(zip(node.inputs, rules)):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
                 if not chosen:
-                    rule = partial(_of_unchosen, node.op, rule)
+                    rule = partial(of_unchosen, node.op, g, rule)
                     unchosen.add(x)
                 try:
-                    cotangent = rule(g, node, *given, **params)
+                    cotangent = rule(*arguments, **params)
                 except Exception:  # it wants a constant's numbers, or fails anyway
-                    cotangent = rule(g, node, *node.inputs, **params)
+                    cotangent = rule(*plain, **params)
                 cotangent = fit(cotangent, x.data, node.op)
                 if not isinstance(cotangent, Node):  # the rule left the graph
                     cotangent = Tensor(cotangent)
@@ -196,10 +200,6 @@ def _recorded(x: Any, dtype: Any) -> Any:
         x = Tensor(value, dtype=None if value.dtype.kind == "f" else dtype)
         x.requires_grad = True
     return x
-
-
-def _of_unchosen(op: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
-    return of_unchosen(op, rule, arguments, params)
 
 
 def is_linear(share: Share) -> bool:

@@ -290,6 +290,21 @@ class Tensor(Node):
             )
         return self.array.item()
 
+    def __round__(self, ndigits: int | None = None) -> Tensor:
+        return self.round(ndigits or 0)
+
+    def __format__(self, spec: str) -> str:
+        """Write the one element as ``f"{loss:.4f}"`` asks for it."""
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(
+                f"format: {spec!r} is for one number, and this Tensor has the shape "
+                f"{self.shape}; write its mean(), one of its elements, t[0], or the "
+                "whole without a format"
+            )
+        return format(self.data.item(), spec)
+
     def __bool__(self) -> bool:
         return bool(self.array)
 

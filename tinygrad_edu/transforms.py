@@ -383,6 +383,12 @@ class _Run:
         """Return the gradient of a number in the answer, in the chosen's structure."""
         is_whole = isinstance(y, tree.CONTAINERS)
         data = y.data if isinstance(y, Node) else as_array(None if is_whole else y)
+        if data.dtype.kind in "iub" and type(y) is not int:  # which is a constant
+            raise TypeError(
+                f"grad: the function gave {_tell(y)}, and whole numbers, as positions "
+                "and counts, have no derivative; give a float that is computed from "
+                "the arguments"
+            )
         if data.size != 1 or data.dtype.kind not in "fiub":
             raise TypeError(
                 f"grad: the function gave {_tell(y)}, and only a single number has a "

@@ -38,8 +38,8 @@ def cumprod(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
     is multiplied by the one that ends where it begins, until all begin at the front.
     """
     x = as_factors(x, dtype)
-    if axis is None:
-        x, axis = reshape(x, -1), 0
+    if axis is None or x.ndim == 0:
+        x, axis = reshape(x, -1), axis or 0
     axis = normalize_axis_index(axis, x.ndim)
     length = 1
     while length < x.shape[axis]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
@@ -101,32 +102,36 @@ def _einsum(*arrays: Any, subscripts: Any, optimize: Any = False) -> Any:
 
 
 def _einsum_arrays(
-    g: Any, y: Any, *arrays: Any, subscripts: str, optimize: Any, position: int
-) -> Any:
+    g: Any, y: Any, *arrays: Any, subscripts: str, optimize: Any
+) -> Callable[[int], Any]:
     """Take g for the operand, and its letters for the output's."""
     inputs, output = subscripts.split("->")
-    terms, operands = inputs.split(","), list(arrays)
-    x, letters = operands[position], terms[position]
-    operands[position], terms[position] = g, output
 
-    names = list(dict.fromkeys(letters))
-    alone = [i for i, c in enumerate(names) if not any(c in term for term in terms)]
-    summed = "".join(c for i, c in enumerate(names) if i not in alone)
-    to_letters = f"{','.join(terms)}->{summed}"
-    g = einsum(operands, subscripts=to_letters, optimize=optimize)
-    # Along an axis that no other has, each element has the same share in the sum.
-    g = expand_dims(g, alone)
-    sizes = dict(zip(letters, x.shape))
-    shape = np.broadcast_shapes(g.shape, tuple(sizes.values()))
-    if g.shape != shape:
-        g = broadcast_to(g, shape)
-    if len(names) == len(letters):
-        return g
-    # Of an axis that is named twice, only the diagonal was taken. (An axis of size 1
-    # has been broadcast.)
-    places = dict(zip(names, np.ix_(*map(range, g.shape))))
-    diagonal = tuple(places[c] % n for c, n in zip(letters, x.shape))
-    return add_at(g, diagonal, x.shape)
+    def of_operand(i: int) -> Any:
+        terms, operands = inputs.split(","), list(arrays)
+        x, letters = operands[i], terms[i]
+        operands[i], terms[i] = g, output
+
+        names = list(dict.fromkeys(letters))
+        alone = [k for k, c in enumerate(names) if not any(c in term for term in terms)]
+        summed = "".join(c for k, c in enumerate(names) if k not in alone)
+        to_letters = f"{','.join(terms)}->{summed}"
+        part = einsum(operands, subscripts=to_letters, optimize=optimize)
+        # Along an axis that no other has, each element has the same share in the sum.
+        part = expand_dims(part, alone)
+        sizes = dict(zip(letters, x.shape))
+        shape = np.broadcast_shapes(part.shape, tuple(sizes.values()))
+        if part.shape != shape:
+            part = broadcast_to(part, shape)
+        if len(names) == len(letters):
+            return part
+        # Of an axis that is named twice, only the diagonal was taken. (An axis of size
+        # 1 has been broadcast.)
+        places = dict(zip(names, np.ix_(*map(range, part.shape))))
+        diagonal = tuple(places[c] % n for c, n in zip(letters, x.shape))
+        return add_at(part, diagonal, x.shape)
+
+    return of_operand
 
 
 einsum = Einsum(_einsum, selects=True).vjp(arrays=_einsum_arrays)

@@ -21,14 +21,17 @@ def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     exponent = b - 1.0
     known = not isinstance(value_of(exponent), StandIn)
     if np.ndim(exponent) or not known or exponent < 0:
-        # Infinity to a negative power is 0, by the convention below.
-        a = where((a == 0) & (exponent < 0), np.inf, a)
+        # Infinity to a negative power is 0: by the convention below, and if b is 0,
+        # where 0 times the power would be NaN for an `a` of which 1/a overflows.
+        tiny = np.finfo(a.dtype).tiny
+        overflows = (-tiny < a) & (a < tiny) & (b == 0)
+        a = where((exponent < 0) & ((a == 0) | overflows), np.inf, a)
     return g * b * a**exponent
 
 
 def _power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
     """The formula is y log a; at a = 0 it is 0, for a negative base there is none."""
-    return g * y * log(where(a == 0, 1, where(a < 0, np.nan, a)))
+    return g * where(a == 0, 0, y) * log(where(a == 0, 1, where(a < 0, np.nan, a)))
 
 
 power = op(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -20,17 +22,22 @@ from tinygrad_edu.ops.shapes import (
 
 
 @op()
-def concatenate(*arrays: Any, axis: int = 0) -> Any:
-    """Join a list of arrays along an axis that they have."""
+def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
+    """Join a list of arrays along an axis that they have; laid flat if it is None."""
     return np.concatenate(arrays, axis=axis)
 
 
-def _concatenate_arrays(g: Any, y: Any, *arrays: Any, axis: int, position: int) -> Any:
-    axis %= y.ndim
-    before = 0
-    for a in arrays[:position]:
-        before += a.shape[axis]
-    return getitem(g, axis_index(axis, before, before + arrays[position].shape[axis]))
+def _concatenate_arrays(
+    g: Any, y: Any, *arrays: Any, axis: int | None
+) -> Callable[[int], Any]:
+    """The part of g that stands where the array went."""
+    shapes = [np.shape(a) for a in arrays]
+    if axis is None:
+        ends = [0, *accumulate(map(math.prod, shapes))]
+        return lambda i: reshape(g[ends[i] : ends[i + 1]], shapes[i])
+    place = normalize_axis_index(axis, y.ndim)
+    ends = [0, *accumulate(shape[place] for shape in shapes)]
+    return lambda i: getitem(g, axis_index(place, ends[i], ends[i + 1]))
 
 
 concatenate.vjp(arrays=_concatenate_arrays)
@@ -44,7 +51,15 @@ def axis_index(axis: int, *part: int | None) -> tuple[slice, ...]:
 @composite()
 def stack(*arrays: Any, axis: int = 0) -> Any:
     """Join arrays of one shape along a new axis."""
-    return concatenate([expand_dims(a, axis) for a in arrays], axis)
+    shapes = dict.fromkeys(np.shape(a) for a in arrays)
+    if len(shapes) > 1:
+        raise ValueError(
+            f"stack: the arrays must have one shape, and there are "
+            f"{' and '.join(map(str, shapes))}; to join along an axis that they have, "
+            "concatenate()"
+        )
+    shape = expand_dims(arrays[0], axis).shape
+    return concatenate([reshape(a, shape) for a in arrays], axis)
 
 
 @composite()

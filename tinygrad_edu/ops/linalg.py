@@ -34,7 +34,7 @@ def _telling(way_out: str) -> Iterator[None]:
     try:
         yield
     except np.linalg.LinAlgError as error:
-        raise ValueError(f"{error}: {way_out}") from None
+        raise np.linalg.LinAlgError(f"{error}: {way_out}") from None
 
 
 @op(tex="{x}^{{-1}}", signature="(n,n)->(n,n)")
@@ -84,7 +84,7 @@ def _cofactors(y: Any, x: Any) -> Any:
     """The determinant of what is left without a row and a column, for each element."""
     try:
         return y[..., None, None] * matrix_transpose(inv(x))
-    except ValueError:  # singular
+    except np.linalg.LinAlgError:  # singular
         n = x.shape[-1]
         left = np.array([[k for k in range(n) if k != i] for i in range(n)], int)
         minors = x[..., left[:, None, :, None], left[:, None, :]]
@@ -129,7 +129,7 @@ def cholesky(x: Any) -> Any:
     """
     x = np.asarray(x)
     if x.shape[-2] != x.shape[-1]:
-        raise ValueError("the matrix is not square")
+        raise np.linalg.LinAlgError("the matrix is not square")
     with _telling(NOT_POSITIVE):
         return np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2)
 

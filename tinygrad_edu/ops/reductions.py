@@ -166,20 +166,21 @@ def average(
     gradient reaches `weights`, if that is a Tensor.
     """
     x = as_array(x)
+    axes = None if axis is None else tuple(_axes(axis, x.ndim))
     if weights is None:
-        return mean(x, axis, keepdims=keepdims)
+        return mean(x, axes, keepdims=keepdims)
     w = as_array(weights)
     kind = np.float64 if x.dtype.kind in "iub" else x.dtype
     w = astype(w, np.result_type(kind, w.dtype))
     if w.shape != x.shape:
         w = _along(w, x, axis)
-    total = sum(w, axis=axis, keepdims=keepdims)
+    total = sum(w, axis=axes, keepdims=keepdims)
     if np.any(total == 0):
         raise ValueError(
             "average: the weights add up to 0, so there is no average; "
             "sum(x * weights) divides by nothing"
         )
-    return sum(x * w, axis=axis, keepdims=keepdims) / total
+    return sum(x * w, axis=axes, keepdims=keepdims) / total
 
 
 def _along(w: Any, x: Any, axis: Any) -> Any:

@@ -25,11 +25,13 @@ def transpose(x: Any, *, axes: Any = None) -> Any:
     return np.transpose(x, axes)
 
 
-transpose.vjp(
-    x=lambda g, y, x, axes: transpose(
-        g, axes=axes and tuple(np.argsort(normalize_axis_tuple(axes, x.ndim)))
-    )
-)
+def _transpose_x(g: Any, y: Any, x: Any, axes: Any) -> Any:
+    if axes is not None:
+        axes = tuple(np.argsort(normalize_axis_tuple(axes, x.ndim)))
+    return transpose(g, axes=axes)
+
+
+transpose.vjp(x=_transpose_x)
 
 
 @op()
