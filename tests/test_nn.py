@@ -849,7 +849,9 @@ def test_parameters_are_real_floats(dtype):
 
 
 def test_sizes_are_a_list():
-    with pytest.raises(TypeError, match=r"the sizes are a list, as in \[784, 30, 10\]"):
+    with pytest.raises(
+        TypeError, match=r"the sizes are a list of whole numbers, as in \[784, 30, 10\]"
+    ):
         tg.nn.MLP(2, 3)
 
 

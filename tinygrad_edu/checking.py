@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.diagnosis import causes
+from tinygrad_edu.graph import check_function
 from tinygrad_edu.naming import name_of
 from tinygrad_edu.probe import FEW, Check, Probe, normal, scale
 from tinygrad_edu.table import Table
@@ -99,6 +100,7 @@ def gradcheck(
     >>> [(row.input, row.order, row.checked) for row in report]
     [('x', 1, '2 coordinates'), ('x', 2, '2 coordinates')]
     """
+    check_function("gradcheck", f)
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order is 1 or 2, and not {order!r}")
     leaves = _leaves(inputs)

@@ -99,6 +99,11 @@ def compare(
     mine = mine() if callable(mine) else mine
     if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
         mine = [mine]
+    if not isinstance(mine, Iterable):
+        raise TypeError(
+            "compare: mine is a list of arrays, or a dict of them by name, and this is "
+            f"of type {type(mine).__name__}"
+        )
     given = _given(mine, parameters)
     checked_graph("compare", loss, sys._getframe(1))
     right = _gradients(loss, parameters)

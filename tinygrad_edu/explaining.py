@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,9 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
     """Return what to differentiate by, or raise if it is not in the graph."""
     if wrt is None:
         return [x for x in reversed(nodes) if x.op is None and x.requires_grad]
-    wanted = [wrt] if isinstance(wrt, Node) else list(wrt)
+    wanted = (
+        list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, Node) else [wrt]
+    )
     behind = set(nodes)
     for x in wanted:
         if not isinstance(x, Node):

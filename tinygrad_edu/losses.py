@@ -94,6 +94,11 @@ def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
     >>> tg.losses.l2([w], lam=0.5, n=10).item()
     0.125
     """
+    if not isinstance(weights, Iterable):
+        raise TypeError(
+            f"l2: it takes a list of weights, and this is of type "
+            f"{type(weights).__name__}; pass model.weights"
+        )
     weights = [weights] if isinstance(weights, Tensor) else list(weights)
     if not weights:
         raise ValueError("l2: there are no weights; pass model.weights")

@@ -550,10 +550,10 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Any:
 
 def _leaves(params: Any, who: str) -> list[Tensor]:
     """Return a list of parameters; raise if they are none."""
-    if not isinstance(params, Iterable):
+    if isinstance(params, Tensor) or not isinstance(params, Iterable):
         raise TypeError(
             f"{who}: {type(params).__name__} is no list of parameters; pass "
-            "model.parameters()"
+            "model.parameters() or [w]"
         )
     leaves = list(params)
     if not leaves:

@@ -94,6 +94,11 @@ def check_op(
         call       leaky(x=-0.0625, slope=0.5)
         ...
     """
+    if not isinstance(op, Op):
+        raise TypeError(
+            f"check_op: it takes an op, made by tg.op, and this is of type "
+            f"{type(op).__name__}"
+        )
     # Derandomized, so that a failure comes back until its cause is gone.
     profile = settings(
         max_examples=examples,

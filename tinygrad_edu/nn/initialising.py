@@ -66,8 +66,12 @@ def draw_layers(
     That is the order of M. Nielsen's programs, so that a generator in the same state
     gives the same network.
     """
-    if not isinstance(sizes, Sequence | np.ndarray):
-        raise TypeError(f"nn: the sizes are a list, as in [784, 30, 10], not {sizes!r}")
+    is_list = isinstance(sizes, Sequence | np.ndarray)
+    if not (is_list and all(isinstance(n, int | np.integer) for n in sizes)):
+        raise TypeError(
+            "nn: the sizes are a list of whole numbers, as in [784, 30, 10], and not "
+            f"{sizes!r}"
+        )
     if len(sizes) < 2 or any(n < 1 for n in sizes):
         raise ValueError(
             f"nn: the sizes are {list(sizes)}; give at least two, inputs first, "

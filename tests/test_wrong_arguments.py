@@ -1,0 +1,42 @@
+"""What is given in place of a function, a list or a Tensor: the error says so."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+
+W = tg.Tensor(2.0, requires_grad=True, name="W")
+LOSS = W * W
+MODEL = tg.nn.MLP([2, 2, 1], rng=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tg.gradcheck(LOSS, W), "gradcheck: its first argument is a function"),
+        (lambda: tg.explain(LOSS, wrt=3), "explain: wrt is a Tensor or several"),
+        (lambda: tg.explain(LOSS, wrt=[3]), "explain: wrt is a Tensor or several"),
+        (lambda: tg.explain(3), "explain: it takes a Tensor"),
+        (lambda: tg.draw(3), "draw: it draws the graph behind a Tensor"),
+        (lambda: tg.step_through(3, "x.html"), "step_through: it takes a Tensor"),
+        (lambda: tg.compare(3, W, MODEL), "compare: mine is a list of arrays"),
+        (lambda: tg.compare(None, W, MODEL), "compare: mine is a list .* NoneType"),
+        (lambda: tg.optim.SGD(W, lr=0.1), r"SGD: Tensor is no list .* or \[w\]"),
+        (lambda: tg.optim.SGD(MODEL, lr=0.1), r"SGD: MLP is no list .*parameters\(\)"),
+        (lambda: tg.optim.SGD([LOSS], lr=0.1), "SGD: .* no leaf Tensor"),
+        (
+            lambda: tg.losses.l2(MODEL, 0.1, 10),
+            "l2: .* of type MLP; pass model.weights",
+        ),
+        (lambda: tg.nn.MLP(3), "nn: the sizes are a list of whole numbers"),
+        (lambda: tg.nn.MLP([2.5, 1]), r"nn: the sizes are .* not \[2.5, 1\]"),
+        (lambda: tg.nn.Linear(2, "a"), r"nn: the sizes are a list of whole numbers"),
+        (
+            lambda: tg.testing.check_op(np.exp),
+            "check_op: it takes an op, .* of type ufunc",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_told_what_is_wanted(call, message):
+    with pytest.raises(TypeError, match=f"^{message}"):
+        call()
