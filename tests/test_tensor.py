@@ -411,6 +411,11 @@ def test_transpose_of_a_vector_takes_its_one_axis(rng):
         check_value_and_gradient(lambda x, a=axis: x.transpose(a), leaf([1.0, 2]), rng)
 
 
+def test_transpose_takes_an_array_of_axes(rng):
+    x = leaf(rng.standard_normal((2, 3)))
+    check_value_and_gradient(lambda x: x.transpose(np.array([1, 0])), x, rng)
+
+
 def test_reshape_to_no_dimensions(rng):
     check_value_and_gradient(lambda x: x.reshape(()), leaf([2.0]), rng)
 

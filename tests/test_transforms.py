@@ -649,3 +649,15 @@ def test_a_rule_that_gives_a_tensor_gives_an_array_to_the_caller():
         doubled(w).sum().backward()
     assert type(w.grad.data) is np.ndarray
     assert w.grad.data.tolist() == [4.0]
+
+
+@pytest.mark.parametrize("f", [np.argsort, lambda x: (x, x > 0), np.isfinite])
+def test_positions_and_comparisons_have_no_jacobian(f, rng):
+    with pytest.raises(
+        TypeError, match=r"jacobian: .* whole numbers, .* no derivative"
+    ):
+        tg.jacobian(f)(rng.standard_normal(3))
+
+
+def test_a_constant_has_a_jacobian_of_zeros():
+    assert tg.jacobian(lambda x: (3, 2.5))(1.0) == (0.0, 0.0)

@@ -504,9 +504,10 @@ class Tensor(Node):
 
     def transpose(self, *axes: Any) -> Tensor:
         """``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``."""
+        order: Any = axes or None
         if len(axes) == 1 and not isinstance(axes[0], int):
-            (axes,) = axes
-        return record(transpose, (self,), {"axes": axes or None})
+            (order,) = axes
+        return record(transpose, (self,), {"axes": order})
 
     def flatten(self) -> Tensor:
         """The elements in one row."""

@@ -269,6 +269,8 @@ def jacobian(
 
         y, pullback, *aux = vjp(of_chosen, chosen, has_aux=has_aux)
         outputs, inputs = tree.leaves(y), tree.leaves(chosen)
+        for output in outputs:
+            _check_answer("jacobian", output, as_array(value_of(output)))
         rows, columns = _count(outputs), _count(inputs)
         if mode == "forward" or (mode is None and COLUMN * columns < rows):
             push_forward = _transpose(pullback, y)
@@ -383,12 +385,7 @@ class _Run:
         """Return the gradient of a number in the answer, in the chosen's structure."""
         is_whole = isinstance(y, tree.CONTAINERS)
         data = y.data if isinstance(y, Node) else as_array(None if is_whole else y)
-        if data.dtype.kind in "iub" and type(y) is not int:  # which is a constant
-            raise TypeError(
-                f"grad: the function gave {_tell(y)}, and whole numbers, as positions "
-                "and counts, have no derivative; give a float that is computed from "
-                "the arguments"
-            )
+        _check_answer("grad", y, data)
         if data.size != 1 or data.dtype.kind not in "fiub":
             raise TypeError(
                 f"grad: the function gave {_tell(y)}, and only a single number has a "
@@ -456,6 +453,16 @@ def _check_call(transform: str, f: Any, argnums: Any = 0) -> None:
         raise TypeError(
             f"{transform}: argnums are the numbers of positional arguments, and this "
             f"is {_tell(argnums)}; the arguments come later: tg.{transform}(f)(x)"
+        )
+
+
+def _check_answer(transform: str, y: Any, data: Any) -> None:
+    """Raise if an answer is of whole numbers, but for a constant that is written so."""
+    if data.dtype.kind in "iub" and type(y) is not int:
+        raise TypeError(
+            f"{transform}: the function gave {_tell(y)}, and whole numbers, as "
+            "positions and counts, have no derivative; give a float that is computed "
+            "from the arguments"
         )
 
 
