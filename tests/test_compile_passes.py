@@ -3,6 +3,7 @@
 import operator
 import os
 import re
+import time
 from typing import Any
 
 import numpy as np
@@ -593,3 +594,69 @@ def test_which_fractions_cancel(f, left):
 def guarded_after(numerator, x):
     both = (numerator == 0) & (x == -1)
     return numerator / (np.where(both, 0, x) + 1)
+
+
+# --- What grows -----------------------------------------------------------------------
+
+
+def gru(h, steps, x, y):
+    """A recurrent network that moves its state, with a loss at each step."""
+    loss = 0.0
+    for _ in range(steps):
+        update = tg.sigmoid(h * x)
+        h = h + update * (tg.tanh(h * x * tg.sigmoid(h * y)) - h)
+        loss = loss + tg.losses.cross_entropy(tg.sigmoid(h * y), y)
+    return loss
+
+
+def lstm(h, steps, x, y):
+    c = h
+    for _ in range(steps):
+        gate, write, show = (tg.sigmoid(x * k + h * y) for k in (1.0, 2.0, 3.0))
+        c = gate * c + write * tg.tanh(x * y + h * x)
+        h = show * tg.tanh(c)
+    return tg.losses.mse(h, y)
+
+
+def residual(h, steps, x, y):
+    for _ in range(steps):
+        h = h + 0.1 * tg.tanh(h * x)
+    return tg.losses.mse(h, y)
+
+
+def descent(h, steps, x, y):
+    for _ in range(steps):
+        h = h - 0.1 * tg.grad(lambda w: tg.losses.mse(tg.sigmoid(x * w), y))(h)
+    return tg.losses.mse(tg.sigmoid(x * h), y)
+
+
+def logistic(h, steps, x, y):
+    for _ in range(steps):
+        h = x * h * (1 - h)
+    return tg.losses.cross_entropy(tg.sigmoid(h), y)
+
+
+def squares(h, steps, x, y):
+    for _ in range(steps):
+        h = 0.5 * (h * h + h * h)
+    return tg.losses.cross_entropy(tg.sigmoid(h * x), y)
+
+
+def powers(h, steps, x, y):
+    for _ in range(steps):
+        h = h * h
+    return tg.losses.cross_entropy(tg.sigmoid(h * x), y)
+
+
+@pytest.mark.parametrize("f", [gru, lstm, residual, descent, logistic, squares, powers])
+def test_what_would_grow_is_not_multiplied_out(f):
+    """Each step multiplies the terms of the last one: 2 to the power of 30 of them."""
+    rng = np.random.default_rng(0)
+    h, x, y = 0.1 + 0.8 * rng.random((3, 2, 3))
+    gradient = tg.value_and_grad(lambda h, x, y: f(h, 30, x, y))
+    compiled = tg.compile(gradient)
+    start = time.process_time()
+    got = compiled(h, x, y)
+    assert time.process_time() - start < 10  # about one
+    for a, b in zip(got, gradient(h, x, y), strict=True):
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -24,7 +25,11 @@ __all__ = ["cancel_fractions"]
 Polynomial = dict[tuple[Variable, ...], float]
 # A factor of a term: a polynomial, frozen so that equal ones are found.
 Factor = frozenset[Any]
-MANY = 16  # terms: what grows beyond is left alone
+MANY = 16  # terms, or factors in one of them: what grows beyond is left alone
+
+
+class _Grows(Exception):  # noqa: N818, nothing is wrong
+    """Multiplied out, a sum would have too many terms."""
 
 
 class Term:
@@ -49,7 +54,9 @@ class Term:
         return any(n < 0 for n in self.powers.values())
 
     def expanded(self) -> Polynomial:
-        factors = [dict(f) for f, n in self.powers.items() for _ in range(n)]
+        if self.powers.total() > MANY:
+            raise _Grows
+        factors = [dict(f) for f in self.powers.elements()]
         return reduce(_product, factors, {(): self.number})
 
 
@@ -84,9 +91,12 @@ class _Reader:
         if not any(self.has_fraction(x) for x in e.inputs):
             return None
         terms = self.read(e.output)
-        if len(terms) > MANY or any(t.is_fraction for t in terms):
+        if not _is_plain(terms):
             return None
-        polynomial = _collect(terms)
+        try:
+            polynomial = _collect(terms)
+        except _Grows:
+            return None
         fits = len(polynomial) <= len(terms) and _keeps_dtype(polynomial, e.output)
         return polynomial if fits else None
 
@@ -99,13 +109,15 @@ class _Reader:
             return [_number(number)]
         if x not in self.known:
             e = self.definitions.get(x)
-            terms = (
-                self.read_equation(e) if e is not None and x.dtype is not None else None
-            )
+            terms = None
+            if e is not None and x.dtype is not None:
+                with suppress(_Grows):
+                    terms = self.read_equation(e)
             self.known[x] = _atom(x) if terms is None or len(terms) > MANY else terms
         return self.known[x]
 
     def read_equation(self, e: Equation) -> Sum | None:
+        """Read an equation as a sum of terms, if it can be; raise if that grows."""
         if not all(_is_like(x, e.output) for x in e.args):
             return None
         if e.function is np.negative:
@@ -183,7 +195,7 @@ class _Reader:
 
 
 def _collect(terms: Sum) -> Polynomial:
-    """Write a sum without fractions as a polynomial."""
+    """Write a sum without fractions as a polynomial; raise if that grows."""
     total: Polynomial = {}
     for term in terms:
         total = _sum(total, term.expanded())
@@ -236,7 +248,8 @@ def _keeps_dtype(polynomial: Polynomial, output: Variable) -> bool:
 
 def _sum(p: Polynomial, q: Polynomial) -> Polynomial:
     total = {m: p.get(m, 0.0) + q.get(m, 0.0) for m in (*p, *q)}
-    return {m: c for m, c in total.items() if abs(c) > 1e-12 * _largest((p, q))}
+    least = 1e-12 * _largest((p, q))
+    return {m: c for m, c in total.items() if abs(c) > least}
 
 
 def _largest(polynomials: Iterable[Polynomial]) -> float:
@@ -244,6 +257,9 @@ def _largest(polynomials: Iterable[Polynomial]) -> float:
 
 
 def _product(p: Polynomial, q: Polynomial) -> Polynomial:
+    degree = max(map(len, p), default=0) + max(map(len, q), default=0)
+    if len(p) * len(q) > MANY**2 or degree > MANY:
+        raise _Grows
     product: Polynomial = {}
     for m, c in p.items():
         for n, d in q.items():
