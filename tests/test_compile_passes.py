@@ -1,5 +1,6 @@
 """Each pass on its own: what it does, what it leaves alone, that the values stay."""
 
+import math
 import operator
 import os
 import re
@@ -580,6 +581,8 @@ def guarded(numerator, denominator):
         (lambda h, y: guarded_after(y, h) * (h + 1), 0),
         # A guard that speaks of something else does not count.
         (lambda h, y: y / np.where((h == 0) & (y == 1), 1, h) * h, 1),
+        # Nor is a product of many factors worth it.
+        (lambda h, y: guarded(y, h) * math.prod([h] * 20), 1),
     ],
 )
 def test_which_fractions_cancel(f, left):
