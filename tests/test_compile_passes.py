@@ -594,6 +594,31 @@ def test_which_fractions_cancel(f, left):
     assert compiled.source.count(" / ") == left
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda h, y, w: (guarded(y, h) + np.nan) * h,
+        lambda h, y, w: (guarded(y, h) * np.inf) * h,
+        lambda h, y, w: guarded(y, h) + np.full(4, np.nan) * h,
+        # An answer of another shape than the fraction.
+        lambda h, y, w: guarded(y, h) * w,
+        lambda h, y, w: guarded(y, h) * w * h,
+        lambda h, y, w: guarded_before(y, h) * (1 - h),
+        lambda h, y, w: y / (h + y) * w,
+        lambda h, y, w: y / ((h > 0) - h) * w,
+    ],
+)
+def test_what_is_no_fraction_of_numbers_stays_as_it_is(f):
+    rng = np.random.default_rng(0)
+    h, y, w = rng.random(4) + 0.5, rng.random(4), rng.random((2, 4))
+    assert_allclose(tg.compile(f)(h, y, w), f(h, y, w), rtol=1e-12)
+
+
+def guarded_before(numerator, x):
+    both = (numerator == 0) & (x == 1)
+    return numerator / (1 - np.where(both, 0, x))
+
+
 def guarded_after(numerator, x):
     both = (numerator == 0) & (x == -1)
     return numerator / (np.where(both, 0, x) + 1)
@@ -651,7 +676,15 @@ def powers(h, steps, x, y):
     return tg.losses.cross_entropy(tg.sigmoid(h * x), y)
 
 
-@pytest.mark.parametrize("f", [gru, lstm, residual, descent, logistic, squares, powers])
+def sums(h, steps, x, y):
+    for _ in range(steps):
+        h = h + h
+    return tg.sum(y / h)
+
+
+@pytest.mark.parametrize(
+    "f", [gru, lstm, residual, descent, logistic, squares, powers, sums]
+)
 def test_what_would_grow_is_not_multiplied_out(f):
     """Each step multiplies the terms of the last one: 2 to the power of 30 of them."""
     rng = np.random.default_rng(0)
@@ -663,3 +696,22 @@ def test_what_would_grow_is_not_multiplied_out(f):
     assert time.process_time() - start < 10  # about one
     for a, b in zip(got, gradient(h, x, y), strict=True):
         assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "end"),
+    [
+        (lambda h, y: h + y, lambda h, y: 0.5 * h),
+        (lambda h, y: y - h, lambda h, y: h * y),
+        (lambda h, y: 1 + h, lambda h, y: y / h * y),
+        (lambda h, y: (h + y) * 0.5, lambda h, y: -h),
+    ],
+)
+def test_a_chain_may_be_longer_than_the_stack(step, end):
+    def f(h, y):
+        for _ in range(1200):
+            h = step(h, y)
+        return end(h, y)
+
+    h, y = np.random.default_rng(0).random((2, 3))
+    assert_allclose(tg.compile(f)(h, y), f(h, y), rtol=1e-12)
