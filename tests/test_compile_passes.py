@@ -1,8 +1,10 @@
 """Each pass on its own: what it does, what it leaves alone, that the values stay."""
 
+import math
 import operator
 import os
 import re
+import time
 from typing import Any
 
 import numpy as np
@@ -579,6 +581,8 @@ def guarded(numerator, denominator):
         (lambda h, y: guarded_after(y, h) * (h + 1), 0),
         # A guard that speaks of something else does not count.
         (lambda h, y: y / np.where((h == 0) & (y == 1), 1, h) * h, 1),
+        # Nor is a product of many factors worth it.
+        (lambda h, y: guarded(y, h) * math.prod([h] * 20), 1),
     ],
 )
 def test_which_fractions_cancel(f, left):
@@ -590,6 +594,124 @@ def test_which_fractions_cancel(f, left):
     assert compiled.source.count(" / ") == left
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda h, y, w: (guarded(y, h) + np.nan) * h,
+        lambda h, y, w: (guarded(y, h) * np.inf) * h,
+        lambda h, y, w: guarded(y, h) + np.full(4, np.nan) * h,
+        # An answer of another shape than the fraction.
+        lambda h, y, w: guarded(y, h) * w,
+        lambda h, y, w: guarded(y, h) * w * h,
+        lambda h, y, w: guarded_before(y, h) * (1 - h),
+        lambda h, y, w: y / (h + y) * w,
+        lambda h, y, w: y / ((h > 0) - h) * w,
+    ],
+)
+def test_what_is_no_fraction_of_numbers_stays_as_it_is(f):
+    rng = np.random.default_rng(0)
+    h, y, w = rng.random(4) + 0.5, rng.random(4), rng.random((2, 4))
+    assert_allclose(tg.compile(f)(h, y, w), f(h, y, w), rtol=1e-12)
+
+
+def guarded_before(numerator, x):
+    both = (numerator == 0) & (x == 1)
+    return numerator / (1 - np.where(both, 0, x))
+
+
 def guarded_after(numerator, x):
     both = (numerator == 0) & (x == -1)
     return numerator / (np.where(both, 0, x) + 1)
+
+
+# --- What grows -----------------------------------------------------------------------
+
+
+def gru(h, steps, x, y):
+    """A recurrent network that moves its state, with a loss at each step."""
+    loss = 0.0
+    for _ in range(steps):
+        update = tg.sigmoid(h * x)
+        h = h + update * (tg.tanh(h * x * tg.sigmoid(h * y)) - h)
+        loss = loss + tg.losses.cross_entropy(tg.sigmoid(h * y), y)
+    return loss
+
+
+def lstm(h, steps, x, y):
+    c = h
+    for _ in range(steps):
+        gate, write, show = (tg.sigmoid(x * k + h * y) for k in (1.0, 2.0, 3.0))
+        c = gate * c + write * tg.tanh(x * y + h * x)
+        h = show * tg.tanh(c)
+    return tg.losses.mse(h, y)
+
+
+def residual(h, steps, x, y):
+    for _ in range(steps):
+        h = h + 0.1 * tg.tanh(h * x)
+    return tg.losses.mse(h, y)
+
+
+def descent(h, steps, x, y):
+    for _ in range(steps):
+        h = h - 0.1 * tg.grad(lambda w: tg.losses.mse(tg.sigmoid(x * w), y))(h)
+    return tg.losses.mse(tg.sigmoid(x * h), y)
+
+
+def logistic(h, steps, x, y):
+    for _ in range(steps):
+        h = x * h * (1 - h)
+    return tg.losses.cross_entropy(tg.sigmoid(h), y)
+
+
+def squares(h, steps, x, y):
+    for _ in range(steps):
+        h = 0.5 * (h * h + h * h)
+    return tg.losses.cross_entropy(tg.sigmoid(h * x), y)
+
+
+def powers(h, steps, x, y):
+    for _ in range(steps):
+        h = h * h
+    return tg.losses.cross_entropy(tg.sigmoid(h * x), y)
+
+
+def sums(h, steps, x, y):
+    for _ in range(steps):
+        h = h + h
+    return tg.sum(y / h)
+
+
+@pytest.mark.parametrize(
+    "f", [gru, lstm, residual, descent, logistic, squares, powers, sums]
+)
+def test_what_would_grow_is_not_multiplied_out(f):
+    """Each step multiplies the terms of the last one: 2 to the power of 30 of them."""
+    rng = np.random.default_rng(0)
+    h, x, y = 0.1 + 0.8 * rng.random((3, 2, 3))
+    gradient = tg.value_and_grad(lambda h, x, y: f(h, 30, x, y))
+    compiled = tg.compile(gradient)
+    start = time.process_time()
+    got = compiled(h, x, y)
+    assert time.process_time() - start < 10  # about one
+    for a, b in zip(got, gradient(h, x, y), strict=True):
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("step", "end"),
+    [
+        (lambda h, y: h + y, lambda h, y: 0.5 * h),
+        (lambda h, y: y - h, lambda h, y: h * y),
+        (lambda h, y: 1 + h, lambda h, y: y / h * y),
+        (lambda h, y: (h + y) * 0.5, lambda h, y: -h),
+    ],
+)
+def test_a_chain_may_be_longer_than_the_stack(step, end):
+    def f(h, y):
+        for _ in range(1200):
+            h = step(h, y)
+        return end(h, y)
+
+    h, y = np.random.default_rng(0).random((2, 3))
+    assert_allclose(tg.compile(f)(h, y), f(h, y), rtol=1e-12)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.passes import _is_scalar, dead_code
-from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.program import Equation, Program, Variable, is_uniform
 
 __all__ = ["cancel_fractions"]
 
@@ -24,7 +25,11 @@ __all__ = ["cancel_fractions"]
 Polynomial = dict[tuple[Variable, ...], float]
 # A factor of a term: a polynomial, frozen so that equal ones are found.
 Factor = frozenset[Any]
-MANY = 16  # terms: what grows beyond is left alone
+MANY = 16  # terms, or factors in one of them: what grows beyond is left alone
+
+
+class _Grows(Exception):  # noqa: N818, nothing is wrong
+    """Multiplied out, a sum would have too many terms."""
 
 
 class Term:
@@ -49,7 +54,9 @@ class Term:
         return any(n < 0 for n in self.powers.values())
 
     def expanded(self) -> Polynomial:
-        factors = [dict(f) for f, n in self.powers.items() for _ in range(n)]
+        if self.powers.total() > MANY:
+            raise _Grows
+        factors = [dict(f) for f in self.powers.elements()]
         return reduce(_product, factors, {(): self.number})
 
 
@@ -61,6 +68,7 @@ def cancel_fractions(program: Program) -> Program:
     reader = _Reader(program)
     made: list[Equation] = []
     for e in program.equations:
+        reader.read(e.output)  # in order, so that reading goes one step back at most
         simpler = reader.cancelled(e)
         if simpler is None:
             made.append(e)
@@ -75,7 +83,6 @@ class _Reader:
     def __init__(self, program: Program) -> None:
         self.definitions = program.definitions()
         self.known: dict[Variable, Sum] = {}
-        self.fractions: set[Variable] = set()  # what has a fraction in it
 
     def cancelled(self, e: Equation) -> Polynomial | None:
         """Return a product without its fractions, if all of them cancel."""
@@ -84,11 +91,15 @@ class _Reader:
         if not any(self.has_fraction(x) for x in e.inputs):
             return None
         terms = self.read(e.output)
-        if len(terms) > MANY or any(t.is_fraction for t in terms):
+        if not _is_plain(terms):
             return None
-        polynomial = _collect(terms)
+        try:
+            polynomial = _collect(terms)
+        except _Grows:
+            return None
+        is_read = (e.output,) not in polynomial  # else it could only be called itself
         fits = len(polynomial) <= len(terms) and _keeps_dtype(polynomial, e.output)
-        return polynomial if fits else None
+        return polynomial if is_read and fits else None
 
     def has_fraction(self, x: Variable) -> bool:
         return any(t.is_fraction for t in self.read(x))
@@ -99,13 +110,15 @@ class _Reader:
             return [_number(number)]
         if x not in self.known:
             e = self.definitions.get(x)
-            terms = (
-                self.read_equation(e) if e is not None and x.dtype is not None else None
-            )
+            terms = None
+            if e is not None and x.dtype is not None:
+                with suppress(_Grows):
+                    terms = self.read_equation(e)
             self.known[x] = _atom(x) if terms is None or len(terms) > MANY else terms
         return self.known[x]
 
     def read_equation(self, e: Equation) -> Sum | None:
+        """Read an equation as a sum of terms, if it can be; raise if that grows."""
         if not all(_is_like(x, e.output) for x in e.args):
             return None
         if e.function is np.negative:
@@ -134,28 +147,23 @@ class _Reader:
         (below,) = _factor(denominator)
         return [t.over(below) for t in _factor(self.read(a))]
 
-    def unguarded(self, b: Variable, a: Any) -> Sum | None:
+    def unguarded(self, b: Any, a: Any) -> Sum | None:
         """Read ``where(a == 0 and d == 0, 1, d)`` as d; or 1 + that, likewise."""
-        e = self.definitions.get(b)
-        if e is None:
-            return None
-        if e.function is np.where and len(e.args) == 3:
-            mask, instead, d = e.args
-            return (
-                self.read(d) if _is_scalar(instead) and self.guards(mask, a) else None
-            )
-        if e.function in (np.add, np.subtract):
-            inner = [
-                self.unguarded(x, a) if isinstance(x, Variable) else None
-                for x in e.args
-            ]
+        sign, before = 1, []
+        while (e := self.definitions.get(b)) and e.function in (np.add, np.subtract):
             x, y = e.args
-            if inner[1] is not None and _is_scalar(x):
-                sign = 1 if e.function is np.add else -1
-                return self.read(x) + [t * _number(sign) for t in inner[1]]
-            if inner[0] is not None and _is_scalar(y) and e.function is np.add:
-                return inner[0] + self.read(y)
-        return None
+            if _is_scalar(y) and e.function is np.add:
+                x, y = y, x
+            if not _is_scalar(x):
+                return None
+            before += [t * _number(sign) for t in self.read(x)]
+            sign, b = (sign, y) if e.function is np.add else (-sign, y)
+        if e is None or e.function is not np.where or len(e.args) != 3:
+            return None
+        mask, instead, d = e.args
+        if not _is_scalar(instead) or not self.guards(mask, a):
+            return None
+        return before + [t * _number(sign) for t in self.read(d)]
 
     def guards(self, mask: Any, a: Any) -> bool:
         """Whether a mask, one condition and another, holds only where a is 0."""
@@ -183,7 +191,7 @@ class _Reader:
 
 
 def _collect(terms: Sum) -> Polynomial:
-    """Write a sum without fractions as a polynomial."""
+    """Write a sum without fractions as a polynomial; raise if that grows."""
     total: Polynomial = {}
     for term in terms:
         total = _sum(total, term.expanded())
@@ -191,13 +199,12 @@ def _collect(terms: Sum) -> Polynomial:
 
 
 def _number_of(x: Any) -> float | None:
-    """Return the number that x is, all over."""
-    if _is_scalar(x):
-        return float(x)
-    constant = x.constant
-    if constant is not None and constant.size and (constant == constant.flat[0]).all():
-        return float(constant.flat[0])
-    return None
+    """Return the number that x is, all over; infinity is none to calculate with."""
+    number = x if _is_scalar(x) else np.nan
+    constant = x.constant if isinstance(x, Variable) else None
+    if constant is not None and constant.size and is_uniform(constant):
+        number = constant.flat[0]
+    return float(number) if np.isfinite(number) else None
 
 
 def _number(x: float) -> Term:
@@ -222,7 +229,7 @@ def _factor(terms: Sum) -> Sum:
 
 def _is_like(x: Any, output: Variable) -> bool:
     if _is_scalar(x):
-        return True
+        return bool(np.isfinite(x))
     if not isinstance(x, Variable) or x.dtype is None or x.dtype.kind != "f":
         return False
     return x.shape == output.shape and np.can_cast(x.dtype, output.dtype)
@@ -236,7 +243,8 @@ def _keeps_dtype(polynomial: Polynomial, output: Variable) -> bool:
 
 def _sum(p: Polynomial, q: Polynomial) -> Polynomial:
     total = {m: p.get(m, 0.0) + q.get(m, 0.0) for m in (*p, *q)}
-    return {m: c for m, c in total.items() if abs(c) > 1e-12 * _largest((p, q))}
+    least = 1e-12 * _largest((p, q))
+    return {m: c for m, c in total.items() if abs(c) > least}
 
 
 def _largest(polynomials: Iterable[Polynomial]) -> float:
@@ -244,6 +252,9 @@ def _largest(polynomials: Iterable[Polynomial]) -> float:
 
 
 def _product(p: Polynomial, q: Polynomial) -> Polynomial:
+    degree = max(map(len, p), default=0) + max(map(len, q), default=0)
+    if len(p) * len(q) > MANY**2 or degree > MANY:
+        raise _Grows
     product: Polynomial = {}
     for m, c in p.items():
         for n, d in q.items():

@@ -14,12 +14,17 @@ import numpy as np
 
 from tinygrad_edu import tree
 
-__all__ = ["Equation", "Origin", "Program", "Variable", "same_dtype"]
+__all__ = ["Equation", "Origin", "Program", "Variable", "is_uniform", "same_dtype"]
 
 
 def same_dtype(a: Any, b: Any) -> bool:
     """Whether two dtypes are the same. NumPy takes None, a number's, for float64."""
     return a is b or (a is not None and b is not None and bool(a == b))
+
+
+def is_uniform(array: Any) -> bool:
+    """Whether an array holds one value all over; 0.0 is not -0.0 here."""
+    return bool(array.tobytes() == array.flat[0].tobytes() * array.size)
 
 
 class Variable:

@@ -93,6 +93,8 @@ class _Mover:
         self.program = program
         self.definitions = program.definitions()
         self.costs: dict[Variable, int] = {}
+        for e in program.equations:  # in order, so that none has to go far back
+            self.cost(e.output)
         self.wanted: dict[Variable, dict[Factor, Variable]] = {}
         self.numbers: dict[Factor, Any] = {}
         self.made: list[Equation] = []  # the last one first
