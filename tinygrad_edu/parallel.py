@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
-from importlib import import_module
 from time import sleep
 from traceback import format_exception
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 
 from tinygrad_edu.data import minibatches
 from tinygrad_edu.debug import watch
+from tinygrad_edu.extras import load
 from tinygrad_edu.graph import current_mode
 from tinygrad_edu.tensor import Tensor
 
@@ -56,14 +56,7 @@ def world() -> Any:
     >>> comm.rank, comm.size
     (0, 1)
     """
-    try:
-        comm = import_module("mpi4py.MPI").COMM_WORLD
-    except (ImportError, RuntimeError) as error:  # no mpi4py; no library that it finds
-        reason = str(error).partition("\n")[0]
-        raise ModuleNotFoundError(
-            f"parallel: MPI cannot be used here ({reason}); it takes mpi4py and an MPI "
-            "library: pip install 'tinygrad_edu[mpi]'"
-        ) from error
+    comm = load("mpi4py.MPI", "parallel").COMM_WORLD
     if comm.size > 1:
         sys.excepthook = partial(_end_job, comm)
     return comm

@@ -36,6 +36,7 @@ from tinygrad_edu.compiler.tuning import (
     spread_out,
     sums_as_products,
 )
+from tinygrad_edu.extras import missing
 from tinygrad_edu.graph import current_mode, new_index, value_of
 from tinygrad_edu.tensor import Tensor
 
@@ -347,7 +348,7 @@ def compile(
     backend : {"numpy", "numba"}
         What runs the program: NumPy's functions; or loops that Numba compiles, which
         takes seconds once, for networks so small that calling NumPy takes longer than
-        computing. Numba comes with the extra ``tinygrad_edu[fast]``.
+        computing. It takes Numba and SciPy: ``pip install numba scipy``.
     style : {"fast", "readable"}
         How a program for NumPy is written: with buffers and updates in place, or a
         formula a line.
@@ -407,10 +408,9 @@ def compile(
             f"compile: backend={backend!r} with style={style!r}; these go together: "
             + ", ".join(f"{b!r} with {s!r}" for b, s in PASSES)
         )
-    if backend == "numba" and find_spec("numba") is None:
-        raise ModuleNotFoundError(
-            "compile: backend='numba' needs Numba: pip install 'tinygrad_edu[fast]'"
-        )
+    for library in ("numba", "scipy") if backend == "numba" else ():
+        if find_spec(library) is None:
+            raise missing(library, "compile: backend='numba'")
     if not callable(f):
         raise TypeError(f"compile: {f!r} is no function")
     return Compiled(f, backend, style, keep)
