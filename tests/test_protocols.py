@@ -35,8 +35,10 @@ CALLS = {
     "round": lambda x: np.round(x, decimals=1),
     "clip by place": lambda x: np.clip(x, 1.5, 3.5),
     "clip by old names": lambda x: np.clip(x, a_min=1.5, a_max=None),
-    "clip by new names": lambda x: np.clip(x, min=1.5, max=3.5),
     "out=None": lambda x: np.max(x, axis=0, out=None),
+    "the shape by place": lambda x: np.reshape(x, (3, 2)),
+    "clip by new names": lambda x: np.clip(x, min=1.5, max=3.5),
+    "the shape by its new name": lambda x: np.reshape(x, shape=(3, 2)),
     "order='C'": lambda x: np.reshape(x, (3, 2), order="C"),
     "mod": lambda x: np.mod(x, 1.25),
     "degrees": np.degrees,
@@ -51,6 +53,8 @@ CALLS = {
     "permute_dims": lambda x: np.permute_dims(x, (1, 0)),
     "concatenate": lambda x: np.concatenate((x, np.ones((1, 3))), axis=0),
     "concat": lambda x: np.concat([x, x], 1),
+    "concatenate by place": lambda x: np.concatenate([x, x], 1, None),
+    "dot with out=None": lambda x: np.dot(x, x.T, None),
     "stack": lambda x: np.stack([x, 2 * x], axis=-1),
     "array @ tensor": lambda x: np.ones((2, 2)) @ x,
     "array - tensor": lambda x: np.ones(3) - x,
@@ -75,6 +79,8 @@ CALLS = {
     "method clip": lambda x: x.clip(1.5, 3.5),
     "method sum": lambda x: x.sum(axis=0),
 }
+if np.lib.NumpyVersion(np.__version__) < "2.1.0":  # NumPy itself has not these names
+    del CALLS["clip by new names"], CALLS["the shape by its new name"]
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
@@ -115,6 +121,14 @@ def test_arrays_like_a_tensor_are_stacked(x):
     np.sum(y * np.array([[1.0, 10.0], [100.0, 1000.0]])).backward()
     assert_array_equal(x.grad.data, [[1, 410, 0], [0, 0, 0]])
     assert np.asarray([a, b], dtype=np.float32, like=x).dtype == np.float32
+
+
+def test_functions_written_in_c_are_called_as_numpy_tells():
+    if np.lib.NumpyVersion(np.__version__) < "2.4.0":
+        pytest.skip("NumPy before 2.4 does not tell")
+    for function in protocols.WRITTEN_IN_C:
+        theirs = inspect.signature(function).parameters.values()
+        assert protocols._defaults(function) == {p.name: p.default for p in theirs}
 
 
 # --- What is answered at once ---------------------------------------------------------
@@ -226,7 +240,7 @@ def test_parameters_stand_in_numpys_order():
         function = protocols._numpy(name)
         if function is None or isinstance(function, np.ufunc) or op.variadic:
             continue
-        names = list(inspect.signature(function).parameters)[len(op.inputs) :]
+        names = list(protocols._defaults(function))[len(op.inputs) :]
         names = [protocols.PARAMETERS.get(p, p) for p in names]
         ours = [p for p in op.defaults if p in names]
         if ours != sorted(ours, key=names.index):

@@ -48,8 +48,19 @@ QUERIES = """
     unique zeros_like
 """
 
-# Names of NumPy's parameters, where the op has another.
-PARAMETERS = {"a_max": "max", "a_min": "min"}
+# Names of NumPy's parameters, where the op has another; newshape is NumPy 2.0's.
+PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
+
+# How functions written in C are called: NumPy tells it from 2.4 on.
+WRITTEN_IN_C: dict[Any, Any] = {
+    np.concatenate: (
+        lambda arrays, axis=0, out=None, dtype=None, casting="same_kind": ...
+    ),
+    np.dot: lambda a, b, out=None: ...,
+    np.inner: lambda a, b: ...,
+    np.vdot: lambda a, b: ...,
+    np.where: lambda condition, x=None, y=None: ...,
+}
 
 # What to write for a method of a ufunc.
 METHODS = {
@@ -155,7 +166,8 @@ def _defaults(function: Any) -> dict[str, Any]:
 
     None, if its operands have no names, as einsum's.
     """
-    parameters = inspect.signature(function).parameters.values()
+    told = WRITTEN_IN_C.get(function, function)
+    parameters = inspect.signature(told).parameters.values()
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return {}
     return {p.name: p.default for p in parameters}
