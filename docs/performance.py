@@ -1,15 +1,33 @@
-"""Write docs/performance.md from what the benchmarks measured.
+"""Write docs/performance.md, and the READMEs' sentence, from what was measured.
 
 pytest tests/benchmarks --figures docs/performance.json && python docs/performance.py
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).with_suffix(".md")
+ROOT = Path(__file__).parents[1]
+BUSY = 0.05  # the share of the time without a processor that spoils a run
+
+Spread = list[float]  # lower quartile, median, upper quartile
+
+# What the READMEs say, and what they add if the machine was idle: the least and the
+# largest ratio of all cases.
+SENTENCES = {
+    "README.md": (
+        "`tg.compile` makes a NumPy program of a training step",
+        ",\n  {low} to {high} times as fast as PyTorch's for networks of this size",
+    ),
+    "README.zh-CN.md": (
+        "`tg.compile` 把训练步骤变成 NumPy 程序",
+        " (在这种规模的网络上速度是 PyTorch 的 {low} 到 {high} 倍)",
+    ),
+}
 
 TEXT = """\
 # Performance
@@ -23,23 +41,22 @@ pytest tests/benchmarks --figures docs/performance.json
 
 {machine}
 
-Times depend on the machine, ratios less so. Each figure is the median of 50 rounds, in
-which the programs take turns every few milliseconds: what disturbs one disturbs all.
-All start from the same weights, and the run begins with a check that they
-compute the same thing.
+Times depend on the machine, ratios less so. So each table gives the time of one
+program, and for the others how many times as long they take. All programs of all cases
+take turns every few milliseconds, round after round, and a ratio compares neighbours in
+one round: what disturbs one disturbs all. A figure is the median of the rounds; the
+brackets hold the middle half of them. All start from the same weights, and the run
+begins with a check that they compute the same thing.
 
 ## A training step
 
 Forward, backward and update of a sigmoid network with mean squared error, in float32,
-by gradient descent, for the sizes of some networks x some batches: microseconds a step.
+by gradient descent, for the sizes of some networks x some batches.
 
 {steps}
 
 *by Numba* is `tg.compile(backend="numba")`. *hand NumPy* is the formulas of the
-textbook in plain NumPy; it computes no loss, which is a lead over the others. So many
-times as long as `tg.compile` each takes, in rounds of neighbours:
-
-{ratios}
+textbook in plain NumPy; it computes no loss, which is a lead over the others.
 
 Two things are at work. In a small network the arithmetic takes next to no time, and
 what counts is what surrounds it: frameworks pass through many layers before they
@@ -51,17 +68,14 @@ program](from-tape-to-program.md) tells what the compiler does about the first.
 ## An epoch of MNIST
 
 60,000 images, [784, 30, 10], mini-batches of 10, and after it the cost and the number
-of images classified right.
-
-{epoch}
-
-The first is `examples/train_mnist.py`; the second is a program that takes one example
-after the other, as the textbook's does.
+of images classified right. `examples/train_mnist.py`, compiled, takes {seconds}
+seconds; a program that takes one example after the other, as the textbook's does, takes
+{epoch} times as long.
 
 ## A gradient of a plain NumPy function
 
 `tg.grad` of `np.tanh(np.dot(x, W) + b).sum()`, for vectors and for square matrices `x`;
-the same with Tensors and `backward()`; and by HIPS autograd: microseconds.
+the same with Tensors and `backward()`; and by HIPS autograd.
 
 {gradients}
 
@@ -74,45 +88,73 @@ the same with Tensors and `backward()`; and by HIPS autograd: microseconds.
 def page() -> str:
     """Return the page as it should be."""
     measured = json.loads(FIGURES.read_text("utf-8"))
+    away = measured["share of the time without a processor"]
+    epoch = measured["an epoch of MNIST"]
     return TEXT.format(
-        machine=machine(**measured["machine"]),
-        steps=table("program", measured["microseconds a step"]),
-        ratios=table("program", measured["times as long as tg.compile"]),
-        epoch=table("program", {"seconds": measured["seconds an epoch of MNIST"]}),
-        gradients=table("program", measured["microseconds a gradient"]),
+        machine=machine(**measured["machine"], away=away),
+        steps=table("tg.compile", measured["steps"]),
+        seconds=figure(epoch["seconds"]),
+        epoch=figure(epoch["times as long"]),
+        gradients=table("tg.grad", measured["gradients"]),
         rest="\n".join(rest(measured)),
     )
+
+
+def sentences(measured: dict[str, Any]) -> dict[str, str]:
+    """Return what each README says."""
+    cases = measured["steps"].values()
+    medians = [case["times as long"]["PyTorch"][1] for case in cases]
+    ends = {"low": f"{min(medians):.1f}", "high": f"{max(medians):.1f}"}
+    busy = measured["share of the time without a processor"] > BUSY
+    return {
+        name: always + ("" if busy else if_idle.format(**ends))
+        for name, (always, if_idle) in SENTENCES.items()
+    }
 
 
 def machine(
     date: str,
     cpu: str,
     cores: int,
-    load: float | None,
+    load: list[float | None],
     system: str,
     python: str,
     blas: str,
     versions: dict[str, str],
+    away: float,
 ) -> str:
     others = ", ".join(f"{name} {number}" for name, number in versions.items())
-    busy = (
-        f" The load of the machine was {load:.1f} when the run began." if load else ""
-    )
+    before, after = load
+    busy = f" The load was {before} before the run, {after} after it." if before else ""
+    if away > BUSY:
+        busy += (
+            f" **The machine was busy**: other programs had the core for {away:.0%} of "
+            "the time. Measure again on an idle one."
+        )
     return (
         f"It was run on {date}, on one of {cores} cores of an {cpu}, {system}, with "
         f"Python {python}, {others}; NumPy's matrix library is {blas}.{busy}"
     )
 
 
-def table(corner: str, columns: dict[str, dict[str, float]]) -> str:
-    """Write a table whose columns have the same rows."""
-    lines = [[corner, *columns], ["---", *["--:"] * len(columns)]]
-    for row in next(iter(columns.values())):
-        lines.append([row, *(figure(column[row]) for column in columns.values())])
+def table(base: str, cases: dict[str, dict[str, Any]]) -> str:
+    """Write a table: the time of one program, and the ratios of the others."""
+    lines = [["program", *cases], ["---", *["--:"] * len(cases)]]
+    times = (figure(case["microseconds"]) for case in cases.values())
+    lines.append([f"**{base}, microseconds**", *times])
+    for name in next(iter(cases.values()))["times as long"]:
+        ratios = (figure(case["times as long"][name]) for case in cases.values())
+        lines.append([f"{name}, times as long", *ratios])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def figure(x: float) -> str:
+def figure(spread: Spread) -> str:
+    """Write the median, and the middle half."""
+    low, median, high = map(number, spread)
+    return f"{median} ({low} to {high})"
+
+
+def number(x: float) -> str:
     """Write a number to three digits or so."""
     if x < 1:
         return f"{x:.2f}"
@@ -120,21 +162,25 @@ def figure(x: float) -> str:
 
 
 def rest(measured: dict[str, Any]) -> Iterator[str]:
-    links = measured["microseconds a link of a chain"]
+    links = measured["a link of a chain"]
+    longer = links["times as long"]
     yield (
         "- **Time is linear in the length of a graph.** A link of a chain of "
-        f"multiplications, forward and backward, takes {listed(links.values())} "
-        f"microseconds in chains of {listed(f'{int(n):,}' for n in links)}."
+        f"{links['length']:,} multiplications, forward and backward, takes "
+        f"{figure(links['microseconds'])} microseconds; in chains of "
+        f"{listed(f'{int(n):,}' for n in longer)} it takes "
+        f"{listed(map(figure, longer.values()))} times as long."
     )
     yield (
         "- **Memory.** The peak over 50 elementwise ops, forward and backward, is "
         f"{measured['peak memory by what must be kept']} times what must be kept: "
         "each answer once, and the gradient."
     )
-    imports = measured["milliseconds to import"]
+    imports = measured["import"]
     yield (
-        f"- **Importing** takes {imports['tinygrad_edu on top']} ms, after "
-        f"{imports['numpy']} ms for NumPy."
+        f"- **Importing** takes {figure(imports['times as long'])} times as long as "
+        f"importing NumPy, which takes {figure(imports['milliseconds of NumPy'])} ms, "
+        "and comes on top of it."
     )
 
 
@@ -143,6 +189,19 @@ def listed(items: Iterable[Any]) -> str:
     return f"{', '.join(most)} and {last}"
 
 
+def corrected(name: str) -> str:
+    """Return a README with the sentence as it should be."""
+    always, if_idle = map(re.escape, SENTENCES[name])
+    figures = re.sub(r"\\\{\w+\\\}", r"[\\d.]+", if_idle)
+    sentence = sentences(json.loads(FIGURES.read_text("utf-8")))[name]
+    old = (ROOT / name).read_text("utf-8")
+    new, count = re.subn(f"{always}(?:{figures})?", lambda _: sentence, old)
+    assert count == 1, f"{name} says nothing of the figures"
+    return new
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
-    print(f"Wrote {PAGE.name}")
+    for name in SENTENCES:
+        (ROOT / name).write_text(corrected(name), "utf-8")
+    print(f"Wrote {PAGE.name}, and the sentence in {' and '.join(SENTENCES)}")

@@ -9,6 +9,10 @@ from hypothesis import Phase, settings
 from tinygrad_edu.graph import Node
 from tinygrad_edu.op import OPS
 
+# No time is asserted: a busy machine is no fault of a test's.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
+
 # For the readers of files, in tests/test_untrusted.py.
 settings.register_profile("fuzz", max_examples=2_000, deadline=None)
 

@@ -14,12 +14,13 @@ import tinygrad_edu as tg
 FLOORS = {
     "differences": 0,
     "errors": 0,
+    "extras": 0,
     "files": 0,
     "graph": 0.1,
     "modes": 0,
     "checkpoints.random_states": 0,
     "idx": 0,
-    "job": 0,
+    "job": 1,
     "printable": 0,
     "randomness": 0,
     "reference": 0,
@@ -158,7 +159,7 @@ each_module = pytest.mark.parametrize("module", sorted(TREES))
 def imports(tree):
     """List what a tree imports, in full: "numpy", "tinygrad_edu.graph.Node".
 
-    Also what it names to `import_module`.
+    Also what it names to `import_module`, or to `extras.load`.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -168,8 +169,9 @@ def imports(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call):
             function = ast.unparse(node.func)
-            if function.endswith(("import_module", "__import__")):
-                yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+            if function in ("import_module", "__import__", "load"):
+                first = node.args[:1]
+                yield from (a.value for a in first if isinstance(a, ast.Constant))
 
 
 def own_modules(tree):
@@ -193,7 +195,7 @@ def test_a_module_imports_only_from_the_floors_below(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["errors", "files", "idx", "modes", "reference", "tree"]
+    "module", ["errors", "extras", "files", "idx", "modes", "reference", "tree"]
 )
 def test_the_ground_floor_imports_nothing_of_the_package(module):
     assert own_modules(TREES[module]) == set()

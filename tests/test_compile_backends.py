@@ -142,11 +142,15 @@ def test_backends_and_styles_that_do_not_go_together():
         tg.compile(len, backend="cuda")
 
 
-def test_without_numba_the_error_says_how_to_get_it(monkeypatch):
-    monkeypatch.setattr(compiling, "find_spec", lambda name: None)
-    with pytest.raises(
-        ModuleNotFoundError, match=r"pip install 'tinygrad_edu\[fast\]'"
-    ):
+@pytest.mark.parametrize(
+    ("absent", "way_out"), [("numba", "numba scipy"), ("scipy", "scipy")]
+)
+def test_what_numba_needs_is_named(absent, way_out, monkeypatch):
+    monkeypatch.setattr(
+        compiling, "find_spec", lambda name: None if name == absent else name
+    )
+    told = rf"needs {absent} \(not installed\): pip install {way_out}$"
+    with pytest.raises(ModuleNotFoundError, match=told):
         tg.compile(len, backend="numba")
 
 

@@ -2,13 +2,16 @@
 
 import ast
 import importlib.util
+import json
 import re
 import runpy
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
+from newcomer import blocks, follow
 
 import tinygrad_edu as tg
 
@@ -29,32 +32,27 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+def read(page, kind):
+    """List the code of the blocks of a kind."""
+    return [x.code for x in blocks(page.read_text("utf-8")) if x.kind == kind]
 
 
-def cells(page):
-    """Find the blocks of Python, each with the output that is shown below it, or ""."""
-    pattern = r"```python\n(.*?)```\n(?:\n*```text\n(.*?)```)?"
-    return re.findall(pattern, page.read_text("utf-8"), re.DOTALL)
-
-
-def run(page, capsys):
+def run(page):
     """Run a page's Python in one namespace; hold the shown output against the real."""
-    found = cells(page)
+    text = page.read_text("utf-8")
+    found = [block for block in blocks(text) if block.kind != "console"]
     names = {}
-    for number, (block, shown) in enumerate(found):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
-        printed = capsys.readouterr().out
-        assert not shown or printed == shown, f"{page.name}, block {number}"
-    held = [shown for _, shown in found if shown]
-    assert blocks(page, "text") == held, "a text block stands after what prints it"
+    for block in found:
+        block.run(names)
+    held = [block.shown for block in found if block.shown]
+    shown = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    assert shown == held, "a text block stands after what prints it"
     assert "tg" in names or "np" in names or not found
 
 
 @each_page
-def test_the_python_of_a_page_runs_from_top_to_bottom(page, capsys):
-    run(page, capsys)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page):
+    run(page)
 
 
 @pytest.mark.parametrize(
@@ -65,39 +63,66 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, capsys):
         ("That is\n\n```text\n3\n```\n", False),
     ],
 )
-def test_output_that_a_page_shows_is_held_against_what_it_prints(
-    end, holds, tmp_path, capsys
-):
+def test_output_that_a_page_shows_is_held_against_what_it_prints(end, holds, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"```python\nimport numpy as np\n\nprint(1 + 2)\n```\n{end}")
     if holds:
-        run(page, capsys)
+        run(page)
         return
-    with pytest.raises(AssertionError, match=r"block 0|a text block stands"):
-        run(page, capsys)
+    with pytest.raises(AssertionError, match=r"line 1.*shows\n4|a text block stands"):
+        run(page)
+
+
+@pytest.mark.parametrize(
+    ("answer", "holds"), [("31", True), ("4", False), ("3...", True)]
+)
+def test_a_session_is_held_against_what_it_prints(answer, holds):
+    (block,) = blocks(f"```pycon\n>>> x = 30 + 1\n>>> x\n{answer}\n```\n")
+    names = {}
+    if holds:
+        block.run(names)
+        assert names["x"] == 31
+        return
+    with pytest.raises(AssertionError, match=r"Expected:\s+4\s+Got:\s+31"):
+        block.run(names)
+
+
+def test_a_page_is_followed_from_command_to_command(tmp_path, capfd):
+    """What a command installs is there for the blocks below it, and not before."""
+    library = tmp_path / "newcomers_library.py"
+    page = tmp_path / "page.md"
+    block = "```python\nimport newcomers_library\n\nprint(newcomers_library.x)\n```\n"
+    shown = "\n```text\n3\n```\n"
+    page.write_text(f"```console\necho 'x = 3' > {library}\n```\n\n{block}{shown}")
+    program = (
+        f"import sys; sys.path += [{str(tmp_path)!r}, {str(ROOT / 'tests')!r}]; "
+        "from pathlib import Path; import newcomer; "
+        f"newcomer.follow(Path({str(page)!r}))"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert "echo 'x = 3'" in capfd.readouterr().out
+
+    page.write_text(f"{block}\n```console\ntrue\n```\n")
+    library.unlink()
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 1
+    assert "No module named 'newcomers_library'" in capfd.readouterr().err
+
+
+def test_a_command_that_fails_ends_the_walk(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```console\nfalse && true\n```\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        follow(page)
 
 
 def test_the_network_of_the_readme_learns_xor(capsys):
-    exec(blocks(ROOT / "README.md", "python")[0], {})
+    exec(read(ROOT / "README.md", "python")[0], {})
     assert capsys.readouterr().out == "[0. 1. 1. 0.]\n"
-
-
-def test_the_fault_in_the_readme_is_named():
-    op = tg.op(lambda x: 1 / (1 + np.exp(-x)), name="sigma", signature="()->()")
-    op.vjp(x=lambda g, y, x: g * y)
-    (shown,) = blocks(ROOT / "README.md", "pycon")
-    with pytest.raises(tg.GradientError) as caught:
-        tg.gradcheck(lambda x: op(x).sum(), [0.5, -1.0])
-    message = str(caught.value)
-    assert "the gradient for x at [0] is wrong" in message
-    assert "the gradient for x at [0] is wrong" in shown
-    assert "is wrong: the factor (1 - y) is missing" in message
-    assert "is wrong: the factor (1 - y) is missing" in shown
 
 
 def test_the_slip_in_the_page_is_named(capsys):
     names = {}
-    for block in blocks(ROOT / "docs" / "is-my-gradient-right.md", "python")[:2]:
+    for block in read(ROOT / "docs" / "is-my-gradient-right.md", "python")[:2]:
         exec(block, names)
     rows = capsys.readouterr().out.splitlines()[-4:]
     slip = "the derivative of sigmoid is left out (whose answer has shape (5, 4))"
@@ -106,7 +131,7 @@ def test_the_slip_in_the_page_is_named(capsys):
 
 
 def test_the_page_declares_what_the_example_declares():
-    page = "".join(blocks(ROOT / "docs" / "outgrowing.md", "python"))
+    page = "".join(read(ROOT / "docs" / "outgrowing.md", "python"))
     example = (ROOT / "examples" / "convolution.py").read_text("utf-8")
     shown, real = (
         {f.name: ast.unparse(f) for f in ast.parse(x).body if hasattr(f, "args")}
@@ -127,6 +152,42 @@ def test_the_table_of_ops_is_that_of_the_declarations():
 def test_the_page_of_figures_is_what_was_measured():
     script = runpy.run_path(str(DOCS / "performance.py"))
     assert script["page"]() == script["PAGE"].read_text("utf-8"), script["__doc__"]
+    for name in script["SENTENCES"]:
+        readme = (ROOT / name).read_text("utf-8")
+        assert script["corrected"](name) == readme, script["__doc__"]
+
+
+@pytest.mark.parametrize(("away", "figures"), [(0.5, 0), (0.001, 2)])
+def test_a_readme_gives_no_figures_of_a_busy_machine(
+    away, figures, tmp_path, monkeypatch
+):
+    script = runpy.run_path(str(DOCS / "performance.py"))
+    measured = json.loads(script["FIGURES"].read_text("utf-8"))
+    measured["share of the time without a processor"] = away
+    (tmp_path / "measured.json").write_text(json.dumps(measured))
+    names = script["corrected"].__globals__
+    monkeypatch.setitem(names, "ROOT", tmp_path)
+    monkeypatch.setitem(names, "FIGURES", tmp_path / "measured.json")
+    for name, (always, if_idle) in script["SENTENCES"].items():
+        for before in always, always + if_idle.format(low="0.9", high="12.0"):
+            (tmp_path / name).write_text(f"- {before}; beside others\n", "utf-8")
+            after = script["corrected"](name)
+            assert len(re.findall(r"\d+\.\d", after)) == figures
+            assert after.startswith(f"- {always}")
+            assert after.endswith("; beside others\n")
+
+
+def test_no_two_figures_of_a_case_can_contradict_each_other():
+    """Of each case the page has one time; all else are ratios, each there once."""
+    page = runpy.run_path(str(DOCS / "performance.py"))["page"]()
+    tables = re.findall(r"^\| program.*?(?=\n\n)", page, re.DOTALL | re.MULTILINE)
+    assert len(tables) == 2
+    for table in tables:
+        _, _, *rows = table.splitlines()
+        kinds = [re.search(r", ([a-z ]+?)\W* \|", row).group(1) for row in rows]
+        assert kinds == ["microseconds", *["times as long"] * (len(rows) - 1)]
+        names = [row.partition(",")[0] for row in rows]
+        assert len(names) == len(set(names)) > 2
 
 
 def test_the_replay_that_is_shown_is_that_of_the_published_figures():
@@ -149,7 +210,7 @@ def test_the_replay_that_is_shown_is_that_of_the_published_figures():
 
 def test_the_graphs_that_the_tutorial_shows_are_those_that_it_draws(capsys):
     names = {}
-    for block, _ in cells(DOCS / "backpropagation.md"):
+    for block in read(DOCS / "backpropagation.md", "python"):
         exec(block, names)
         if "shared" in names:
             break
@@ -228,9 +289,11 @@ def test_a_page_runs_as_a_notebook(page):
 
     notebook = jupytext.read(page)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.source for cell in code] == [block[:-1] for block, _ in cells(page)]
+    found = [x for x in blocks(page.read_text("utf-8")) if x.kind == "python"]
+    assert [cell.source for cell in code] == [block.code[:-1] for block in found]
     nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
-    for cell, (_, shown) in zip(code, cells(page)):
+    for cell, block in zip(code, found):
         streams = [x for x in cell.outputs if x.output_type == "stream"]
         assert not any(stream.name == "stderr" for stream in streams)
-        assert not shown or "".join(stream.text for stream in streams) == shown
+        printed = "".join(stream.text for stream in streams)
+        assert block.shown in ("", printed)

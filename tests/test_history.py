@@ -1,6 +1,7 @@
 """The history: figures by name and by epoch, kept whole, shown and drawn."""
 
 import re
+import sys
 from math import nan
 from pathlib import Path
 from xml.etree import ElementTree
@@ -202,7 +203,8 @@ def test_a_notebook_shows_the_picture_with_what_it_tells() -> None:
 def test_without_matplotlib_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'tinygrad_edu\[train"):
+    for name in "matplotlib", "matplotlib.figure":
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install matplotlib$"):
         History(FIGURES).plot()
     assert History(FIGURES)._repr_html_() == f"<p>{History(FIGURES)!r}</p>"

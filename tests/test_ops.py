@@ -48,6 +48,14 @@ def test_op(op: Op) -> None:
     check_all()
 
 
+def test_norm_is_the_same_of_arrays_and_of_tensors():
+    """In the last place as well: in NumPy 2.0, ``**`` is not `np.power` to the bit."""
+    x = np.random.default_rng(0).random((99, 2))
+    for p in (-1, 0.5, 2, 3):
+        of_arrays = tg.linalg.norm(x, ord=p, axis=1)
+        assert (of_arrays == tg.linalg.norm(tg.Tensor(x), ord=p, axis=1).data).all()
+
+
 @walk_ops
 @given(data=st.data())
 @PROFILE

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ranks import mpiexec, needs_mpi, on_ranks
 
 import tinygrad_edu as tg
-from tinygrad_edu import job
+from tinygrad_edu import extras, job
 
 SIZES = [5, 4, 3]  # the sizes of the networks here
 OPTIMISERS = {
@@ -296,7 +296,9 @@ def test_other_parameters_in_another_rank(first, second, told):
         kinds = second if comm.rank == 1 else first
         arrays = [np.ones(k if isinstance(k, int) else 3) for k in kinds]
         dtypes = [k if isinstance(k, str) else None for k in kinds]
-        params = [tg.Tensor(a, True, dtype=d) for a, d in zip(arrays, dtypes)]
+        params = [
+            tg.Tensor(a, requires_grad=True, dtype=d) for a, d in zip(arrays, dtypes)
+        ]
         tg.parallel.DataParallel(params, comm)
 
     message = errors_on(3, start)
@@ -498,18 +500,21 @@ def test_the_exchange_can_be_neither_compiled_nor_differentiated():
 # --- Starting and failing -------------------------------------------------------------
 
 
-def test_without_mpi4py_the_extra_is_named(monkeypatch):
+def test_without_mpi4py_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install mpi4py mpich"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install mpi4py mpich$"):
         job.world.__wrapped__()
 
 
-def test_without_a_library_for_mpi4py_the_extra_is_named(monkeypatch):
+def test_without_a_library_for_mpi4py_it_says_what_to_install(monkeypatch):
     def fail(name):
         raise RuntimeError("cannot load MPI library\nlibmpi.so: No such file")
 
-    monkeypatch.setattr(job, "import_module", fail)
-    with pytest.raises(ModuleNotFoundError, match=r"here \(cannot load MPI library\)"):
+    monkeypatch.setattr(extras, "import_module", fail)
+    told = (
+        r"parallel: needs mpi4py \(cannot load MPI library\): pip install mpi4py mpich"
+    )
+    with pytest.raises(ModuleNotFoundError, match=told):
         job.world.__wrapped__()
 
 

@@ -36,6 +36,9 @@ CALLS = {
     "clip by place": lambda x: np.clip(x, 1.5, 3.5),
     "clip by old names": lambda x: np.clip(x, a_min=1.5, a_max=None),
     "out=None": lambda x: np.max(x, axis=0, out=None),
+    "the shape by place": lambda x: np.reshape(x, (3, 2)),
+    "clip by new names": lambda x: np.clip(x, min=1.5, max=3.5),
+    "the shape by its new name": lambda x: np.reshape(x, shape=(3, 2)),
     "order='C'": lambda x: np.reshape(x, (3, 2), order="C"),
     "mod": lambda x: np.mod(x, 1.25),
     "degrees": np.degrees,
@@ -50,6 +53,8 @@ CALLS = {
     "permute_dims": lambda x: np.permute_dims(x, (1, 0)),
     "concatenate": lambda x: np.concatenate((x, np.ones((1, 3))), axis=0),
     "concat": lambda x: np.concat([x, x], 1),
+    "concatenate by place": lambda x: np.concatenate([x, x], 1, None),
+    "dot with out=None": lambda x: np.dot(x, x.T, None),
     "stack": lambda x: np.stack([x, 2 * x], axis=-1),
     "array @ tensor": lambda x: np.ones((2, 2)) @ x,
     "array - tensor": lambda x: np.ones(3) - x,
@@ -74,8 +79,8 @@ CALLS = {
     "method clip": lambda x: x.clip(1.5, 3.5),
     "method sum": lambda x: x.sum(axis=0),
 }
-if "min" in protocols._defaults(np.clip):  # since NumPy 2.1
-    CALLS["clip by new names"] = lambda x: np.clip(x, min=1.5, max=3.5)
+if np.lib.NumpyVersion(np.__version__) < "2.1.0":  # NumPy itself has not these names
+    del CALLS["clip by new names"], CALLS["the shape by its new name"]
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())

@@ -222,8 +222,10 @@ def show(browser, tmp_path):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         if clock:
-            page.clock.install()
+            page.clock.install(time=0)
         page.goto(path.as_uri())
+        if clock:
+            page.clock.pause_at(60)  # else it runs as well as being told to
         return page
 
     yield show

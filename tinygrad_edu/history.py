@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from tinygrad_edu.columns import NAME, read_columns, write_columns
+from tinygrad_edu.extras import load
 from tinygrad_edu.files import replacing
 
 if TYPE_CHECKING:
@@ -171,13 +172,10 @@ class History:
         ModuleNotFoundError
             If Matplotlib is not installed.
         """
-        if find_spec("matplotlib") is None:
-            raise ModuleNotFoundError(
-                "History.plot: needs Matplotlib: pip install 'tinygrad_edu[train]'"
-            )
+        library = load("matplotlib.figure", "History.plot")
         panels = self._panels()
         size = (1 + 3.6 * max(1, len(panels)), 3.4)
-        figure = import_module("matplotlib.figure").Figure(size, layout="constrained")
+        figure = library.Figure(size, layout="constrained")
         sets = dict.fromkeys(part for curves in panels.values() for part in curves)
         colours = {part: f"C{i}" for i, part in enumerate(sets)}
         all_axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]

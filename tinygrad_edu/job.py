@@ -12,12 +12,13 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import cache, partial
-from importlib import import_module
 from time import perf_counter, sleep
 from traceback import format_exception
 from typing import Any, NoReturn
 
 import numpy as np
+
+from tinygrad_edu.extras import load
 
 __all__ = ["END", "PASS", "STEP", "Meeting", "world"]
 
@@ -60,14 +61,7 @@ def world() -> Any:
     >>> comm.rank, comm.size
     (0, 1)
     """
-    try:
-        comm = import_module("mpi4py.MPI").COMM_WORLD
-    except (ImportError, RuntimeError) as error:  # no mpi4py; no library that it finds
-        reason = str(error).partition("\n")[0]
-        raise ModuleNotFoundError(
-            f"parallel: MPI cannot be used here ({reason}); it takes mpi4py and an MPI "
-            "library: pip install mpi4py mpich"
-        ) from error
+    comm = load("mpi4py.MPI", "parallel").COMM_WORLD
     if comm.size > 1:
         sys.excepthook = partial(_end_job, comm)
         leaving = _Leaving(comm)

@@ -257,7 +257,8 @@ def gradients(
 
 def _times_log(y: Array, h: Array) -> Array:
     """y log h, with 0 log 0 = 0."""
-    return y * np.log(np.where(y == 0, 1, h))
+    logarithm: Array = np.log(np.where(y == 0, 1, h))
+    return y * logarithm
 
 
 def _check(kind: str) -> None:

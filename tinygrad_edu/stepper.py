@@ -74,7 +74,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     OSError
         If the file cannot be written.
     ModuleNotFoundError
-        Without the extra ``draw``, which lays the picture out.
+        Without PyGraphviz, which lays the picture out.
 
     Examples
     --------

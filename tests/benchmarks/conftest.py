@@ -35,9 +35,11 @@ def _one_thread():
     """Compare programs, not thread pools.
 
     threadpoolctl holds NumPy's BLAS to one thread whoever imported NumPy first, which
-    an environment variable cannot. XLA has only the variable, and reads it when JAX
-    starts. PyTorch is told in its own program.
+    an environment variable cannot. SciPy's, which Numba calls, is not loaded yet, and
+    XLA has only a variable: both are read when they start. PyTorch is told in its own
+    program.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("NPROC", "1")
     with threadpool_limits(limits=1):
         yield
@@ -56,20 +58,23 @@ def figures(pytestconfig) -> dict[str, object]:
 
 
 def pytest_sessionstart(session):
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    session.config.stash[LOAD] = load  # before the benchmarks are a part of it
+    session.config.stash[LOAD] = load()  # before the benchmarks are a part of it
 
 
 def pytest_sessionfinish(session, exitstatus):
     path = session.config.getoption("figures")
     if path and exitstatus == 0:
         measured = {
-            "machine": machine(session.config.stash[LOAD])
+            "machine": machine(session.config.stash[LOAD], load())
         } | session.config.stash.get(FIGURES, {})
         path.write_text(json.dumps(measured, indent=2) + "\n")
 
 
-def machine(load):
+def load():
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
+def machine(before, after):
     """Name what a time depends on."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
@@ -85,7 +90,7 @@ def machine(load):
         "date": date.today().isoformat(),
         "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
-        "load": load,
+        "load": [before, after],
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "blas": f"{blas['internal_api']} {blas['version']} ({blas['architecture']})",

@@ -2,8 +2,8 @@
 
     pytest tests/benchmarks
 
-As in `test_steps.py`: that all agree is asserted, times are printed. In first layers
-the images are constant, and only the kernels have a gradient.
+As in `test_side_by_side.py`: that all agree is asserted, times are printed. In first
+layers the images are constant, and only the kernels have a gradient.
 """
 
 import numpy as np
@@ -47,8 +47,8 @@ def results(report):
 
 
 def line(title, steps):
-    times = time_in_turn(steps)
-    theirs, *ours = times.values()
+    times, _ = time_in_turn({title: steps})
+    theirs, *ours = times[title].values()
     cells = f"{title:<42}{np.median(theirs):>9.0f}"
     for mine in ours:
         ratio = np.median(mine / theirs)

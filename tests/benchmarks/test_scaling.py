@@ -2,7 +2,7 @@
 
     pytest tests/benchmarks
 
-As in `test_steps.py` only the numbers computed are asserted. Times and bytes are
+As in `test_side_by_side.py` only the numbers computed are asserted. Times and bytes are
 printed, each limit marked ok or over.
 """
 
@@ -14,10 +14,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from turns import spread
 
 import tinygrad_edu as tg
 
-ROUNDS = 3
+ROUNDS = 5
 MEMORY_LIMIT = 1.6
 IMPORT_LIMIT = 20
 
@@ -28,18 +29,19 @@ def mark(value, limit):
 
 def test_time_is_linear_in_the_length_of_a_chain(report, figures):
     lengths = [62_500, 125_000, 250_000, 500_000]
-    times = {n: [] for n in lengths}
-    for _ in range(ROUNDS):
-        for n in lengths:
-            times[n].append(time_chain(n))
-
-    report += ["", "a chain of n multiplications, forward and backward; linear is flat"]
-    report += [f"{'n':>9} {'seconds':>9} {'us a link':>10}"]
-    for n, seconds in times.items():
-        best = min(seconds)
-        report.append(f"{n:>9,} {best:>9.3f} {1e6 * best / n:>10.2f}")
-    figures["microseconds a link of a chain"] = {
-        n: round(1e6 * min(seconds) / n, 2) for n, seconds in times.items()
+    rounds = [[1e6 * time_chain(n) / n for n in lengths] for _ in range(ROUNDS)]
+    times = dict(zip(lengths, np.transpose(rounds)))
+    first = lengths[0]
+    report += ["", "microseconds a link of a chain of n multiplications, forward and "]
+    report[-1] += "backward; linear is flat"
+    for n, of in times.items():
+        report.append(
+            f"{n:>9,} {np.median(of):>10.2f} {np.median(of / times[first]):>6.2f}"
+        )
+    figures["a link of a chain"] = {
+        "length": first,
+        "microseconds": spread(times[first]),
+        "times as long": {n: spread(times[n] / times[first]) for n in lengths[1:]},
     }
 
 
@@ -101,10 +103,11 @@ def test_import_costs_little_more_than_numpy(report, figures, pytestconfig):
         return [1e3 * float(seconds) for seconds in printed.split()]
 
     fresh_interpreter()  # not counted: it may have to write the bytecode
-    numpy_ms, ours_ms = np.median([fresh_interpreter() for _ in range(9)], axis=0)
-    figures["milliseconds to import"] = {
-        "numpy": round(numpy_ms, 1),
-        "tinygrad_edu on top": round(ours_ms, 1),
+    numpy, ours = np.transpose([fresh_interpreter() for _ in range(15)])
+    numpy_ms, ours_ms = np.median(numpy), np.median(ours)
+    figures["import"] = {
+        "milliseconds of NumPy": spread(numpy),
+        "times as long": spread(ours / numpy),
     }
     report += [
         "",

@@ -1,8 +1,9 @@
 """Time programs in turn, side by side.
 
-pytest-benchmark times one program after the other, so on a shared machine a busy second
-decides who wins. Here the programs take turns every few milliseconds, and each round
-gives one ratio of neighbours: what slows a round slows both.
+A busy second would decide who wins, if one program were timed after the other. Here all
+programs of all cases take turns every few milliseconds, and each round gives one ratio
+of neighbours: what slows a round slows both. What is told of the rounds is the median
+and the middle half.
 """
 
 import gc
@@ -10,28 +11,50 @@ import time
 
 import numpy as np
 
-ROUNDS = 50
+ROUNDS = 100
 ROUND_SECONDS = 0.004
 
 
-def time_in_turn(steps):
-    """Microseconds a step, for each program an array with one entry a round."""
-    repeats = {name: steps_per_round(step) for name, step in steps.items()}
-    times = {name: [] for name in steps}
+def time_in_turn(cases, rounds=ROUNDS):
+    """Return microseconds a step, and which share of the time the processor was away.
+
+    Of each case the times by program, as an array with one entry a round. No program
+    always follows the same one: which begins changes from round to round.
+    """
+    repeats = {
+        case: {name: steps_per_round(step) for name, step in steps.items()}
+        for case, steps in cases.items()
+    }
+    times = {case: {name: [] for name in steps} for case, steps in cases.items()}
     gc.collect()
     gc.freeze()  # the collector need not walk what the imports left behind
-    for _ in range(ROUNDS):
-        for name, step in steps.items():
-            step()  # not counted: refills the caches the last program emptied
-            seconds = time_steps(step, repeats[name])
-            times[name].append(1e6 * seconds / repeats[name])
+    wall, used = time.perf_counter(), time.process_time()
+    for i in range(rounds):
+        for case, steps in cases.items():
+            names = list(steps)
+            first = i % len(names)
+            for name in names[first:] + names[:first]:
+                steps[name]()  # not counted: refills the caches the last one emptied
+                seconds = time_steps(steps[name], repeats[case][name])
+                times[case][name].append(1e6 * seconds / repeats[case][name])
+    wall, used = time.perf_counter() - wall, time.process_time() - used
     gc.unfreeze()
-    return {name: np.array(rounds) for name, rounds in times.items()}
+    arrays = {
+        case: {name: np.array(rounds) for name, rounds in of.items()}
+        for case, of in times.items()
+    }
+    return arrays, max(0.0, 1 - used / wall)
 
 
 def steps_per_round(step):
+    """Count the steps in a turn, by the fastest try.
+
+    A disturbed one would tell too few, and whoever has short turns is disturbed less
+    often than the others.
+    """
     time_steps(step, 3)
-    return max(1, round(ROUND_SECONDS / (time_steps(step, 3) / 3)))
+    fastest = min(time_steps(step, 1) for _ in range(20))
+    return max(1, round(ROUND_SECONDS / fastest))
 
 
 def time_steps(step, repeats):
@@ -39,3 +62,21 @@ def time_steps(step, repeats):
     for _ in range(repeats):
         step()
     return time.perf_counter() - start
+
+
+def spread(rounds):
+    """Return the lower quartile, the median and the upper quartile, to three digits."""
+    return [float(f"{q:.3g}") for q in np.quantile(rounds, [0.25, 0.5, 0.75])]
+
+
+def beside(base, times):
+    """Return what is told of a case: the time of one program, and the others' ratios.
+
+    Only one time, and so no other figure can contradict the ratios.
+    """
+    return {
+        "microseconds": spread(times[base]),
+        "times as long": {
+            name: spread(of / times[base]) for name, of in times.items() if name != base
+        },
+    }

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.extras import load
 from tinygrad_edu.files import replacing
 from tinygrad_edu.idx import damaged
 from tinygrad_edu.printable import printable
@@ -86,13 +85,8 @@ def _check_array(name: str, array: Array) -> None:
 
 
 def _library() -> Any:
-    if find_spec("safetensors") is None:
-        raise ModuleNotFoundError(
-            "checkpoints: their format needs safetensors: "
-            "pip install 'tinygrad_edu[train]'"
-        )
-    import_module("safetensors.numpy")
-    return import_module("safetensors")
+    load("safetensors.numpy", "checkpoints")
+    return load("safetensors", "checkpoints")
 
 
 class Stored(Mapping[str, Array]):

@@ -38,6 +38,7 @@ from tinygrad_edu.compiler.tuning import (
     spread_out,
     sums_as_products,
 )
+from tinygrad_edu.extras import missing
 from tinygrad_edu.graph import check_function, current_mode, new_index, value_of
 from tinygrad_edu.randomness import shuffled
 from tinygrad_edu.tensor import Tensor
@@ -359,7 +360,7 @@ def compile(
     backend : {"numpy", "numba"}
         What runs the program: NumPy's functions; or loops that Numba compiles, which
         takes seconds once, for networks so small that calling NumPy takes longer than
-        computing. Numba comes with the extra ``tinygrad_edu[fast]``.
+        computing. It takes Numba and SciPy: ``pip install numba scipy``.
     style : {"fast", "readable"}
         How a program for NumPy is written: with buffers and updates in place, or a
         formula a line.
@@ -419,9 +420,8 @@ def compile(
             f"compile: backend={backend!r} with style={style!r}; these go together: "
             + ", ".join(f"{b!r} with {s!r}" for b, s in PASSES)
         )
-    if backend == "numba" and find_spec("numba") is None:
-        raise ModuleNotFoundError(
-            "compile: backend='numba' needs Numba: pip install 'tinygrad_edu[fast]'"
-        )
+    for library in ("numba", "scipy") if backend == "numba" else ():
+        if find_spec(library) is None:
+            raise missing(library, "compile: backend='numba'")
     check_function("compile", f)
     return Compiled(f, backend, style, keep)

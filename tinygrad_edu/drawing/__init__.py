@@ -77,7 +77,7 @@ class Drawing:
             If the file cannot be written: there is no such folder, say. A file that was
             there is kept.
         ModuleNotFoundError
-            If the extra ``draw`` is not installed, for .svg and .png.
+            If PyGraphviz is missing, for .svg and .png, or resvg, for .png.
 
         Examples
         --------
@@ -153,8 +153,8 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
         If the graph was released by ``backward()``, if what it was computed from has
         changed since, or if there is no such theme.
     ModuleNotFoundError
-        If the extra ``draw`` is not installed, once the picture is asked for as SVG or
-        PNG: ``pip install "tinygrad_edu[draw]"``.
+        If PyGraphviz is missing, once the picture is asked for as SVG or PNG; or
+        resvg, for PNG. The message says how to install it.
 
     Examples
     --------

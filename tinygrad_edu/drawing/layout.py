@@ -6,13 +6,13 @@ side by side on the op, in the order of its inputs, so that ``a - b`` reads as s
 
 from __future__ import annotations
 
-from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tinygrad_edu.drawing.measure import mono_width, width
 from tinygrad_edu.drawing.modules import outwards
 from tinygrad_edu.drawing.picture import Box, Picture
+from tinygrad_edu.extras import load
 
 __all__ = ["Edge", "Frame", "Layout", "Place", "lay_out", "measure"]
 
@@ -163,14 +163,8 @@ def _arrange(
 
 
 def _graphviz() -> Any:
-    try:
-        return import_module("pygraphviz").AGraph
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "draw and step_through: the layout of a picture is Graphviz's, which comes "
-            'with PyGraphviz: pip install "tinygrad_edu[draw]" (draw(y).dot and '
-            ".mermaid do without)"
-        ) from error
+    others = "draw(y).dot and .mermaid do without"
+    return load("pygraphviz", "draw and step_through", others).AGraph
 
 
 # --- The program for Graphviz: sizes and ports, no text -------------------------------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from tinygrad_edu.extras import install, load
 
 __all__ = ["png_of"]
 
@@ -24,14 +25,15 @@ def png_of(svg: str, background: str, zoom: float) -> bytes:
     if not _writes_text():
         raise ValueError(
             "draw: there is no font on this machine, and a .png would be without text; "
-            "pip install matplotlib, which brings one, or save it as .svg"
+            f"{install('matplotlib')}, which brings one, or save it as .svg"
         )
     return _render(svg, background=background, zoom=zoom)
 
 
 def _render(svg: str, **how: Any) -> bytes:
     fonts = _fonts_of_matplotlib()
-    png: bytes = _renderer().svg_to_bytes(svg_string=svg, font_dirs=fonts, **how)
+    resvg = load("resvg_py", "draw: a .png", ".svg, .dot and .mmd do without")
+    png: bytes = resvg.svg_to_bytes(svg_string=svg, font_dirs=fonts, **how)
     return png
 
 
@@ -49,13 +51,3 @@ def _fonts_of_matplotlib() -> list[str]:
     if spec is None or spec.origin is None:
         return []
     return [str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf")]
-
-
-def _renderer() -> Any:
-    try:
-        return import_module("resvg_py")
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "draw: a .png is rendered by resvg: "
-            'pip install "tinygrad_edu[draw]" (.dot and .mmd do without)'
-        ) from error

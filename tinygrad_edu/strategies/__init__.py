@@ -7,12 +7,12 @@ what a declaration does not tell: `PARAMETERS`, what to pass for a parameter, an
 `LAYOUTS`, the few ops whose shapes and parameters depend on each other.
 """
 
+from tinygrad_edu.extras import missing
+
 try:
     import hypothesis as hypothesis
 except ImportError as error:
-    raise ImportError(
-        'tinygrad_edu.testing needs Hypothesis: pip install "tinygrad_edu[test]"'
-    ) from error
+    raise missing("hypothesis", "tinygrad_edu.testing", str(error)) from error
 
 from tinygrad_edu.strategies.calls import (
     DIAGONALS,
