@@ -13,7 +13,7 @@ from collections import namedtuple
 import numpy as np
 import numpy as xp
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -540,6 +540,7 @@ HOSTILE = [
     "fi",
     "\N{MATHEMATICAL ITALIC SMALL E}xp",
     "x\N{SUPERSCRIPT TWO}",
+    "x\N{TAMIL NUMBER TEN}y",
     "\N{RIGHT-TO-LEFT OVERRIDE}x",
     "\ud800",
     "a\0b",
@@ -626,6 +627,7 @@ def check_names(source):
 
 
 @given(anything)
+@example("x\N{TAMIL NUMBER TEN}y")  # a letter for a pattern, and none for Python
 def test_an_identifier_is_one_for_python(name):
     found = identifier(name)
     assert found.isidentifier()
