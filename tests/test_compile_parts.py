@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.expressions import helper_source
 from tinygrad_edu.compiler.functions import spread
+from tinygrad_edu.compiler.namespace import Definition, helper_source
 from tinygrad_edu.compiler.passes import fold_constants, simplify
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
 from tinygrad_edu.compiler.refusals import is_library, untraceable
@@ -32,9 +32,10 @@ def test_a_helpers_source_stands_alone():
         known = {}
         helper_source(function, known)
         names = {"np": np}
-        exec("\n".join(known.values()), names)
+        source = "\n".join(definition.source for definition in known.values())
+        exec(source, names)
         assert_array_equal(names[function.__name__](*args), function(*args))
-        assert "tinygrad_edu" not in "".join(known.values())
+        assert "tinygrad_edu" not in source
 
 
 hidden = np.ones(3)  # as a notebook's variables are
@@ -47,30 +48,42 @@ def hides(x):
 
 def test_a_helpers_own_names_are_not_those_around_it():
     known = {}
-    helper_source(hides, known)
+    assert helper_source(hides, known) == {"np"}
     assert list(known) == ["hides"]
     names = {"np": np}
-    exec(known["hides"], names)
+    exec(known["hides"].source, names)
     assert_array_equal(names["hides"]([2.0, 3.0]), [-4, -9])
 
 
 def test_a_helpers_annotations_are_left_out():
     known = {}
     helper_source(OPS["concatenate"].forward, known)
-    assert known["concatenate"].startswith("def concatenate(*arrays, axis=0):")
+    source = known["concatenate"].source
+    assert source.startswith("def concatenate(*arrays, axis=0):")
 
 
-def test_a_lambda_of_this_package_cannot_be_written_out():
-    with pytest.raises(ValueError, match=r"the source of \w+ cannot be written"):
-        helper_source(OPS["exp"].rules["x"], {})
+def test_what_is_no_plain_function_has_no_source():
+    kept = np.ones(2)
+
+    def closed(x):
+        return x + kept
+
+    for function in (OPS["exp"].rules["x"], closed, eval("lambda x: x")):
+        with pytest.raises(ValueError, match="is no plain function in a file"):
+            helper_source(function, {})
 
 
-def test_a_function_without_source_is_referred_to():
+def calls_a_namesake(x):
+    return as_array(x)
+
+
+def test_a_helpers_name_means_one_thing():
     known = {}
-    function = eval("lambda x: x")
-    function.__name__ = "given"
-    helper_source(function, known)
-    assert "given = OPAQUE[" in known["given"]
+    helper_source(calls_a_namesake, known)
+    assert list(known)[-1] == "calls_a_namesake"
+    other = {"as_array": Definition(hides, "")}
+    with pytest.raises(ValueError, match="as_array means two things"):
+        helper_source(calls_a_namesake, other)
 
 
 # --- Programs -------------------------------------------------------------------------

@@ -145,3 +145,42 @@ def test_what_nobody_reads_can_be_written() -> None:
 
     source = write_readable(Recording(f, (X,), {}).program)
     assert re.search(r"t1 = np.cos\(x\)", source)
+
+
+# --- Small things that only the source shows ------------------------------------------
+
+
+@pytest.mark.parametrize("style", ["fast", "readable"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_answers_are_numbered_where_there_are_several(n: int, style: str) -> None:
+    compiled = tg.compile(
+        lambda x: tuple(np.sin(x) / (k + 3) for k in range(n)), style=style
+    )
+    compiled(X)
+    wanted = ["y"] if n == 1 else [f"y{k}" for k in range(1, n + 1)]
+    assert re.findall(r"^ +(y\d*) = ", compiled.source, re.MULTILINE) == wanted
+    assert f"return {', '.join(wanted)}\n" in compiled.source
+
+
+def test_what_has_no_dimensions_is_computed_by_operators() -> None:
+    """They are quicker than NumPy's functions, and read as one knows them."""
+    compiled = tg.compile(lambda x, a: (-(x.sum() * 2), x.sum() * (a + 1.0), -x.sum()))
+    for got, wanted in zip(compiled(X, 3.0), (-12.0, 24.0, -6.0), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-15)
+    body = compiled.source.partition("def step")[2]
+    assert re.findall(r" = (.*)", body)[1:] == ["-2.0 * t2", "(a + 1.0) * t2", "-t2"]
+
+
+def test_numbers_that_are_not_those_of_arrays_need_no_call() -> None:
+    w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    optimiser = tg.optim.SGD([w], lr=0.5)
+
+    def step(x: Any) -> None:
+        optimiser.zero_grad()
+        tg.sum(0.25 * w * x).backward()
+        optimiser.step()
+
+    compiled = tg.compile(step)
+    compiled(X[:2])
+    np.testing.assert_allclose(w.data, [0.875, 1.75])
+    assert "k1[()] = 0.25 * lr" in compiled.source

@@ -28,7 +28,7 @@ from tinygrad_edu.compiler.passes import (
     use_broadcasting,
 )
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.readable import write_readable
+from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import Cost, Report, cost
 from tinygrad_edu.compiler.scaling import move_factors
@@ -224,17 +224,12 @@ class _Variant:
         self._stages = stages
         self._buffers: list[int] | None = None
         self._counts = recording.counts()
-        self._writer: Fast | Loops | None = None
-        program = stages[-1][1]
-        if backend == "numba":
-            self._writer = Loops(program)
-            self.source = self._writer.source
-        elif style == "fast":
-            self._writer = Fast(program)
-            self.source, self._buffers = self._writer.source, self._writer.buffers
-        else:
-            self.source = write_readable(program)
-        self._program: dict[str, Any] = {}
+        writer = Loops if backend == "numba" else Fast if style == "fast" else Readable
+        self._writer = writer(stages[-1][1])
+        self.source: str = self._writer.source
+        if isinstance(self._writer, Fast):
+            self._buffers = self._writer.buffers
+        self._program: dict[str, Any] = dict(self._writer.space.given)
         self._execute(self.source)
         self._link(recording, backend)
 
@@ -285,7 +280,7 @@ class _Variant:
     @property
     def epoch(self) -> Callable[..., Any] | None:
         """What runs the program on many mini-batches, if they can be a loop in it."""
-        if self._writer is None or self._counts is None:
+        if isinstance(self._writer, Readable) or self._counts is None:
             return None
         if "epoch" not in self._program:
             source = self._writer.epoch(self._counts)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
+import math
 import operator
-import symtable
-import sys
-import textwrap
 from collections.abc import Callable
-from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.program import Equation, Variable
-from tinygrad_edu.graph import Node, StandIn
+from tinygrad_edu.compiler.program import Equation, Variable, is_uniform
 
 __all__ = [
     "INFIX",
-    "function_name",
-    "helper_source",
+    "dtype_name",
     "literal",
-    "write_any",
+    "subscript",
     "write_index",
     "write_view",
 ]
@@ -74,60 +67,57 @@ def has_operator(e: Equation) -> bool:
     )
 
 
-def function_name(function: Any) -> str:
-    """Write a function of NumPy's, or of Python's, as one calls it."""
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        return f"np.{owner.__name__}.{function.__name__}"
-    if isinstance(function, np.ufunc):
-        return f"np.{function.__name__}"
-    module = getattr(function, "__module__", None) or ""
-    if module.partition(".")[0] == "numpy":
-        return f"{module.replace('numpy', 'np', 1)}.{function.__name__}"
-    name: str = getattr(function, "__name__", "function")
-    return name if name.isidentifier() else f"function{id(function)}"
-
-
-def literal(x: Any) -> str:
-    """Write a plain value."""
+def literal(x: Any) -> str | None:
+    """Write a plain value; None, if no text is sure to give it back."""
+    kind = type(x)
     if isinstance(x, np.dtype):
-        return f"np.{x.name}" if x.name != "bool" else "np.bool_"
-    if isinstance(x, type) and issubclass(x, np.generic):
-        return f"np.{x.__name__}"
-    if isinstance(x, np.ndarray):
-        if not x.size:
-            return f"np.empty({x.shape}, {literal(x.dtype)})"
-        if (x == x.flat[0]).all():
-            return (
-                f"np.full({x.shape}, {literal(x.flat[0].item())}, {literal(x.dtype)})"
-            )
-        return f"np.array({_of_lists(x.tolist())}, {literal(x.dtype)})"
-    if isinstance(x, np.longdouble):  # which no Python number is
+        name = dtype_name(x)
+        return name and f"np.dtype({name})"
+    if isinstance(x, type):
+        name = x.__name__
+        return f"np.{name}" if vars(np).get(name) is x else None
+    if kind is np.ndarray and x.dtype.kind in "biuf":
+        return _array(x)
+    if kind is np.longdouble:  # which no Python number is
         return f'np.longdouble("{x}")'
-    if isinstance(x, np.generic):
-        return f"np.{x.dtype.name}({literal(x.item())})"
-    return _of_lists(x)
-
-
-def _of_lists(x: Any) -> str:
-    if isinstance(x, list):
-        return f"[{', '.join(map(_of_lists, x))}]"
-    if isinstance(x, float) and (x != x or x in (np.inf, -np.inf)):
+    if isinstance(x, np.generic) and x.dtype.kind in "biuf":
+        return f"{dtype_name(x.dtype)}({literal(x.item())})"
+    if kind is float and not math.isfinite(x):
         return f'float("{x}")'
-    return repr(x)
+    if kind is int and x.bit_length() > 64:  # Python may refuse to write it
+        return None
+    plain = (bool, int, float, str, bytes, type(None))
+    return repr(x) if kind in plain else "..." if x is Ellipsis else None
 
 
-def write_any(x: Any, write: Callable[[Any], str]) -> str:
-    """Write an argument of any kind, what stands in it by `write`."""
-    if isinstance(x, list):
-        return f"[{', '.join(write_any(part, write) for part in x)}]"
-    if isinstance(x, tuple):
-        inner = ", ".join(write_any(part, write) for part in x)
-        return f"({inner}{',' * (len(x) == 1)})"
-    if isinstance(x, slice):
-        bounds = (x.start, x.stop, x.step)
-        return f"slice({', '.join(write_any(part, write) for part in bounds)})"
-    return write(x)
+def dtype_name(x: Any) -> str | None:
+    """Write one of NumPy's own dtypes; a structure, or bytes swapped, is none."""
+    name = "bool_" if x.name == "bool" else x.name
+    return f"np.{name}" if vars(np).get(name) is x.type and x.isnative else None
+
+
+def _array(x: Any) -> str | None:
+    dtype = dtype_name(x.dtype)
+    if dtype is None or not x.size:
+        return dtype and f"np.empty({x.shape}, {dtype})"
+    first = x.flat[0]
+    if not x.ndim:
+        return f"np.array({literal(x.item())}, {dtype})"
+    if is_uniform(x):
+        return f"np.full({x.shape}, {literal(first.item())}, {dtype})"
+    return f"np.array({_of_lists(x.tolist())}, {dtype})"
+
+
+def _of_lists(x: Any) -> str | None:
+    return (
+        f"[{', '.join(map(str, map(_of_lists, x)))}]" if type(x) is list else literal(x)
+    )
+
+
+def subscript(key: Any, refer: Callable[[Any], str]) -> str:
+    """Write the key of a dict, or an index: by the text only where that is the key."""
+    text = literal(key) if type(key) in (str, int) else None
+    return text or refer(key)
 
 
 def write_view(e: Equation, x: str, write: Callable[[Any], str]) -> str:
@@ -155,115 +145,3 @@ def _part(i: Any, write: Callable[[Any], str]) -> str:
     if i is Ellipsis:
         return "..."
     return write(i)
-
-
-def is_helper(function: Any) -> bool:
-    """Whether a function is neither NumPy's nor Python's, so its source is needed."""
-    if isinstance(function, np.ufunc) or isinstance(
-        getattr(function, "__self__", None), np.ufunc
-    ):
-        return False
-    module = getattr(function, "__module__", None) or ""
-    return module.partition(".")[0] not in (
-        "numpy",
-        "operator",
-        "_operator",
-        "builtins",
-    )
-
-
-def helper_source(function: Any, known: dict[str, str]) -> None:
-    """Enter a function's source, and that of those that it calls, under their names.
-
-    Decorators, annotations and docstrings are left out. A user's function that needs
-    more than NumPy is referred to instead.
-    """
-    name = function_name(function)
-    if name in known:
-        return
-    if not _can_be_written(function):
-        OPAQUE[id(function)] = function
-        known[name] = (
-            "# Defined elsewhere, and read from there at every call.\n"
-            "from tinygrad_edu.compiler.expressions import OPAQUE\n"
-            f"{name} = OPAQUE[{id(function)}]"
-        )
-        return
-    try:
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    except (OSError, TypeError, SyntaxError, ValueError):
-        tree = None
-    if not isinstance(tree, ast.FunctionDef):
-        raise ValueError(
-            f"compile: the source of {name} cannot be written into the program: it is "
-            "no plain function in a file"
-        )
-    known[name] = ""  # a function may call itself
-    # What was called is beneath the decorators, unless it wraps something itself.
-    if not hasattr(function, "__wrapped__"):
-        tree.decorator_list = []
-    tree.returns = None
-    for argument in [*tree.args.args, *tree.args.kwonlyargs, *tree.args.posonlyargs]:
-        argument.annotation = None
-    for star in (tree.args.vararg, tree.args.kwarg):
-        if star is not None:
-            star.annotation = None
-    if ast.get_docstring(tree) is not None:
-        tree.body = tree.body[1:] or [ast.Pass()]
-    used = _names_from_around(ast.unparse(tree))
-    closure = inspect.getclosurevars(inspect.unwrap(function))
-    around = {**function.__globals__, **closure.globals, **closure.nonlocals}
-    for other in sorted(used & around.keys()):
-        thing = around[other]
-        if inspect.isfunction(thing) and not _is_library(thing):
-            helper_source(thing, known)
-        elif isinstance(thing, int | float | str | tuple | type(None)):
-            known[f"{other} ="] = f"{other} = {thing!r}"
-        elif inspect.isclass(thing) and issubclass(thing, Node | StandIn):
-            known[other] = f"class {other}:  # which nothing here is\n    pass"
-        elif thing is not np:
-            known[f"{other} import"] = _import(thing, other)
-    source = known.pop(name, "")
-    known[name] = source or ast.unparse(tree)
-
-
-def _names_from_around(source: str) -> set[str]:
-    """Return the names that a function reads, and does not define itself."""
-    scopes = [symtable.symtable(source, "<helper>", "exec")]
-    found: set[str] = set()
-    for scope in scopes:  # to which those within it are added
-        names = scope.get_symbols()
-        found |= {s.get_name() for s in names if s.is_global() and s.is_referenced()}
-        scopes += scope.get_children()
-    return found
-
-
-# The functions that cannot be written into a program's source, by their id.
-OPAQUE: dict[int, Any] = {}
-
-
-def _can_be_written(function: Any) -> bool:
-    """Whether a function is this package's, or needs NumPy and builtins only."""
-    if (getattr(function, "__module__", None) or "").startswith("tinygrad_edu."):
-        return True
-    try:
-        source = textwrap.dedent(inspect.getsource(function)).lstrip()
-        around = inspect.getclosurevars(function)
-    except (OSError, TypeError, ValueError):
-        return False
-    names = {**around.globals, **around.nonlocals}
-    return source.startswith(("def ", "@")) and all(x is np for x in names.values())
-
-
-def _is_library(thing: Any) -> bool:
-    root = (thing.__module__ or "").partition(".")[0]
-    return root == "numpy" or root in sys.stdlib_module_names
-
-
-def _import(thing: Any, name: str) -> str:
-    if inspect.ismodule(thing):
-        return f"import {thing.__name__} as {name}"
-    module, own = str(thing.__module__), str(thing.__name__)
-    if thing is EllipsisType:
-        module, own = "types", "EllipsisType"
-    return f"from {module} import {own}" + f" as {name}" * (own != name)

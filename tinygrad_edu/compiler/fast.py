@@ -6,6 +6,7 @@ they held has been read for the last time; parameters are updated where they are
 
 from __future__ import annotations
 
+import builtins
 import operator
 import re
 from typing import Any
@@ -17,16 +18,12 @@ from tinygrad_edu.compiler.expressions import (
     COMPARISONS,
     INFIX,
     PREFIX,
-    function_name,
     has_operator,
-    helper_source,
-    is_helper,
-    literal,
-    write_any,
     write_index,
     write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, astype, spread
+from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
@@ -46,11 +43,11 @@ class Fast:
         The sizes of the buffers, in bytes.
     """
 
-    def __init__(self, program: Program, name: str = "step") -> None:
+    def __init__(self, program: Program) -> None:
         self.program, self.in_place = schedule(program)
-        self.names = name_variables(program)
+        self.space = Namespace(self.program)
+        self.names = name_variables(program, self.space.taken)
         self.constants: dict[Any, str] = {}
-        self.helpers: dict[str, str] = {}
         self.setup: list[str] = []
         self.body: list[str] = []
         self.buffers: list[int] = []
@@ -65,9 +62,10 @@ class Fast:
         self._fresh = {x for x in self.program.outputs if isinstance(x, Variable)}
         self._last = self._last_uses()
         self._used_names = {np.empty: "empty"}
+        self._taken = self.space.taken.union(self.names.values())
         for i, e in enumerate(self.program.equations):
             self._write(i, e)
-        self.source = self._assemble(name)
+        self.source = self._assemble()
 
     def _last_uses(self) -> dict[Variable, int]:
         last: dict[Variable, int] = {}
@@ -201,24 +199,25 @@ class Fast:
         if e.function is operator.getitem:
             return f"{self._value(e.args[0], 9)}[{write_index(e.args[1], self._any)}]"
         if e.function is astype:
-            return f"{self._value(e.args[0], 9)}.astype({self._any(e.args[1])})"
-        if is_helper(e.function):
-            helper_source(e.function, self.helpers)
+            dtype = self.space.dtype(e.args[1])
+            return f"{self._value(e.args[0], 9)}.astype({dtype})"
         args = [
             self._operand(x, e) if is_elementwise(e) else self._any(x) for x in e.args
         ]
-        params = [f"{name}={self._any(x)}" for name, x in e.params.items()]
+        params = [
+            self.space.write_keyword(name, self._any(x)) for name, x in e.params.items()
+        ]
         return f"{self._function(e.function)}({', '.join([*args, *params])})"
 
     # --- Arguments --------------------------------------------------------------------
 
     def _any(self, x: Any) -> str:
         """Write an argument of any kind."""
-        return write_any(x, lambda part: self._value(part, 0))
+        return self.space.write(x, lambda part: self._value(part, 0))
 
     def _value(self, x: Any, precedence: int) -> str:
         if not isinstance(x, Variable):
-            text = literal(x)
+            text = self.space.value(x)
             return f"({text})" if text.startswith("-") and precedence > 6 else text
         if x.constant is not None:
             return self._constant(x.constant)
@@ -233,7 +232,7 @@ class Fast:
         if not is_known and x.dtype is not None:
             return self._value(x, 0)
         if isinstance(x, list | tuple):
-            return self._value(x, 0)
+            return self._any(x)
         others = [
             z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
         ]
@@ -245,7 +244,7 @@ class Fast:
         key = (x, dtype)
         if key not in self.constants:
             name = self.constants[key] = f"k{len(self.constants) + 1}"
-            self.setup.append(f"{name} = empty((), {literal(dtype)})")
+            self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x, 0)}")
         return self.constants[key]
 
@@ -253,19 +252,16 @@ class Fast:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
             name = self.constants[key] = f"c{len(self.constants) + 1}"
-            value = literal(array)
-            if array.shape == ():
-                value = f"np.array({literal(array.item())}, {literal(array.dtype)})"
-            self.setup.append(f"{name} = {value}")
+            self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
     def _function(self, function: Any) -> str:
         """Write a function's name; NumPy's are imported, since that is faster."""
-        name = function_name(function)
+        name = self.space.function(function)
         if not name.startswith("np.") or name.count(".") > 1:
             return name
         short = name.removeprefix("np.")
-        if short in self.names.values() or short in dir(__builtins__):
+        if short in self._taken or hasattr(builtins, short):
             return name
         self._used_names[function] = short
         return short
@@ -290,7 +286,7 @@ class Fast:
             buffer = len(self.buffers)
             self.buffers.append(y.nbytes)
             self._first.append(y)
-            self.setup.append(f"{name} = empty({y.shape}, {literal(y.dtype)})")
+            self.setup.append(f"{name} = empty({y.shape}, {self.space.dtype(y.dtype)})")
         else:
             first = self._first[buffer]
             if first.shape == y.shape and re.fullmatch(r"t\d+", name):
@@ -308,7 +304,7 @@ class Fast:
 
     # --- The whole --------------------------------------------------------------------
 
-    def _assemble(self, name: str) -> str:
+    def _assemble(self) -> str:
         body = self.body
         for target, new in self.program.updates.items():
             if new in self.in_place:
@@ -318,13 +314,13 @@ class Fast:
         self.answer = ", ".join(outputs) or "None"
         body = self._quietly([*body, f"return {self.answer}"])
         imports = sorted(set(self._used_names.values()))
-        helpers = "".join(f"\n\n{text}\n" for text in self.helpers.values())
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
         lines = "\n    ".join(body)
         setup = "\n".join(self.setup)
+        head = self.space.head()
         return (
-            f"import numpy as np\nfrom numpy import {', '.join(imports)}\n{helpers}\n"
-            f"{setup}\n\n\ndef {name}({parameters}):\n    {lines}\n"
+            f"import numpy as np\nfrom numpy import {', '.join(imports)}\n{head}\n"
+            f"{setup}\n\n\ndef step({parameters}):\n    {lines}\n"
         )
 
     def _quietly(self, body: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ array.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.compiler.expressions import (
     INFIX,
     PREFIX,
-    function_name,
-    literal,
     write_view,
 )
 from tinygrad_edu.compiler.functions import astype
+from tinygrad_edu.compiler.namespace import Namespace, numpy_name
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view, roots, schedule
@@ -37,6 +37,8 @@ REDUCTIONS = {
     np.min: ("np.inf", "{y} = np.minimum({y}, {0})"),
 }
 
+NUMBERS = {operator.neg: "-{}", operator.pos: "{}", operator.abs: "np.absolute({})"}
+
 
 def _axes(e: Equation) -> tuple[int, ...]:
     """Which axes a reduction goes over, counted from the front."""
@@ -45,6 +47,10 @@ def _axes(e: Equation) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     return normalize_axis_tuple(axis, ndim)
+
+
+def _is_numpys_ufunc(function: Any) -> bool:
+    return isinstance(function, np.ufunc) and numpy_name(function) is not None
 
 
 def _place(e: Equation) -> str:
@@ -61,7 +67,8 @@ class Loops:
 
     def __init__(self, program: Program) -> None:
         self.program, self.in_place = schedule(program)
-        self.names = name_variables(self.program)
+        self.space = Namespace(self.program)
+        self.names = name_variables(self.program, self.space.taken)
         self.definitions = self.program.definitions()
         self.root = roots(self.program)
         self.constants: dict[str, str] = {}  # by name, its value
@@ -105,9 +112,13 @@ class Loops:
         if e.function is np.dot:
             return all(1 <= x.ndim <= 2 for x in e.args) and not self._is_large(e)
         return (
-            isinstance(e.function, np.ufunc)
+            (_is_numpys_ufunc(e.function) and not e.params)
             or e.function in (np.where, astype)
-            or (e.function in REDUCTIONS and e.args[0].ndim > 0)
+            or (
+                e.function in REDUCTIONS
+                and e.args[0].ndim > 0
+                and e.params.keys() <= {"axis", "keepdims"}
+            )
         )
 
     def _is_large(self, e: Equation) -> bool:
@@ -207,14 +218,18 @@ class Loops:
     def _write_large(self, e: Equation) -> None:
         """Call NumPy where it takes its time anyway."""
         if e.function is not np.dot:
-            raise ValueError(
-                "compile: the numba backend has no loops for "
-                f"{function_name(e.function)}(), called at {_place(e)}; "
-                "use backend='numpy'"
-            )
+            raise self._refusal(e)
         a, b = (self._array(x) for x in e.args)
         self.lines.append(f"np.dot({a}, {b}, {self._array(e.output)})")
         self._written.add(e.output)
+
+    def _refusal(self, e: Equation) -> ValueError:
+        name = self.space.function(e.function)
+        told = f" with {', '.join(e.params)}" * bool(e.params)
+        return ValueError(
+            f"compile: the numba backend has no loops for {name}(){told}, called at "
+            f"{_place(e)}; use backend='numpy'"
+        )
 
     # --- Elements and numbers ---------------------------------------------------------
 
@@ -234,7 +249,7 @@ class Loops:
             return f"{texts[1]} if {texts[0]} else {texts[2]}"
         if f in (astype, np.positive):
             return texts[0]
-        return f"{function_name(f)}({', '.join(texts)})"
+        return f"{self.space.function(f)}({', '.join(texts)})"
 
     def _element(
         self, x: Any, e: Equation, index: list[str], made: set[Variable]
@@ -282,7 +297,7 @@ class Loops:
     def _array(self, x: Variable) -> str:
         """Write an array, or a view of one."""
         if x.constant is not None:
-            return self._constant(literal(x.constant))
+            return self._constant(self.space.value(x.constant))
         if x in self.in_place:
             return self.names[self.in_place[x]]
         e = self.definitions.get(x)
@@ -290,29 +305,32 @@ class Loops:
             inner = self._array(e.args[0])
             if e.function is np.reshape:  # which Numba has for contiguous arrays only
                 inner = f"np.ascontiguousarray({inner})"
-            return write_view(e, inner, literal)
+            return write_view(e, inner, self.space.write)
         return self.names[x]
 
     def _number(self, e: Equation) -> str:
         texts = [
-            (self.names[x] if isinstance(x, Variable) else literal(x)) for x in e.args
+            self.names[x] if isinstance(x, Variable) else f"({self.space.value(x)})"
+            for x in e.args
         ]
         if e.function in INFIX:
             return f"{texts[0]} {INFIX[e.function][0]} {texts[1]}"
-        return f"-{texts[0]}"
+        if e.function in NUMBERS:
+            return NUMBERS[e.function].format(texts[0])
+        raise self._refusal(e)
 
     def _known(self, x: Any, e: Equation) -> str:
         others = [
             z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
         ]
         if isinstance(x, bool) or not others:
-            return literal(x)
-        dtype = np.result_type(others[-1], x)
-        return self._constant(f"{literal(dtype)}({literal(np.asarray(x).item())})")
+            return self.space.value(x)
+        value = np.result_type(others[-1], x).type(x)
+        return self._constant(self.space.value(value))
 
     def _type(self, dtype: Any) -> str:
         name = dtype.name if dtype.kind != "b" else "bool_"
-        return self._constant(literal(dtype), name)
+        return self._constant(self.space.dtype(dtype), name)
 
     def _constant(self, value: str, name: str = "") -> str:
         for known, text in self.constants.items():
@@ -333,7 +351,7 @@ class Loops:
         outputs = []
         for x in self.program.outputs:
             if not isinstance(x, Variable):
-                outputs.append(literal(x))
+                outputs.append(self.space.value(x))
             elif x.dtype is None:
                 outputs.append(self.names[x])
             elif x.shape == ():
@@ -360,8 +378,9 @@ class Loops:
             f"{name} = {value}" for name, value in self.constants.items()
         )
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
+        head = self.space.head()
         return (
-            f"import numpy as np\nfrom numba import njit\n\n{constants}\n\n\n"
+            f"import numpy as np\nfrom numba import njit\n{head}\n{constants}\n\n\n"
             f'@njit(error_model="numpy")\ndef step({parameters}):\n    {body}\n'
         )
 

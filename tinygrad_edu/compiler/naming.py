@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.expressions import function_name
+from tinygrad_edu.compiler.namespace import Namespace, free, identifier
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.naming import ACTIVATIONS
 
 __all__ = ["name_variables"]
 
 SUMS = {"add", "subtract", "linear"}
-RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
-# What programs call things of their own: no argument may be called the same.
-OURS = re.compile(
-    r"[ctk]\d+|k|i\d+|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
-    r"bool_|(float|int|uint)\d*|bool|slice|range|len"
-)
 
 
-def name_variables(program: Program) -> dict[Variable, str]:
-    """Return a name for every variable of a program, none twice.
+def name_variables(
+    program: Program, taken: Collection[str] | None = None
+) -> dict[Variable, str]:
+    """Return a name for every variable of a program, none twice, and none that's taken.
 
     The inputs of activations, and the outputs of layers, are z1, z2, ..., the
     activations' outputs a1, a2, ...; the cotangent of z is a delta, that of any other
     variable x is dx.
     """
     names: dict[Variable, str] = {}
-    taken = RESERVED | {function_name(e.function) for e in program.equations}
+    known = set(Namespace(program).taken if taken is None else taken)
 
-    def give(x: Variable, name: str, is_given: bool = False) -> None:
-        if x in names:
-            return
-        name = re.sub(r"\W+", "_", name).strip("_") or "t"
-        is_ours = is_given and OURS.fullmatch(name)
-        if keyword.iskeyword(name) or name[0].isdigit() or is_ours:
-            name = f"_{name}"
-        choice, n = name, 1
-        while choice in taken:
-            n += 1
-            choice = f"{name}_{n}"
-        names[x] = choice
-        taken.add(choice)
+    def give(x: Variable, name: str) -> None:
+        if x not in names:
+            names[x] = free(name, known)
+            known.add(names[x])
 
     for x in program.inputs:
-        give(x, _short(str(x.label or "x")), is_given=True)
+        give(x, identifier(_short(str(x.label or "x"))))
     for x, name in _layers(program).items():
         give(x, name)
     outputs = [x for x in program.outputs if isinstance(x, Variable)]
@@ -96,6 +83,8 @@ def _trains(program: Program) -> bool:
 def _short(path: str) -> str:
     """Say "lr" for "optimiser.lr", "m_0" for "optimiser.state['m'][0]"."""
     words: list[str] = re.findall(r"\w+", path)
+    if not words:
+        return "x"
     return "_".join(words[-2:]) if words[-1].isdigit() else words[-1]
 
 

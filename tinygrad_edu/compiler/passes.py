@@ -12,8 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.expressions import literal
 from tinygrad_edu.compiler.functions import astype
-from tinygrad_edu.compiler.program import Equation, Program, Variable, parts, same_dtype
+from tinygrad_edu.compiler.program import (
+    Equation,
+    Program,
+    Variable,
+    is_uniform,
+    parts,
+    same_dtype,
+)
 
 __all__ = ["common_subexpressions", "dead_code", "fold_constants", "simplify"]
 
@@ -56,7 +64,8 @@ def _key(x: Any) -> Any:
         return ("slice", _key(x.start), _key(x.stop), _key(x.step))
     if isinstance(x, Variable):
         return id(x if x.constant is None else x.constant)
-    return (type(x), repr(x))
+    # 2 is not 2.0 here, and 0.0 not -0.0; what no text tells apart is only itself.
+    return (type(x), literal(x) or id(x))
 
 
 def fold_constants(program: Program) -> Program:
@@ -312,7 +321,7 @@ def _uniform(x: Any, e: Equation) -> Any:
     if (
         x.dtype.kind == "f"
         and any(z.shape == e.output.shape and z.dtype == x.dtype for z in others)
-        and (x.constant == first).all()
+        and is_uniform(x.constant)
     ):
         return first.item()
     return x

@@ -13,19 +13,16 @@ from tinygrad_edu.compiler.expressions import (
     COMPARISONS,
     INFIX,
     PREFIX,
-    function_name,
     has_operator,
-    helper_source,
-    is_helper,
-    literal,
-    write_any,
     write_index,
 )
 from tinygrad_edu.compiler.functions import astype
+from tinygrad_edu.compiler.namespace import Namespace, identifier
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.tree import CONTAINERS
 
-__all__ = ["write_readable"]
+__all__ = ["Readable", "write_readable"]
 
 METHODS = {
     np.sum: "sum",
@@ -38,17 +35,24 @@ WIDTH = 88
 MOST = WIDTH - 4  # of a line within a function
 
 
-def write_readable(program: Program, name: str = "step", note: str = "") -> str:
-    """Return the source of a program, a function with a name."""
-    return _Readable(program).source(name, note)
+def write_readable(program: Program) -> str:
+    """Return the source of a program."""
+    return Readable(program).source
 
 
-class _Readable:
+class Readable:
+    """Writes a program down in the readable style.
+
+    Attributes
+    ----------
+    source : str
+    """
+
     def __init__(self, program: Program) -> None:
         self.program = program
         self.definitions = program.definitions()
-        self.names = name_variables(program)
-        self.helpers: dict[str, str] = {}
+        self.space = Namespace(program)
+        self.names = name_variables(program, self.space.taken)
         self.constants: dict[str, str] = {}
         self.texts: dict[
             Variable, tuple[str, int]
@@ -57,6 +61,7 @@ class _Readable:
         self._count = 0  # of the lines whose variables the textbook has no name for
         self._dtypes: set[Any] = set()  # of what the equation being written reads
         self.lines: list[tuple[str, str]] = []  # code, comment
+        self.source = self._write_all()
 
     def _count_uses(self) -> dict[Variable, int]:
         uses: dict[Variable, int] = {}
@@ -67,7 +72,7 @@ class _Readable:
             uses[x] = uses.get(x, 0) + 1
         return uses
 
-    def source(self, name: str, note: str) -> str:
+    def _write_all(self) -> str:
         section = ""
         trains = any(e.origin.rule for e in self.program.equations)
         finals = set(self.program.updates.values())
@@ -110,7 +115,7 @@ class _Readable:
         self.lines.append(
             (f"return {', '.join(answers)}" if answers else "return None", "")
         )
-        return self._assemble(name, note)
+        return self._assemble()
 
     def _numbers(self) -> set[str]:
         return {self.names[x] for x in self.program.inputs if x.dtype is None}
@@ -176,19 +181,21 @@ class _Readable:
             shape = e.output.shape or "(())"
             return f"{self.value(args[0], ATOM)}.reshape{shape}", ATOM
         if f is astype:
-            return f"{self.value(args[0], ATOM)}.astype({self.any(args[1])})", ATOM
+            dtype = self.space.dtype(args[1])
+            return f"{self.value(args[0], ATOM)}.astype({dtype})", ATOM
         if f is operator.getitem:
             return (
                 f"{self.value(args[0], ATOM)}[{write_index(args[1], self.any)}]",
                 ATOM,
             )
-        params = [f"{name}={self.any(x)}" for name, x in e.params.items()]
+        params = [
+            self.space.write_keyword(name, self.any(x)) for name, x in e.params.items()
+        ]
         if f in METHODS and isinstance(args[0], Variable):
             rest = ", ".join([*map(self.any, args[1:]), *params])
             return f"{self.value(args[0], ATOM)}.{METHODS[f]}({rest})", ATOM
-        if is_helper(f):
-            helper_source(f, self.helpers)
-        return f"{function_name(f)}({', '.join([*map(self.any, args), *params])})", ATOM
+        name = self.space.function(f)
+        return f"{name}({', '.join([*map(self.any, args), *params])})", ATOM
 
     def _is_formula_with(self, f: Any, x: Any) -> bool:
         """Whether x, right of an operator, needs no brackets: a + (b - c)."""
@@ -197,23 +204,25 @@ class _Readable:
         return f in inverse and e is not None and e.function in (f, inverse[f])
 
     def value(self, x: Any, precedence: int) -> str:
+        if isinstance(x, CONTAINERS):
+            return self.any(x)
         if not isinstance(x, Variable):
             decides = self._dtypes - {getattr(x, "dtype", None)}  # the answer's dtype
             if isinstance(x, np.floating) and x.dtype != np.longdouble and not decides:
                 x = float(x) if _same_as_number(x) else x
-            text = literal(x)
+            text = self.space.value(x)
             return f"({text})" if text.startswith("-") and precedence > 5 else text
         if x.constant is not None:
             if x.size > 20:
-                self.constants[self.names[x]] = literal(x.constant)
+                self.constants[self.names[x]] = self.space.value(x.constant)
                 return self.names[x]
-            return literal(x.constant)
+            return self.space.value(x.constant)
         text, own = self.texts.get(x, (self.names[x], ATOM))
         return f"({text})" if own < precedence else text
 
     def any(self, x: Any) -> str:
         """Write an argument of any kind."""
-        return write_any(x, lambda part: self.value(part, 0))
+        return self.space.write(x, lambda part: self.value(part, 0))
 
     # --- Lines ------------------------------------------------------------------------
 
@@ -277,12 +286,13 @@ class _Readable:
 
     def _comment(self, e: Equation) -> str:
         shape = f"{e.output.shape}" if e.output.shape else ""
-        rule = (
-            e.origin.rule.replace(".", "'s rule for ") if e.origin.rule else e.origin.op
-        )
-        return f"{shape}  {rule}".strip()
+        op, _, x = e.origin.rule.rpartition(".")
+        told = e.origin.op and identifier(e.origin.op)
+        if e.origin.rule:
+            told = f"{identifier(op)}'s rule for {identifier(x)}"
+        return f"{shape}  {told}".strip()
 
-    def _assemble(self, name: str, note: str) -> str:
+    def _assemble(self) -> str:
         margin = min(44, max(len(code) for code, _ in self.lines) + 2) + 4
         lines = []
         for code, comment in self.lines:
@@ -300,21 +310,20 @@ class _Readable:
         }
         shapes = [f"    {name:<{column}}  {kind}" for name, kind in kinds.items()]
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
-        head = [f"def {name}({parameters}):"]
+        head = [f"def step({parameters}):"]
         if len(head[0]) > WIDTH:
-            head = [f"def {name}(", *_wrapped(parameters), "):"]
+            head = ["def step(", *_wrapped(parameters), "):"]
         doc = [
-            '    """' + (note or "The program that was recorded. Its arguments:"),
+            '    """The program that was recorded. Its arguments:',
             "",
             *shapes,
             '    """',
         ]
         overflow = "np.exp" in " ".join(lines)
-        helpers = "".join(f"\n\n{text}\n" for text in self.helpers.values())
         constants = "".join(f"{n} = {text}\n" for n, text in self.constants.items())
         decorator = '@np.errstate(over="ignore")\n' if overflow else ""
         return (
-            f"import numpy as np\n{helpers}\n{constants}\n{decorator}"
+            f"import numpy as np\n{self.space.head()}\n{constants}\n{decorator}"
             + "\n".join([*head, *doc, *lines])
             + "\n"
         )

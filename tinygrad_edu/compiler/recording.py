@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu import tree
-from tinygrad_edu.compiler.expressions import INFIX
+from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import is_library_code, place
 from tinygrad_edu.compiler.repeating import OutOfReach, alike
@@ -29,6 +29,7 @@ from tinygrad_edu.compiler.surroundings import (
     Site,
     Surroundings,
     may_be_lent,
+    said,
 )
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
 from tinygrad_edu.graph import Node, Untraceable, current_mode, new_index
@@ -73,11 +74,13 @@ class Recording:
     ) -> None:
         self._f, self._args, self._kwargs = f, args, kwargs
         self._given: dict[str, Any] = {}  # the arguments that are data, by expression
+        self._paths: dict[str, str] = {}  # what the user calls those
         self._others: dict[str, Any] = {}
         self._kinds: dict[str, Any] = {}
+        self._references: dict[int, str] = {}
         self.conditions: list[Condition] = []
-        self._look_at(args, "args")
-        self._look_at(kwargs, "kwargs")
+        self._look_at(args, "args", "")
+        self._look_at(kwargs, "kwargs", "")
         self._surroundings = Surroundings(f, self._others)
         self.names = self._surroundings.names | self._kinds
 
@@ -136,18 +139,21 @@ class Recording:
         if outputs[0].shape != () or outputs[0].dtype is None:
             return None
 
-        def name_inputs(text: str) -> str:
-            for i, access in enumerate(self.accesses):
-                text = text.replace(access, f"{{{i}}}")
-            return text
-
-        counts = {name_inputs(k): name_inputs(x) for k, x in self._counts.items()}
-        return {k: x for k, x in counts.items() if k.startswith("{")}
+        places = {x: f"{{{i}}}" for i, x in enumerate(self.program.inputs)}
+        place_of = dict(zip(self.accesses, places.values()))
+        counts = {
+            place_of[access]: self._number(x, places)
+            for access, x in self._counts.items()
+            if access in place_of
+        }
+        known = {place: number for place, number in counts.items() if number}
+        return known if len(known) == len(counts) else None
 
     # --- Arguments --------------------------------------------------------------------
 
-    def _look_at(self, x: Any, access: str) -> None:
+    def _look_at(self, x: Any, access: str, path: str) -> None:
         """Note what must hold of an argument, and what of it is data."""
+        self._paths[access] = path
 
         def require(*sources: str) -> None:
             self.conditions.extend(Condition(source, access) for source in sources)
@@ -157,13 +163,14 @@ class Recording:
         if isinstance(x, tuple | list):
             require(f"len({access}) == {len(x)}")
             for i, part in enumerate(x):
-                self._look_at(part, f"{access}[{i}]")
+                inner = self._parameter(i) if access == "args" else f"{path}_{i}"
+                self._look_at(part, f"{access}[{i}]", inner)
         elif isinstance(x, dict):
             require(
                 f"{access}.keys() == {self._refer(set(x))}" if x else f"not {access}"
             )
             for key, part in x.items():
-                self._look_at(part, f"{access}[{key!r}]")
+                self._look_at(part, self._item(access, key), f"{path}_{said(key)}")
         elif isinstance(x, Tensor | np.ndarray | np.generic):
             require(
                 f"{access}.shape == {x.shape}",
@@ -188,14 +195,17 @@ class Recording:
         elif type(x) is float:
             self._given[access] = x
         elif isinstance(x, int | str | bytes | None):
-            require(f"{access} == {x!r}")
+            require(f"{access} == {literal(x) or self._refer(x)}")
         else:
             self._others[access] = x
 
     def _refer(self, thing: Any) -> str:
-        name = f"k{len(self._kinds)}"
+        name = self._references.setdefault(id(thing), f"k{len(self._kinds)}")
         self._kinds[name] = thing
         return name
+
+    def _item(self, access: str, key: Any) -> str:
+        return f"{access}[{subscript(key, self._refer)}]"
 
     # --- The run ----------------------------------------------------------------------
 
@@ -278,7 +288,7 @@ class Recording:
         self, x: Any, access: str, absent: set[str], others: dict[str, Any]
     ) -> Any:
         """Return what the function gets in place of an argument."""
-        name = self._argument_name(access)
+        name = "_".join(re.findall(r"\w+", self._paths[access]))
         if not isinstance(x, Tensor):
             return self._bind(name, x, access)
 
@@ -304,13 +314,10 @@ class Recording:
         self._lend(tensor, access, x.name or name, absent)
         return tensor
 
-    def _argument_name(self, access: str) -> str:
-        """Say args[0] by the parameter's name."""
-        whole, *inner = re.findall(r"\w+", access)[1:]
-        if access.startswith("args"):
-            names = list(inspect.signature(self._f).parameters)
-            whole = names[min(int(whole), len(names) - 1)] if names else f"x{whole}"
-        return "_".join([whole, *inner])
+    def _parameter(self, i: int) -> str:
+        """Say args[i] by the parameter's name."""
+        names = list(inspect.signature(self._f).parameters)
+        return names[min(i, len(names) - 1)] if names else f"x{i}"
 
     def _lend(self, tensor: Tensor, access: str, name: str, absent: set[str]) -> None:
         """Put tracers in place of a Tensor's data, and of its gradient.
@@ -335,7 +342,7 @@ class Recording:
             return stand_ins[access]
         if isinstance(x, dict):
             parts = [
-                self._with_stand_ins(part, f"{access}[{key!r}]", stand_ins)
+                self._with_stand_ins(part, self._item(access, key), stand_ins)
                 for key, part in x.items()
             ]
             return dict(zip(x, parts)) if type(x) is dict else tree.rebuild(x, parts)
@@ -433,7 +440,8 @@ class Recording:
         tape = self._tape
         outputs: list[Any] = []
         self.effects: list[str] = []
-        self._counts: dict[str, str] = {}
+        self._counts: dict[str, Variable] = {}
+        accesses = {b.variable: access for b, access in self._inputs.items()}
 
         def output(x: Tracer) -> str:
             outputs.append(x.variable)
@@ -485,10 +493,10 @@ class Recording:
             if now is lent:
                 continue
             if isinstance(now, Tracer) and now.variable.dtype is None:
-                number = self._number(now.variable)
+                number = self._number(now.variable, accesses)
                 self.effects.append(f"{site.access} = {number or output(now)}")
                 if number:
-                    self._counts[site.access] = number
+                    self._counts[site.access] = now.variable
             else:
                 self.effects.append(f"{site.access} = {expression(now)}")
         self._make_program(outputs)
@@ -504,15 +512,14 @@ class Recording:
             )
         self._tape.updates[lent.binding] = now.variable
 
-    def _number(self, x: Variable) -> str | None:
-        """Write a number as an expression of others that are there beforehand."""
-        for binding, access in self._inputs.items():
-            if binding.variable is x:
-                return access
+    def _number(self, x: Variable, known: dict[Variable, str]) -> str | None:
+        """Write a number as an expression of others that are known beforehand."""
+        if x in known:
+            return known[x]
         for e in self._tape.equations:
             if e.output is x and e.function in INFIX and x.dtype is None:
                 parts = [
-                    self._number(z) if isinstance(z, Variable) else repr(z)
+                    self._number(z, known) if isinstance(z, Variable) else literal(z)
                     for z in e.args
                 ]
                 if None not in parts:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.compiler.expressions import subscript
 from tinygrad_edu.compiler.refusals import is_library, is_library_code
 from tinygrad_edu.nn import Module
 from tinygrad_edu.op import BUILT_IN, Op
@@ -27,7 +28,7 @@ from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.randomness import is_generator
 from tinygrad_edu.tensor import Tensor
 
-__all__ = ["Condition", "Site", "Surroundings", "may_be_lent"]
+__all__ = ["Condition", "Site", "Surroundings", "may_be_lent", "said"]
 
 MANY = 1000  # the elements of a longer list are not looked into
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
@@ -49,17 +50,17 @@ class Site(NamedTuple):
     access: str  # a Python expression
     path: str  # what the user calls it
     container: Any
-    key: Any  # an item's, or an attribute's; None for a closure's cell
+    key: Any  # an item's, or an attribute's; a closure's cell has none
 
     def get(self) -> Any:
-        if self.key is None:
+        if isinstance(self.container, _CELL):
             return self.container.cell_contents
         if isinstance(self.container, ITEMS):
             return self.container[self.key]
         return getattr(self.container, self.key)
 
     def set(self, value: Any) -> None:
-        if self.key is None:
+        if isinstance(self.container, _CELL):
             self.container.cell_contents = value
         elif isinstance(self.container, ITEMS):
             self.container[self.key] = value
@@ -104,10 +105,10 @@ class _Contents:
         return ""
 
     def _path_to(self, key: Any) -> str:
-        if isinstance(self.whole, set | bytearray) or key is None:
+        if isinstance(self.whole, set | bytearray | _CELL):
             return self.path
         if isinstance(self.whole, ITEMS) and self.path and self.path[-1] != ".":
-            return f"{self.path}[{key!r}]"
+            return f"{self.path}[{said(key)}]"
         return f"{self.path}{key}"
 
     def restore(self) -> None:
@@ -273,7 +274,7 @@ class Surroundings:
             self._contents.append(_Contents(thing, path))
             self._require(f"len({reference}) == {len(thing)}", f"the length of {path}")
             for key, part in list(thing.items())[:MANY]:
-                self._visit_item(part, thing, reference, key, f"{path}[{key!r}]")
+                self._visit_item(part, thing, reference, key, f"{path}[{said(key)}]")
             if len(thing) > MANY:
                 known, is_ = self.refer([*thing.values()]), self.refer(operator.is_)
                 self._require(f"all(map({is_}, {reference}.values(), {known}))", path)
@@ -353,8 +354,7 @@ class Surroundings:
     def _visit_item(
         self, part: Any, whole: Any, reference: str, key: Any, path: str
     ) -> None:
-        literal = repr(key) if type(key) in (str, int) else self.refer(key)
-        access = f"{reference}[{literal}]"
+        access = f"{reference}[{subscript(key, self.refer)}]"
         self._visit(part, access, path, Site(access, path, whole, key))
 
     def _visit_names(self, names: dict[str, Any], path: str, all: bool = False) -> None:
@@ -375,7 +375,7 @@ class Surroundings:
             if _is_number(part) or (
                 isinstance(part, tuple) and all(map(_is_number, part))
             ):
-                access = f"{reference}[{name!r}]"
+                access = f"{reference}[{subscript(name, self.refer)}]"
                 self.numbers.append(Site(access, f"{path}.{name}", attributes, name))
             else:
                 self._visit_item(part, attributes, reference, name, f"{path}.{name}")
@@ -438,7 +438,8 @@ class Surroundings:
                     continue
                 if not (is_dunder or name in self._words or name in CALLED_BY_US):
                     continue
-                access, where = f"{reference}[{name!r}]", f"{base.__name__}.{name}"
+                access = f"{reference}[{subscript(name, self.refer)}]"
+                where = f"{base.__name__}.{name}"
                 if isinstance(part, staticmethod | classmethod | property):
                     self._require(f"{access} is {self.refer(part)}", where)
                     inner = part.fget if isinstance(part, property) else part.__func__
@@ -456,6 +457,14 @@ class Surroundings:
         """Put back what everything held at first."""
         for contents in self._contents:
             contents.restore()
+
+
+def said(key: Any) -> str:
+    """Say a key, for people to read."""
+    try:
+        return repr(key)
+    except ValueError:  # as of a number with thousands of digits
+        return type(key).__name__
 
 
 def _is_ours(module: Any) -> bool:

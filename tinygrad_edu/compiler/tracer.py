@@ -186,8 +186,11 @@ class Tape:
             return self.apply(np.broadcast_to, *values, params["shape"])
         if op.name == "getitem":  # an index that is traced, of an array that is not
             return self.apply(operator.getitem, *values, params["index"])
+        forward: Any = op.forward
+        if type(forward).__hash__ is None:  # as of a dataclass that can be called
+            forward = forward.__call__
         with self._put_back():
-            return self.apply(op.forward, *values, **params)
+            return self.apply(forward, *values, **params)
 
 
 def _variable(value: Any) -> Variable:
