@@ -17,7 +17,7 @@ from sphinx.directives.code import container_wrapper
 from sphinx.util.docutils import SphinxDirective
 
 import tinygrad_edu as tg
-from tinygrad_edu.op import REAL, Composite, Op
+from tinygrad_edu.engine.op import REAL, Composite, Op
 
 
 class Ops(SphinxDirective):

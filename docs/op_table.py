@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tinygrad_edu import ops
-from tinygrad_edu.op import OPS, REAL, Composite, Op
+from tinygrad_edu.engine.op import OPS, REAL, Composite, Op
 
 PAGE = Path(__file__).with_name("ops.md")
 

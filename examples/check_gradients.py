@@ -12,7 +12,7 @@ import shared  # isort: skip  (before NumPy)
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.differences import derivative
+from tinygrad_edu.checking.differences import derivative
 
 with shared.extras():
     from rich.console import Console

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import Phase, settings
 
-from tinygrad_edu.graph import Node
-from tinygrad_edu.op import OPS
+from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.engine.op import OPS
 
 # No time is asserted: a busy machine is no fault of a test's.
 settings.register_profile("tests", deadline=None)

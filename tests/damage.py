@@ -31,9 +31,9 @@ else:
 
 with watched:
     import tinygrad_edu as tg
-    import tinygrad_edu.data
+    import tinygrad_edu.data.sets
     import tinygrad_edu.train
-    from tinygrad_edu.checkpoints import Training, load
+    from tinygrad_edu.train.checkpoints import Training, load
 
 # Besides four times the file's size: a chunk to read by, and what tells of a fault.
 ALLOWED = 1 << 18

@@ -10,9 +10,9 @@ from hypothesis import assume, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu import strategies
-from tinygrad_edu.op import Domain, Op
-from tinygrad_edu.strategies import Call
+from tinygrad_edu.checking import strategies
+from tinygrad_edu.checking.strategies import Call
+from tinygrad_edu.engine.op import Domain, Op
 
 __all__ = [
     "NAMES",

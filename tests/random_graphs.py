@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.graph import topological_order
+from tinygrad_edu.engine.graph import topological_order
 
 UNARY = [tg.tanh, tg.sigmoid, tg.square, tg.negative, tg.relu, lambda x: x[::-1]]
 BINARY = [tg.add, tg.subtract, tg.multiply, tg.maximum, tg.matmul, lambda a, b: a + a]

@@ -11,7 +11,7 @@ from time import sleep
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.checkpoints.storage import write
+from tinygrad_edu.train.checkpoints.storage import write
 
 BATCH, EXAMPLES = 10, 73  # so the last mini-batch is short
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.graph import topological_order
+from tinygrad_edu.engine.graph import topological_order
 
 if not all(map(find_spec, ("matplotlib", "rich", "mlxtend"))):
     pytest.skip("the extra named examples is not installed", allow_module_level=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import StandIn, value_of
-from tinygrad_edu.op import as_array
+from tinygrad_edu.engine.graph import StandIn, value_of
+from tinygrad_edu.engine.op import as_array
+from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sigmoid_cross_entropy, xlog1py, xlogy
 from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
-from tinygrad_edu.tensor import Tensor
 
 __all__ = [
     "cross_entropy",

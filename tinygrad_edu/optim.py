@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, StandIn
-from tinygrad_edu.states import is_number, matched, raise_for
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine.graph import Node, StandIn
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.states import is_number, matched, raise_for
 
 __all__ = ["SGD", "Adam", "AdamW", "Optimiser", "RMSprop", "clip_gradients"]
 

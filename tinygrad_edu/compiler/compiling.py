@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import tree
 from tinygrad_edu.compiler.cancelling import cancel_fractions
 from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.loops import Loops
@@ -38,10 +37,11 @@ from tinygrad_edu.compiler.tuning import (
     spread_out,
     sums_as_products,
 )
-from tinygrad_edu.extras import missing
-from tinygrad_edu.graph import check_function, current_mode, new_index, value_of
-from tinygrad_edu.randomness import shuffled
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine.graph import check_function, current_mode, new_index, value_of
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support import tree
+from tinygrad_edu.support.extras import missing
+from tinygrad_edu.support.randomness import shuffled
 
 __all__ = ["Compiled", "compile"]
 

@@ -28,7 +28,7 @@ from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
 from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
-from tinygrad_edu.op import OPS
+from tinygrad_edu.engine.op import OPS
 
 __all__ = ["Fast"]
 

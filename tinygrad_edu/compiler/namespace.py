@@ -25,8 +25,8 @@ import numpy as np
 from tinygrad_edu.compiler.expressions import dtype_name, literal, subscript
 from tinygrad_edu.compiler.functions import astype, replaced, spread
 from tinygrad_edu.compiler.program import Program
-from tinygrad_edu.graph import Node, StandIn
-from tinygrad_edu.op import BUILT_IN, OPS
+from tinygrad_edu.engine.graph import Node, StandIn
+from tinygrad_edu.engine.op import BUILT_IN, OPS
 
 __all__ = ["Namespace", "free", "helper_source", "identifier"]
 

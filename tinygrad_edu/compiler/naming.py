@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.namespace import Namespace, free, identifier
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.naming import ACTIVATIONS
+from tinygrad_edu.formulas.naming import ACTIVATIONS
 
 __all__ = ["name_variables"]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu import tree
+from tinygrad_edu.support import tree
 
 __all__ = ["Equation", "Origin", "Program", "Variable", "is_uniform", "same_dtype"]
 

@@ -20,7 +20,7 @@ from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.namespace import Namespace, identifier
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.tree import CONTAINERS
+from tinygrad_edu.support.tree import CONTAINERS
 
 __all__ = ["Readable", "write_readable"]
 

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import tree
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import is_library_code, place
@@ -32,10 +31,11 @@ from tinygrad_edu.compiler.surroundings import (
     said,
 )
 from tinygrad_edu.compiler.tracer import Binding, Tape, Tracer
-from tinygrad_edu.graph import Node, Untraceable, current_mode, new_index
-from tinygrad_edu.modes import changed
-from tinygrad_edu.randomness import set_state, state_of
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine.graph import Node, Untraceable, current_mode, new_index
+from tinygrad_edu.engine.modes import changed
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support import tree
+from tinygrad_edu.support.randomness import set_state, state_of
 
 __all__ = ["Recording"]
 

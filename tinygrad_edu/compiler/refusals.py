@@ -8,9 +8,9 @@ from types import CodeType
 from typing import Any
 
 from tinygrad_edu.compiler.program import parts
-from tinygrad_edu.debug import watch
-from tinygrad_edu.graph import StandIn, Untraceable, current_mode
-from tinygrad_edu.op import Op
+from tinygrad_edu.engine.debug import watch
+from tinygrad_edu.engine.graph import StandIn, Untraceable, current_mode
+from tinygrad_edu.engine.op import Op
 
 __all__ = [
     "CHOOSE",

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view
-from tinygrad_edu.table import Table
+from tinygrad_edu.support.table import Table
 
 __all__ = ["Cost", "Report", "cost"]
 

@@ -22,11 +22,11 @@ import numpy as np
 
 from tinygrad_edu.compiler.expressions import subscript
 from tinygrad_edu.compiler.refusals import is_library, is_library_code
+from tinygrad_edu.engine.op import BUILT_IN, Op
+from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn import Module
-from tinygrad_edu.op import BUILT_IN, Op
 from tinygrad_edu.optim import Optimiser
-from tinygrad_edu.randomness import is_generator
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.support.randomness import is_generator
 
 __all__ = ["Condition", "Site", "Surroundings", "may_be_lent", "said"]
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu import autodiff
 from tinygrad_edu.compiler.functions import REDUCTIONS, astype, replaced
 from tinygrad_edu.compiler.program import Equation, Origin, Variable, change, parts
 from tinygrad_edu.compiler.refusals import (
@@ -27,8 +26,9 @@ from tinygrad_edu.compiler.refusals import (
     place,
     untraceable,
 )
-from tinygrad_edu.graph import Node, StandIn, Untraceable
-from tinygrad_edu.op import Composite, Op
+from tinygrad_edu.engine import autodiff
+from tinygrad_edu.engine.graph import Node, StandIn, Untraceable
+from tinygrad_edu.engine.op import Composite, Op
 
 __all__ = [
     "Binding",

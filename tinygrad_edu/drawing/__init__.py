@@ -18,10 +18,10 @@ from tinygrad_edu.drawing.picture import Picture, picture_of
 from tinygrad_edu.drawing.png import png_of
 from tinygrad_edu.drawing.source import dot_of, mermaid_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
-from tinygrad_edu.files import write
-from tinygrad_edu.graph import Node, topological_order
-from tinygrad_edu.naming import names_of
-from tinygrad_edu.shares import check_unchanged
+from tinygrad_edu.engine.graph import Node, topological_order
+from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.shares import check_unchanged
+from tinygrad_edu.support.files import write
 
 __all__ = ["Drawing", "draw"]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tinygrad_edu.drawing.measure import mono_width, width
 from tinygrad_edu.drawing.modules import outwards
 from tinygrad_edu.drawing.picture import Box, Picture
-from tinygrad_edu.extras import load
+from tinygrad_edu.support.extras import load
 
 __all__ = ["Edge", "Frame", "Layout", "Place", "lay_out", "measure"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tinygrad_edu.graph import Call, Node
-from tinygrad_edu.printable import printable
+from tinygrad_edu.engine.graph import Call, Node
+from tinygrad_edu.support.printable import printable
 
 __all__ = ["Module", "common", "modules_of", "outwards"]
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.autodiff import RELEASED
 from tinygrad_edu.drawing.modules import Module, common, modules_of, outwards
 from tinygrad_edu.drawing.repeats import spans_to_hide
 from tinygrad_edu.drawing.words import describe, label, number
-from tinygrad_edu.graph import Node, topological_order, value_of
-from tinygrad_edu.printable import shorten
+from tinygrad_edu.engine.autodiff import RELEASED
+from tinygrad_edu.engine.graph import Node, topological_order, value_of
+from tinygrad_edu.support.printable import shorten
 
 __all__ = ["KINDS", "Box", "Picture", "picture_of"]
 

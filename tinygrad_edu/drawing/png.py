@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.extras import install, load
+from tinygrad_edu.support.extras import install, load
 
 __all__ = ["png_of"]
 

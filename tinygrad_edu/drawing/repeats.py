@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.graph import Node
+from tinygrad_edu.engine.graph import Node
 
 __all__ = ["Span", "spans_to_hide"]
 

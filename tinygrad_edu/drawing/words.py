@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import Params
-from tinygrad_edu.printable import printable
+from tinygrad_edu.engine.graph import Params
+from tinygrad_edu.support.printable import printable
 
 __all__ = ["describe", "label", "number"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.randomness import generator
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.randomness import generator
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.graph import sampled
+from tinygrad_edu.engine.graph import sampled
+from tinygrad_edu.engine.op import as_array
+from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.initialising import draw_layers
 from tinygrad_edu.nn.module import Module, walk
-from tinygrad_edu.op import as_array
 from tinygrad_edu.ops.functions import relu, sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh
-from tinygrad_edu.printable import printable
-from tinygrad_edu.randomness import generator
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.support.printable import printable
+from tinygrad_edu.support.randomness import generator
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -12,7 +12,7 @@ from tinygrad_edu.nn.layers import Linear, Sequential, Sigmoid
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.ops.products import linear
-from tinygrad_edu.table import Table
+from tinygrad_edu.support.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from tinygrad_edu.graph import Node, new_index
+from tinygrad_edu.engine.graph import Node, new_index
+from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.summary import Shapes, Sizes, output_shapes
-from tinygrad_edu.printable import printable, type_name
-from tinygrad_edu.randomness import is_generator, set_state, state_of
-from tinygrad_edu.states import matched, raise_for, wrong_names
-from tinygrad_edu.table import Table
-from tinygrad_edu.tensor import Tensor
+from tinygrad_edu.support.printable import printable, type_name
+from tinygrad_edu.support.randomness import is_generator, set_state, state_of
+from tinygrad_edu.support.states import matched, raise_for, wrong_names
+from tinygrad_edu.support.table import Table
 
 __all__ = ["Module", "Part", "walk"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import no_grad
-from tinygrad_edu.table import Table
+from tinygrad_edu.engine.graph import no_grad
+from tinygrad_edu.support.table import Table
 
 __all__ = ["Shapes", "Sizes", "output_shapes"]
 

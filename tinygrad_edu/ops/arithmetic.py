@@ -6,7 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.op import Domain, op
+from tinygrad_edu.engine.op import Domain, op
+
+__all__ = [
+    "abs",
+    "add",
+    "ceil",
+    "divide",
+    "floor",
+    "floor_divide",
+    "multiply",
+    "negative",
+    "positive",
+    "reciprocal",
+    "remainder",
+    "rint",
+    "round",
+    "sign",
+    "subtract",
+    "trunc",
+]
 
 NONZERO = Domain(excluding=(0.0,))
 

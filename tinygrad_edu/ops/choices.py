@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.op import composite, op
+from tinygrad_edu.engine.op import composite, op
+
+__all__ = [
+    "clip",
+    "fmax",
+    "fmin",
+    "maximum",
+    "minimum",
+    "where",
+]
 
 
 @op(

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.op import composite, op
+from tinygrad_edu.engine.op import composite, op
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.reductions import as_factors
 from tinygrad_edu.ops.shapes import reshape
+
+__all__ = [
+    "cumprod",
+    "cumsum",
+]
 
 
 @op(tex=r"\textstyle\sum_{{j \le i}} {x}_j")

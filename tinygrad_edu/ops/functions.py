@@ -7,10 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import StandIn, value_of
-from tinygrad_edu.op import Domain, as_array, op
+from tinygrad_edu.engine.graph import StandIn, value_of
+from tinygrad_edu.engine.op import Domain, as_array, op
 from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
+
+__all__ = [
+    "cbrt",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "power",
+    "relu",
+    "sigmoid",
+    "sigmoid_cross_entropy",
+    "softplus",
+    "sqrt",
+    "square",
+    "xlog1py",
+    "xlogy",
+]
 
 POSITIVE = Domain(low=0.0)
 LOG_2, LOG_10 = math.log(2), math.log(10)

@@ -8,9 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.graph import value_of
-from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.engine.graph import value_of
+from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.shapes import reshape
+
+__all__ = [
+    "add_at",
+    "getitem",
+    "take",
+    "take_along_axis",
+]
 
 
 @op(tex="{x}_{{{index}}}", selects=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shapes import (
     atleast_1d,
@@ -19,6 +19,21 @@ from tinygrad_edu.ops.shapes import (
     expand_dims,
     reshape,
 )
+
+__all__ = [
+    "append",
+    "array_split",
+    "column_stack",
+    "concatenate",
+    "dsplit",
+    "dstack",
+    "hsplit",
+    "hstack",
+    "split",
+    "stack",
+    "vsplit",
+    "vstack",
+]
 
 
 @op()

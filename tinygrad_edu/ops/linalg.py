@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.graph import Node
-from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.arithmetic import abs
 from tinygrad_edu.ops.functions import power, sqrt, square
 from tinygrad_edu.ops.products import matrix_transpose

@@ -9,10 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.rearranging import diagonal
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import moveaxis, reshape, swapaxes, transpose
+
+__all__ = [
+    "cross",
+    "dot",
+    "inner",
+    "kron",
+    "linear",
+    "matmul",
+    "outer",
+    "tensordot",
+    "trace",
+    "vdot",
+]
 
 
 def matrix_transpose(a: Any) -> Any:

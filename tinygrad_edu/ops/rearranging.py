@@ -7,12 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tinygrad_edu.graph import Node, value_of
-from tinygrad_edu.op import as_array, composite
+from tinygrad_edu.engine.graph import Node, value_of
+from tinygrad_edu.engine.op import as_array, composite
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.indexing import add_at, gathered, getitem, take_along_axis
 from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.shapes import broadcast_to, reshape
+
+__all__ = [
+    "diag",
+    "diagonal",
+    "diff",
+    "flip",
+    "fliplr",
+    "flipud",
+    "pad",
+    "partition",
+    "repeat",
+    "roll",
+    "rot90",
+    "sort",
+    "tile",
+    "tril",
+    "triu",
+]
 
 
 @composite()

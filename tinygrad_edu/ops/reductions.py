@@ -8,11 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.op import as_array, composite, op
+from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, broadcast_to, reshape, transpose
+
+__all__ = [
+    "average",
+    "log_softmax",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "prod",
+    "ptp",
+    "softmax",
+    "squared_norm",
+    "std",
+    "sum",
+    "var",
+]
 
 
 def _axes(axis: Any, ndim: int) -> Any:

@@ -7,9 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.op import Domain, op
+from tinygrad_edu.engine.op import Domain, op
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sqrt
+
+__all__ = [
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "hypot",
+    "rad2deg",
+    "sin",
+    "sinh",
+    "tan",
+    "tanh",
+]
 
 WITHIN_1 = Domain(-1.0, 1.0)
 

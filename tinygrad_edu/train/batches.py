@@ -11,9 +11,9 @@ from zlib import crc32
 
 import numpy as np
 
-from tinygrad_edu.checkpoints import Training
 from tinygrad_edu.compiler import compile
-from tinygrad_edu.graph import no_grad, value_of
+from tinygrad_edu.engine.graph import no_grad, value_of
+from tinygrad_edu.train.checkpoints import Training
 
 __all__ = ["Program", "as_arrays", "evaluated", "order_of", "steps"]
 

@@ -12,12 +12,12 @@ from statistics import fmean
 from time import perf_counter
 from typing import Any
 
-from tinygrad_edu.checkpoints import Folder, Training
-from tinygrad_edu.history import History, shown
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser, clip_gradients
-from tinygrad_edu.randomness import generator
+from tinygrad_edu.support.randomness import generator
 from tinygrad_edu.train.batches import Program, evaluated, order_of, steps
+from tinygrad_edu.train.checkpoints import Folder, Training
+from tinygrad_edu.train.history import History, shown
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
 from tinygrad_edu.train.progress import progress as progress_bar
 from tinygrad_edu.train.schedules import Schedule, Watch

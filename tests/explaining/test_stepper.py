@@ -1,0 +1,929 @@
+"""The page: what it says of itself, and what it shows in a real browser."""
+
+import json
+import os
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from chromium import in_browser, launched
+from hypothesis import given, settings
+from random_graphs import graphs
+
+import tinygrad_edu as tg
+from tinygrad_edu.drawing.words import describe
+from tinygrad_edu.engine.graph import topological_order
+
+PHONE = {"width": 390, "height": 844}
+
+
+def leaf(value, name=None):
+    return tg.Tensor(value, requires_grad=True, name=name)
+
+
+def cube():
+    x = leaf(3.0, "x")
+    z = x * x
+    z.name = "z"
+    y = z * x
+    y.name = "y"
+    return y
+
+
+def network(sizes=(2, 3, 1), n=4, dtype=np.float64):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((n, sizes[0])).astype(dtype)
+    y = rng.random((n, sizes[-1])).astype(dtype)
+    with tg.debug():
+        loss = tg.losses.mse(tg.nn.MLP(sizes, rng=0, dtype=dtype)(x), y)
+    loss.name = "loss"
+    return loss
+
+
+def leaves_of(y):
+    """Find the gradients of the leaves, by name; leave none behind."""
+    y.backward(retain_graph=True)
+    leaves = [x for x in topological_order(y) if x.requires_grad and x.op is None]
+    gradients = {x.name: x.grad.numpy() for x in leaves}
+    for x in leaves:
+        x.zero_grad()
+    return gradients
+
+
+def model_of(path):
+    """Read back what a page knows."""
+    return json.loads(
+        re.search(r'id="model">(.*?)</script>', path.read_text("utf-8"), re.S)[1]
+    )
+
+
+# --- The file -------------------------------------------------------------------------
+
+
+def test_the_answer_is_the_path_of_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tg.step_through(cube())
+    assert str(path) == "page.html"
+    assert path.read_text("utf-8").startswith("<!doctype html>")
+    other = tg.step_through(cube(), str(tmp_path / "other.html"))
+    assert other == tmp_path / "other.html"
+    assert sorted(os.listdir(tmp_path)) == ["other.html", "page.html"]
+
+
+def test_a_page_that_is_there_is_replaced(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("old")
+    assert "old" not in tg.step_through(leaf(1.0) * 2.0, path).read_text("utf-8")[:9]
+
+
+def test_the_page_speaks_of_no_other_file(tmp_path):
+    text = tg.step_through(network(), tmp_path / "page.html").read_text("utf-8")
+    addresses = set(re.findall(r"\w+://[^\"'\s)]*", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert not re.search(r"@import|url\(|\bsrc=|<iframe|<object|eval\(|fetch\(", text)
+
+
+def test_only_the_programs_own_hash_is_allowed_to_run(tmp_path):
+    text = tg.step_through(cube(), tmp_path / "page.html").read_text("utf-8")
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', text)
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.S)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}';" in policy
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n"), [((2, 3, 1), 4), ((784, 30, 10), 10), ((784, 100, 10), 128)]
+)
+def test_the_page_of_a_network_is_under_1_mb(tmp_path, sizes, n):
+    path = tg.step_through(network(sizes, n, np.float32), tmp_path / "page.html")
+    assert path.stat().st_size < 1_000_000
+    reduced = {
+        tuple(a["shape"]) for a in model_of(path)["arrays"] if a["steps"] != [1, 1]
+    }
+    assert reduced == ({(128, 784), (100, 784)} if n == 128 else set())
+
+
+# --- Nothing else changes -------------------------------------------------------------
+
+
+@given(graphs())
+@settings(max_examples=30, deadline=None)
+def test_the_graph_is_as_it_was(tmp_path_factory, y):
+    nodes = topological_order(y)
+    before = [(n.op, n.inputs, n.params, n.grad, n.data.tobytes()) for n in nodes]
+    tg.step_through(y, tmp_path_factory.mktemp("pages") / "page.html")
+    after = [(n.op, n.inputs, n.params, n.grad, n.data.tobytes()) for n in nodes]
+    for old, new in zip(before, after):
+        assert old[0] is new[0]
+        assert [*map(id, old[1])] == [*map(id, new[1])]
+        assert old[2:] == new[2:]
+    y.backward()
+
+
+def test_a_gradient_that_is_there_stays_and_is_not_counted(tmp_path):
+    x = leaf(3.0, "x")
+    (x * x).backward()
+    grad = x.grad
+    path = tg.step_through(x * 5.0, tmp_path / "page.html")
+    assert x.grad is grad
+    assert grad.item() == 6.0
+    assert "so its gradient" not in path.read_text("utf-8")
+    assert model_of(path)["nodes"][0]["name"] == "x"
+
+
+def test_it_works_within_no_grad_and_debug(tmp_path):
+    y = cube()
+    with tg.no_grad(), tg.debug():
+        model = model_of(tg.step_through(y, tmp_path / "page.html"))
+    assert len(model["steps"]) == 9
+
+
+# --- Errors ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("y", "error", "message"),
+    [
+        (lambda: 3.0, TypeError, "it takes a Tensor, and this is of type float"),
+        (lambda: leaf([1.0, 2.0]) * 2.0, ValueError, r"shape \(2,\), .*sum\(\) it"),
+        (lambda: tg.Tensor(1.0) * 2.0, ValueError, "requires_grad=True"),
+    ],
+)
+def test_what_has_no_backward_pass_is_refused(tmp_path, y, error, message):
+    with pytest.raises(error, match=f"^step_through: .*{message}"):
+        tg.step_through(y(), tmp_path / "page.html")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_released_graph_is_refused(tmp_path):
+    y = cube()
+    y.backward()
+    with pytest.raises(ValueError, match=r"^step_through: .*retain_graph=True"):
+        tg.step_through(y, tmp_path / "page.html")
+
+
+def test_a_graph_that_nobody_would_walk_through_is_refused(tmp_path):
+    y = leaf(1.0)
+    for _ in range(1001):
+        y = -y
+    with pytest.raises(ValueError, match=r"this graph has 1001 ops, .* at most 1000"):
+        tg.step_through(y, tmp_path / "page.html")
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    folder = tmp_path / "none"
+    with pytest.raises(FileNotFoundError, match=rf"no folder {folder}; create it"):
+        tg.step_through(cube(), folder / "page.html")
+
+
+@pytest.mark.parametrize("name", [3, ["a"], "\ud800"])
+def test_whatever_a_name_was_set_to_a_page_is_written(tmp_path, name):
+    x = leaf(2.0)
+    y = x * x
+    x.name = y.name = name
+    called = {"3": {"3", "3_2"}, "['a']": {"['a']", "['a']_2"}}
+    model = model_of(tg.step_through(y, tmp_path / "page.html"))
+    names = {node["name"] for node in model["nodes"]}
+    assert names == called.get(str(name), {"x", "y"})
+
+
+def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(OSError, match=r"^step_through: .*page\.html cannot be written"):
+        tg.step_through(cube(), tmp_path / "page.html")
+    assert os.listdir(tmp_path) == ["page.html"]
+
+
+# --- In a browser ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched("--disable-gpu") as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Open the page of a graph; in the end nothing has gone wrong in it."""
+    complaints, requests, contexts = [], [], []
+
+    def show(y, clock=False, **options):
+        path = tg.step_through(y, tmp_path / "page.html")
+        options = {"viewport": {"width": 1280, "height": 800}} | options
+        context = browser.new_context(**{"reduced_motion": "reduce"} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        if clock:
+            page.clock.install(time=0)
+        page.goto(path.as_uri())
+        if clock:
+            page.clock.pause_at(60)  # else it runs as well as being told to
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    addresses = {url for url in requests if not url.startswith("data:")}
+    assert addresses == {(tmp_path / "page.html").as_uri()}
+
+
+def state(page):
+    """Take down all that the page shows at a step."""
+    return page.evaluate(
+        """() => {
+            const picture = document.querySelector("#picture svg").cloneNode(true);
+            for (const box of picture.querySelectorAll(".node:not(.graded) .gradient"))
+                box.remove();  // not seen; its place is kept
+            const controls = [...document.querySelectorAll("#controls button")];
+            return [
+                picture.outerHTML,
+                document.querySelector("#panel").innerText,
+                document.body.dataset.pass,
+                document.querySelector("#scrubber").value,
+                controls.map((button) => button.disabled),
+            ];
+        }"""
+    )
+
+
+def step_of(page):
+    number, of = map(int, re.findall(r"\d+", page.inner_text("#count")))
+    return number - 1, of
+
+
+def box(page, name):
+    return page.locator(f"#picture [aria-label^='{name},']")
+
+
+def read_number(text):
+    return float(text.replace("\u2212", "-"))
+
+
+def read_table(locator):
+    rows = locator.locator("tr").all()
+    return [
+        [read_number(cell) for cell in row.locator("td").all_inner_texts()]
+        for row in rows
+    ]
+
+
+def read_figures(locator):
+    """Read the tables of a panel: title and numbers."""
+    return [
+        (
+            figure.locator("figcaption").inner_text().strip(),
+            np.array(read_table(figure.locator("table"))),
+        )
+        for figure in locator.locator("figure").all()
+    ]
+
+
+@in_browser
+def test_each_step_looks_the_same_from_whatever_side_one_comes(show):
+    page = show(network())
+    last = step_of(page)[1] - 1
+    forward = [state(page)]
+    for number in range(1, last + 1):
+        page.click("#forward")
+        assert step_of(page)[0] == number
+        forward.append(state(page))
+    assert len({json.dumps(s) for s in forward}) == last + 1
+    for number in range(last - 1, -1, -1):
+        page.click("#back")
+        assert state(page) == forward[number]
+    for number in (last // 2, 1, last, last - 3, 0):
+        page.fill("#scrubber", str(number))
+        assert state(page) == forward[number]
+
+
+@in_browser
+def test_the_keyboard_steps(show):
+    page = show(cube())
+    for key, number in [
+        *(("ArrowRight", i) for i in (1, 2, 3)),
+        ("ArrowLeft", 2),
+        ("End", 8),
+        ("ArrowRight", 8),
+        ("ArrowLeft", 7),
+        ("Home", 0),
+        ("ArrowLeft", 0),
+    ]:
+        page.keyboard.press(key)
+        assert step_of(page) == (number, 9)
+    page.keyboard.press("Control+ArrowRight")
+    assert step_of(page) == (0, 9)
+    page.focus("#scrubber")
+    page.keyboard.press("ArrowRight")
+    assert step_of(page) == (1, 9)
+    page.focus("#forward")
+    page.keyboard.press("Space")  # it presses the button, and does not play
+    assert step_of(page) == (2, 9)
+    assert page.get_by_role("button", name="Play", exact=True).count() == 1
+
+
+@in_browser
+@pytest.mark.parametrize("how", ["click", "space", "space on the scrubber"])
+def test_it_plays_to_the_end_and_again(show, how):
+    page = show(cube(), clock=True)
+
+    def toggle():
+        if how == "click":
+            page.click("#play")
+        else:
+            page.focus("#scrubber" if how.endswith("scrubber") else "body")
+            page.keyboard.press("Space")
+
+    toggle()
+    assert page.get_by_role("button", name="Pause").count() == 1
+    page.clock.run_for(3 * 1200 + 100)
+    assert step_of(page)[0] == 3
+    toggle()
+    page.clock.run_for(5000)
+    assert step_of(page)[0] == 3
+    page.select_option("#speed select", "500")
+    toggle()
+    page.clock.run_for(5 * 500 + 100)
+    assert step_of(page)[0] == 8
+    assert page.get_by_role("button", name="Play", exact=True).count() == 1
+    page.clock.run_for(5000)
+    assert step_of(page)[0] == 8
+    toggle()
+    page.clock.run_for(600)
+    assert step_of(page)[0] == 1
+    page.keyboard.press("ArrowRight")  # whoever steps, stops it
+    page.clock.run_for(5000)
+    assert step_of(page)[0] == 2
+
+
+@in_browser
+def test_the_numbers_shown_are_the_engines(show):
+    y = network()
+    gradients = leaves_of(y)
+    page = show(y)
+    nodes = [n for n in reversed(topological_order(y)) if n.op is not None]
+    for node in nodes:
+        page.keyboard.press("ArrowRight")
+        ((_, shown),) = read_figures(page.locator("#figures"))
+        np.testing.assert_allclose(shown, np.atleast_2d(node.data), rtol=5e-4)
+    page.keyboard.press("End")
+    shown = dict(read_figures(page.locator("#figures")))
+    assert shown.keys() == {f"dloss/d{name}" for name in gradients}
+    for name, gradient in gradients.items():
+        of = np.atleast_2d(gradient)
+        np.testing.assert_allclose(shown[f"dloss/d{name}"], of, rtol=5e-4)
+        lines = box(page, name).locator(".gradient .numbers tspan").all_text_contents()
+        assert lines == list(describe(gradient))
+
+
+@in_browser
+def test_a_sum_builds_up(show):
+    page = show(cube())
+    page.keyboard.press("End")
+    shown = []
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+        figures = read_figures(page.locator("#figures"))
+        gradient = box(page, "x").locator(".gradient .numbers")
+        shown.append(
+            (
+                [(title, float(number.squeeze())) for title, number in figures],
+                gradient.text_content() if gradient.is_visible() else None,
+                "incomplete" in box(page, "x").get_attribute("class"),
+            )
+        )
+    local = "\u00d7 \u2202z/\u2202x in place {}"
+    times_3 = [("dy/dz", 3.0), (local.format(1), 3.0), ("= contribution", 9.0)]
+    again = [("dy/dz", 3.0), (local.format(2), 3.0), ("= contribution", 9.0)]
+    times_9 = [("dy/dy", 1.0), ("\u00d7 \u2202y/\u2202x", 9.0), ("= contribution", 9.0)]
+    assert shown == [
+        ([*again, ("+ so far", 18.0), ("= dy/dx", 27.0)], "27", False),
+        ([*times_3, ("+ so far", 9.0), ("= dy/dx", 18.0)], "18", True),
+        (times_9, "9", True),
+        ([("dy/dy", 1.0), ("\u00d7 dy/dz", 3.0), ("= dy/dz", 3.0)], None, False),
+    ]
+
+
+@in_browser
+def test_the_picture_shows_what_is_known_and_where_one_is(show):
+    page = show(cube())
+
+    def told():
+        return [
+            (
+                name,
+                box(page, name).locator(".value").is_visible(),
+                box(page, name).locator(".gradient").is_visible(),
+            )
+            for name in "xzy"
+        ]
+
+    lit = page.locator("#picture .active, #picture .other, #picture .flowing")
+    assert told() == [("x", True, False), ("z", False, False), ("y", False, False)]
+    assert lit.count() == 0
+    page.keyboard.press("ArrowRight")
+    assert told() == [("x", True, False), ("z", True, False), ("y", False, False)]
+    assert lit.count() == 5  # z, its op, x, and two edges from x
+    page.fill("#scrubber", "3")
+    assert told() == [("x", True, False), ("z", True, False), ("y", True, True)]
+    z = box(page, "z").get_attribute("data-node")
+    two_edges = page.locator(f"#picture .edge[data-to='{z}']")
+    flowing = "edges => edges.map((edge) => edge.classList.contains('flowing'))"
+    for number, expected in [("6", [True, False]), ("7", [False, True])]:
+        page.fill("#scrubber", number)
+        assert lit.count() == 4  # z, its op, x, and one of the two edges
+        assert two_edges.evaluate_all(flowing) == expected
+    weight = "e => getComputedStyle(e).fontWeight"
+    assert page.locator("#passes .backward").evaluate(weight) == "600"
+    assert page.locator("#passes .forward").evaluate(weight) == "400"
+
+
+# --- Details --------------------------------------------------------------------------
+
+
+@in_browser
+def test_a_node_opens_by_click_and_by_enter_and_closes(show):
+    page = show(network())
+    dialog = page.get_by_role("dialog")
+    box(page, "a1").click()
+    assert dialog.get_by_role("heading").inner_text() == "a1"
+    page.keyboard.press("ArrowRight")  # steps no more
+    assert step_of(page)[0] == 0
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    box(page, "W1").focus()
+    page.keyboard.press("Enter")
+    assert dialog.get_by_role("heading").inner_text() == "W1"
+    page.get_by_role("button", name="Close").click()
+    assert not dialog.is_visible()
+    assert page.evaluate(
+        "document.activeElement.getAttribute('aria-label')"
+    ).startswith("W1,")
+    page.locator("#picture .node.op[data-node]").first.click()
+    assert dialog.is_visible()
+    page.mouse.click(2, 2)
+    assert not dialog.is_visible()
+
+
+@in_browser
+def test_details_tell_all_of_a_node(show):
+    y = network()
+    gradients = leaves_of(y)
+    page = show(y)
+    box(page, "a1").click()
+    facts = page.locator("#details dl").inner_text().split("\n")
+    facts = [line.strip() for line in facts if line.strip()]
+    assert facts[1:3] == ["a1 = sigmoid(z1)", "sigmoid"]
+    assert "da1/dz1 = a1 * (1 \u2212 a1)" in facts
+    assert "4 \u00d7 3, float64" in facts
+    assert facts[-2:] == [
+        "loss = tg.losses.mse(tg.nn.MLP(sizes, rng=0, dtype=dtype)(x), y)",
+        f"test_stepper.py, line {network.__code__.co_firstlineno + 5}",
+    ]
+    page.keyboard.press("Escape")
+    box(page, "W1").click()
+    value, gradient = (numbers for _, numbers in read_figures(page.locator("#details")))
+    w1 = next(x for x in topological_order(y) if x.name == "W1")
+    np.testing.assert_allclose(value, w1.data, rtol=5e-4)
+    np.testing.assert_allclose(gradient, gradients["W1"], rtol=5e-4)
+    cell = page.locator("#details td").first.get_attribute("title")
+    index, _, number = cell.partition(" = ")
+    assert index == "[0, 0]"
+    assert read_number(number) == pytest.approx(w1.data[0, 0], rel=1e-6)
+
+
+@in_browser
+def test_without_debug_the_details_tell_how_to_get_the_line(show):
+    page = show(cube())
+    box(page, "z").click()
+    assert "recorded only in a block with tg.debug():" in " ".join(
+        page.locator("#details dl").inner_text().split()
+    )
+
+
+@in_browser
+def test_a_heat_map_tells_each_number(show):
+    y = network((784, 30, 10), 10)
+    gradient = leaves_of(y)["W1"]
+    page = show(y)
+    box(page, "W1").click()
+    figure = page.locator("#details figure").nth(1)
+    canvas, output = figure.locator("canvas"), figure.locator("output")
+    area = canvas.bounding_box()
+    assert area["width"] > 600
+    for row, column in [(0, 0), (29, 783), (13, 402)]:
+        canvas.hover(
+            position={
+                "x": (column + 0.5) / 784 * area["width"],
+                "y": (row + 0.5) / 30 * area["height"],
+            }
+        )
+        index, _, number = output.inner_text().partition(" = ")
+        assert index == f"[{row}, {column}]"
+        assert read_number(number) == pytest.approx(gradient[row, column], rel=1e-6)
+    canvas.focus()
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    assert output.inner_text().startswith("[13, 401] = ")
+    canvas.press("Home")
+    assert page.get_by_role("dialog").is_visible()
+
+
+@in_browser
+def test_the_arrow_keys_belong_to_the_heat_map_that_has_the_focus(show):
+    page = show(network((784, 30, 10), 10))
+    page.keyboard.press("ArrowRight")
+    page.focus("#figures canvas")
+    page.keyboard.press("ArrowRight")
+    assert step_of(page)[0] == 1
+    assert page.locator("#figures output").inner_text().startswith("[0, 1] = ")
+    page.keyboard.press("End")  # this key does not
+    assert step_of(page)[0] == 19
+
+
+@in_browser
+def test_a_heat_map_is_blue_below_zero_and_orange_above(show):
+    values = np.zeros((20, 12))
+    values[0, 0], values[0, 1], values[0, 2], values[0, 3] = -2.0, 2.0, 1.0, np.nan
+    with np.errstate(all="ignore"):
+        y = (leaf(np.ones((20, 12)), "w") * tg.Tensor(values, name="v")).sum()
+    page = show(y)
+
+    def pixels():
+        return page.locator("#details canvas").evaluate(
+            """canvas => {
+                const { data } = canvas.getContext("2d").getImageData(0, 0, 5, 1);
+                return [0, 4, 8, 12, 16].map((i) => [...data.slice(i, i + 4)]);
+            }"""
+        )
+
+    box(page, "v").click()
+    negative, positive, half, broken, zero = pixels()
+    assert negative[2] > negative[0] + 100
+    assert positive[0] > positive[2] + 100
+    for part, start, end in zip(half, zero, positive):
+        assert abs(part - (start + end) / 2) <= 1
+    assert len(set(broken[:3])) == 1
+    assert min(zero) > 230
+    page.emulate_media(color_scheme="dark")
+    page.keyboard.press("Escape")
+    box(page, "v").click()
+    assert max(pixels()[-1][:3]) < 60
+
+
+@in_browser
+def test_an_array_that_is_shown_reduced_says_so_and_tells_true_indices(show):
+    y = network((784, 100, 10), 128, np.float32)
+    w1 = next(x for x in topological_order(y) if x.name == "W1")
+    page = show(y)
+    box(page, "W1").click()
+    figure = page.locator("#details figure").first
+    assert re.search(r"shown: .*one column in \d", figure.inner_text())
+    figure.locator("canvas").focus()
+    for key in ["ArrowRight"] * 3 + ["ArrowDown"] * 2:
+        page.keyboard.press(key)
+    index, _, number = figure.locator("output").inner_text().partition(" = ")
+    row, column = json.loads(index)
+    assert column > 3
+    assert read_number(number) == pytest.approx(w1.data[row, column], rel=1e-6)
+
+
+@in_browser
+def test_arrays_of_any_shape_are_told_by_their_own_indices(show):
+    x = leaf(np.arange(48.0).reshape(2, 3, 4, 2), "x")
+    page = show((x * np.zeros((0, 2, 3, 4, 2))).sum() + (x * x).sum())
+    box(page, "x").click()
+    titles = page.locator("#details figure canvas").first
+    titles.focus()
+    for key in ["ArrowDown"] * 5 + ["ArrowRight"]:
+        page.keyboard.press(key)
+    output = page.locator("#details output").first
+    assert output.inner_text() == "[0, 1, 1, 1] = 11"
+
+
+# --- For everyone ---------------------------------------------------------------------
+
+
+@in_browser
+def test_whatever_can_be_used_has_a_name(show):
+    page = show(network())
+    box(page, "a1").click()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll(
+                "button, select, input, canvas, dialog, [role], [tabindex]")]
+            .filter((e) => {
+                const by = document.getElementById(e.getAttribute("aria-labelledby"));
+                const label = e.closest("label") ?? by ?? e;
+                return !(e.getAttribute("aria-label") ?? label.textContent).trim();
+            })
+            .map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+    assert page.evaluate("document.documentElement.lang") == "en"
+    assert page.title() == "loss, step by step"
+
+
+@in_browser
+def test_a_screen_reader_hears_each_step_and_node(show):
+    page = show(cube())
+    assert page.locator("#sentence").get_attribute("aria-live") == "polite"
+    label = "x, parameter (requires_grad), value 3"
+    assert box(page, "x").get_attribute("aria-label") == label
+    assert box(page, "z").get_attribute("aria-label") == "z, z = x^2"
+    page.fill("#scrubber", "6")
+    assert box(page, "x").get_attribute("aria-label") == f"{label}, gradient 18 so far"
+    assert box(page, "z").get_attribute("aria-label") == (
+        "z, z = x^2, value 9, gradient 3"
+    )
+    scrubber = page.get_by_role("slider", name="Step", exact=True)
+    assert scrubber.get_attribute("aria-valuetext") == "step 7 of 9, backward pass"
+
+
+@in_browser
+def test_everything_is_reached_by_tab_and_seen_to_be(show):
+    page = show(cube())
+    reached = []
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate(
+                """() => {
+                    const e = document.activeElement;
+                    const style = getComputedStyle(e.querySelector("rect") ?? e);
+                    const seen = style.outlineStyle !== "none" ||
+                        parseFloat(style.strokeWidth) >= 3;
+                    return [e.id || e.getAttribute("aria-label") || e.tagName, seen];
+                }"""
+            )
+        )
+    names = [name.partition(",")[0] for name, _ in reached if name != "BODY"]
+    assert {"x", "z", "y", "play", "forward", "last", "scrubber", "SELECT"} <= set(
+        names
+    )
+    assert [name for name, seen in reached if not seen and name != "BODY"] == []
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(show, scheme):
+    """Contrast of at least 4.5, as WCAG asks for, for all text of the page itself."""
+    page = show(network(), color_scheme=scheme)
+    faint = []
+    for number in (0, 3, 12, 19):
+        page.fill("#scrubber", str(number))
+        faint += page.evaluate(
+            """() => {
+                const canvas = new OffscreenCanvas(1, 1).getContext(
+                    "2d", { willReadFrequently: true });
+                const luminance = ([r, g, b]) => [r, g, b]
+                    .map((c) => c / 255)
+                    .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+                    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+                const paint = (colours) => {
+                    canvas.clearRect(0, 0, 1, 1);
+                    for (const colour of colours) {
+                        canvas.fillStyle = colour;
+                        canvas.fillRect(0, 0, 1, 1);
+                    }
+                    return luminance(canvas.getImageData(0, 0, 1, 1).data);
+                };
+                const behind = (e) => e === null ? [] :
+                    [...behind(e.parentElement), getComputedStyle(e).backgroundColor];
+                return [...document.querySelectorAll(
+                        "h1, li, p, code, figcaption, td, kbd, span, button, select")]
+                    .filter((e) => e.checkVisibility() && !e.closest("svg, dialog"))
+                    .filter((e) => !e.disabled && e.innerText?.trim())
+                    .map((e) => {
+                        const under = behind(e);
+                        const style = getComputedStyle(e);
+                        const [a, b] = [paint(under), paint([...under, style.color])];
+                        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                        return [e.innerText, ratio];
+                    })
+                    .filter(([, ratio]) => ratio < 4.5);
+            }"""
+        )
+    assert faint == []
+
+
+@in_browser
+def test_nothing_moves_for_who_prefers_that(show):
+    moving = "document.getAnimations().length"
+    page = show(cube())
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(moving) == 0
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(moving) == 2  # the two edges
+
+
+@in_browser
+@pytest.mark.parametrize("graph", [cube, network])
+def test_a_phone_shows_all_of_it(show, graph):
+    page = show(graph(), viewport=PHONE, is_mobile=True, has_touch=True)
+    for number in (0, 4, 8):
+        page.fill("#scrubber", str(number))
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert page.evaluate("document.documentElement.scrollHeight") <= PHONE["height"]
+        for button in page.locator("#controls button").all():
+            area = button.bounding_box()
+            assert min(area["width"], area["height"]) >= 44  # for a finger
+            assert area["y"] + area["height"] <= PHONE["height"]
+            assert 0 <= area["x"] <= PHONE["width"] - area["width"]
+        graph_area, panel = (
+            page.locator(f"#{name}").bounding_box() for name in ("graph", "panel")
+        )
+        assert graph_area["y"] + graph_area["height"] <= panel["y"] + 1
+        assert min(graph_area["height"], panel["height"]) > 250
+    page.locator("#picture .node.data[data-node]").first.tap()
+    dialog = page.locator("#details").bounding_box()
+    assert dialog["x"] >= 0
+    assert dialog["x"] + dialog["width"] <= PHONE["width"]
+
+
+@in_browser
+def test_the_graph_follows_the_step_and_is_zoomed(show):
+    y = leaf(1.0, "w")
+    for _ in range(20):
+        y = tg.tanh(y + 0.1)
+    page = show(y)
+
+    def is_seen(locator):
+        frame, area = page.locator("#picture").bounding_box(), locator.bounding_box()
+        return (
+            area["y"] >= frame["y"]
+            and area["y"] + area["height"] <= frame["y"] + frame["height"]
+        )
+
+    assert not is_seen(page.locator("#picture .node.data.result[data-node]"))
+    for number in (40, 41, 60, 81, 1):
+        page.fill("#scrubber", str(number))
+        for lit in page.locator("#picture .active, #picture .other").all():
+            assert is_seen(lit)
+    assert page.evaluate("scrollY") == 0
+    width = page.locator("#picture svg").bounding_box()["width"]
+    page.click("#larger")
+    assert page.locator("#picture svg").bounding_box()["width"] == pytest.approx(
+        1.25 * width, rel=0.01
+    )
+    page.click("#smaller")
+    page.click("#smaller")
+    assert page.locator("#picture svg").bounding_box()["width"] == pytest.approx(
+        0.8 * width, rel=0.01
+    )
+    page.click("#fit")
+    picture = page.locator("#picture")
+    assert picture.evaluate("e => e.scrollHeight <= e.clientHeight")
+
+
+def wide():
+    """Return the end of a graph that is much wider and higher than a phone."""
+    rng = np.random.default_rng(0)
+    ps = [leaf(rng.random((4, 4)), f"parameter{i}") for i in range(9)]
+    y = (sum(tg.tanh(p @ ps[0]) for p in ps) * 0.5).sum()
+    y.name = "y"
+    return y
+
+
+@in_browser
+@pytest.mark.parametrize("graph", [cube, network, wide])
+def test_on_a_phone_each_step_is_seen_and_can_be_read(show, graph):
+    y = graph()
+    page = show(y, viewport=PHONE, is_mobile=True, has_touch=True)
+    frame = page.locator("#picture").bounding_box()
+    for area in [b.bounding_box() for b in page.locator("#zoom button").all()]:
+        assert area["y"] >= frame["y"] + frame["height"]
+    steps = json.loads(page.locator("#model").text_content())["steps"]
+    unseen = []
+    for number, step in enumerate(steps):
+        page.fill("#scrubber", str(number))
+        if (key := step.get("to", step.get("node"))) is None:
+            continue
+        area = page.locator(f"#picture .data[data-node='{key}']").bounding_box()
+        right, bottom = area["x"] + area["width"], area["y"] + area["height"]
+        if not (
+            frame["x"] <= area["x"]
+            and right <= frame["x"] + frame["width"]
+            and frame["y"] <= area["y"]
+            and bottom <= frame["y"] + frame["height"]
+        ):
+            unseen.append((number, area))
+    assert unseen == []
+
+    def smallest():
+        return page.evaluate(
+            """() => {
+                const svg = document.querySelector("#picture svg");
+                const scale = svg.getBoundingClientRect().width /
+                    svg.viewBox.baseVal.width;
+                return scale * Math.min(...[...svg.querySelectorAll("text, tspan")]
+                    .map((e) => parseFloat(getComputedStyle(e).fontSize)));
+            }"""
+        )
+
+    assert smallest() >= 9
+    page.click("#fit")
+    assert page.locator("#picture").evaluate(
+        "e => e.scrollHeight <= e.clientHeight && e.scrollWidth <= e.clientWidth"
+    )
+    if graph is wide:
+        assert smallest() < 9
+
+
+@in_browser
+def test_the_step_stays_in_sight_as_the_graph_is_zoomed(show):
+    page = show(wide(), viewport=PHONE)
+    page.click("#fit")
+    page.fill("#scrubber", "9")
+    for _ in range(8):
+        page.click("#larger")
+    frame = page.locator("#picture").bounding_box()
+    area = page.locator("#picture .data.active").bounding_box()
+    assert frame["y"] <= area["y"] <= frame["y"] + frame["height"]
+    assert frame["x"] <= area["x"] <= frame["x"] + frame["width"]
+
+
+@in_browser
+def test_long_names_are_broken(show):
+    x, z = leaf([1.0, 2.0], "n" * 90), leaf([3.0, 1.0], "m" * 90)
+    page = show((x * z).sum(), viewport=PHONE)
+    for key in ("Home", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        panel = "e => e.scrollWidth <= e.clientWidth"
+        assert page.locator("#panel").evaluate(panel)
+    page.locator("#picture .node.data[data-node]").first.click()
+    assert page.locator("#details").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
+@in_browser
+def test_an_empty_array_is_shown_as_such(show):
+    page = show((leaf(np.zeros((0, 3)), "x") * 2.0).sum())
+    assert page.inner_text("#figures").split() == ["x", "[]"]
+    page.keyboard.press("End")
+    assert page.inner_text("#figures").split()[-1] == "[]"
+    box(page, "x").click()
+    shown = page.inner_text("#details .figures").split()
+    assert shown == ["value", "[]", "gradient", "[]"]
+
+
+@in_browser
+def test_print_shows_everything_at_once(show):
+    page = show(network())
+    steps = step_of(page)[1]
+    page.keyboard.press("ArrowRight")
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="print")
+    rows = page.locator("#printed > table > tbody > tr")
+    assert rows.count() == steps
+    assert rows.nth(3).is_visible()
+    assert not page.locator("#controls").is_visible()
+    assert step_of(page)[0] == 1  # afterwards it is where it was
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#picture .pending").count() == 0
+    assert page.locator("#picture .gradient:visible").count() == 11
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert rows.count() == steps
+
+
+# --- Text that is the user's ----------------------------------------------------------
+
+
+@in_browser
+def test_text_of_the_user_is_text(show, tmp_path):
+    """Names and source lines, whatever stands in them, are shown and never run."""
+    evil = "</script><script>hacked = 1</script><img src=x onerror=hacked=1>"
+    source = f"y = x * 2.0  # {evil}"
+    file = tmp_path / "<b>lesson.py"
+    file.write_text(source)
+    names = {"x": leaf(3.0, f"<i>x</i>{evil}"), "y": None}
+    with tg.debug():
+        exec(compile(source, str(file), "exec"), names)
+    names["y"].name = "y&amp;$style"
+    page = show(names["y"])
+    assert page.title() == "y&amp;$style, step by step"
+    assert page.locator("h1").inner_text() == "y&amp;$style, step by step"
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert page.locator("img, body > script ~ script ~ script, i, b").count() == 0
+    assert evil in page.inner_text("#sentence")
+    page.locator("#picture [aria-label^='y&']").click()
+    facts = page.locator("#details dl").inner_text()
+    assert source in facts
+    assert "<b>lesson.py, line 1" in facts
+
+
+@in_browser
+def test_without_javascript_it_says_so(browser, tmp_path):
+    path = tg.step_through(cube(), tmp_path / "page.html")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert "needs JavaScript" in page.inner_text("#panel")
+    context.close()

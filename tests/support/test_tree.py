@@ -1,0 +1,73 @@
+"""Nested tuples, lists and dicts."""
+
+from collections import OrderedDict, defaultdict, namedtuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu.support.tree import leaves, pairs, rebuild
+
+Point = namedtuple("Point", "x y")
+
+numbers = st.integers()
+trees = st.recursive(
+    numbers | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+        | st.builds(Point, inner, inner)
+    ),
+)
+
+
+@given(trees)
+def test_a_tree_is_rebuilt_from_its_leaves(tree):
+    assert rebuild(tree, leaves(tree)) == tree
+
+
+@given(trees)
+def test_what_is_rebuilt_holds_the_new_leaves_in_order(tree):
+    new = list(range(len(leaves(tree))))
+    assert leaves(rebuild(tree, new)) == new
+
+
+@given(trees)
+def test_a_tree_is_paired_with_itself_rebuilt(tree):
+    new = [-leaf for leaf in leaves(tree)]
+    assert list(pairs(tree, rebuild(tree, new))) == [(-x, x) for x in new]
+
+
+def test_types_of_containers_are_kept():
+    tree = OrderedDict(a=Point(1, [2]), b=defaultdict(list, {"c": 3}))
+    new = rebuild(tree, [10, 20, 30])
+    assert new == {"a": (10, [20]), "b": {"c": 30}}
+    assert type(new) is OrderedDict
+    assert type(new["a"]) is Point
+    assert new["b"].default_factory is list
+    assert tree["b"] == {"c": 3}
+
+
+def test_dicts_are_paired_by_key():
+    assert list(pairs({"a": 1, "b": 2}, {"b": 20, "a": 10})) == [(1, 10), (2, 20)]
+
+
+def test_arrays_are_leaves():
+    x = np.ones(3)
+    assert leaves((x, [x]))[1] is x
+
+
+@pytest.mark.parametrize(
+    ("tree", "other", "message"),
+    [
+        ((1, 2), (1,), "a tuple of 1 stands where a tuple of 2 should"),
+        ([1], 1, "one int stands where a list of 1 should"),
+        ({"a": 1}, {"b": 1}, "a dict of 'b' stands where a dict of 'a' should"),
+        ({"a": (1, 2)}, {"a": {}}, "a dict of nothing stands where a tuple of 2"),
+    ],
+)
+def test_trees_that_do_not_match(tree, other, message):
+    with pytest.raises(ValueError, match=message):
+        list(pairs(tree, other))

@@ -1,0 +1,196 @@
+"""Find the op whose rule is wrong, and what the fault looks like.
+
+Each recorded op is probed alone, at the inputs that it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.checking.probe import Check, Probe, normal, scale
+from tinygrad_edu.checking.slips import likeliest_slip
+from tinygrad_edu.engine.debug import Origin, caller
+from tinygrad_edu.engine.graph import Node, record
+from tinygrad_edu.engine.modes import Setting
+from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.tensor import Tensor
+
+__all__ = ["causes"]
+
+Array = np.ndarray[Any, Any]
+
+
+def causes(probe: Probe, position: int, worst: Check, order: int) -> list[str]:
+    """Say why a leaf's derivative by reverse mode is not that by differences.
+
+    Parameters
+    ----------
+    probe : Probe
+        The function that was checked.
+    position : int
+        The leaf.
+    worst : Check
+        The direction in which the two are furthest apart.
+    order : {1, 2}
+        Whether it is a first or a second derivative.
+    """
+    computed: list[Node] = []
+
+    def remember(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
+        if node.op is not None:
+            node.origin = Origin(*caller(), node)
+            computed.append(node)
+
+    with Setting("gradcheck", watch=remember):
+        probe.f(*probe.leaves)
+    found: list[str] = []
+    if worst.tells:
+        found = [fault for node in computed for fault in _faults(node, order)]
+    return list(dict.fromkeys(found)) or [_without_fault(probe, position, worst)]
+
+
+def _faults(node: Node, order: int) -> Iterator[str]:
+    """Probe the rules of one node's op."""
+    op, values = node.op, _values(node)
+    places = [i for i, value in enumerate(values) if _is_float(value)]
+
+    def apply(*xs: Tensor) -> Any:
+        arguments = list(values)
+        for place, x in zip(places, xs):
+            arguments[place] = x
+        return record(op, tuple(arguments), node.params)
+
+    rng = np.random.default_rng(1)
+    leaves = [Tensor(values[i], requires_grad=True) for i in places]
+    probe = Probe(apply, leaves, normal(rng, apply(*leaves)))
+    names = [
+        f"{op.inputs[0]}[{place}]" if op.variadic else op.inputs[place]
+        for place in places
+    ]
+    right = True
+    for position, checks in _wrong(probe, rng):
+        right = False
+        if all(probe.bends(position, check.direction) for check in checks):
+            convention = op.subgradient or "not declared"
+            yield (
+                f"you are at a kink of {op.name} (called at {node.origin}): to the "
+                "left and right of it the slopes differ. What its rule gives there is "
+                f"a convention ({convention}); check somewhere else"
+            )
+            continue
+        yield (
+            f"the rule of {op.name} for its input {names[position]} (shape "
+            f"{leaves[position].shape}, called at {node.origin}) is wrong: "
+            f"{_slip(probe, position, op, names)}"
+        )
+    if right and order == 2:
+        for position, _ in _wrong(probe.second(rng), rng):
+            yield (
+                f"the gradient of {op.name} (called at {node.origin}) is right, but "
+                f"the derivative of that for its input {names[position]} is wrong; "
+                "does a rule compute something without recording it, by .data?"
+            )
+
+
+def _values(node: Node) -> list[Any]:
+    return [x.data if isinstance(x, Node) else x for x in node.inputs]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _wrong(probe: Probe, rng: np.random.Generator) -> Iterator[tuple[int, list[Check]]]:
+    """Give the leaves whose gradient is wrong, and the checks that tell so."""
+    for position, checks in enumerate(probe.checks(rng)):
+        wrong = [
+            check
+            for check in checks
+            if check.tells and check.excess > probe.tolerance(position, check)
+        ]
+        if wrong:
+            yield position, wrong
+
+
+def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
+    """Name the fault of a rule."""
+    x, g = probe.leaves[position], probe.cotangent
+    y = probe.f(*probe.leaves).data
+    gradients = probe.gradients()
+    wrong = gradients[position]
+    checks = probe.checks(np.random.default_rng(2))[position]
+    axis = _axis_without_sum(probe, position, checks)
+    if axis is not None:
+        return f"the sum over axis {axis} of the answer is missing (it was broadcast)"
+
+    sizes = {f"the length of the answer's axis {i}": n for i, n in enumerate(y.shape)}
+    sizes |= {f"the length of its own axis {i}": n for i, n in enumerate(x.shape)}
+    sizes["the number of its elements"] = x.size
+    factors: dict[str, Array] = {}
+    if op.elementwise:
+        factors = {"y": y, "(1 - y)": 1 - y}
+        factors |= {name: leaf.data for name, leaf in zip(names, probe.leaves)}
+    with_threefold_g = Probe(probe.f, probe.leaves, 3 * g).gradients()[position]
+    others = {
+        "it ignores g, the upstream gradient": with_threefold_g,
+        "it passes g on; the op's own derivative is missing as a factor": g,
+    }
+    for other, gradient in enumerate(gradients):
+        if other != position:
+            others[f"it is the rule of the input {names[other]}"] = gradient
+    return (
+        likeliest_slip(wrong, _agrees(checks), sizes, factors, others.items())
+        or "it is none of the usual slips"
+    )
+
+
+def _agrees(checks: Sequence[Check]) -> Callable[[Array], bool]:
+    """Return a function that tells whether an array can be the right gradient."""
+    tolerance = 1e-3 * scale(checks)
+
+    def agrees(gradient: Array) -> bool:
+        return all(
+            gradient.shape == c.direction.shape
+            and abs(float(np.vdot(gradient, c.direction)) - c.difference) <= tolerance
+            for c in checks
+        )
+
+    return agrees
+
+
+def _axis_without_sum(
+    probe: Probe, position: int, checks: Sequence[Check]
+) -> int | None:
+    """Find the axis of the answer of which a rule took one slice, and not the sum."""
+    shape, g = probe.leaves[position].shape, probe.cotangent
+    extra = g.ndim - len(shape)
+    for axis, n in enumerate(g.shape):
+        if n == 1 or (axis >= extra and shape[axis - extra] == n):
+            continue
+        for which in (0, -1):
+            index = (slice(None),) * axis + (which,)
+            one_slice = np.zeros_like(g)
+            one_slice[index] = g[index]
+            sliced = Probe(probe.f, probe.leaves, one_slice)
+            taken = [sliced.difference(position, c.direction).value for c in checks]
+            reverse = [c.reverse for c in checks]
+            if np.allclose(taken, reverse, rtol=0, atol=1e-3 * scale(checks)):
+                return axis
+    return None
+
+
+def _without_fault(probe: Probe, position: int, worst: Check) -> str:
+    if probe.bends(position, worst.direction):
+        return "you are at a kink: to the left and right of it the slopes differ"
+    if not worst.tells:
+        return (
+            "the step is too coarse here: differences of larger and smaller steps "
+            f"disagree by {worst.error:.1g}; check where the function is smoother"
+        )
+    return (
+        "the rule of every recorded op agrees with differences, so a part of the "
+        "function is not recorded: .data, float(), detach(), or a Tensor made anew?"
+    )

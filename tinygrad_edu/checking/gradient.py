@@ -1,0 +1,233 @@
+"""Is my gradient right? Hold it against differences, and name the fault if it is not.
+
+`gradcheck` compares the gradients of reverse mode with differences of the function's
+own values. Where they disagree, it does the same for each recorded op alone, at the
+inputs that it had: so it can say which op, which input, and what the fault looks like.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.checking.diagnosis import causes
+from tinygrad_edu.checking.probe import FEW, Check, Probe, normal, scale
+from tinygrad_edu.engine.graph import check_function
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.printable import name_of
+from tinygrad_edu.support.table import Table
+
+__all__ = ["GradientError", "Report", "gradcheck"]
+
+Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
+
+
+class GradientError(AssertionError, ValueError):
+    """A gradient is wrong; the message says where, and what it looks like."""
+
+
+class Row(NamedTuple):
+    """What was found for one input."""
+
+    input: str
+    shape: tuple[int, ...]
+    dtype: str
+    order: int
+    checked: str
+    relative_difference: float  # the largest one, by the largest derivative
+
+
+class Report(Table):
+    """The rows of a successful check; prints as a table."""
+
+    __slots__ = ()
+
+    header = tuple(Row._fields)
+
+
+def gradcheck(
+    f: Function,
+    *inputs: Any,
+    order: int = 1,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> Report:
+    """Compare the gradients of a function with differences of its values.
+
+    A random cotangent makes a number of the function's answer. Small inputs are moved
+    along each coordinate, large ones along random directions (always the same ones).
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors, and returns one.
+    *inputs : array_like or Tensor
+        Where to check, floats of any shape. A Tensor that requires a gradient is used
+        as it is, so that parameters which `f` gets in some other way can be checked:
+        ``gradcheck(lambda *_: loss(model(x), y), *model.parameters())``. Its ``.grad``
+        is left alone, and its data is put back.
+    order : {1, 2}
+        2 checks the second derivatives too: the gradient of a random combination of the
+        gradients.
+    rtol, atol : float, optional
+        What to allow, relative to the derivative and absolutely; by default it depends
+        on the dtype (1e-6 relative for float64) and on what rounding may feign.
+
+    Returns
+    -------
+    Report
+        A row for each input and order; ``print`` shows a table.
+
+    Raises
+    ------
+    GradientError
+        If a gradient is wrong. The message names the op, its input, the line of your
+        program that called it, and what the fault looks like; or says that there is a
+        kink. (At a kink where the rule gives the mean of the slopes to the left and
+        right, as that of `abs` does, differences agree with it, and it passes.)
+    TypeError, ValueError
+        If this is no check: integers, NaN, a function that returns no Tensor, draws
+        random numbers, or changes its inputs.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> report = tg.gradcheck(lambda x: (x * x).sum(), [1.0, 2.0], order=2)
+    >>> [(row.input, row.order, row.checked) for row in report]
+    [('x', 1, '2 coordinates'), ('x', 2, '2 coordinates')]
+    """
+    check_function("gradcheck", f)
+    if order not in (1, 2):
+        raise ValueError(f"gradcheck: order is 1 or 2, and not {order!r}")
+    leaves = _leaves(inputs)
+    names = _names(f, leaves)
+    rng = np.random.default_rng(0)
+    probe = Probe(f, leaves, normal(rng, _answer(f, leaves, names)))
+    rows = _rows(probe, names, rng, 1, rtol, atol)
+    if order == 2:
+        rows += _rows(probe.second(rng), names, rng, 2, rtol, atol)
+    return Report(rows)
+
+
+def _rows(
+    probe: Probe,
+    names: list[str],
+    rng: np.random.Generator,
+    order: int,
+    rtol: float | None,
+    atol: float | None,
+) -> list[Row]:
+    """Check each input; raise at the first that is wrong."""
+    rows = []
+    for position, checks in enumerate(probe.checks(rng)):
+        x, name = probe.leaves[position], names[position]
+        for check in checks:
+            tolerance = probe.tolerance(position, check, rtol, atol)
+            if not check.excess <= tolerance:
+                worst = max(checks, key=lambda check: check.excess)
+                raise GradientError(
+                    _headline(name, worst, order, tolerance)
+                    + "".join(f"\n- {c}" for c in causes(probe, position, worst, order))
+                )
+        what = "coordinates" if x.size <= FEW else "directions"
+        apart = max((abs(c.reverse - c.difference) for c in checks), default=0.0)
+        rows.append(
+            Row(
+                name,
+                x.shape,
+                str(x.dtype),
+                order,
+                f"{len(checks)} {what}",
+                apart / (scale(checks) or 1.0),
+            )
+        )
+    return rows
+
+
+def _headline(name: str, check: Check, order: int, tolerance: float) -> str:
+    which = "second derivative" if order == 2 else "gradient"
+    verdict = "is wrong" if check.tells else "cannot be checked"
+    return (
+        f"gradcheck: the {which} for {name}{_place(check.direction)} {verdict}: "
+        f"reverse mode gives {check.reverse:.8g}, differences give "
+        f"{check.difference:.8g} (and may differ by {tolerance:.1g})"
+    )
+
+
+def _place(direction: Array) -> str:
+    """Name the coordinate, if it is one."""
+    if direction.ndim == 0 or np.count_nonzero(direction) != 1:
+        return ""
+    return f" at {[int(i) for i in np.argwhere(direction)[0]]}"
+
+
+# --- What is given --------------------------------------------------------------------
+
+
+def _leaves(inputs: Sequence[Any]) -> list[Tensor]:
+    if not inputs:
+        raise ValueError("gradcheck: give the inputs at which to check the function")
+    leaves = []
+    for position, given in enumerate(inputs):
+        is_parameter = isinstance(given, Tensor) and given.requires_grad
+        if is_parameter and not given.is_leaf:
+            raise ValueError(
+                f"gradcheck: input {position} was computed; pass a leaf, or its .data"
+            )
+        x = given if is_parameter else Tensor(given)
+        if x.dtype.kind != "f":
+            raise TypeError(
+                f"gradcheck: input {position} is {x.dtype}, and only floats have a "
+                "gradient; pass floats, or let the function close over what is constant"
+            )
+        if not np.isfinite(x.data).all():
+            raise ValueError(f"gradcheck: input {position} has a NaN or an infinity")
+        leaves.append(x if is_parameter else Tensor(x, requires_grad=True))
+    return leaves
+
+
+def _names(f: Function, leaves: Sequence[Tensor]) -> list[str]:
+    """Name each input: as it is called itself, or as the function calls it."""
+    parameters = inspect.signature(f).parameters if inspect.isroutine(f) else {}
+    called = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    called += [f"input {i}" for i in range(len(called), len(leaves))]
+    return [name_of(x) or name for x, name in zip(leaves, called)]
+
+
+def _answer(f: Function, leaves: list[Tensor], names: list[str]) -> Tensor:
+    """Evaluate the function, and see that it can be checked."""
+    before = [x.data.copy() for x in leaves]
+    y, again = f(*leaves), f(*leaves)
+    for x, array, name in zip(leaves, before, names):
+        if x.data.tobytes() != array.tobytes():
+            raise ValueError(
+                f"gradcheck: the function changes its input {name}; work on a copy"
+            )
+    if not isinstance(y, Tensor):
+        what = "nothing (None)" if y is None else f"a {type(y).__name__}"
+        raise TypeError(
+            f"gradcheck: the function returns {what}, and not a Tensor; "
+            + (
+                "check its parts one by one, or return a combination of them"
+                if isinstance(y, tuple | list | dict)
+                else "return what the ops gave, not .data, item() or float()"
+            )
+        )
+    if not y.requires_grad:
+        raise ValueError(
+            "gradcheck: the function's answer does not depend on its inputs by "
+            "recorded ops, so it cannot be differentiated (.data, detach(), no_grad() "
+            "or integers on the way?)"
+        )
+    if not np.isfinite(y.data).all():
+        raise ValueError("gradcheck: the function gives a NaN or an infinity here")
+    if y.data.tobytes() != again.data.tobytes():
+        raise ValueError(
+            "gradcheck: two evaluations of the function differ; if it draws random "
+            "numbers, draw them once outside, or seed the generator inside"
+        )
+    return y

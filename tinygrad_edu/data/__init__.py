@@ -1,0 +1,27 @@
+"""Data: exclusive or, MNIST, and mini-batches.
+
+Read `sets` first. `digits` looks for MNIST, in folders and on the network, and `idx`
+reads its files.
+"""
+
+from tinygrad_edu.data.sets import (
+    Mnist,
+    minibatches,
+    mnist,
+    mnist_5k,
+    normalise,
+    one_hot,
+    read_idx,
+    xor,
+)
+
+__all__ = [
+    "Mnist",
+    "minibatches",
+    "mnist",
+    "mnist_5k",
+    "normalise",
+    "one_hot",
+    "read_idx",
+    "xor",
+]

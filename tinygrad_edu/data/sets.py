@@ -1,0 +1,171 @@
+"""From examples to mini-batches: the arrays that a network learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.data.digits import Mnist, mnist, mnist_5k
+from tinygrad_edu.data.idx import read_idx
+from tinygrad_edu.support.randomness import shuffled
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = [
+    "Mnist",
+    "minibatches",
+    "mnist",
+    "mnist_5k",
+    "normalise",
+    "one_hot",
+    "read_idx",
+    "xor",
+]
+
+
+def xor(dtype: DTypeLike = np.float32) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the truth table of exclusive or.
+
+    Parameters
+    ----------
+    dtype : dtype, default float32
+        Of both arrays.
+
+    Returns
+    -------
+    x : ndarray, shape (4, 2)
+    y : ndarray, shape (4, 1)
+
+    Examples
+    --------
+    >>> x, y = xor()
+    >>> [(*inputs, *output) for inputs, output in zip(x.tolist(), y.tolist())]
+    [(0.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0)]
+    """
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype)
+    y = np.array([[0], [1], [1], [0]], dtype)
+    return x, y
+
+
+def normalise(images: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return the images as rows of numbers from 0 (background) to 1 (ink).
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (n, height, width)
+    dtype : dtype, default float32
+        A floating dtype.
+
+    Returns
+    -------
+    ndarray, shape (n, height * width)
+
+    Raises
+    ------
+    ValueError
+        The images are not uint8 (perhaps normalised before), or not (n, height, width).
+
+    Examples
+    --------
+    >>> normalise(np.array([[[0, 51], [102, 255]]], np.uint8))
+    array([[0. , 0.2, 0.4, 1. ]], dtype=float32)
+    """
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise ValueError(
+            f"normalise: images are uint8 of shape (n, height, width), these are "
+            f"{images.dtype} of shape {images.shape}; pass them as mnist() gives them"
+        )
+    count, height, width = images.shape
+    rows = images.reshape(count, height * width)
+    scaled: NDArray[Any] = np.divide(rows, 255, dtype=dtype)
+    return scaled
+
+
+def one_hot(
+    labels: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
+    """Return a row per label, 1 in the column of that label and 0 elsewhere.
+
+    Parameters
+    ----------
+    labels : integers from 0 to classes - 1, shape (n,)
+    classes : int, default 10
+    dtype : dtype, default float32
+
+    Returns
+    -------
+    ndarray, shape (n, classes)
+
+    Raises
+    ------
+    ValueError
+        A label is out of range, or the labels are not a row of integers.
+
+    Examples
+    --------
+    >>> one_hot([2, 0], classes=3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise ValueError(
+            f"one_hot: labels are integers of shape (n,), these are {labels.dtype} of "
+            f"shape {labels.shape}; try labels.astype(int).ravel()"
+        )
+    strays = np.flatnonzero((labels < 0) | (labels >= classes))
+    if strays.size:
+        at = strays[0]
+        raise ValueError(
+            f"one_hot: label {labels[at]} (at index {at}) is not one of the {classes} "
+            f"classes 0..{classes - 1}; correct it, or ask for more classes"
+        )
+    return np.eye(classes, dtype=dtype).take(labels, axis=0)
+
+
+def minibatches(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    batch_size: int,
+    rng: Any = None,
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Go once through the examples, a mini-batch at a time.
+
+    Parameters
+    ----------
+    x, y : ndarray, shapes (n, ...)
+        One example a row.
+    batch_size : int
+        The last mini-batch may be shorter.
+    rng : Generator, RandomState or int, optional
+        Shuffles the examples; without it they keep their order. A seed gives the same
+        order each time: for another one in each epoch, pass a generator.
+
+    Returns
+    -------
+    iterator of (x, y)
+        Copies of at most `batch_size` rows, x and y of the same examples.
+
+    Raises
+    ------
+    ValueError
+        `x` and `y` differ in length, or `batch_size` is below 1.
+
+    Examples
+    --------
+    >>> [len(inputs) for inputs, outputs in minibatches(*xor(), batch_size=3)]
+    [3, 1]
+    """
+    if len(x) != len(y):
+        raise ValueError(
+            f"minibatches: {len(x)} rows in x, {len(y)} in y; an example needs both"
+        )
+    if batch_size < 1:
+        raise ValueError(f"minibatches: batch_size {batch_size} must be 1 or more")
+    order = shuffled(np.arange(len(x)), rng)
+    batches = (order[i : i + batch_size] for i in range(0, len(x), batch_size))
+    # take() gathers the few rows of a small batch in half the time of x[batch].
+    return ((x.take(batch, axis=0), y.take(batch, axis=0)) for batch in batches)

@@ -1,0 +1,181 @@
+"""Reverse mode: from an answer back to the leaves, the chain rule at each node.
+
+The whole algorithm is the loop in `pull_back`. Newest first, each node hands its
+cotangent (the gradient of the answer by the node's value) to the rules of its op, and
+what they give is added to the cotangents of the node's inputs. A node is newer than its
+inputs: when its turn comes, whatever uses it has added its share already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from heapq import heappop, heappush
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Node, StandIn, value_of
+from tinygrad_edu.engine.op import Op, rules_of_arrays
+from tinygrad_edu.ops.arithmetic import positive
+from tinygrad_edu.ops.choices import where
+
+__all__ = ["backward", "fit", "of_unchosen", "pull_back"]
+
+
+class _Released:
+    """What stands in place of a node's op once its graph has been released."""
+
+    name = "released"
+    variadic = selects = elementwise = False
+
+    @property
+    def rule_of_each(self) -> Any:
+        raise ValueError(
+            "backward: a part of this graph was released by an earlier backward(); "
+            "pass retain_graph=True to the earlier one, or compute the value again"
+        )
+
+
+RELEASED = _Released()
+
+
+# Threads may share a leaf: each adds its gradient to what is there.
+_ACCUMULATING = Lock()
+
+
+def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) -> None:
+    """Add the gradient of `root` to the `.grad` of every leaf that it depends on.
+
+    If a rule fails, no `.grad` has changed and the graph is whole.
+    """
+    cotangents, visited = pull_back({root: gradient}, create_graph)
+    with _ACCUMULATING:
+        for leaf, g in cotangents.items():
+            g = g if create_graph else value_of(g)
+            before = leaf.accumulated
+            if before is not None:
+                g = (before if create_graph else before.array) + g
+            leaf.accumulated = g if isinstance(g, Node) else leaf.__class__(g)
+    if not (retain_graph or create_graph):
+        for node in visited:
+            node.op, node.inputs, node.params = RELEASED, (), None
+
+
+def pull_back(
+    cotangents: Mapping[Any, Any],
+    create_graph: bool = False,
+    variables: range = range(0),
+) -> tuple[dict[Any, Any], list[Node]]:
+    """Return the cotangent of each leaf, and the nodes that were visited.
+
+    Parameters
+    ----------
+    cotangents : dict of Node to array or Node
+        What to start from: the cotangents of some nodes, which require gradients.
+    create_graph : bool
+        Run the rules on Tensors, so that they are recorded; else on arrays.
+    variables : range
+        By what to differentiate, for transforms: the numbers of nodes that count as
+        leaves, whatever they were made of; older nodes are constants.
+    """
+    oldest, newest = variables.start, variables.stop - 1
+    of_leaves: dict[Node, Any] = {}
+    of_nodes: dict[Node, Any] = {}
+    frontier: list[Any] = []  # the keys of of_nodes: a heap, newest on top
+    visited = []
+    unchosen: set[Node] = set()  # nodes of which an op may have left out elements
+
+    for root, g in cotangents.items():
+        if root.op is None or oldest <= root.index <= newest:
+            of_leaves[root] = positive(g)
+        elif root.index > newest:
+            of_nodes[root] = g
+            heappush(frontier, (-root.index, root))
+
+    while frontier:
+        node = heappop(frontier)[1]
+        g = of_nodes.pop(node)
+        # The op comes last: a thread that releases this node writes it first.
+        inputs, params, op = node.inputs, node.params, node.op
+        if node.origin is not None:
+            node.origin.verify(node)
+        visited.append(node)
+        if create_graph:
+            arguments = [g, node, *inputs]
+        else:
+            arguments = [g, node.array]
+            for x in inputs:
+                arguments.append(x.array if isinstance(x, Node) else x)
+        rules = op.rule_of_each
+        if op.variadic:
+            rules = rules_of_arrays(rules, arguments, params)
+            arguments, params = [], None
+        chosen = not (op.selects or node in unchosen)
+
+        for x, rule in zip(inputs, rules):
+            if not (isinstance(x, Node) and x.requires_grad and x.index >= oldest):
+                continue
+            if chosen:
+                cotangent = rule(*arguments, **params) if params else rule(*arguments)
+            else:
+                cotangent = of_unchosen(op, g, rule, *arguments, **(params or {}))
+                unchosen.add(x)
+            data = x.array
+            dtype = getattr(cotangent, "dtype", None)
+            if dtype is not data.dtype or cotangent.shape != data.shape:
+                cotangent = fit(cotangent, data, op)
+            if node.origin is not None:
+                node.origin.verify_gradient(node, x, cotangent)
+            if x.op is None or x.index <= newest:
+                if x in of_leaves:
+                    of_leaves[x] = of_leaves[x] + cotangent
+                else:
+                    # A leaf's gradient is the user's, who may change it: it shares
+                    # memory with nothing.
+                    shared = cotangent is g or cotangent.base is not None
+                    of_leaves[x] = positive(cotangent) if shared else cotangent
+            elif x in of_nodes:
+                of_nodes[x] = of_nodes[x] + cotangent
+            else:
+                of_nodes[x] = cotangent
+                heappush(frontier, (-x.index, x))
+    return of_leaves, visited
+
+
+def fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
+    """Undo broadcasting: sum over the axes along which the input was repeated."""
+    if not hasattr(cotangent, "dtype") or cotangent.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{op.name}: a backward rule gave {cotangent!r}, and not an array of real "
+            "numbers"
+        )
+    shape, given = like.shape, cotangent.shape
+    extra = len(given) - len(shape)
+    if extra > 0:
+        cotangent = cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))
+    if cotangent.shape != shape and cotangent.ndim == len(shape):
+        repeated = tuple(i for i, n in enumerate(shape) if n == 1)
+        cotangent = cotangent.sum(axis=repeated, keepdims=True)
+    if cotangent.shape != shape:
+        raise ValueError(
+            f"{op.name}: a backward rule gave an answer of shape {given} for an input "
+            f"of shape {shape}; it must have that shape, or one that the input was "
+            "broadcast to" + (" (transposed?)" if given == shape[::-1] else "")
+        )
+    return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
+
+
+def of_unchosen(op: Op, g: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
+    """Run a rule where `g` may be 0 since an element was left out further on.
+
+    What was left out has no say, though its own derivative be infinite or NaN, which
+    times 0 would be NaN.
+    """
+    with np.errstate(all="ignore"):
+        cotangent = rule(*arguments, **params)
+    if op.elementwise and cotangent.shape == g.shape:
+        lost = (g == 0) & ~np.isfinite(value_of(cotangent))
+        if isinstance(lost, StandIn) or lost.any():
+            return where(lost, 0, cotangent)
+    return cotangent

@@ -1,0 +1,202 @@
+"""NumPy's functions on Tensors: what happens when ``np.tanh(t)`` is called.
+
+NumPy hands the call over (`__array_ufunc__`, NEP 13; `__array_function__`, NEP 18), and
+it goes to the op of that name in the table. What has no derivative, as shapes,
+positions and comparisons, is answered with plain arrays and numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Node, is_recorded, record, value_of
+from tinygrad_edu.engine.op import OPS, Op
+from tinygrad_edu.ops.joining import stack
+from tinygrad_edu.ops.shapes import astype
+
+__all__ = ["apply_function", "apply_ufunc"]
+
+# NumPy's other names for what stands in the table.
+ALIASES = {
+    "amax": "max",
+    "amin": "min",
+    "around": "round",
+    "conjugate": "positive",
+    "copy": "positive",
+    "degrees": "rad2deg",
+    "fabs": "abs",
+    "radians": "deg2rad",
+    "real": "positive",
+    "real_if_close": "positive",
+}
+
+# What is answered with plain arrays and numbers.
+QUERIES = """
+    all allclose any argmax argmin argpartition argsort argwhere array2string
+    array_equal array_equiv array_repr array_str can_cast common_type count_nonzero
+    digitize empty_like equal flatnonzero full_like greater greater_equal
+    imag iscomplex iscomplexobj isclose isfinite isin isinf isnan isneginf isposinf
+    isreal isrealobj less less_equal lexsort logical_and logical_not logical_or
+    logical_xor may_share_memory min_scalar_type ndim nonzero not_equal
+    ones_like result_type searchsorted shape shares_memory signbit size
+    unique zeros_like
+"""
+
+# Names of NumPy's parameters, where the op has another.
+PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
+
+# What to write for a method of a ufunc.
+METHODS = {
+    "add.accumulate": "cumsum",
+    "add.reduce": "sum",
+    "maximum.reduce": "max",
+    "minimum.reduce": "min",
+    "multiply.accumulate": "cumprod",
+    "multiply.outer": "outer",
+    "multiply.reduce": "prod",
+}
+
+_IN_PLACE = (
+    "a recorded value is not written to an array, which would lose its gradient: "
+    "write a = a + t for a += t, and y = np.exp(t) for np.exp(t, out=y)"
+)
+
+
+def _numpy(name: str) -> Any:
+    """Return the function of NumPy's that has a name."""
+    return getattr(np, name, None) or getattr(np.linalg, name, None)
+
+
+_QUERIES = {_numpy(name) for name in QUERIES.split()}
+_OPS: dict[Any, Op] = {
+    _numpy(name): OPS[to]
+    for name, to in [*zip(OPS, OPS), *ALIASES.items()]
+    if _numpy(name) is not None
+}
+
+
+def apply_ufunc(
+    ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Apply one of NumPy's elementwise functions to inputs that hold a Tensor."""
+    op = _OPS.get(ufunc)
+    if op is not None and method == "__call__" and not kwargs:
+        return record(op, inputs) if op.rules else op(*inputs)
+    if method != "__call__":
+        name = f"{ufunc.__name__}.{method}"
+        instead = METHODS.get(name)
+        raise TypeError(
+            f"{name}: this does not work on Tensors; "
+            + (f"write np.{instead}" if instead else "for the plain value pass .data")
+        )
+    if kwargs.keys() == {"out"}:
+        return _write(ufunc, inputs, kwargs["out"])
+    if kwargs:
+        raise TypeError(
+            f"{ufunc.__name__}: with Tensors it takes no "
+            f"{', '.join(f'{k}=' for k in kwargs)}; use np.where() or .astype()"
+        )
+    if ufunc in _QUERIES:
+        return ufunc(*map(value_of, inputs))
+    return _own_op(ufunc)(*inputs)
+
+
+def _write(ufunc: Any, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> Any:
+    """Write an answer to arrays, as ``array -= t`` does, unless a gradient is lost."""
+    name = ufunc.__name__
+    if any(isinstance(array, Node) for array in out):
+        raise TypeError(
+            f"{name}: out= takes arrays, and this is a Tensor; write y = np.exp(t) for "
+            "np.exp(t, out=y)"
+        )
+    if any(map(is_recorded, inputs)):
+        raise TypeError(
+            f"{name}: {_IN_PLACE}; where no gradient is needed, write it within "
+            "`with tg.no_grad():`"
+        )
+    return ufunc(*map(value_of, inputs), out=out)
+
+
+def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Apply another of NumPy's functions to arguments that hold a Tensor."""
+    op = _OPS.get(function)
+    if op is None:
+        if function in _QUERIES:
+            kwargs = {name: value_of(x) for name, x in kwargs.items()}
+            return function(*map(value_of, args), **kwargs)
+        if function is np.array or function is np.asarray:
+            return _array(*args, **kwargs)
+        op = _own_op(function)
+    n = len(op.inputs)
+    if len(args) > n or (kwargs and not kwargs.keys() <= op.defaults.keys()):
+        args, kwargs = _translate(function, op, n, args, kwargs)
+    return op(*args, **kwargs)
+
+
+def _translate(
+    function: Any, op: Op, n: int, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Say a call of NumPy's function in the op's words.
+
+    The first `n` parameters are inputs; of the others those count that have not their
+    default, as ``out=None``.
+    """
+    defaults = _defaults(function)
+    names = list(defaults)
+    if len(args) > len(names):
+        return args, kwargs
+    given = dict(zip(names, args)) | kwargs
+    inputs = [given.pop(name) for name in names[:n] if name in given]
+    params = {}
+    for name, value in given.items():
+        if value is defaults.get(name, given):
+            continue
+        if PARAMETERS.get(name, name) not in op.defaults:
+            raise TypeError(
+                f"{function.__name__}: with Tensors it takes no {name}=; "
+                + (_IN_PLACE if name == "out" else f"call it as {op}")
+            )
+        params[PARAMETERS.get(name, name)] = value
+    return inputs, params
+
+
+@cache
+def _defaults(function: Any) -> dict[str, Any]:
+    """Return the parameters of a function of NumPy's, with their defaults.
+
+    None, if its operands have no names, as einsum's, or if it keeps them to itself, as
+    what is written in C does before NumPy 2.4. Then it is called in the op's own words.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return {}
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return {}
+    return {p.name: p.default for p in parameters}
+
+
+def _array(whole: Any, dtype: Any = None) -> Any:
+    """Stack nested lists of Tensors and numbers."""
+    if isinstance(whole, list | tuple):
+        whole = stack([_array(part) for part in whole])
+    return whole if dtype is None else astype(whole, dtype=dtype)
+
+
+def _own_op(function: Any) -> Op:
+    """Find the user's own op that has the name of a function of NumPy's."""
+    name = function.__name__
+    if name in OPS and _numpy(name) is function:
+        return OPS[name]
+    near = get_close_matches(name, OPS, n=1)
+    raise TypeError(
+        f"{name}: this function of NumPy's does not work on Tensors"
+        + (f"; the nearest that does is {near[0]}" if near else "")
+        + "; for the plain value pass .data"
+    )

@@ -1,0 +1,584 @@
+"""`Tensor`: an array that records what is done with it.
+
+Its operators record, and so do the methods that it has from the table of ops; its
+comparisons and queries answer with plain arrays and numbers.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from dis import opmap
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_edu.engine import autodiff, graph
+from tinygrad_edu.engine.errors import explain_failure
+from tinygrad_edu.engine.graph import Node, StandIn, current_mode, new_index, value_of
+from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.protocols import apply_function, apply_ufunc
+from tinygrad_edu.ops.arithmetic import abs as absolute
+from tinygrad_edu.ops.arithmetic import (
+    add,
+    divide,
+    floor_divide,
+    multiply,
+    negative,
+    positive,
+    remainder,
+    subtract,
+)
+from tinygrad_edu.ops.functions import power
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.shapes import reshape, transpose
+
+__all__ = ["Tensor"]
+
+record: Callable[..., Tensor] = graph.record
+
+
+class Tensor(Node):
+    """An array whose computations are recorded, so that they can be differentiated.
+
+    Parameters
+    ----------
+    data : array_like
+        Real numbers. Floats keep their dtype; integers and booleans are constants.
+    requires_grad : bool, keyword-only as all that follow
+        Whether `backward` shall leave a gradient in ``.grad``. Such a Tensor has a copy
+        of the data, since optimisers change it in place; any other one shares the
+        array's memory.
+    dtype : dtype, optional
+        Convert to this first.
+    name : str, optional
+        Shown by whatever prints or draws the graph.
+
+    Attributes
+    ----------
+    data : ndarray
+        The value. Assign an array or a Tensor of real numbers to give a leaf another
+        one. The leaf shares its memory and takes its shape and dtype; a gradient that
+        does not fit these is forgotten.
+    grad : Tensor or None
+        Of a leaf: the sum of the gradients that were passed back to it so far, in its
+        own shape and dtype. Assign None, or an array or a Tensor of its shape, which is
+        converted to its dtype.
+    op, inputs, params
+        How the value was computed; ``op`` is None for a leaf.
+
+    Raises
+    ------
+    TypeError
+        For complex numbers, for what is no array of numbers, if the gradient of
+        integers or booleans is asked for, and for a name that is no string.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    Tensor([2., 4., 6.])
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        requires_grad: bool = False,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        array: Any = value_of(data)
+        if not isinstance(array, StandIn):
+            array = np.asarray(array)
+        _check_real("Tensor", array.dtype)
+        if dtype is not None and array.dtype != dtype:
+            _check_real("Tensor", np.dtype(dtype))
+            array = array.astype(dtype)
+        if requires_grad:
+            _check_float("Tensor", array.dtype, "pass dtype=float")
+            array = array.copy()
+        if name is not None and not isinstance(name, str):
+            raise TypeError(
+                f"Tensor: its name is a string, and this is of type "
+                f"{type(name).__name__}: {name!r}"
+            )
+        self.array = array
+        self.requires_grad = requires_grad
+        self.name = name
+        self.accumulated = self.op = self.params = self.origin = None
+        self.inputs = ()
+        self.index = new_index()
+
+    # --- Differentiation --------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: Any = None,
+        *,
+        retain_graph: bool = False,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this value to the ``.grad`` of every leaf behind it.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The cotangent to start from, in this Tensor's shape. For a single number it
+            is 1.
+        retain_graph : bool
+            Keep the graph for another ``backward``; else it is released.
+        create_graph : bool
+            Record the backward pass too, so that gradients can be differentiated; it
+            implies `retain_graph`. Then leaf and gradient refer to each other, until
+            ``zero_grad()`` parts them.
+
+        Raises
+        ------
+        ValueError
+            If nothing here requires a gradient, if the graph was released before, or if
+            `gradient` is missing or has another shape.
+        """
+        if not self.requires_grad:
+            raise ValueError(
+                "backward: nothing that this was computed from requires a gradient "
+                "(create the leaves with requires_grad=True, outside of no_grad())"
+            )
+        value = self.array
+        if gradient is None:
+            if value.size != 1:
+                raise ValueError(
+                    f"backward: this has shape {self.shape}, and only a single number "
+                    "has a gradient; sum() it, or pass gradient="
+                )
+            one = value.dtype.type(1)
+            gradient = np.full(value.shape, one) if value.ndim else one
+        elif np.shape(gradient) != value.shape:
+            raise ValueError(
+                f"backward: the gradient has shape {np.shape(gradient)}, "
+                f"and this has {self.shape}; they must be equal"
+            )
+        elif isinstance(gradient, Tensor) and create_graph:
+            gradient = gradient.astype(self.dtype)  # part of the graph, if it has one
+        else:
+            gradient = Tensor(gradient, dtype=self.dtype).data
+        if create_graph and not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient)
+        autodiff.backward(self, gradient, retain_graph, create_graph)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient that was accumulated."""
+        self.grad = None
+
+    def detach(self) -> Tensor:
+        """Return a constant of the same value, which shares its memory."""
+        return Tensor(self.array, name=self.name)
+
+    # --- The value --------------------------------------------------------------------
+
+    @property
+    def data(self) -> np.ndarray[Any, Any]:
+        return self.array
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array: Any = value_of(value)
+        if array is self.array:  # what `t.data -= 1` ends with
+            return
+        if not isinstance(array, np.ndarray | np.generic | StandIn):
+            raise TypeError(
+                "data: assign an array or a Tensor of real numbers, and not "
+                f"{value!r:.80}; for a list or a number write np.array(...)"
+            )
+        if not isinstance(array, StandIn):
+            array = np.asarray(array)
+        _check_real("data", array.dtype)
+        if self.op is not None:
+            raise TypeError(
+                "data: this Tensor was computed, and the graph remembers its value; "
+                "assign to the .data of a leaf, or make a new Tensor"
+            )
+        if self.requires_grad:
+            _check_float("data", array.dtype, "convert it with .astype(float)")
+        if array.shape != self.array.shape or array.dtype != self.array.dtype:
+            self.grad = None
+        self.array = array
+
+    @property
+    def grad(self) -> Any:
+        return self.accumulated
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is None:
+            self.accumulated = None
+            return
+        array: Any = value_of(value)
+        is_array = isinstance(array, np.ndarray | np.generic | StandIn)
+        if not is_array:
+            raise TypeError(
+                "grad: assign None, or an array or a Tensor of real numbers, and not "
+                f"{value!r:.80}; None forgets what was accumulated"
+            )
+        _check_real("grad", array.dtype)
+        if array.shape != self.array.shape:
+            raise ValueError(
+                f"grad: this has shape {array.shape}, and the Tensor has "
+                f"{self.array.shape}; they must be equal"
+            )
+        if array.dtype != self.array.dtype:
+            value = value.astype(self.array.dtype)
+        self.accumulated = value if isinstance(value, Tensor) else Tensor(value)
+
+    # --- Queries ----------------------------------------------------------------------
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this."""
+        return self.op is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.array.shape
+        return shape
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def size(self) -> int:
+        return self.array.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.array.dtype
+        return dtype
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Return the value: the array itself, not a copy."""
+        return self.array
+
+    def item(self) -> Any:
+        """Return the one element as a Python number."""
+        return self.array.item()
+
+    def __float__(self) -> float:
+        if self.requires_grad and current_mode.get().recording:
+            _refuse_to_be_stored(sys._getframe(1))
+        return float(self._number("float"))
+
+    def __int__(self) -> int:
+        return int(self._number("int"))
+
+    def _number(self, kind: str) -> Any:
+        """Return the one element, unless a derivative would be lost with it."""
+        if self.requires_grad and current_mode.get().nested:
+            raise TypeError(
+                f"{kind}: a Python number has no derivative, and this Tensor is being "
+                "differentiated; call np.sin() and not math.sin(), build arrays with "
+                "np.stack() or np.where(); for the plain value write t.item()"
+            )
+        return self.array.item()
+
+    def __round__(self, ndigits: int | None = None) -> Tensor:
+        return self.round(ndigits or 0)
+
+    def __format__(self, spec: str) -> str:
+        """Write the one element as ``f"{loss:.4f}"`` asks for it."""
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(
+                f"format: {spec!r} is for one number, and this Tensor has the shape "
+                f"{self.shape}; write its mean(), one of its elements, t[0], or the "
+                "whole without a format"
+            )
+        return format(self.data.item(), spec)
+
+    def __bool__(self) -> bool:
+        return bool(self.array)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iter: a Tensor without dimensions has no rows")
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.array, separator=", ", prefix="Tensor(")
+        if self.dtype not in (np.float64, np.int64, np.bool_):
+            text += f", dtype={self.dtype}"
+        if self.requires_grad:
+            text += ", requires_grad=True" if self.is_leaf else f", op={self.op.name}"
+        return f"Tensor({text})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError(
+                "array: NumPy would lose this Tensor's graph; use .data for its value, "
+                "and stack() or concatenate() to put Tensors together"
+            )
+        return np.array(self.array, dtype, copy=copy)
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
+    ) -> Any:
+        """Let ``array * tensor`` and ``np.exp(tensor)`` record."""
+        return apply_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Let ``np.sum(tensor, axis=0)`` record."""
+        return apply_function(function, args, kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.op is not None:
+            raise TypeError(
+                "copy: this Tensor was computed, and copying it would copy or lose its "
+                "graph; copy detach() instead"
+            )
+        kind = partial(Tensor, requires_grad=self.requires_grad, name=self.name)
+        return kind, (self.array,)
+
+    # --- Operators --------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return record(add, (self, other))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return record(add, (other, self))
+
+    def __sub__(self, other: Any) -> Tensor:
+        return record(subtract, (self, other))
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return record(subtract, (other, self))
+
+    def __mul__(self, other: Any) -> Tensor:
+        return record(multiply, (self, other))
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return record(multiply, (other, self))
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return record(divide, (self, other))
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return record(divide, (other, self))
+
+    def __pow__(self, other: Any) -> Tensor:
+        return record(power, (self, other))
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return record(power, (other, self))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return record(matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return record(matmul, (other, self))
+
+    def __neg__(self) -> Tensor:
+        return record(negative, (self,))
+
+    def __pos__(self) -> Tensor:
+        return record(positive, (self,))
+
+    def __abs__(self) -> Tensor:
+        return record(absolute, (self,))
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return record(getitem, (self,), {"index": _plain_index(index)})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "setitem: a Tensor is not written to, since the graph remembers its value; "
+            "build the new one with where(), concatenate() or stack(), "
+            "or write to .data before it is used"
+        )
+
+    def __mod__(self, other: Any) -> Tensor:
+        return record(remainder, (self, other))
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return record(remainder, (other, self))
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return record(floor_divide, (self, other))
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return record(floor_divide, (other, self))
+
+    # --- In place: under no_grad(), into a leaf that requires a gradient --------------
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._in_place(add, operator.iadd, other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._in_place(subtract, operator.isub, other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._in_place(multiply, operator.imul, other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._in_place(divide, operator.itruediv, other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._in_place(power, operator.ipow, other)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self._in_place(matmul, operator.imatmul, other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return self._in_place(remainder, operator.imod, other)
+
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return self._in_place(floor_divide, operator.ifloordiv, other)
+
+    def _in_place(self, op: Op, write: Callable[..., Any], other: Any) -> Tensor:
+        """Write to the memory of a leaf; make a new Tensor in place of any other."""
+        if not self.requires_grad or self.op is not None or self.inputs:
+            return record(op, (self, other))
+        if current_mode.get().recording:
+            raise TypeError(
+                f"{op.name}: a leaf that requires a gradient is not changed in place "
+                "while ops are recorded; update it within `with tg.no_grad():`, "
+                "or make a new Tensor: t = t - u for t -= u"
+            )
+        value = value_of(other)
+        try:
+            self.array = write(self.array, value)
+        except (TypeError, ValueError) as error:
+            raise explain_failure(
+                op.name, op.signature, (self.array, value), None, error
+            ) from None
+        return self
+
+    # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
+
+    def __lt__(self, other: Any) -> Any:
+        return self.array < value_of(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.array <= value_of(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.array > value_of(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.array >= value_of(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self.array == value_of(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.array != value_of(other)
+
+    __hash__ = object.__hash__
+
+    # --- Methods whose arguments ndarray takes in a looser form -----------------------
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
+        """The transpose, with the axes reversed."""
+        return record(transpose, (self,), {"axes": None})
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+        return record(
+            reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
+        )
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``."""
+        order: Any = axes or None
+        if len(axes) == 1 and not isinstance(axes[0], int):
+            (order,) = axes
+        return record(transpose, (self,), {"axes": order})
+
+    def flatten(self) -> Tensor:
+        """The elements in one row."""
+        return record(reshape, (self,), {"shape": -1})
+
+    def copy(self) -> Tensor:
+        """A copy, recorded as such."""
+        return record(positive, (self,))
+
+    if TYPE_CHECKING:  # the methods that come from the table of ops, and those below
+
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
+
+def _plain_index(index: Any) -> Any:
+    """Let Tensors of integers or booleans be used as an index."""
+    if isinstance(index, tuple):
+        return tuple(value_of(i) for i in index)
+    return value_of(index)
+
+
+def _check_real(who: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiub":
+        raise TypeError(
+            f"{who}: a Tensor holds real numbers, and this has the dtype {dtype}"
+            + ("; take .real and .imag apart" if dtype.kind == "c" else "")
+        )
+
+
+def _check_float(who: str, dtype: np.dtype[Any], way_out: str) -> None:
+    if dtype.kind != "f":
+        raise TypeError(
+            f"{who}: {dtype} is constant, only floats have a gradient; {way_out}"
+        )
+
+
+_STORE = opmap["STORE_SUBSCR"]
+
+
+def _refuse_to_be_stored(frame: FrameType) -> None:
+    """Raise if a number is asked for by ``array[i] = t``, which loses the gradient.
+
+    NumPy asks as ``float(t)`` does, and only the instruction tells them apart.
+    """
+    if frame.f_code.co_code[frame.f_lasti] == _STORE:
+        raise TypeError(
+            "setitem: an element of an array is a plain number, so the gradient of "
+            "this Tensor would be lost; build the array with tg.stack() or tg.where(), "
+            "or store the plain value: a[i] = t.item()"
+        )
+
+
+def _answer_at_once(name: str) -> Callable[..., Any]:
+    """Make a method that asks the array: its answer has no derivative."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.array, name)(*args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As ndarray's: see `numpy.ndarray.{name}`."
+    return method
+
+
+for _name in [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "nonzero",
+    "tolist",
+]:
+    setattr(Tensor, _name, _answer_at_once(_name))

@@ -1,0 +1,360 @@
+"""`explain`: the derivation of a gradient, from the user's own graph and numbers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.explaining.derivation import Derivation, Line, Link
+from tinygrad_edu.formulas.algebra import Formula, Name, names_in
+from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.shares import checked_graph
+from tinygrad_edu.formulas.symbols import numbers_in_latex
+from tinygrad_edu.formulas.writing import in_latex, in_text
+from tinygrad_edu.support.printable import name_of
+
+__all__ = ["Explanation", "explain"]
+
+MOST_PATHS = 12  # beyond that, the chain rule is told node by node
+LONGEST_PATH = 60
+MOST_CHAINS = 20  # that are told; ask for others by wrt=
+MOST_NUMBERS = 6  # of an array that is shown in full
+MOST_CHARACTERS = 24  # of an array in the table
+LINE_LENGTH = 79
+HEADER = ("function", "first derivative", "value", "shape")
+
+Write = Callable[[Formula], str]
+
+
+def explain(y: Any, wrt: Any = None) -> Explanation:
+    r"""Derive the gradient of `y`, as one would by hand.
+
+    A table gives each quantity, its formula and its derivatives; then the chain rule
+    multiplies the derivatives along each path from `y` to what it is differentiated by,
+    and adds the paths up. The derivatives are the ops' own rules, printed.
+
+    Quantities have the names of their Tensors, ``Tensor(..., name="w1")`` or
+    ``z.name = "z"``, else those of the variables that hold them, else z1, a1, ... for
+    the layers of a network, and t1, t2, ... Without a name, an intermediate result is
+    written into the line that uses it, as far as its derivative stays plain.
+
+    Where quantities are arrays, ``*`` multiplies element by element (in LaTeX
+    :math:`\odot`), and matrix products stand side by side.
+
+    Parameters
+    ----------
+    y : Tensor
+        A single number, recorded; its graph must not have been released by
+        ``backward()``.
+    wrt : Tensor or sequence of Tensor, optional
+        By what to differentiate: any quantities behind `y`. By default all leaves that
+        require a gradient.
+
+    Returns
+    -------
+    Explanation
+        ``print`` it, or let a notebook show it; ``to_markdown()`` and ``to_latex()``.
+
+    Raises
+    ------
+    TypeError
+        If `y` or `wrt` is not a Tensor.
+    ValueError
+        If `y` is no single number or has no graph, if its graph was released, if what
+        it was computed from has changed since, or if it does not depend on `wrt`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(2.0, requires_grad=True)
+    >>> u = x * x
+    >>> y = u * x
+    >>> print(tg.explain(y))
+    function  first derivative      value  shape
+    y = u x   ∂y/∂x = u, dy/du = x  8      ()
+    u = x^2   du/dx = 2 x           4      ()
+    <BLANKLINE>
+    given: x = 2
+    <BLANKLINE>
+    dy/dx = ∂y/∂x + dy/du * du/dx
+    ∂y/∂x = u = 4
+    dy/du * du/dx = 2 x^2 = 2 * 4 = 8
+    dy/dx = 4 + 8 = 12
+    """
+    frame = sys._getframe(1)
+    nodes = checked_graph("explain", y, frame)
+    wanted = _wanted(nodes, wrt)
+    names = names_of(y, frame)
+    try:
+        return Explanation(nodes, names, wanted)
+    except RecursionError:
+        raise ValueError(
+            "explain: the rule of an op takes too many steps to be written as a formula"
+        ) from None
+
+
+def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
+    """Return what to differentiate by, or raise if it is not in the graph."""
+    if wrt is None:
+        return [x for x in reversed(nodes) if x.op is None and x.requires_grad]
+    wanted = (
+        list(wrt) if isinstance(wrt, Iterable) and not isinstance(wrt, Node) else [wrt]
+    )
+    behind = set(nodes)
+    for x in wanted:
+        if not isinstance(x, Node):
+            raise TypeError(
+                f"explain: wrt is a Tensor or several, and not {type(x).__name__}; "
+                "only a Tensor has a gradient"
+            )
+        called = f"{name!r}" if (name := name_of(x)) else "a Tensor in wrt"
+        if x not in behind:
+            raise ValueError(
+                f"explain: y was not computed from {called}, so there is nothing to "
+                "differentiate by"
+            )
+        if not x.requires_grad:
+            raise ValueError(
+                f"explain: {called} is a constant; create it with requires_grad=True"
+            )
+    return wanted
+
+
+class Explanation:
+    """A derivation, which prints as text and shows as mathematics in a notebook.
+
+    `explain` makes it; ``.derivation`` holds its formulas.
+    """
+
+    def __init__(
+        self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
+    ) -> None:
+        self.derivation = Derivation(nodes, names, wanted)
+        self._wanted, self._rest = wanted[:MOST_CHAINS], wanted[MOST_CHAINS:]
+
+    def rows(self) -> list[tuple[str, list[str]]]:
+        """Return the table as text: each function, and its derivatives."""
+        lines = (self._row(line, in_text) for line in self.derivation.lines)
+        return [(function, derivatives) for function, derivatives, *_ in lines]
+
+    def __str__(self) -> str:
+        rows: list[Sequence[str]] = [HEADER]
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_text)
+            first, *others = _wrapped(derivatives)
+            rows.append((function, first, *rest))
+            rows += (("", other, "", "") for other in others)
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        given = _in_width("given: ", self._given(in_text))
+        chains = (
+            "\n".join(map(_in_lines, self._chain(x, in_text))) for x in self._wanted
+        )
+        return "\n\n".join(["\n".join(table), given, *chains, *self._left_out()])
+
+    __repr__ = __str__
+
+    def to_markdown(self) -> str:
+        """Return it as Markdown, with its formulas between dollar signs."""
+        rows = [HEADER, ("---",) * len(HEADER)]
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            derivative = r",\quad ".join(derivatives)
+            rows.append((f"${function}$", f"${derivative}$", *rest))
+        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        given = f"given: {', '.join(f'${part}$' for part in self._given(in_latex))}"
+        return "\n\n".join([table, given, *self._chains_in_latex(), *self._left_out()])
+
+    def to_latex(self) -> str:
+        """Return it as LaTeX, in display mode."""
+        rows = [tuple(map(_upright, HEADER))]
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            derivative = r",\quad ".join(derivatives)
+            rows.append((function, derivative, *map(_upright, rest)))
+        table = " \\\\\n".join(map(" & ".join, rows)).replace("\n", " \\hline\n", 1)
+        array = f"\\begin{{array}}{{l|l|l|l}}\n{table}\n\\end{{array}}"
+        given = r",\quad ".join(self._given(in_latex))
+        parts = [array, rf"\text{{given}}\quad {given}"]
+        return "\n\n".join([*map(_displayed, parts), *self._chains_in_latex()])
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.to_latex()
+
+    # --- The table --------------------------------------------------------------------
+
+    def _row(self, line: Line, write: Write) -> tuple[str, list[str], str, str]:
+        """Tell a quantity: its formula, its derivatives, its value and its shape."""
+        derivatives = [
+            f"{write(left)} = {write(right)}"
+            for left, right in map(self.derivation.told, line.links)
+        ]
+        value = line.y.data
+        return (
+            f"{write(self.derivation.quantities[line.y])} = {write(line.formula)}",
+            derivatives,
+            _in_short(value),
+            str(value.shape),
+        )
+
+    def _given(self, write: Write) -> list[str]:
+        """List what everything was computed from, as far as it is spoken of.
+
+        A formula in which all cancels still has derivatives with respect to leaves.
+        """
+        lines, quantities = self.derivation.lines, self.derivation.quantities
+        links = [link for line in lines for link in line.links]
+        told = [line.formula for line in lines]
+        told += [link.factor or link.cotangent for link in links]
+        told += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
+        named = set().union(*map(names_in, told))
+        leaves = [name for node, name in quantities.items() if node.op is None]
+        return [
+            f"{write(x)} = {value}"
+            if (value := _told(x.data, write))
+            else _of_shape(x, write)
+            for x in [*leaves, *self.derivation.constants]
+            if x in named
+        ]
+
+    # --- The chain rule ---------------------------------------------------------------
+
+    def _chains_in_latex(self) -> list[str]:
+        chains = []
+        for x in self._wanted:
+            equations = [
+                f"{left} &= " + " \\\\\n&= ".join(rights)
+                for left, *rights in self._chain(x, in_latex)
+            ]
+            lines = " \\\\\n".join(equations)
+            chains.append(_displayed(f"\\begin{{aligned}}\n{lines}\n\\end{{aligned}}"))
+        return chains
+
+    def _left_out(self) -> list[str]:
+        """Say how many gradients are not derived here."""
+        n = len(self._rest)
+        return [f"{n} more: ask for them by explain(y, wrt=...)"] if n else []
+
+    def _chain(self, x: Node, write: Write) -> list[list[str]]:
+        """Derive the gradient by `x`: equations, each a list of what is equal."""
+        paths = self.derivation.paths(x, MOST_PATHS, LONGEST_PATH)
+        if paths is None:
+            return self._node_by_node(x, write)
+        total = self.derivation.cotangents[x]
+        told = [self._path(path, write) for path in paths]
+        value = _told(total.data, write)
+        if len(told) == 1:
+            return [_distinct([write(total), *told[0], value])]
+        symbols = " + ".join(path[0] for path in told)
+        equations = [[write(total), symbols], *map(_distinct, told)]
+        if value:
+            added = _joined(" + ", [path[-1] for path in told])
+            equations.append(_distinct([write(total), added, value]))
+        return equations
+
+    @np.errstate(all="ignore")
+    def _path(self, path: Sequence[Link], write: Write) -> list[str]:
+        """Tell a path: in symbols, written out, in numbers, and their product."""
+        symbols, written = self.derivation.along(path)
+        factors = [link.factor for link in path if link.factor is not None]
+        numbers = ""
+        is_scalar = all(link.x.data.ndim == 0 for link in path)
+        if factors and len(factors) == len(path) and is_scalar:
+            times = " * " if write is in_text else r" \cdot "
+            numbers = _joined(times, [_told(f.value, write) for f in factors])
+        return [write(symbols), write(written), numbers, _told(written.value, write)]
+
+    def _node_by_node(self, x: Node, write: Write) -> list[list[str]]:
+        """Add up what each quantity gets from those that use it, from `y` back to `x`.
+
+        Where there are many paths, that is what makes reverse mode fast.
+        """
+        return [
+            _distinct([write(total), write(formula), _told(total.data, write)])
+            for total, formula in self.derivation.back_to(x)
+        ]
+
+
+def _wrapped(derivatives: list[str]) -> list[str]:
+    """Put derivatives below each other if they are too long to stand side by side."""
+    line = ", ".join(derivatives)
+    return [line] if len(line) <= LINE_LENGTH // 2 else derivatives
+
+
+def _distinct(parts: list[str]) -> list[str]:
+    """Leave out what is empty, and what repeats what stands before it."""
+    parts = list(filter(None, parts))
+    return [x for x, before in zip(parts, ["", *parts]) if x != before]
+
+
+def _in_lines(equation: list[str]) -> str:
+    """Write an equation, below each other what is too long for one line."""
+    line = " = ".join(equation)
+    if len(line) <= LINE_LENGTH:
+        return line
+    left, *rights = equation
+    return f"{left} = " + f"\n{' ' * len(left)} = ".join(rights)
+
+
+def _shown(x: Any) -> str:
+    """Write a number, or a few; nothing for more."""
+    x = np.asarray(x)
+    if x.ndim == 0:
+        return f"{x:.4g}"
+    if x.size > MOST_NUMBERS:
+        return ""
+    if x.size == 0:
+        return "[]"
+    return f"[{', '.join(map(_shown, x))}]"
+
+
+def _told(x: Any, write: Write) -> str:
+    """Write a number, or a few, in a notation."""
+    return _shown(x) if write is in_text else numbers_in_latex(_shown(x))
+
+
+def _in_short(x: Any) -> str:
+    """Write a number, or a few if they take no more room than their range."""
+    text = _shown(x)
+    if 0 < len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{_shown(x.min())} to {_shown(x.max())}"
+
+
+def _in_width(head: str, parts: list[str]) -> str:
+    """Write a list, on several lines if it is long."""
+    lines = [head + parts[0]]
+    for part in parts[1:]:
+        if len(f"{lines[-1]}, {part}") <= LINE_LENGTH:
+            lines[-1] += f", {part}"
+        else:
+            lines[-1] += ","
+            lines.append(" " * len(head) + part)
+    return "\n".join(lines)
+
+
+def _joined(operator: str, numbers: list[str]) -> str:
+    """Write numbers with an operator between them, and brackets round negative ones."""
+    first, *rest = numbers
+    return operator.join([first, *(f"({x})" if x[0] == "-" else x for x in rest)])
+
+
+def _of_shape(x: Name, write: Write) -> str:
+    if write is in_text:
+        return f"{write(x)} of shape {x.shape}"
+    return rf"{write(x)} \text{{ of shape }} {x.shape}"
+
+
+def _upright(text: str) -> str:
+    return rf"\text{{{text}}}"
+
+
+def _displayed(text: str) -> str:
+    return f"$$\n{text}\n$$"

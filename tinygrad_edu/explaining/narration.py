@@ -1,0 +1,261 @@
+"""The steps of the forward and the backward pass, in words, formulas and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from itertools import count
+from operator import or_
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Node, value_of
+from tinygrad_edu.explaining.walking import (
+    Contribution,
+    backward_pass,
+    forward_pass,
+    needs_gradient,
+    quantities,
+)
+from tinygrad_edu.formulas.algebra import Derivative, Formula, Name, read, without
+from tinygrad_edu.formulas.shares import Share
+from tinygrad_edu.formulas.writing import in_text
+
+__all__ = ["Figure", "Names", "Narrator", "Step", "all_names"]
+
+Array = np.ndarray[Any, Any]
+Names = dict[int, str]  # by id
+MANY = 8  # names in a sentence
+
+
+class Figure(NamedTuple):
+    """Numbers that a step shows, and how they go with those before them."""
+
+    title: str
+    array: Array
+    sign: str = ""
+
+
+class Step(NamedTuple):
+    """One step of the walk."""
+
+    kind: str  # "given", "compute", "start", "contribute" or "done"
+    sentence: str
+    formulas: list[str]
+    figures: list[Figure]
+    node: Node | None = None  # whose op is at work
+    contribution: Contribution | None = None  # what passes an edge
+
+
+def all_names(nodes: list[Node], names: Names) -> Names:
+    """Name also what has no name: t1, t2, ...; but a number stands for itself."""
+    names = dict(names)
+    taken = set(names.values())
+    if id(nodes[0]) not in names:
+        free = [name for name in ("y", "loss") if name not in taken]
+        names[id(nodes[0])] = free[0] if free else _free("t", taken)
+    for x in quantities(nodes):
+        if id(x) not in names and (value_of(x).ndim or needs_gradient(x)):
+            letter = "t" if _op(x) else "x" if needs_gradient(x) else "c"
+            names[id(x)] = _free(letter, set(names.values()))
+    return names
+
+
+def _free(letter: str, taken: set[str]) -> str:
+    return next(name for i in count(1) if (name := f"{letter}{i}") not in taken)
+
+
+def _op(x: Any) -> Any:
+    return x.op if isinstance(x, Node) else None
+
+
+class Narrator:
+    """Tells the forward and the backward pass of a graph.
+
+    Parameters
+    ----------
+    nodes : list of Tensor
+        The graph, newest first: the first is a single number.
+    names : dict of int to str
+        What everything is called, by `id`: see `all_names`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu.engine.graph import topological_order
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> y = x.square() * 0.5
+    >>> nodes = topological_order(y)
+    >>> for step in Narrator(nodes, all_names(nodes, {})).steps():
+    ...     print(step.kind, step.formulas, [f.array.item() for f in step.figures])
+    given [] [3.0]
+    compute ['t1 = x1^2'] [9.0]
+    compute ['y = 1/2 t1'] [4.5]
+    start ['dy/dy = 1'] [1.0]
+    contribute ['dy/dt1 = 1/2'] [1.0, 0.5, 0.5]
+    contribute ['dt1/dx1 = 2 x1'] [0.5, 6.0, 3.0]
+    done [] [3.0]
+    """
+
+    def __init__(self, nodes: list[Node], names: Names) -> None:
+        self.nodes, self.names = nodes, names
+        self.y = nodes[0]
+        self.quantities = [x for x in quantities(nodes) if id(x) in names]
+        # What each node was computed from, as the bits of a number.
+        self._bit = {node: 1 << i for i, node in enumerate(reversed(nodes))}
+        self._behind: dict[Node, int] = {}
+        for node in reversed(nodes):
+            inputs = [x for x in node.inputs if isinstance(x, Node)]
+            bits = (self._behind[x] | self._bit[x] for x in inputs)
+            self._behind[node] = reduce(or_, bits, 0)
+        self._known: dict[int, Formula] = {
+            id(x): Name(np.shape(value_of(x)), names[id(x)], value_of(x))
+            for x in self.quantities
+        }
+
+    def name(self, x: Any) -> str:
+        return self.names[id(x)]
+
+    def slope(self, by: Any) -> str:
+        """Write the derivative of the last quantity by another."""
+        return f"d{self.name(self.y)}/d{self.name(by)}"
+
+    def formula(self, node: Node) -> str:
+        """Write down how a node was computed."""
+        known = self._known.pop(id(node))
+        formula = in_text(self._read(node, {}))
+        self._known[id(node)] = known
+        return f"{self.name(node)} = {formula}"
+
+    def _read(self, x: Any, known: dict[int, Formula]) -> Formula:
+        """Read how `x` was computed; name the arrays that a rule made of constants."""
+        numbers = count(1)
+
+        def constant(array: Array) -> Name:
+            what = "mask" if array.dtype == bool else "constant"
+            return Name(array.shape, f"{what}{next(numbers)}", array)
+
+        return read(x, self._known | known, constant)
+
+    def steps(self) -> Iterator[Step]:
+        """Give the steps of the forward pass, then those of the backward pass."""
+        yield self._given()
+        for node in forward_pass(self.nodes):
+            yield self._compute(node)
+        yield self._start()
+        gradients: dict[Node, Array] = {self.y: np.ones_like(self.y.data)}
+        for contribution in backward_pass(self.nodes):
+            gradients[contribution.share.x] = contribution.total
+            yield self._contribute(contribution)
+        yield self._done(gradients)
+
+    def _given(self) -> Step:
+        leaves = [x for x in self.quantities if _op(x) is None]
+        wanted = [self.name(x) for x in leaves if needs_gradient(x)]
+        others = [self.name(x) for x in leaves if not needs_gradient(x)]
+        sentence = f"The leaves are given. We want the gradient for {_listed(wanted)}"
+        if others:
+            verb = "is" if len(others) == 1 else "are"
+            sentence += f"; {_listed(others)} {verb} constant"
+        figures = [Figure(self.name(x), np.asarray(value_of(x))) for x in leaves]
+        return Step("given", f"{sentence}.", [], figures)
+
+    def _compute(self, node: Node) -> Step:
+        sources = [self.name(x) for x in node.inputs if id(x) in self.names]
+        sentence = f"{node.op.name} computes {self.name(node)} from {_listed(sources)}."
+        figures = [Figure(self.name(node), node.data)]
+        return Step("compute", sentence, [self.formula(node)], figures, node)
+
+    def _start(self) -> Step:
+        sentence = (
+            "The backward pass begins at the end. "
+            f"{self.name(self.y)} changes exactly as much as itself: its gradient is 1."
+        )
+        slope = self.slope(self.y)
+        figures = [Figure(slope, np.ones_like(self.y.data))]
+        return Step("start", sentence, [f"{slope} = 1"], figures, self.y)
+
+    def _contribute(self, contribution: Contribution) -> Step:
+        share, before, total, _, of = contribution
+        node, x = share.node, share.x
+        arrived, wanted = self.slope(node), self.slope(x)
+        value = share.cotangent.data
+        g = Derivative(
+            share.g.data.shape,
+            arrived,
+            share.g.data,
+            self.name(self.y),
+            self.name(node),
+        )
+        cotangent = self._read(
+            share.cotangent, share.known(self._known) | {id(share.g): g}
+        )
+        factor = without(cotangent, g)
+
+        sentence = (
+            f"The gradient of {self.name(node)} passes back through {node.op.name} to "
+            f"{self.name(x)}"
+        )
+        figures = [Figure(arrived, share.g.data)]
+        place = self._place(share)
+        if factor is None:
+            sentence += ", by its rule."
+            via = f" via {self.name(node)}{place}" if of > 1 else ""
+            formula = f"{wanted}{via} = {in_text(cotangent)}"
+            figures.append(Figure(wanted, value, "\u2192"))
+        else:
+            d = "\u2202" if place or self._acts_otherwise(share) else "d"
+            local = f"{d}{self.name(node)}/{d}{self.name(x)}{place}"
+            sentence += f": it is multiplied by the local derivative {local}."
+            formula = f"{local} = {in_text(factor)}"
+            with np.errstate(all="ignore"):
+                slope = np.asarray(factor.value, dtype=x.data.dtype)
+            figures += [Figure(local, slope, "\u00d7"), Figure(wanted, value, "=")]
+        if of > 1:
+            figures[-1] = figures[-1]._replace(title="contribution")
+        if before is not None:
+            figures += [Figure("so far", before, "+"), Figure(wanted, total, "=")]
+        sentence += f" {self._standing(contribution)}"
+        return Step("contribute", sentence, [formula], figures, node, contribution)
+
+    def _place(self, share: Share) -> str:
+        """Tell two uses of the same input by the same op apart."""
+        uses = [i for i, x in enumerate(share.node.inputs) if x is share.x]
+        return f" in place {share.position + 1}" if len(uses) > 1 else ""
+
+    def _acts_otherwise(self, share: Share) -> bool:
+        """Whether an input acts on the answer also through another input."""
+        others = [x for x in share.node.inputs if isinstance(x, Node)]
+        return any(self._behind[x] & self._bit[share.x] for x in others)
+
+    def _standing(self, contribution: Contribution) -> str:
+        """Tell where the sum of the contributions stands."""
+        *_, number, of = contribution
+        x = self.name(contribution.share.x)
+        if of == 1:
+            return f"Nothing else uses {x}: this is its gradient."
+        if number == 1:
+            return f"This is the first of {of} contributions to the gradient of {x}."
+        if number < of:
+            return f"This is contribution {number} of {of}: it is added."
+        return (
+            f"This is the last of {of} contributions: their sum is the gradient of {x}."
+        )
+
+    def _done(self, gradients: dict[Node, Array]) -> Step:
+        sentence = (
+            f"Done: every leaf has its gradient. {self.name(self.y)}.backward() adds "
+            "these to their .grad."
+        )
+        leaves = [x for x in self.quantities if needs_gradient(x) and x.op is None]
+        figures = [Figure(self.slope(x), gradients[x]) for x in leaves]
+        return Step("done", sentence, [], figures)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Write names as a sentence has them; each once, and not too many."""
+    names = list(dict.fromkeys(names))
+    if len(names) > MANY:
+        names = [*names[: MANY - 1], f"{len(names) - MANY + 1} more"]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

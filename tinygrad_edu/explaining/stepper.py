@@ -1,0 +1,222 @@
+"""`step_through`: the forward and the backward pass in a browser, step by step.
+
+One file holds all: the picture, the numbers, and the program that shows them, which is
+kept beside this module as `stepper.html`, `stepper.css` and `stepper.js`.
+"""
+
+from __future__ import annotations
+
+import json
+import linecache
+import os
+import sys
+from base64 import b64encode
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.drawing.layout import lay_out
+from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
+from tinygrad_edu.drawing.svg import svg_of
+from tinygrad_edu.drawing.words import describe
+from tinygrad_edu.engine.debug import Origin
+from tinygrad_edu.engine.graph import Node, value_of
+from tinygrad_edu.engine.op import Op
+from tinygrad_edu.explaining.narration import Narrator, Step, all_names
+from tinygrad_edu.explaining.packing import Arrays
+from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.shares import checked_graph
+from tinygrad_edu.support.files import write
+
+__all__ = ["step_through"]
+
+Json = dict[str, Any]
+
+_FILES = Path(__file__).parent
+MOST_OPS = 1000
+BUDGET = 700_000  # characters that a page's numbers may take
+
+
+def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
+    """Write a page that goes through the forward and the backward pass of `y`.
+
+    It is one HTML file without any link to elsewhere: open it in a browser, show it in
+    a lecture, print it. It shows the graph as it was recorded, and fills in a value at
+    each step, and then a contribution to a gradient at each step; a click on a node
+    shows its arrays. Where the graph was recorded under `debug()`, the line of your
+    program is shown as well.
+
+    Parameters
+    ----------
+    y : Tensor
+        A single number, whose graph has not been released: call this before
+        ``backward()``. The graph is kept, and no ``.grad`` is changed.
+    path : path_like
+        Where to write the page; a file that is there is replaced, once all is written.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    ValueError
+        If `y` is no single number, if nothing requires a gradient, if the graph was
+        released, if what it was computed from has changed since, or if it has too many
+        ops; if `path` can be the name of no file.
+    TypeError
+        If `y` is no Tensor.
+    OSError
+        If the file cannot be written.
+    ModuleNotFoundError
+        Without PyGraphviz, which lays the picture out.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> y = x * x * x
+    >>> page = getfixture("tmp_path") / "cube.html"
+    >>> tg.step_through(y, page).name
+    'cube.html'
+    """
+    frame = sys._getframe(1)
+    nodes = checked_graph("step_through", y, frame)
+    ops = sum(node.op is not None for node in nodes)
+    if ops > MOST_OPS:
+        raise ValueError(
+            f"step_through: this graph has {ops} ops, and a page shows at most "
+            f"{MOST_OPS}; take a smaller example, with fewer turns of the loop"
+        )
+    narrator = Narrator(nodes, all_names(nodes, names_of(y, frame)))
+    write("step_through", path, _page(narrator).encode())
+    return Path(path)
+
+
+def _page(narrator: Narrator) -> str:
+    """Put the page together."""
+    model = _Model(narrator)
+    script = _read("stepper.js")
+    of_script = b64encode(sha256(script.encode()).digest()).decode()
+    return Template(_read("stepper.html")).substitute(
+        policy=f"default-src 'none'; script-src 'sha256-{of_script}'; "
+        "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        title=escape(narrator.name(narrator.y)),
+        style=_read("stepper.css"),
+        picture=svg_of(model.picture, lay_out(model.picture)),
+        # In JSON a "<" stands in strings only; written like this it ends no element.
+        model=json.dumps(model.told(), allow_nan=False).replace("<", r"\u003c"),
+        script=script,
+    )
+
+
+def _read(name: str) -> str:
+    return (_FILES / name).read_text("utf-8")
+
+
+class _Model:
+    """All that a page shows: the picture, and in plain dicts and lists the rest.
+
+    The page refers to nodes by their keys in the picture, and to arrays by numbers.
+    """
+
+    def __init__(self, narrator: Narrator) -> None:
+        self.narrator = narrator
+        self.steps = list(narrator.steps())
+        y = narrator.y
+        self.gradients = {y.index: np.ones_like(y.data)}
+        self.rules: dict[Node | None, list[str]] = {}
+        for step in self.steps:
+            if step.contribution is not None:
+                self.gradients[step.contribution.share.x.index] = (
+                    step.contribution.total
+                )
+                self.rules.setdefault(step.node, []).extend(step.formulas)
+        self.picture = picture_of(y, narrator.names, self.gradients)
+        self.arrays = Arrays()
+
+    def told(self) -> Json:
+        nodes = [
+            self._node(box, self.picture.sources[box.key])
+            for box in self.picture.boxes
+            if box.key in self.picture.sources
+        ]
+        steps = [self._step(step) for step in self.steps]
+        return {"nodes": nodes, "steps": steps, "arrays": self.arrays.packed(BUDGET)}
+
+    def _node(self, box: Box, x: Any) -> Json:
+        """Describe a node, or an array that went in."""
+        value, gradient = value_of(x), self.gradients.get(box.key)
+        told: Json = {
+            "key": box.key,
+            "name": self.narrator.name(x),
+            "kind": KINDS[box.kind],
+            "shape": list(value.shape),
+            "dtype": str(value.dtype),
+            "value": self.arrays.add(value),
+        }
+        if gradient is not None:
+            told["gradient"] = self.arrays.add(gradient)
+        if isinstance(x, Node) and x.op is not None:
+            told |= {
+                "op": x.op.name,
+                "about": _about(x.op),
+                "formula": self.narrator.formula(x),
+                "rules": self.rules[x],
+                "source": _source(x.origin),
+            }
+        return told
+
+    def _step(self, step: Step) -> Json:
+        keys = self.picture.keys
+        told: Json = {
+            "kind": step.kind,
+            "sentence": step.sentence,
+            "formulas": step.formulas,
+            "figures": [
+                {"title": title, "array": self.arrays.add(array), "sign": sign}
+                for title, array, sign in step.figures
+            ],
+        }
+        if step.node is not None:
+            told["node"] = keys.get(id(step.node))
+        if step.node is not None and step.kind == "compute":
+            shown = [x for x in step.node.inputs if id(x) in self.narrator.names]
+            told["inputs"] = [keys.get(id(x)) for x in shown]
+        if step.kind == "start":
+            told["gradient"] = self._gradient(step.figures[0].array, True)
+        if step.contribution is not None:
+            share, _, total, number, of = step.contribution
+            told["to"] = keys.get(id(share.x))
+            # Of several edges between the two, which one.
+            before = share.node.inputs[: share.position]
+            told["edge"] = sum(x is share.x for x in before)
+            told["gradient"] = self._gradient(total, number == of)
+        return told
+
+    def _gradient(self, array: Any, is_complete: bool) -> Json:
+        """A gradient as it stands, and how the picture shows it."""
+        return {
+            "array": self.arrays.add(array),
+            "lines": describe(np.asarray(array)),
+            "complete": is_complete,
+        }
+
+
+def _about(op: Op) -> str:
+    """The first sentence of the op's docstring, without the call that begins it."""
+    first = (op.__doc__ or "").partition("\n\n")[0]
+    return first.removeprefix(f"{op}: ").replace("\n", " ").replace("`", "")
+
+
+def _source(origin: Origin | None) -> Json | None:
+    """The line of the user's program, if it was recorded under debug()."""
+    if origin is None:
+        return None
+    text = linecache.getline(origin.file, origin.line).strip()
+    return {"file": os.path.basename(origin.file), "line": origin.line, "text": text}

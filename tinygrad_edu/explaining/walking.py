@@ -1,0 +1,111 @@
+"""The forward and the backward pass of a recorded graph, step by step.
+
+`autodiff.pull_back` goes the same way as fast as it can and keeps nothing; here
+everything that passes an edge is kept, so that it can be looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.formulas.shares import Share, walk_back
+
+__all__ = [
+    "Contribution",
+    "backward_pass",
+    "forward_pass",
+    "needs_gradient",
+    "quantities",
+]
+
+Array = np.ndarray[Any, Any]
+
+
+class Contribution(NamedTuple):
+    """What one use of a quantity contributes to its gradient.
+
+    Attributes
+    ----------
+    share : Share
+        What passes the edge, from the op's answer ``share.node`` to its input
+        ``share.x``.
+    before : array or None
+        What the contributions before it add up to, if there are any.
+    total : array
+        The same with this one.
+    number, of : int
+        It is the first, second, ... of so many.
+    """
+
+    share: Share
+    before: Array | None
+    total: Array
+    number: int
+    of: int
+
+
+def quantities(nodes: list[Node]) -> list[Any]:
+    """Return the nodes, and the arrays that went into them, in the order of use.
+
+    Parameters
+    ----------
+    nodes : list of Tensor
+        A graph, newest first.
+    """
+    found = {}
+    for node in reversed(nodes):
+        for x in (*node.inputs, node):
+            if isinstance(x, Node | np.ndarray):
+                found[id(x)] = x
+    return list(found.values())
+
+
+def needs_gradient(x: Any) -> bool:
+    """Whether the backward pass goes to a quantity."""
+    return isinstance(x, Node) and x.requires_grad
+
+
+def forward_pass(nodes: list[Node]) -> list[Node]:
+    """Return what was computed, in the order of its computation."""
+    return [node for node in reversed(nodes) if node.op is not None]
+
+
+def backward_pass(nodes: list[Node]) -> Iterator[Contribution]:
+    """Go back from the newest node to the leaves, edge by edge.
+
+    Raises
+    ------
+    ValueError
+        If the graph was recorded under `debug`, and a value was changed since.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu.engine.graph import topological_order
+    >>> x = tg.Tensor(3.0, requires_grad=True)
+    >>> for each in backward_pass(topological_order(x * x * x)):
+    ...     print(each.share.g.data, each.share.cotangent.data, each.before, each.total)
+    1.0 3.0 None 3.0
+    1.0 9.0 None 9.0
+    3.0 9.0 9.0 18.0
+    3.0 9.0 18.0 27.0
+    """
+    for node in nodes:
+        if node.origin is not None:
+            node.origin.verify(node)
+    of = Counter(x for node in nodes for x in node.inputs if needs_gradient(x))
+    number: Counter[Node] = Counter()
+    totals: dict[Node, Array] = {}
+    shares, _ = walk_back(nodes)
+    for share in chain.from_iterable(shares.values()):
+        x, value = share.x, share.cotangent.data
+        number[x] += 1
+        before = totals.get(x)
+        totals[x] = value if before is None else before + value
+        yield Contribution(share, before, totals[x], number[x], of[x])

@@ -1,0 +1,396 @@
+"""Formulas: what a recorded graph says, as a mathematician would write it down.
+
+A backward rule is run on Tensors, which records it; `read` turns the record into a
+formula. So what is printed is the rule itself. A formula is simplified as it is built,
+no further than by hand: numbers are multiplied out, equal terms and factors collected.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Node, Params, value_of
+from tinygrad_edu.engine.op import OPS, Op
+
+__all__ = [
+    "Call",
+    "Derivative",
+    "Formula",
+    "Name",
+    "Product",
+    "Sum",
+    "in_shape",
+    "minus",
+    "names_in",
+    "number",
+    "plus",
+    "read",
+    "replace",
+    "times",
+    "to_the",
+    "without",
+]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Formula(ABC):
+    """An expression, in which every part knows its shape and can tell its value."""
+
+    shape: Shape
+
+    @property
+    @abstractmethod
+    def value(self) -> Any:
+        """The number or array that it stands for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Name(Formula):
+    """A quantity that has a name; two are equal if they are the same object."""
+
+    text: str
+    data: Any
+    constant: bool = field(default=False, kw_only=True)
+
+    @property
+    def value(self) -> Any:
+        return self.data
+
+
+@dataclass(frozen=True, eq=False)
+class Derivative(Name):
+    """The derivative of one named quantity by another: its text is "dL/dz".
+
+    It is partial if it leaves other ways out by which the one acts on the other, and
+    may be that part only of the whole that goes `via` a third.
+    """
+
+    of: str
+    by: str
+    partial: bool = False
+    via: str | None = None
+
+    @property
+    def value(self) -> Any:
+        return self.data.value if isinstance(self.data, Formula) else self.data
+
+
+@dataclass(frozen=True)
+class Product(Formula):
+    """A number times powers of formulas, element by element; `shape` may be larger."""
+
+    coefficient: float
+    factors: tuple[tuple[Formula, float], ...]
+
+    @property
+    def value(self) -> Any:
+        powers = (f.value if n == 1 else f.value**n for f, n in self.factors)
+        return np.broadcast_to(
+            reduce(np.multiply, powers, self.coefficient), self.shape
+        )
+
+
+@dataclass(frozen=True)
+class Sum(Formula):
+    """Formulas added up, none of them a sum."""
+
+    terms: tuple[Formula, ...]
+
+    @property
+    def value(self) -> Any:
+        terms = (term.value for term in self.terms)
+        return np.broadcast_to(reduce(np.add, terms), self.shape)
+
+
+@dataclass(frozen=True)
+class Call(Formula):
+    """An op applied to formulas."""
+
+    op: Op
+    arguments: tuple[Formula, ...]
+    params: Params = field(compare=False)
+    of: str  # what the parameters are, to compare them: they may be arrays or slices
+
+    @property
+    def value(self) -> Any:
+        values = [np.asarray(x.value) for x in self.arguments]
+        return self.op.compute(values, self.params or None)
+
+
+# --- Algebra --------------------------------------------------------------------------
+
+
+def number(value: float, shape: Shape = ()) -> Product:
+    """Return a number, or an array that is full of it."""
+    return Product(shape, float(value), ())
+
+
+def in_shape(x: Formula, shape: Shape) -> Formula:
+    """Return the same formula for an array of a shape; a number fills any."""
+    if isinstance(x, Product) and not x.factors:
+        return number(x.coefficient, shape)
+    return times(x, number(1, shape))
+
+
+def _as_product(x: Formula) -> Product:
+    return x if isinstance(x, Product) else Product(x.shape, 1.0, ((x, 1.0),))
+
+
+def _simplest(x: Product) -> Formula:
+    """Return a product's only factor in its place, if it is nothing else."""
+    if x.coefficient == 0:
+        return number(0, x.shape)
+    if x.coefficient == 1 and len(x.factors) == 1:
+        ((factor, exponent),) = x.factors
+        if exponent == 1 and factor.shape == x.shape:
+            return factor
+    return x
+
+
+def times(*formulas: Formula) -> Formula:
+    """Multiply, element by element; equal factors become a power."""
+    coefficient, exponents = 1.0, dict[Formula, float]()
+    for x in map(_as_product, formulas):
+        coefficient *= x.coefficient
+        for factor, n in x.factors:
+            exponents[factor] = exponents.get(factor, 0.0) + n
+    shape = np.broadcast_shapes(*(x.shape for x in formulas))
+    factors = tuple((factor, n) for factor, n in exponents.items() if n != 0)
+    return _simplest(Product(shape, coefficient, factors))
+
+
+def to_the(x: Formula, n: float) -> Formula:
+    """Raise to a power that is a number."""
+    if n == 0:
+        return number(1, x.shape)
+    if isinstance(x, Product) and x.coefficient == 0 and n > 0:
+        return x
+    if isinstance(x, Product) and x.coefficient > 0 and float(n).is_integer():
+        factors = tuple((factor, m * n) for factor, m in x.factors)
+        with np.errstate(over="ignore", under="ignore"):  # to infinity, as the op's
+            coefficient = float(np.power(x.coefficient, n))
+        return _simplest(Product(x.shape, coefficient, factors))
+    return _simplest(Product(x.shape, 1.0, ((x, float(n)),)))
+
+
+def plus(*formulas: Formula) -> Formula:
+    """Add; terms that differ in their numbers only become one."""
+    coefficients = dict[tuple[tuple[Formula, float], ...], float]()
+    for x in formulas:
+        for term in x.terms if isinstance(x, Sum) else (x,):
+            product = _as_product(term)
+            known = coefficients.get(product.factors, 0.0)
+            coefficients[product.factors] = known + product.coefficient
+    shape = np.broadcast_shapes(*(x.shape for x in formulas))
+    terms = [
+        _simplest(Product(_shape_of(factors, shape), coefficient, factors))
+        for factors, coefficient in coefficients.items()
+        if coefficient != 0
+    ]
+    if not terms:
+        return number(0, shape)
+    if len(terms) == 1:
+        return in_shape(terms[0], shape)
+    return Sum(shape, tuple(terms))
+
+
+def _shape_of(factors: tuple[tuple[Formula, float], ...], largest: Shape) -> Shape:
+    return np.broadcast_shapes(*(factor.shape for factor, _ in factors)) or ()
+
+
+def minus(x: Formula) -> Formula:
+    """Change the sign."""
+    return times(number(-1), x)
+
+
+def replace(x: Formula, old: Formula, new: Formula) -> Formula:
+    """Put one formula in another's place, wherever that stands."""
+    if x == old:
+        return new
+    if isinstance(x, Product):
+        parts = [to_the(replace(f, old, new), n) for f, n in x.factors]
+        return times(number(x.coefficient, x.shape), *parts)
+    if isinstance(x, Sum):
+        return plus(*(replace(term, old, new) for term in x.terms))
+    if isinstance(x, Call):
+        arguments = [replace(a, old, new) for a in x.arguments]
+        return _apply(x.op, arguments, x.params, x.shape)
+    return x
+
+
+def without(x: Formula, factor: Formula) -> Formula | None:
+    """Divide by a factor that occurs once in every term; None if it does not."""
+    if isinstance(x, Product) and x.coefficient == 0:
+        return number(0)
+    if isinstance(x, Sum):
+        parts = [without(term, factor) for term in x.terms]
+        found = [part for part in parts if part is not None]
+        return plus(*found) if len(found) == len(parts) else None
+    product = _as_product(x)
+    having = [(f, n) for f, n in product.factors if mentions(f, factor)]
+    if len(having) != 1 or having[0][1] != 1:
+        return None
+    ((part, _),) = having
+    quotient: Formula | None = number(1)
+    if part != factor:
+        quotient = without(part, factor) if isinstance(part, Sum) else None
+    if quotient is None:
+        return None
+    others = [to_the(f, n) for f, n in product.factors if f != part]
+    return times(number(product.coefficient), *others, quotient)
+
+
+def mentions(x: Formula, part: Formula) -> bool:
+    """Whether `part` stands somewhere in `x`."""
+    return x == part or any(mentions(inner, part) for inner in parts_of(x))
+
+
+def parts_of(x: Formula) -> tuple[Formula, ...]:
+    """Return what a formula is made of."""
+    match x:
+        case Product(factors=factors):
+            return tuple(f for f, _ in factors)
+        case Sum(terms=terms):
+            return terms
+        case Call(arguments=arguments):
+            return arguments
+    return ()
+
+
+def names_in(x: Formula) -> set[Formula]:
+    """Return the quantities that a formula speaks of."""
+    if isinstance(x, Name):
+        return {x}
+    return set().union(*map(names_in, parts_of(x)))
+
+
+# --- From the graph -------------------------------------------------------------------
+
+
+def read(
+    x: Any, known: Mapping[int, Formula], constant: Callable[[Any], Formula]
+) -> Formula:
+    """Write down how `x` was computed, down to what is known.
+
+    Parameters
+    ----------
+    x : Tensor, array or number
+        A node of the graph, or what went into one.
+    known : dict of int to Formula
+        What stands for a thing, by its `id`.
+    constant : callable
+        Gives a name to an array that is not known.
+    """
+    found: dict[int, Formula] = {}
+    stack = [x]
+    while stack:
+        part = stack[-1]
+        inputs = part.inputs if isinstance(part, Node) else ()
+        missing = [z for z in inputs if not (id(z) in known or id(z) in found)]
+        if id(part) in found:
+            pass
+        elif id(part) in known:
+            found[id(part)] = known[id(part)]
+        elif missing:
+            stack += reversed(missing)
+            continue
+        elif isinstance(part, Node) and part.op is not None:
+            arguments = [known.get(id(z)) or found[id(z)] for z in inputs]
+            params = part.params or {}
+            found[id(part)] = _apply(part.op, arguments, params, part.data.shape)
+        else:
+            value = value_of(part)
+            known_value = known.get(id(value))
+            found[id(part)] = known_value or (
+                constant(value) if np.ndim(value) else _of_number(value)
+            )
+        stack.pop()
+    return found[id(x)]
+
+
+def _of_number(x: Any) -> Formula:
+    """Read a number; one of float32 as it prints, 0.3 and not 0.30000001192."""
+    is_short = getattr(x, "dtype", None) in (np.float16, np.float32)
+    return number(float(str(x) if is_short else x))
+
+
+def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Formula:
+    """Apply an op to formulas: arithmetic is multiplied out, anything else a call."""
+    match op.name, arguments:
+        case "add", [a, b]:
+            return plus(a, b)
+        case "subtract", [a, b]:
+            return plus(a, minus(b))
+        case "negative", [a]:
+            return minus(a)
+        case "positive" | "astype", [a]:
+            return a
+        case "multiply", [Call(op=inner) as a, b] if _is_column(a, b):
+            return _call(OPS["outer"], shape, [a.arguments[0], b])
+        case "multiply", [a, b]:
+            return times(a, b)
+        case "divide", [a, b]:
+            return times(a, to_the(b, -1))
+        case "reciprocal", [a]:
+            return to_the(a, -1)
+        case "square", [a]:
+            return to_the(a, 2)
+        case "power", [a, Product(coefficient=n, factors=(), shape=())]:
+            return to_the(a, n)
+        case "broadcast_to", [a]:
+            return in_shape(a, shape)
+        case "exp", [Call(op=inner) as a] if inner.name == "log_softmax":
+            return _call(OPS["softmax"], shape, a.arguments, a.params)
+        case "transpose", [a] if len(a.shape) < 2:
+            return a
+        case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
+            return a.arguments[0]
+        case "where", [condition, a, b]:
+            chosen = np.asarray(condition.value, bool)
+            if not chosen.any() or _is_the_same(chosen, a, b):
+                return in_shape(b, shape)
+            if chosen.all():
+                return in_shape(a, shape)
+    return _call(op, shape, arguments, params)
+
+
+def _is_column(a: Call, b: Formula) -> bool:
+    """Whether a vector is laid upright to be multiplied by another, a row."""
+    match a.params.get("index"):
+        case (EllipsisType(), None):
+            return len(a.arguments[0].shape) == len(b.shape) == 1
+    return False
+
+
+def _is_the_same(chosen: Any, a: Formula, b: Formula) -> bool:
+    """Whether `b` is `a` where that is chosen: of constants one can tell."""
+    if not (_is_constant(a) and _is_constant(b)):
+        return False
+    return bool((~chosen | (a.value == b.value)).all())
+
+
+def _is_constant(x: Formula) -> bool:
+    return all(isinstance(name, Name) and name.constant for name in names_in(x))
+
+
+def _call(
+    op: Op, shape: Shape, arguments: Sequence[Formula], params: Params | None = None
+) -> Call:
+    params = params or {}
+    of = ", ".join(f"{k}={v if _is_plain(v) else id(v)}" for k, v in params.items())
+    return Call(shape, op, tuple(arguments), params, of)
+
+
+def _is_plain(x: Any) -> bool:
+    if isinstance(x, tuple | list):
+        return all(map(_is_plain, x))
+    return not isinstance(x, np.ndarray)

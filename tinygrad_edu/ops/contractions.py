@@ -1,0 +1,141 @@
+"""Einstein's notation: any product of arrays, summed over the axes that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import Params
+from tinygrad_edu.engine.op import Op
+from tinygrad_edu.ops.indexing import add_at
+from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
+
+__all__ = [
+    "einsum",
+]
+
+LABELS = ascii_uppercase + ascii_lowercase  # in the order in which NumPy sorts letters
+NUMBERS = range(len(LABELS))
+
+
+class Einsum(Op):
+    """The op that is called in either of NumPy's forms.
+
+    Both are brought to a third: a list of operands, and subscripts that name each axis
+    of each operand and of the output by a letter.
+    """
+
+    def _bind(
+        self, args: tuple[Any, ...], params: Params
+    ) -> tuple[tuple[Any, ...], Params | None]:
+        if "subscripts" not in params:
+            operands, subscripts = _operands_and_subscripts(args)
+            args, params = (operands,), params | {"subscripts": subscripts}
+        arrays, bound = super()._bind(args, params)
+        given = bound or {}  # and never None, since subscripts are required
+        ndims = [np.ndim(x) for x in arrays]
+        return arrays, given | {"subscripts": _explicit(given["subscripts"], ndims)}
+
+    def __str__(self) -> str:
+        return "einsum(subscripts, *arrays, optimize=False)"
+
+
+def _operands_and_subscripts(args: tuple[Any, ...]) -> tuple[list[Any], str]:
+    """Read ``"ij,jk->ik", a, b``, or ``a, [0, 1], b, [1, 2], [0, 2]``."""
+    if args and isinstance(args[0], str):
+        return list(args[1:]), args[0]
+    pairs = len(args) // 2 * 2
+    subscripts = ",".join(map(_letters, args[1:pairs:2]))
+    if len(args) > pairs:
+        subscripts += "->" + _letters(args[-1])
+    return list(args[:pairs:2]), subscripts
+
+
+def _letters(labels: Any) -> str:
+    """Write a list of numbers as letters."""
+    try:
+        return "".join("..." if n is ... else LABELS[NUMBERS.index(n)] for n in labels)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "einsum: the axes are named by letters, einsum('ij,jk->ik', a, b), or by "
+            "lists of whole numbers below 52, einsum(a, [0, 1], b, [1, 2], [0, 2]); "
+            f"and not by {labels!r}"
+        ) from None
+
+
+def _explicit(subscripts: str, ndims: list[int]) -> str:
+    """Write out what an ellipsis stands for, and the output's letters."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(
+            f"einsum: {subscripts!r} names the axes of {len(terms)} operands, and "
+            f"there are {len(ndims)}"
+        )
+    unnamed = [n - len(term.replace("...", "")) for term, n in zip(terms, ndims)]
+    for term, ndim, n in zip(terms, ndims, unnamed):
+        if n < 0 or (n > 0 and "..." not in term):
+            raise ValueError(
+                f"einsum: {term!r} in {subscripts!r} does not fit an operand of {ndim} "
+                "dimensions; give each axis a letter, or '...' to some of them"
+            )
+    most = max(unnamed)
+    free = "".join(c for c in ascii_letters if c not in subscripts)[:most]
+    if not arrow:
+        once = sorted(c for c in inputs if c.isalpha() and inputs.count(c) == 1)
+        output = "..." + "".join(once)
+    elif most and "..." not in output:
+        raise ValueError(
+            f"einsum: {subscripts!r} has '...' for {most} axes of the operands, and "
+            "none in the output; to sum over axes, give them letters"
+        )
+    written = [term.replace("...", free[most - n :]) for term, n in zip(terms, unnamed)]
+    return f"{','.join(written)}->{output.replace('...', free)}"
+
+
+def _einsum(*arrays: Any, subscripts: Any, optimize: Any = False) -> Any:
+    """The sum of products that Einstein's notation tells, with NumPy's subscripts.
+
+    Each operand's axes are named by letters; what has the same letter is multiplied,
+    and summed over what the output does not name.
+    """
+    return np.einsum(subscripts, *arrays, optimize=optimize)
+
+
+def _einsum_arrays(
+    g: Any, y: Any, *arrays: Any, subscripts: str, optimize: Any
+) -> Callable[[int], Any]:
+    """Take g for the operand, and its letters for the output's."""
+    inputs, output = subscripts.split("->")
+
+    def of_operand(i: int) -> Any:
+        terms, operands = inputs.split(","), list(arrays)
+        x, letters = operands[i], terms[i]
+        operands[i], terms[i] = g, output
+
+        names = list(dict.fromkeys(letters))
+        alone = [k for k, c in enumerate(names) if not any(c in term for term in terms)]
+        summed = "".join(c for k, c in enumerate(names) if k not in alone)
+        to_letters = f"{','.join(terms)}->{summed}"
+        part = einsum(operands, subscripts=to_letters, optimize=optimize)
+        # Along an axis that no other has, each element has the same share in the sum.
+        part = expand_dims(part, alone)
+        sizes = dict(zip(letters, x.shape))
+        shape = np.broadcast_shapes(part.shape, tuple(sizes.values()))
+        if part.shape != shape:
+            part = broadcast_to(part, shape)
+        if len(names) == len(letters):
+            return part
+        # Of an axis that is named twice, only the diagonal was taken. (An axis of size
+        # 1 has been broadcast.)
+        places = dict(zip(names, np.ix_(*map(range, part.shape))))
+        diagonal = tuple(places[c] % n for c, n in zip(letters, x.shape))
+        return add_at(part, diagonal, x.shape)
+
+    return of_operand
+
+
+einsum = Einsum(_einsum, selects=True).vjp(arrays=_einsum_arrays)

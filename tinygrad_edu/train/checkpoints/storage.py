@@ -1,0 +1,216 @@
+"""Arrays in a file, in the safetensors format: written whole or not at all.
+
+The format is eight bytes for the length of a header; the header, which is JSON; and the
+arrays' bytes. Unlike a pickle, it holds nothing that can be run. The library
+`safetensors` writes it, and reads it lazily, with a check of every length.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.support.extras import load
+from tinygrad_edu.support.files import damaged, replacing
+from tinygrad_edu.support.printable import printable
+
+__all__ = ["Part", "Stored", "write"]
+
+Array = np.ndarray[Any, Any]
+
+# What NumPy can hold, by the names of the format.
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BOOL": "bool"}
+_DTYPES |= {f"I{bits}": f"int{bits}" for bits in (64, 32, 16, 8)}
+_DTYPES |= {f"U{bits}": f"uint{bits}" for bits in (64, 32, 16, 8)}
+# The quotes and the commas there may be in a header: those of 10,000 arrays, at least.
+_MOST = 100_000
+_RESERVED = "__metadata__"  # what the format calls the texts
+
+
+def write(
+    path: str | os.PathLike[str],
+    arrays: Mapping[str, Array],
+    texts: Mapping[str, str] | None = None,
+) -> None:
+    """Write arrays, and texts that go with them, to a file.
+
+    Whatever happens meanwhile, the path names the old file, if there was one, or the
+    new one, whole.
+
+    Raises
+    ------
+    ValueError
+        If `Stored` could not read it again: for a name, a dtype, or too many arrays.
+    OSError
+        If it cannot be written.
+    """
+    library, path = _library(), Path(path)
+    whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
+    for name, array in whole.items():
+        _check_array(name, array)
+    with replacing("checkpoints", path) as new:
+        if not new.is_file():
+            raise OSError(
+                f"checkpoints: {path} is no regular file; give the name of one"
+            )
+        try:
+            library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
+        except library.SafetensorError as error:
+            raise OSError(f"checkpoints: {path} cannot be written: {error}") from None
+        if _is_too_long(_read_header(new)):
+            raise ValueError(
+                f"checkpoints: {len(whole)} arrays are more than can be read again, "
+                "which is 10,000 or so; have fewer and larger ones"
+            )
+
+
+def _check_array(name: str, array: Array) -> None:
+    """Refuse what could be written, but not be read again."""
+    fault = ""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        fault = "has a name that is no text"
+    if name == _RESERVED:
+        fault = "has a name that the format keeps for itself"
+    elif array.dtype.name not in _DTYPES.values():
+        fault = f"is of {array.dtype}, which the format has not"
+    if fault:
+        raise ValueError(f"checkpoints: {name!r} {fault}; give it another one")
+
+
+def _library() -> Any:
+    load("safetensors.numpy", "checkpoints")
+    return load("safetensors", "checkpoints")
+
+
+class Stored(Mapping[str, Array]):
+    """The arrays in a file, each read when it is asked for.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    texts : dict of str to str
+        What goes with the arrays.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is damaged or of another format.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "two.safetensors")
+    ...     write(path, {"a": np.zeros(2), "b": np.eye(2)}, {"of": "an example"})
+    ...     with Stored(path) as stored:
+    ...         list(stored), stored.texts, stored["a"]
+    (['a', 'b'], {'of': 'an example'}, array([0., 0.]))
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        library, self.path = _library(), Path(path)
+        if _is_too_long(_read_header(self.path)):
+            raise damaged(self.path, "its header is longer than that of any model")
+        try:
+            self._file = library.safe_open(str(self.path), framework="numpy")
+        except library.SafetensorError as error:
+            raise damaged(self.path, f"it is no safetensors file ({error})") from None
+        self._names = dict.fromkeys(self._file.keys())
+        self.texts: dict[str, str] = self._file.metadata() or {}
+
+    def __enter__(self) -> Stored:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.__exit__(*error)
+
+    def __getitem__(self, name: str) -> Array:
+        view = self._view(name)
+        kind, shape = view.get_dtype(), self.shape(name)
+        if kind not in _DTYPES or len(shape) > 64:
+            fault = f"is an array of {kind} of {len(shape)} dimensions"
+            fault = f"{printable(name)} {fault}, which NumPy has none of"
+            raise damaged(self.path, fault)
+        try:
+            array: Array = self._file.get_tensor(name)
+        except ValueError as error:  # a shape beyond NumPy's limits
+            fault = f"{printable(name)} of shape {shape}: {error}"
+            raise damaged(self.path, fault) from None
+        return array
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return an array's shape, without reading it."""
+        return tuple(self._view(name).get_shape())
+
+    def _view(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(f"{self.path} has no array {printable(name)!r}")
+        return self._file.get_slice(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def part(self, name: str) -> Part:
+        """Return the arrays called ``name/...``, by the rest of their names.
+
+        The part "" is that of the names without a slash.
+        """
+        return Part(self, name)
+
+
+class Part(Mapping[str, Array]):
+    """Those of the arrays in a file that belong together; read lazily as well."""
+
+    def __init__(self, stored: Stored, name: str) -> None:
+        self._stored, self._names = stored, dict[str, str]()
+        for whole in stored:
+            part, _, rest = whole.rpartition("/")
+            if part == name:
+                self._names[rest] = whole
+
+    def __getitem__(self, name: str) -> Array:
+        return self._stored[self._names[name]]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return an array's shape, without reading it."""
+        return self._stored.shape(self._names[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _read_header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise damaged(path, f"its {size} bytes end within its header")
+        return file.read(length)
+
+
+def _is_too_long(header: bytes) -> bool:
+    """Whether a header says little at great length: to read it takes memory."""
+    return max(header.count(b'"'), header.count(b",")) > _MOST
