@@ -13,7 +13,7 @@ from tinygrad_edu.engine.op import OPS
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 
-# For the readers of files, in tests/test_untrusted.py.
+# For the readers of files, in tests/train/test_untrusted.py.
 settings.register_profile("fuzz", max_examples=2_000, deadline=None)
 
 # Mutation testing is content with the first failure.

@@ -73,4 +73,4 @@ def test_a_picture_takes_no_time_to_speak_of(report):
 
 
 def count(y):
-    return sum(node.op is not None for node in tg.graph.topological_order(y))
+    return sum(node.op is not None for node in tg.engine.graph.topological_order(y))

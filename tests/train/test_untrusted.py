@@ -2,7 +2,7 @@
 
 The profile named fuzz has 12,000 damaged files read, in some minutes:
 
-    pytest tests/test_untrusted.py -n 0 --hypothesis-profile=fuzz
+    pytest tests/train/test_untrusted.py -n 0 --hypothesis-profile=fuzz
 """
 
 import struct
