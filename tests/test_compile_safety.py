@@ -732,7 +732,7 @@ def test_what_an_optimiser_branches_on_is_noticed(style: str) -> None:
 @each_style
 def test_momentum_is_switched_on(style: str) -> None:
     plain = functools.partial(tg.optim.SGD, lr=0.01)
-    changes = [("momentum", 0.9), ("state", None), ("lr", 0.1), ("momentum", 0)]
+    changes = [("state", None), ("momentum", 0.9), ("lr", 0.1), ("momentum", 0)]
 
     def scenario() -> Any:
         velocity = {"velocity": [np.zeros(3)]}
