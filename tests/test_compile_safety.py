@@ -1401,3 +1401,26 @@ def test_recording_is_silent_and_the_program_warns_as_numpy_does(
     squash = tg.compile(lambda x: tg.sigmoid(x))
     with np.errstate(all="raise", under="ignore"):
         assert squash(np.array([-1e4, 0.0, 1e4])).tolist() == [0, 0.5, 1]
+
+
+@each_style
+def test_a_number_is_changed_by_an_augmented_assignment(style: str) -> None:
+    def scenario() -> Any:
+        s = SimpleNamespace(w=leaf())
+        s.o = tg.optim.SGD([s.w], lr=0.1)
+
+        def f(x: Any) -> Any:
+            loss = tg.sum((s.w - x) ** 2)
+            s.o.zero_grad()
+            loss.backward()
+            s.o.step()
+            s.o.lr *= 0.5
+            return loss
+
+        def script(g: Any) -> Any:
+            for i in range(3):
+                yield g(X * 0.1 + i), s.w, s.o.lr
+
+        return f, script
+
+    assert_as_eager(scenario, style)
