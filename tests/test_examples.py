@@ -764,7 +764,9 @@ def test_without_mpi_there_is_help_and_one_line(tmp_path):
     assert not err
     out, err = run("train_mnist_mpi.py", status=1, PYTHONPATH=path)
     assert not out
-    assert re.fullmatch(r"train_mnist_mpi: parallel: MPI .* pip install .*\n", err)
+    assert re.fullmatch(
+        r"train_mnist_mpi: parallel: needs mpi4py .* pip install .*\n", err
+    )
 
 
 @needs_mpi

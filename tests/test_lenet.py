@@ -329,13 +329,14 @@ def test_a_compiled_step_does_what_the_step_does(ops, style):
         np.testing.assert_allclose(w.numpy(), expected.numpy(), rtol=1e-12)
 
 
-def test_the_program_needs_nothing_but_numpy(ops):
+def test_the_program_needs_numpy_and_what_it_names(ops):
     (plain, expected, x), (step, w, _) = step_of(ops), step_of(ops)
     compiled = tg.compile(step, style="readable")
     compiled(x)
     imports = re.findall("^(?:import|from).*", compiled.source, re.M)
     assert imports == ["import numpy as np"]
-    names = {}
+    assert "given to the program:\n#   windows\n" in compiled.source
+    names = {"windows": ops.windows}
     exec(compiled.source, names)
     for _ in range(2):
         plain(x)

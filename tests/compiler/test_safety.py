@@ -732,7 +732,7 @@ def test_what_an_optimiser_branches_on_is_noticed(style: str) -> None:
 @each_style
 def test_momentum_is_switched_on(style: str) -> None:
     plain = functools.partial(tg.optim.SGD, lr=0.01)
-    changes = [("momentum", 0.9), ("state", None), ("lr", 0.1), ("momentum", 0)]
+    changes = [("state", None), ("momentum", 0.9), ("lr", 0.1), ("momentum", 0)]
 
     def scenario() -> Any:
         velocity = {"velocity": [np.zeros(3)]}
@@ -1401,3 +1401,26 @@ def test_recording_is_silent_and_the_program_warns_as_numpy_does(
     squash = tg.compile(lambda x: tg.sigmoid(x))
     with np.errstate(all="raise", under="ignore"):
         assert squash(np.array([-1e4, 0.0, 1e4])).tolist() == [0, 0.5, 1]
+
+
+@each_style
+def test_a_number_is_changed_by_an_augmented_assignment(style: str) -> None:
+    def scenario() -> Any:
+        s = SimpleNamespace(w=leaf())
+        s.o = tg.optim.SGD([s.w], lr=0.1)
+
+        def f(x: Any) -> Any:
+            loss = tg.sum((s.w - x) ** 2)
+            s.o.zero_grad()
+            loss.backward()
+            s.o.step()
+            s.o.lr *= 0.5
+            return loss
+
+        def script(g: Any) -> Any:
+            for i in range(3):
+                yield g(X * 0.1 + i), s.w, s.o.lr
+
+        return f, script
+
+    assert_as_eager(scenario, style)

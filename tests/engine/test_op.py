@@ -536,3 +536,15 @@ def test_str_shows_how_to_call_an_op(scaled):
 
 def test_repr_says_that_it_is_an_op():
     assert repr(tg.add) == "<op add(a, b)>"
+
+
+@pytest.mark.parametrize("name", ["array", "grad", "index", "op", "name"])
+def test_an_op_takes_no_attributes_place_however_often_it_is_declared(name):
+    for factor in (2.0, 3.0):  # of the gradient, so that both are told apart
+        op = Op(lambda x: 2.0 * x, name=name, signature="()->()")
+        op.vjp(x=lambda g, y, x: factor * g)  # noqa: B023
+        x = tg.Tensor([1.0], requires_grad=True)
+        op(x).sum().backward()
+        assert x.grad.data.tolist() == [factor]
+        assert x.array.tolist() == [1.0]
+        assert x.is_leaf

@@ -235,7 +235,7 @@ def test_accuracy_is_the_share_of_right_answers(outputs, targets, share):
 
 @pytest.mark.parametrize("shapes", [((3,), (3,)), ((3, 2), (3, 1)), ((3, 2), (2,))])
 def test_accuracy_refuses_shapes_that_do_not_go_together(shapes):
-    with pytest.raises(ValueError, match=r"^accuracy: .* \(N, classes\) are due"):
+    with pytest.raises(ValueError, match=r"^accuracy: .* \(N, classes\), and targets"):
         accuracy(*map(np.zeros, shapes))
 
 

@@ -49,7 +49,7 @@ def test_the_damage_reaches_what_is_deep_inside():
     """Else it would be the first check that is tested 10,000 times."""
     faults = []
 
-    @settings(deadline=None, database=None, max_examples=300, derandomize=True)
+    @settings(deadline=None, database=None, max_examples=1000, derandomize=True)
     @given(content=damaged(sound("training")))
     def gather(content):
         with tempfile.TemporaryDirectory() as folder:

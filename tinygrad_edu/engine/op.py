@@ -67,6 +67,7 @@ REAL = Domain()
 
 OPS: dict[str, Op] = {}
 BUILT_IN: set[str] = set()  # the names of those that no one may declare again
+_METHODS: set[str] = set()  # the names of those that are methods too
 
 
 class Op:
@@ -373,7 +374,6 @@ def _register(op: Op) -> None:
 
     One's own ops may be declared again, as happens in a notebook.
     """
-    known = OPS.get(op.name)
     if op.name in BUILT_IN:
         raise ValueError(
             f"op: {op.name!r} is built in already; give yours another name"
@@ -385,8 +385,9 @@ def _register(op: Op) -> None:
 
     method.__name__ = op.name
     method.__doc__ = op.__doc__
-    if not op.variadic and (known is not None or not hasattr(Node, op.name)):
+    if not op.variadic and (op.name in _METHODS or not hasattr(Node, op.name)):
         setattr(Node, op.name, method)
+        _METHODS.add(op.name)
 
 
 @overload

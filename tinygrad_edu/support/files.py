@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
-from tempfile import TemporaryDirectory
 
 __all__ = ["UNFINISHED", "damaged", "replacing", "write"]
 
@@ -59,6 +58,8 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> page.read_text()
     'all of it'
     """
+    from tempfile import TemporaryDirectory  # loads much that only writing needs
+
     name = os.fspath(path)
     if not name:
         raise ValueError(f"{who}: the path is empty; give the name of a file")

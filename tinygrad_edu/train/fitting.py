@@ -276,13 +276,14 @@ def accuracy(outputs: Any, targets: Any) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
     if outputs.ndim != 2 or targets.shape not in (outputs.shape, outputs.shape[:1]):
         raise ValueError(
-            f"accuracy: outputs of shape (N, classes) are due, and targets of the same "
-            f"or of (N,); they have {outputs.shape} and {targets.shape}"
+            "accuracy: expected outputs of shape (N, classes), and targets of the same "
+            f"shape or of (N,); got {outputs.shape} and {targets.shape}"
         )
     if targets.ndim == 1:
         right = outputs.argmax(axis=1) == targets
