@@ -23,12 +23,8 @@ from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.namespace import identifier
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import Readable
-<<<<<<< HEAD:tests/compiler/test_names.py
 from tinygrad_edu.engine.op import BUILT_IN, as_array
-=======
-from tinygrad_edu.op import BUILT_IN, as_array
-from tinygrad_edu.printable import printable
->>>>>>> main:tests/test_compile_names.py
+from tinygrad_edu.support.printable import printable
 
 X = np.array([-1.0, 2.0, 3.0])
 WAYS = [{"style": "fast"}, {"style": "readable"}, {"backend": "numba"}]
