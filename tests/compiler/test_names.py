@@ -354,7 +354,6 @@ ENUMS = [Colour.BLUE, Number.TWO, Word.B, Flags.A | Flags.B, Hostile("a")]
 @each_way
 @pytest.mark.parametrize("x", ENUMS, ids=lambda x: type(x).__name__)
 def test_an_argument_may_be_an_enums_member(x, way):
-
     def f(a, kind, kinds):
         return a * (2 if kind == x else 3) * (5 if kinds["it"] == x else 7)
 
