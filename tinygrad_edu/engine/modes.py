@@ -8,7 +8,7 @@ told when that changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
@@ -221,7 +221,7 @@ class _Runs:
 
 
 @coroutine
-def _resumed(run: _Runs, steps: Any) -> Generator[Any, Any, Any]:
+def _resumed(run: _Runs, steps: Any) -> Any:
     """Go through a generator or what is awaited, each of its steps run in a block."""
     try:
         value = run(steps.send, None)
