@@ -15,7 +15,7 @@ from tinygrad_edu import losses, nn, ops, optim, reference
 from tinygrad_edu.engine.debug import debug
 from tinygrad_edu.engine.graph import no_grad
 from tinygrad_edu.engine.op import OPS, op
-from tinygrad_edu.engine.recompute import checkpoint
+from tinygrad_edu.engine.recompute import checkpoint, remat
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.engine.transforms import (
     grad,
@@ -65,6 +65,7 @@ __all__ = [
     "optim",
     "parallel",
     "reference",
+    "remat",
     "step_through",
     "train",
     "value_and_grad",
