@@ -179,6 +179,16 @@ def test_all_names_what_is_imported_and_nothing_else():
     assert set(dir(tg)) == names
 
 
+def test_weights_are_saved_and_loaded_from_the_front_door_which_stays_light():
+    assert tg.save is tg.checkpoints.save
+    assert tg.load is tg.checkpoints.load
+    code = "import sys, tinygrad_edu; print('tinygrad_edu.train' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "False\n"
+
+
 def test_all_is_there_once():
     assert len(tg.__all__) == len(set(tg.__all__))
     assert all(hasattr(tg, name) for name in tg.__all__)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.drawing import draw
     from tinygrad_edu.explaining.explanation import explain
     from tinygrad_edu.explaining.stepper import step_through
+    from tinygrad_edu.train.checkpoints import load, save
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "load",
     "losses",
     "nn",
     "no_grad",
@@ -66,6 +68,7 @@ __all__ = [
     "parallel",
     "reference",
     "remat",
+    "save",
     "step_through",
     "train",
     "value_and_grad",
@@ -83,6 +86,8 @@ _LAZY_NAMES = {
     "draw": "drawing",
     "explain": "explaining.explanation",
     "gradcheck": "checking.gradient",
+    "load": "train.checkpoints",
+    "save": "train.checkpoints",
     "step_through": "explaining.stepper",
 }
 

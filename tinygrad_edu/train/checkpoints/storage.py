@@ -52,18 +52,16 @@ def write(
     whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
     for name, array in whole.items():
         _check_array(name, array)
-    with replacing("checkpoints", path) as new:
+    with replacing("save", path) as new:
         if not new.is_file():
-            raise OSError(
-                f"checkpoints: {path} is no regular file; give the name of one"
-            )
+            raise OSError(f"save: {path} is no regular file; give the name of one")
         try:
             library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
         except library.SafetensorError as error:
-            raise OSError(f"checkpoints: {path} cannot be written: {error}") from None
+            raise OSError(f"save: {path} cannot be written: {error}") from None
         if _is_too_long(_read_header(new)):
             raise ValueError(
-                f"checkpoints: {len(whole)} arrays are more than can be read again, "
+                f"save: {len(whole)} arrays are more than can be read again, "
                 "which is 10,000 or so; have fewer and larger ones"
             )
 
@@ -80,7 +78,7 @@ def _check_array(name: str, array: Array) -> None:
     elif array.dtype.name not in _DTYPES.values():
         fault = f"is of {array.dtype}, which the format has not"
     if fault:
-        raise ValueError(f"checkpoints: {name!r} {fault}; give it another one")
+        raise ValueError(f"save: {name!r} {fault}; give it another one")
 
 
 def _library() -> Any:

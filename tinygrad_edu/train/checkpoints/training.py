@@ -161,7 +161,7 @@ class Training:
         text = json.dumps(to_plain(about))
         if _is_too_long(text):
             raise ValueError(
-                f"checkpoints: the states of {len(about['generators'])} random "
+                f"save: the states of {len(about['generators'])} random "
                 f"generators are {len(text)} characters, more than the {_LONGEST} that "
                 "are read again; let the layers share a generator"
             )
@@ -239,7 +239,7 @@ def _read_about(stored: Stored) -> dict[str, Any]:
     except (ValueError, AttributeError, RecursionError):
         raise ValueError(
             "it holds no training that this version can go on with (for weights alone "
-            "there is tg.checkpoints.load)"
+            "there is tg.load)"
         ) from None
     facts: dict[str, Any] = about
     return facts
