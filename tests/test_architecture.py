@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -139,6 +140,18 @@ def test_numpy_is_the_only_package_that_is_needed(module):
 @each_module
 def test_every_module_says_what_it_is_for(module):
     assert ast.get_docstring(TREES[module])
+
+
+def test_a_class_has_a_name_of_its_own():
+    """Across all rooms, private ones too; a leading underscore makes no difference."""
+    places = defaultdict(list)
+    for module, tree in TREES.items():
+        if module == "engine.simple":  # the engine in small, so its Tensor is a Tensor
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(module)
+    assert {name: at for name, at in places.items() if len(at) > 1} == {}
 
 
 def test_importing_the_package_loads_nothing_but_numpy():

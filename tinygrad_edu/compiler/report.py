@@ -10,7 +10,7 @@ from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view
 from tinygrad_edu.support.table import Table
 
-__all__ = ["Cost", "Report", "cost"]
+__all__ = ["Cost", "CostReport", "cost"]
 
 
 class Cost(NamedTuple):
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
     bytes: int  # in all of them
 
 
-class Report(Table):
+class CostReport(Table):
     """A line for each pass: what the program takes after it."""
 
     __slots__ = ()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.drawing.modules import Module, common, modules_of, outwards
+from tinygrad_edu.drawing.modules import DrawnModule, common, modules_of, outwards
 from tinygrad_edu.drawing.repeats import spans_to_hide
 from tinygrad_edu.drawing.words import describe, label, number
 from tinygrad_edu.engine.autodiff import RELEASED
@@ -84,7 +84,7 @@ class Picture(NamedTuple):
     """
 
     boxes: list[Box]
-    modules: list[Module]
+    modules: list[DrawnModule]
     sources: dict[int, Any]
     keys: dict[int, int]
 
@@ -312,8 +312,8 @@ class _Artist:
 
 
 def _without_empty_modules(
-    boxes: Iterable[Box], modules: Sequence[Module]
-) -> tuple[list[Box], list[Module]]:
+    boxes: Iterable[Box], modules: Sequence[DrawnModule]
+) -> tuple[list[Box], list[DrawnModule]]:
     """Leave out the modules of which nothing is shown."""
     boxes = list(boxes)
     used = {m for box in boxes for m in outwards(modules, box.module)}

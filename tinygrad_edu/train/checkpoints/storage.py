@@ -18,7 +18,7 @@ from tinygrad_edu.support.extras import load
 from tinygrad_edu.support.files import damaged, replacing
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["Part", "Stored", "write"]
+__all__ = ["Stored", "StoredPart", "write"]
 
 Array = np.ndarray[Any, Any]
 
@@ -165,16 +165,16 @@ class Stored(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> StoredPart:
         """Return the arrays called ``name/...``, by the rest of their names.
 
         The part "" is that of the names without a slash.
         """
-        return Part(self, name)
+        return StoredPart(self, name)
 
 
-class Part(Mapping[str, Array]):
-    """Those of the arrays in a file that belong together; read lazily as well."""
+class StoredPart(Mapping[str, Array]):
+    """The arrays of a file under one prefix; each is read when it is asked for."""
 
     def __init__(self, stored: Stored, name: str) -> None:
         self._stored, self._names = stored, dict[str, str]()

@@ -22,7 +22,7 @@ from tinygrad_edu.train.checkpoints.settings import (
     of_model,
     of_optimiser,
 )
-from tinygrad_edu.train.checkpoints.storage import Part, Stored, write
+from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write
 from tinygrad_edu.train.checkpoints.weights import (
     fitting,
     naming,
@@ -249,14 +249,14 @@ def _is_too_long(text: str) -> bool:
     return len(text) > _LONGEST or text.count("[") > _LONGEST // 100
 
 
-def _read_history(part: Part, names: list[Any]) -> History:
+def _read_history(part: StoredPart, names: list[Any]) -> History:
     """Return the figures, in their order."""
     if sorted(map(repr, names)) != sorted(map(repr, part)):
         raise ValueError(f"it has the figures {list(part)}, and {names} are due")
     return History({name: part[name] for name in names})
 
 
-def _read_epoch(part: Part) -> tuple[array[float], float]:
+def _read_epoch(part: StoredPart) -> tuple[array[float], float]:
     """Return the losses of the steps that are done, and for how long it has run."""
     shape = part.shape("losses") if "losses" in part else (0,)
     if len(shape) != 1:

@@ -13,7 +13,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.states import matched
-from tinygrad_edu.train.checkpoints.storage import Part, Stored, write
+from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write
 
 __all__ = ["fitting", "load", "naming", "save", "weights", "without_slash"]
 
@@ -130,7 +130,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise ValueError(f"{path}: {fault}") from None
 
 
-def fitting(part: Part, owner: Module | Optimiser) -> dict[str, Any]:
+def fitting(part: StoredPart, owner: Module | Optimiser) -> dict[str, Any]:
     """Return the state that is in a file, if it fits; what does not, is not read."""
     wanted = owner.state_dict(copy=False)
     shapes = {name: np.shape(x) for name, x in wanted.items()}
