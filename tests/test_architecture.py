@@ -154,6 +154,25 @@ def test_a_class_has_a_name_of_its_own():
     assert {name: at for name, at in places.items() if len(at) > 1} == {}
 
 
+# Functions of two modules that share a name, and why they may.
+NAMESAKES = {
+    "astype": "the op, and what it is in a compiled program",
+    "sigmoid": "the op, and the judge's own",
+    "load": "weights at the front door; a library, for the modules that need one",
+}
+
+
+def test_functions_of_one_name_do_one_thing():
+    places = defaultdict(set)
+    for module, tree in TREES.items():
+        if module == "engine.simple":
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                places[node.name].add(module)
+    assert {name for name, at in places.items() if len(at) > 1} == NAMESAKES.keys()
+
+
 def test_importing_the_package_loads_nothing_but_numpy():
     """Measured in a fresh interpreter against what NumPy alone loads."""
 

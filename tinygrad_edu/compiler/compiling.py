@@ -29,7 +29,7 @@ from tinygrad_edu.compiler.passes import (
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
-from tinygrad_edu.compiler.report import Cost, CostReport, cost
+from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
@@ -289,9 +289,9 @@ class _Variant:
         return self._epoch
 
     def report(self) -> CostReport:
-        rows = [(name, *cost(program)) for name, program in self._stages]
+        rows = [(name, *program_cost(program)) for name, program in self._stages]
         if self._buffers is not None:
-            last = cost(self._stages[-1][1])
+            last = program_cost(self._stages[-1][1])
             memory = len(self._buffers), sum(self._buffers)
             rows.append(
                 ("sharing buffers", *Cost(last.operations, last.flops, *memory))

@@ -10,7 +10,7 @@ from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view
 from tinygrad_edu.support.table import Table
 
-__all__ = ["Cost", "CostReport", "cost"]
+__all__ = ["Cost", "CostReport", "program_cost"]
 
 
 class Cost(NamedTuple):
@@ -30,7 +30,7 @@ class CostReport(Table):
     header: ClassVar[tuple[str, ...]] = ("after", *Cost._fields)
 
 
-def cost(program: Program) -> Cost:
+def program_cost(program: Program) -> Cost:
     """Count what a program takes if every array has memory of its own."""
     computed = [
         e for e in program.equations if e.output.dtype is not None and not is_view(e)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.passes import _is_scalar, dead_code, is_number
+from tinygrad_edu.compiler.passes import _is_scalar, dead_code, is_scalar_operand
 from tinygrad_edu.compiler.program import (
     Equation,
     EquationOrigin,
@@ -65,7 +65,7 @@ def _factor_of(e: Equation) -> tuple[Factor, Variable] | None:
         return (-1.0, ()), e.args[0]
     if e.function is np.multiply:
         for k, x in (e.args, e.args[::-1]):
-            if is_number(k) and _is_like(x, e.output):
+            if is_scalar_operand(k) and _is_like(x, e.output):
                 return _factor(k), x
     if e.function is np.divide and _is_scalar(e.args[1]) and e.args[1] != 0:
         x = e.args[0]

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.drawing.modules import DrawnModule, common, modules_of, outwards
 from tinygrad_edu.drawing.repeats import spans_to_hide
-from tinygrad_edu.drawing.words import describe, label, number
+from tinygrad_edu.drawing.words import describe, label, number_text
 from tinygrad_edu.engine.autodiff import RELEASED
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.support.printable import shorten
@@ -240,8 +240,10 @@ class _Artist:
             self._add(Box(key, "parameter" if is_parameter else "constant"), x)
 
     def _draw_computed(self, key: int, node: Node) -> None:
-        is_number = self.scene.is_number
-        numbers = [number(value_of(x)) if is_number(x) else "" for x in node.inputs]
+        numbers = [
+            number_text(value_of(x)) if self.scene.is_number(x) else ""
+            for x in node.inputs
+        ]
         box = Box(
             key,
             kind="result" if node is self.scene.y else "computed",

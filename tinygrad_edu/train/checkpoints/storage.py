@@ -18,7 +18,7 @@ from tinygrad_edu.support.extras import load
 from tinygrad_edu.support.files import damaged, replacing
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["Stored", "StoredPart", "write"]
+__all__ = ["Stored", "StoredPart", "write_arrays"]
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +31,7 @@ _MOST = 100_000
 _RESERVED = "__metadata__"  # what the format calls the texts
 
 
-def write(
+def write_arrays(
     path: str | os.PathLike[str],
     arrays: Mapping[str, Array],
     texts: Mapping[str, str] | None = None,
@@ -110,7 +110,7 @@ class Stored(Mapping[str, Array]):
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "two.safetensors")
-    ...     write(path, {"a": np.zeros(2), "b": np.eye(2)}, {"of": "an example"})
+    ...     write_arrays(path, {"a": np.zeros(2), "b": np.eye(2)}, {"of": "an example"})
     ...     with Stored(path) as stored:
     ...         list(stored), stored.texts, stored["a"]
     (['a', 'b'], {'of': 'an example'}, array([0., 0.]))

@@ -18,15 +18,15 @@ from tinygrad_edu.train.checkpoints.random_states import from_plain, to_plain
 from tinygrad_edu.train.checkpoints.settings import (
     OF_OPTIMISER,
     as_text,
-    compare,
     of_model,
     of_optimiser,
+    what_differs,
 )
-from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write
+from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write_arrays
 from tinygrad_edu.train.checkpoints.weights import (
+    arrays_of,
     fitting,
     naming,
-    weights,
     without_slash,
 )
 from tinygrad_edu.train.history import History
@@ -138,7 +138,7 @@ class Training:
         ValueError
             If it could not be loaded again. What was there stays.
         """
-        arrays = weights(self.model)
+        arrays = arrays_of(self.model)
         states: dict[str, Mapping[str, Any]] = {
             "optimiser": self.optimiser.state_dict(copy=False),
             "history": {name: self.history[name] for name in self.history.names},
@@ -165,7 +165,7 @@ class Training:
                 f"generators are {len(text)} characters, more than the {_LONGEST} that "
                 "are read again; let the layers share a generator"
             )
-        write(path, arrays, {_ABOUT: text})
+        write_arrays(path, arrays, {_ABOUT: text})
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a file; `differences` then has what was given otherwise.
@@ -203,7 +203,7 @@ class Training:
             amid = from_plain(about["rng"], own)
             generators = from_plain(about["generators"], layers, "the layers")
             saved, given = about["settings"], self._given | of_model(self.model)
-            differences = compare(saved, given, bool(losses))
+            differences = what_differs(saved, given, bool(losses))
 
         def go_on() -> None:
             with naming(path):

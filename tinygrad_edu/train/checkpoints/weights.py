@@ -13,9 +13,9 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.states import matched
-from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write
+from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write_arrays
 
-__all__ = ["fitting", "load", "naming", "save", "weights", "without_slash"]
+__all__ = ["arrays_of", "fitting", "load", "naming", "save", "without_slash"]
 
 
 def save(path: str | os.PathLike[str], model: Module) -> None:
@@ -52,7 +52,7 @@ def save(path: str | os.PathLike[str], model: Module) -> None:
     np.True_
     """
     _check_model("save", model)
-    write(path, weights(model))
+    write_arrays(path, arrays_of(model))
 
 
 def load(path: str | os.PathLike[str], model: Module) -> None:
@@ -102,7 +102,7 @@ def _check_model(who: str, model: Any) -> None:
         )
 
 
-def weights(model: Module) -> dict[str, Any]:
+def arrays_of(model: Module) -> dict[str, Any]:
     """Return the model's arrays, whose names leave room for what else is in a file."""
     arrays = model.state_dict(copy=False)
     for name in arrays:
