@@ -170,7 +170,7 @@ def sound(kind):
         if kind.startswith("history"):
             run.history.save(path)
         elif kind == "weights":
-            tg.checkpoints.save(path, run.model)
+            tg.save(path, run.model)
         else:
             run.best = run.model.state_dict()
             run.begin_epoch()

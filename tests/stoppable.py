@@ -11,7 +11,7 @@ from time import sleep
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.train.checkpoints.storage import write
+from tinygrad_edu.train.checkpoints.storage import write_arrays
 
 BATCH, EXAMPLES = 10, 73  # so the last mini-batch is short
 
@@ -71,4 +71,4 @@ if __name__ == "__main__":
     *trained, history = train(Path(folder), int(epochs), pause=0.02, progress=True)
     print(history.stopped, flush=True)
     if len(history) == int(epochs):
-        write(Path(folder, "final.safetensors"), state(*trained, history))
+        write_arrays(Path(folder, "final.safetensors"), state(*trained, history))

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -141,6 +142,37 @@ def test_every_module_says_what_it_is_for(module):
     assert ast.get_docstring(TREES[module])
 
 
+def test_a_class_has_a_name_of_its_own():
+    """Across all rooms, private ones too; a leading underscore makes no difference."""
+    places = defaultdict(list)
+    for module, tree in TREES.items():
+        if module == "engine.simple":  # the engine in small, so its Tensor is a Tensor
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(module)
+    assert {name: at for name, at in places.items() if len(at) > 1} == {}
+
+
+# Functions of two modules that share a name, and why they may.
+NAMESAKES = {
+    "astype": "the op, and what it is in a compiled program",
+    "sigmoid": "the op, and the judge's own",
+    "load": "weights at the front door; a library, for the modules that need one",
+}
+
+
+def test_functions_of_one_name_do_one_thing():
+    places = defaultdict(set)
+    for module, tree in TREES.items():
+        if module == "engine.simple":
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                places[node.name].add(module)
+    assert {name for name, at in places.items() if len(at) > 1} == NAMESAKES.keys()
+
+
 def test_importing_the_package_loads_nothing_but_numpy():
     """Measured in a fresh interpreter against what NumPy alone loads."""
 
@@ -177,6 +209,16 @@ def test_all_names_what_is_imported_and_nothing_else():
     names = {name.rpartition(".")[2] for name in own} - {"*", "ops"} | set(ops.__all__)
     assert set(tg.__all__) ^ names == {"testing"}
     assert set(dir(tg)) == names
+
+
+def test_weights_are_saved_and_loaded_from_the_front_door_which_stays_light():
+    assert tg.save is tg.checkpoints.save
+    assert tg.load is tg.checkpoints.load
+    code = "import sys, tinygrad_edu; print('tinygrad_edu.train' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "False\n"
 
 
 def test_all_is_there_once():

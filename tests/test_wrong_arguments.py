@@ -28,6 +28,14 @@ MODEL = tg.nn.MLP([2, 2, 1], rng=0)
             lambda: tg.losses.l2(MODEL, 0.1, 10),
             "l2: .* of type MLP; pass model.weights",
         ),
+        (
+            lambda: tg.save(MODEL, "model.safetensors"),
+            r"save: the model is an nn.Module, .* str; call save\(path, model\)",
+        ),
+        (
+            lambda: tg.load("model.safetensors", MODEL.state_dict()),
+            "load: the model is an nn.Module, and this is of type dict",
+        ),
         (lambda: tg.nn.MLP(3), "nn: the sizes are a list of whole numbers"),
         (lambda: tg.nn.MLP([2.5, 1]), r"nn: the sizes are .* not \[2.5, 1\]"),
         (lambda: tg.nn.Linear(2, "a"), r"nn: the sizes are a list of whole numbers"),

@@ -15,7 +15,7 @@ from tinygrad_edu import losses, nn, ops, optim, reference
 from tinygrad_edu.engine.debug import debug
 from tinygrad_edu.engine.graph import no_grad
 from tinygrad_edu.engine.op import OPS, op
-from tinygrad_edu.engine.recompute import checkpoint
+from tinygrad_edu.engine.recompute import checkpoint, remat
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.engine.transforms import (
     grad,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.drawing import draw
     from tinygrad_edu.explaining.explanation import explain
     from tinygrad_edu.explaining.stepper import step_through
+    from tinygrad_edu.train.checkpoints import load, save
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "load",
     "losses",
     "nn",
     "no_grad",
@@ -65,6 +67,8 @@ __all__ = [
     "optim",
     "parallel",
     "reference",
+    "remat",
+    "save",
     "step_through",
     "train",
     "value_and_grad",
@@ -82,6 +86,8 @@ _LAZY_NAMES = {
     "draw": "drawing",
     "explain": "explaining.explanation",
     "gradcheck": "checking.gradient",
+    "load": "train.checkpoints",
+    "save": "train.checkpoints",
     "step_through": "explaining.stepper",
 }
 

@@ -156,7 +156,7 @@ def test_an_array_of_the_functions_own_is_not_written_to():
         return total
 
     line = f.__code__.co_firstlineno + 2
-    message = rf"compile: an array is written to, at .*test_compile_parts\.py:{line},"
+    message = rf"compile: an array is written to, at .*test_parts\.py:{line},"
     with pytest.raises(TypeError, match=message):
         tg.compile(f)(np.ones(3))
 
@@ -224,7 +224,7 @@ def test_everything_is_put_back_as_it_was():
         history.append(x)
         return x if len(history) else later
 
-    message = r"changes the length of history, at .*test_compile_parts\.py:\d+,"
+    message = r"changes the length of history, at .*test_parts\.py:\d+,"
     compiled = tg.compile(f)
     with warnings.catch_warnings(record=True):
         warnings.simplefilter("default")

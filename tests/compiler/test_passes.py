@@ -25,7 +25,7 @@ from tinygrad_edu.compiler.passes import (
     use_broadcasting,
 )
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
-from tinygrad_edu.compiler.report import cost
+from tinygrad_edu.compiler.report import program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.tuning import spread_out, sums_as_products
 
@@ -536,7 +536,7 @@ def test_the_passes_in_turn_change_no_value(program: Program, seed: int) -> None
 def test_no_pass_that_shortens_adds_an_operation(program: Program) -> None:
     for _, shorter in SHORTER:
         after = shorter(program)
-        assert cost(after).operations <= cost(program).operations
+        assert program_cost(after).operations <= program_cost(program).operations
         program = after
 
 

@@ -224,10 +224,8 @@ def test_a_dropout_that_cannot_be_found_is_refused():
         tg.compile(lambda x: find(key)(x))(np.ones(20))
 
 
-@pytest.mark.parametrize(
-    "wrap", [tg.checkpoint, lambda f: tg.checkpoint(tg.checkpoint(f))]
-)
-def test_checkpointed_layers_in_a_program(wrap, examples):
+@pytest.mark.parametrize("wrap", [tg.remat, lambda f: tg.remat(tg.remat(f))])
+def test_recomputed_layers_in_a_program(wrap, examples):
     mine, plain = Training(wrap=wrap), Training()
     compiled = tg.compile(mine.step)
     for _ in range(3):

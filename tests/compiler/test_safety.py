@@ -1338,10 +1338,10 @@ def test_ops_of_ones_own(style: str) -> None:
 
 
 @each_style
-def test_checkpoint_inside(style: str) -> None:
+def test_remat_inside(style: str) -> None:
     def scenario() -> Any:
         w = leaf()
-        c = tg.checkpoint(lambda a: tg.sigmoid(a * w))
+        c = tg.remat(lambda a: tg.sigmoid(a * w))
 
         def f(x: Any) -> Any:
             loss = tg.sum(c(c(w * x)))

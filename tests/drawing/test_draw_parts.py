@@ -10,7 +10,7 @@ from tinygrad_edu.drawing.measure import mono_width, width
 from tinygrad_edu.drawing.modules import common, modules_of, outwards
 from tinygrad_edu.drawing.picture import picture_of
 from tinygrad_edu.drawing.repeats import LIMIT, SMALL, spans_to_hide
-from tinygrad_edu.drawing.words import SPACE, describe, number
+from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.graph import topological_order
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.support.printable import shorten
@@ -442,9 +442,9 @@ def test_values_are_written_so(value, lines):
 
 
 def test_numbers_are_short():
-    assert number(np.float32(1) / 3) == "0.3333"
-    assert number(1e-9) == "1e-09"
-    assert number(123456.0) == "1.235e+05"
+    assert number_text(np.float32(1) / 3) == "0.3333"
+    assert number_text(1e-9) == "1e-09"
+    assert number_text(123456.0) == "1.235e+05"
 
 
 # --- Widths ---------------------------------------------------------------------------

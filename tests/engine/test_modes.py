@@ -467,12 +467,12 @@ def test_a_block_that_ends_within_a_transform_does_not_come_back_after_it():
     assert recording()
 
 
-def test_a_block_that_ends_within_a_checkpoint_does_not_come_back_after_it():
+def test_a_block_that_ends_within_remat_does_not_come_back_after_it():
     going = in_a_block(tg.debug())
     next(going)
     next(going)
 
-    @tg.checkpoint
+    @tg.remat
     def f(x):
         if going.gi_frame is not None:
             leave(going)
@@ -571,7 +571,7 @@ def interrupted(function):
 CALLS = {
     "grad": lambda: tg.grad(lambda x: x * x)(3.0),
     "hvp": lambda: tg.hvp(lambda x: x * x, 3.0, 1.0),
-    "checkpoint": lambda: tg.grad(tg.checkpoint(lambda x: x * x))(3.0),
+    "remat": lambda: tg.grad(tg.remat(lambda x: x * x))(3.0),
     "decorator": lambda: tg.no_grad(recording)(),
     "generator": lambda: list(tg.no_grad(lambda: (yield recording()))()),
 }

@@ -564,7 +564,7 @@ def test_the_plain_value_can_be_had_all_the_same():
         (lambda loss, w: tg.jacobian(3), "jacobian: .* is of type int"),
         (lambda loss, w: tg.hessian(None), "hessian: .* is of type NoneType"),
         (lambda loss, w: tg.hvp(loss, w, 1.0), "hvp: .* is a function"),
-        (lambda loss, w: tg.checkpoint(loss), "checkpoint: .* is a function"),
+        (lambda loss, w: tg.remat(loss), "remat: .* is a function"),
         (lambda loss, w: tg.compile(loss), "compile: .* is of type Tensor"),
         (lambda loss, w: tg.grad(np.sin, w), r"grad: argnums are .* float64 \(\)"),
         (lambda loss, w: tg.jacobian(np.sin, "x"), "jacobian: argnums .*later"),

@@ -576,8 +576,8 @@ def test_a_rule_may_ask_for_the_numbers_of_a_constant():
 
 def test_what_is_computed_again_is_explained():
     w = leaf([1.0, 2.0], "w")
-    y = tg.checkpoint(lambda: w * w)().sum()
-    assert list(rows_of(tg.explain(y))) == ["y = sum(checkpoint([w]))"]
+    y = tg.remat(lambda: w * w)().sum()
+    assert list(rows_of(tg.explain(y))) == ["y = sum(remat([w]))"]
 
 
 # --- What it does not do --------------------------------------------------------------

@@ -628,10 +628,10 @@ def test_a_rate_is_a_part(rate):
         Dropout(rate)
 
 
-def test_a_checkpointed_layer_drops_the_same_when_it_is_run_again(rng):
+def test_a_layer_drops_the_same_when_remat_runs_it_again(rng):
     x, g = rng.standard_normal((3, 2)), rng.standard_normal((3, 3))
     found, states = [], []
-    for wrap in (lambda f: f, tg.checkpoint, lambda f: tg.checkpoint(tg.checkpoint(f))):
+    for wrap in (lambda f: f, tg.remat, lambda f: tg.remat(tg.remat(f))):
         model = small()
         wrap(model)(x).backward(g)
         found.append([p.grad.data for p in model.parameters()])
@@ -642,10 +642,10 @@ def test_a_checkpointed_layer_drops_the_same_when_it_is_run_again(rng):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_checkpointed_function_that_draws_more_the_second_time_is_refused():
+def test_a_function_that_draws_more_when_remat_runs_it_again_is_refused():
     layer, calls = Dropout(0.5, rng=0), []
 
-    @tg.checkpoint
+    @tg.remat
     def unsteady(x):
         calls.append(x)
         for _ in calls:
@@ -664,9 +664,9 @@ def test_dropout_in_a_function_that_is_differentiated(rng):
     np.testing.assert_allclose(
         tg.grad(lambda x: (layer(x) ** 2).sum())(x), 2 * mask**2 * x, rtol=1e-14
     )
-    checkpointed = tg.checkpoint(lambda x: tg.grad(lambda z: (layer(z) ** 2).sum())(x))
+    recomputed = tg.remat(lambda x: tg.grad(lambda z: (layer(z) ** 2).sum())(x))
     t = parameter(x)
-    checkpointed(t).sum().backward()
+    recomputed(t).sum().backward()
     np.testing.assert_allclose(t.grad.data, 2 * same(np.ones(20)) ** 2, rtol=1e-14)
 
 

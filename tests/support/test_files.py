@@ -201,7 +201,7 @@ WRITERS = {
     "history.png": ("matplotlib", HISTORY.plot),
     "weights.safetensors": (
         "safetensors",
-        lambda p: tg.checkpoints.save(p, MODEL),
+        lambda p: tg.save(p, MODEL),
     ),
     "training.safetensors": ("safetensors", lambda p: training().save(p)),
     "digits.gz": (None, download),

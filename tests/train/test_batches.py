@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.train import batches
 from tinygrad_edu.train.batches import (
-    Program,
+    BatchFunction,
     as_arrays,
     evaluated,
     order_of,
@@ -79,8 +79,8 @@ def test_the_steps_are_those_of_the_mini_batches(
     run = Run(seed=3, done=expected[:done])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "perf_counter", Clock(moment))
-        program = Program(sums, compiled, "sum")
-        few = list(steps(program, (x, y), run, size, shuffle, every))
+        function = BatchFunction(sums, compiled, "sum")
+        few = list(steps(function, (x, y), run, size, shuffle, every))
     np.testing.assert_allclose(joined(few), expected[done:], rtol=1e-12)
     assert run.told[0] == "begun"
     ends = done + np.cumsum([len(losses) for losses in few])
@@ -93,7 +93,9 @@ def test_the_steps_are_those_of_the_mini_batches(
 
 def test_many_steps_are_taken_at_once_if_they_are_short(monkeypatch):
     monkeypatch.setattr(batches, "perf_counter", Clock(0.0))
-    few = list(steps(Program(sums, True, "sum"), examples(95), Run(), 10, True, None))
+    few = list(
+        steps(BatchFunction(sums, True, "sum"), examples(95), Run(), 10, True, None)
+    )
     assert [len(losses) for losses in few] == [1, 8, 1], "the last is a short one"
 
 
@@ -105,8 +107,8 @@ def test_mini_batches_of_ones_own(done, every, moment, monkeypatch):
     x, y = examples(9)
     given = list(tg.data.minibatches(x, y, 2))
     expected = [sums(*batch) for batch in given]
-    program, run = Program(sums, True, "sum"), Run(done=expected[:done])
-    few = list(steps(program, given, run, 99, True, every))
+    function, run = BatchFunction(sums, True, "sum"), Run(done=expected[:done])
+    few = list(steps(function, given, run, 99, True, every))
     np.testing.assert_allclose(joined(few), expected[done:], rtol=1e-12)
     lengths = [len(losses) for losses in few]
     if moment:
@@ -121,7 +123,7 @@ def test_a_function_makes_them_given_the_generator():
     x, y = examples(9)
     run, other = Run(seed=5), np.random.default_rng(5)
     found = steps(
-        Program(sums, False, "sum"),
+        BatchFunction(sums, False, "sum"),
         lambda rng: tg.data.minibatches(x, y, 4, rng),
         run, 99, True, None,
     )  # fmt: skip
@@ -141,7 +143,7 @@ def test_a_function_makes_them_given_the_generator():
 def test_too_few_mini_batches_are_an_error(data, done, complaint):
     run = Run(done=[0.0] * done)
     with pytest.raises(ValueError, match=complaint):
-        list(steps(Program(sums, False, "sum"), data(), run, 1, True, None))
+        list(steps(BatchFunction(sums, False, "sum"), data(), run, 1, True, None))
 
 
 def test_two_arrays_are_told_from_mini_batches():
@@ -165,16 +167,16 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why():
         calls.append(len(x))
         return sums(x, y) if x.sum() > 0 else sums(y, x)
 
-    program = Program(branches, True, "training step")
+    function = BatchFunction(branches, True, "training step")
     with pytest.warns(UserWarning, match="the training step is not compiled") as caught:
-        losses = list(steps(program, examples(9), Run(), 4, False, None))
+        losses = list(steps(function, examples(9), Run(), 4, False, None))
     assert "branches on a value" in str(caught[0].message)
     assert "test_batches.py" in str(caught[0].message)
     assert sum(map(len, losses)) == 3
     assert [n for n in calls if n == 4] == [4] * (len(calls) - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        program(*examples(3))
+        function(*examples(3))
 
 
 def test_errors_of_the_users_own_are_left_as_they_are():
@@ -182,7 +184,11 @@ def test_errors_of_the_users_own_are_left_as_they_are():
         return tg.losses.mse(x, y[:, :2])
 
     with pytest.raises(ValueError, match=r"^mse: the prediction has shape \(4, 3\)"):
-        list(steps(Program(wrong, True, "step"), examples(9), Run(), 4, False, None))
+        list(
+            steps(
+                BatchFunction(wrong, True, "step"), examples(9), Run(), 4, False, None
+            )
+        )
 
 
 # --- Evaluation -----------------------------------------------------------------------
@@ -201,8 +207,8 @@ def test_the_loss_is_the_mean_and_a_metric_is_told_all_at_once(compiled, monkeyp
     def judge(x, y):
         return 2 * x, tg.losses.mse(2 * x, y)
 
-    program = Program(judge, compiled, "evaluation")
-    figures = evaluated(program, (x, y), {"worst": worst})
+    function = BatchFunction(judge, compiled, "evaluation")
+    figures = evaluated(function, (x, y), {"worst": worst})
     assert list(figures) == ["loss", "worst"]
     assert figures["loss"] == pytest.approx(tg.losses.mse(2 * x, y).item(), rel=1e-12)
     assert figures["worst"] == np.abs(2 * x - y).max()
@@ -210,7 +216,7 @@ def test_the_loss_is_the_mean_and_a_metric_is_told_all_at_once(compiled, monkeyp
     np.testing.assert_array_equal(outputs, 2 * x)
     np.testing.assert_array_equal(targets, y)
     parts = [(x[:3], tg.Tensor(y[:3])), (tg.Tensor(x[3:]), y[3:])]
-    assert evaluated(program, parts, {}) == pytest.approx({"loss": figures["loss"]})
+    assert evaluated(function, parts, {}) == pytest.approx({"loss": figures["loss"]})
 
 
 def test_nothing_is_recorded_while_it_is_evaluated():
@@ -221,7 +227,7 @@ def test_nothing_is_recorded_while_it_is_evaluated():
         seen.append((w * x).requires_grad)
         return w * x, tg.losses.mse(w * x, y)
 
-    evaluated(Program(judge, False, "evaluation"), examples(3), {})
+    evaluated(BatchFunction(judge, False, "evaluation"), examples(3), {})
     assert seen == [False]
     with pytest.raises(ValueError, match="evaluate: there are no examples"):
         evaluated(SimpleNamespace(), [], {})

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_edu.train.checkpoints import storage
-from tinygrad_edu.train.checkpoints.storage import Stored, write
+from tinygrad_edu.train.checkpoints.storage import Stored, write_arrays
 
 safetensors = pytest.importorskip(
     "safetensors.numpy", reason="the extra named train is not installed"
@@ -45,7 +45,7 @@ def test_arrays_come_back_bit_by_bit(
     scratch: Path, written: dict[str, Any], texts: dict[str, str]
 ) -> None:
     path = scratch / "arrays.safetensors"
-    write(path, written, texts)
+    write_arrays(path, written, texts)
     with Stored(path) as stored:
         assert stored.texts == texts
         assert set(stored) == written.keys()
@@ -68,14 +68,14 @@ def test_the_layout_in_memory_does_not_matter(scratch: Path, array: Any) -> None
         "transposed": array.T,
         "backwards": array[..., ::-1] if array.ndim else array,
     }
-    write(path, views)
+    write_arrays(path, views)
     for name, found in safetensors.load_file(path).items():
         np.testing.assert_array_equal(found, views[name], strict=True)
 
 
 def test_it_is_the_format_of_the_library(tmp_path: Path) -> None:
     path = tmp_path / "arrays.safetensors"
-    write(path, {"a": np.arange(6.0).reshape(2, 3)}, {"note": "hello"})
+    write_arrays(path, {"a": np.arange(6.0).reshape(2, 3)}, {"note": "hello"})
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
@@ -88,7 +88,7 @@ def test_it_is_the_format_of_the_library(tmp_path: Path) -> None:
 def test_arrays_are_read_one_by_one(tmp_path: Path) -> None:
     """And not before they are asked for: a look at the names reads none."""
     path = tmp_path / "arrays.safetensors"
-    write(
+    write_arrays(
         path,
         {"a": np.zeros(3), "b/c": np.ones(2), "b/d": np.ones(()), "e/f/g": np.ones(1)},
     )
@@ -130,7 +130,7 @@ def test_whatever_fails_the_old_file_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str, error: BaseException
 ) -> None:
     path = tmp_path / "a.safetensors"
-    write(path, {"a": np.zeros(3)})
+    write_arrays(path, {"a": np.zeros(3)})
     before = path.read_bytes()
 
     def fail(*args: Any) -> None:
@@ -141,7 +141,7 @@ def test_whatever_fails_the_old_file_is_whole(
     place = {"save_file": safetensors, "fsync": os, "replace": Path}[at]
     monkeypatch.setattr(place, at, fail)
     with pytest.raises(type(error)):
-        write(path, {"a": np.ones(3)})
+        write_arrays(path, {"a": np.ones(3)})
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == [path.name]
 
@@ -155,16 +155,15 @@ def test_what_the_library_cannot_write_is_named(
         raise storage._library().SafetensorError("odd")
 
     monkeypatch.setattr(safetensors, "save_file", fail)
-    with pytest.raises(OSError, match=re.escape(f"{path} cannot be written: odd")):
-        write(path, {"a": np.zeros(3)})
+    told = re.escape(f"save: {path} cannot be written: odd")
+    with pytest.raises(OSError, match=f"^{told}"):
+        write_arrays(path, {"a": np.zeros(3)})
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "no" / "such" / "a.safetensors"
-    with pytest.raises(
-        FileNotFoundError, match=r"checkpoints: there is no folder .*no"
-    ):
-        write(path, {"a": np.zeros(3)})
+    with pytest.raises(FileNotFoundError, match=r"^save: there is no folder .*no"):
+        write_arrays(path, {"a": np.zeros(3)})
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="it makes a pipe")
@@ -172,8 +171,8 @@ def test_a_pipe_is_refused_and_stays(tmp_path: Path) -> None:
     """The library would put a file in its place."""
     path = tmp_path / "pipe.safetensors"
     os.mkfifo(path)
-    with pytest.raises(OSError, match=r"pipe\.safetensors is no regular file"):
-        write(path, {"a": np.zeros(3)})
+    with pytest.raises(OSError, match=r"^save: .*pipe\.safetensors is no regular file"):
+        write_arrays(path, {"a": np.zeros(3)})
     assert path.is_fifo()
 
 
@@ -195,8 +194,8 @@ def test_what_could_not_be_read_again_is_refused(
 ) -> None:
     path = tmp_path / "a.safetensors"
     path.write_text("old")
-    with pytest.raises(ValueError, match=f"^checkpoints: {fault}"):
-        write(path, arrays)
+    with pytest.raises(ValueError, match=f"^save: {fault}"):
+        write_arrays(path, arrays)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == [path.name]
 
@@ -206,11 +205,11 @@ def test_as_many_arrays_are_written_as_can_be_read(tmp_path: Path, n: int) -> No
     path = tmp_path / "a.safetensors"
     many = {f"optimiser/m.{i}": np.full((), float(i)) for i in range(n)}
     if n > 10_000:
-        with pytest.raises(ValueError, match=f"checkpoints: {n} arrays are more than"):
-            write(path, many)
+        with pytest.raises(ValueError, match=f"^save: {n} arrays are more than"):
+            write_arrays(path, many)
         assert os.listdir(tmp_path) == []
         return
-    write(path, many)
+    write_arrays(path, many)
     with Stored(path) as stored:
         assert len(stored) == n
         assert stored[f"optimiser/m.{n - 1}"] == n - 1
@@ -221,7 +220,7 @@ def test_the_order_of_bytes_in_memory_does_not_matter(
     tmp_path: Path, order: str
 ) -> None:
     path = tmp_path / "a.safetensors"
-    write(path, {"a": np.arange(3).astype(f"{order}f8")})
+    write_arrays(path, {"a": np.arange(3).astype(f"{order}f8")})
     with Stored(path) as stored:
         np.testing.assert_array_equal(stored["a"], np.arange(3.0), strict=True)
 
@@ -296,6 +295,6 @@ def test_without_the_library_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    for use in (Stored, lambda path: write(path, {})):
+    for use in (Stored, lambda path: write_arrays(path, {})):
         with pytest.raises(ModuleNotFoundError, match=r"pip install safetensors$"):
             use(tmp_path / "a.safetensors")

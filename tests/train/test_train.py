@@ -643,7 +643,7 @@ optimiser = tg.optim.SGD(model.parameters(), 1.0)
 history = tg.train.fit(model, tg.losses.mse, optimiser, tg.data.xor(), 2, rng=0)
 history.save("history.csv")
 try:
-    tg.checkpoints.save("model.safetensors", model)
+    tg.save("model.safetensors", model)
 except ModuleNotFoundError as error:
     print(error)
 """

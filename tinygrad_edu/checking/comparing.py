@@ -27,7 +27,7 @@ Rules = Sequence[Callable[..., Any]]
 Change = Callable[[Rules], Rules]
 
 
-class Row(NamedTuple):
+class ComparedParameter(NamedTuple):
     """One parameter's gradient by hand against the engine's."""
 
     parameter: str
@@ -41,7 +41,7 @@ class Comparison(Table):
 
     __slots__ = ()
 
-    header = tuple(Row._fields)
+    header = tuple(ComparedParameter._fields)
 
     def __bool__(self) -> bool:
         return all(row.verdict == "right" for row in self)
@@ -125,7 +125,9 @@ def compare(
                 others=[(what, found[name]) for what, found in slips],
             )
             verdict = f"wrong: {slip or _first_sight(given[name], gradient)}"
-        rows.append(Row(printable(name), gradient.shape, difference, verdict))
+        rows.append(
+            ComparedParameter(printable(name), gradient.shape, difference, verdict)
+        )
     return Comparison(rows)
 
 

@@ -30,7 +30,7 @@ class GradientError(AssertionError, ValueError):
     """A gradient is wrong; the message says where, and what it looks like."""
 
 
-class Row(NamedTuple):
+class CheckedInput(NamedTuple):
     """What was found for one input."""
 
     input: str
@@ -46,7 +46,7 @@ class Report(Table):
 
     __slots__ = ()
 
-    header = tuple(Row._fields)
+    header = tuple(CheckedInput._fields)
 
 
 def gradcheck(
@@ -120,7 +120,7 @@ def _rows(
     order: int,
     rtol: float | None,
     atol: float | None,
-) -> list[Row]:
+) -> list[CheckedInput]:
     """Check each input; raise at the first that is wrong."""
     rows = []
     for position, checks in enumerate(probe.checks(rng)):
@@ -136,7 +136,7 @@ def _rows(
         what = "coordinates" if x.size <= FEW else "directions"
         apart = max((abs(c.reverse - c.difference) for c in checks), default=0.0)
         rows.append(
-            Row(
+            CheckedInput(
                 name,
                 x.shape,
                 str(x.dtype),

@@ -29,7 +29,7 @@ from tinygrad_edu.compiler.passes import (
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
-from tinygrad_edu.compiler.report import Cost, Report, cost
+from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
@@ -189,7 +189,7 @@ class Compiled:
     def source(self) -> str:
         return self._latest().source
 
-    def report(self) -> Report:
+    def report(self) -> CostReport:
         """Return what each pass brought, for the program of the latest call."""
         return self._latest().report()
 
@@ -288,15 +288,15 @@ class _Variant:
             self.source += source
         return self._epoch
 
-    def report(self) -> Report:
-        rows = [(name, *cost(program)) for name, program in self._stages]
+    def report(self) -> CostReport:
+        rows = [(name, *program_cost(program)) for name, program in self._stages]
         if self._buffers is not None:
-            last = cost(self._stages[-1][1])
+            last = program_cost(self._stages[-1][1])
             memory = len(self._buffers), sum(self._buffers)
             rows.append(
                 ("sharing buffers", *Cost(last.operations, last.flops, *memory))
             )
-        return Report(rows)
+        return CostReport(rows)
 
 
 def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:

@@ -172,10 +172,10 @@ def _multiply(e: Equation, look: Lookup) -> Any:
         return b if _agrees(b, e.output) else e
     if _is(a, -1) and _agrees(b, e.output):
         return replace(e, function=np.negative, args=(b,))
-    if e.function is np.multiply and is_number(a):
+    if e.function is np.multiply and is_scalar_operand(a):
         if inner := _by(np.multiply, b, look):
             c, x = inner.args
-            if is_number(c) and _is_scalar(a) and _is_scalar(c):
+            if is_scalar_operand(c) and _is_scalar(a) and _is_scalar(c):
                 return replace(e, args=(_product(a, c), x))
         if _is_scalar(a) and (minus := _by(np.negative, b, look)):
             return replace(e, args=(-a, minus.args[0]))
@@ -184,7 +184,7 @@ def _multiply(e: Equation, look: Lookup) -> Any:
     return e if (a, b) == e.args or a is e.args[0] else replace(e, args=(a, b))
 
 
-def is_number(x: Any) -> bool:
+def is_scalar_operand(x: Any) -> bool:
     """Whether x is a number, known or not: no array."""
     return _is_scalar(x) or (isinstance(x, Variable) and x.dtype is None)
 

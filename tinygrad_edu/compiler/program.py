@@ -14,7 +14,14 @@ import numpy as np
 
 from tinygrad_edu.support import tree
 
-__all__ = ["Equation", "Origin", "Program", "Variable", "is_uniform", "same_dtype"]
+__all__ = [
+    "Equation",
+    "EquationOrigin",
+    "Program",
+    "Variable",
+    "is_uniform",
+    "same_dtype",
+]
 
 
 def same_dtype(a: Any, b: Any) -> bool:
@@ -69,7 +76,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Origin:
+class EquationOrigin:
     """Where an equation came from: the op, the rule that called it, the user's line."""
 
     op: str = ""
@@ -90,7 +97,7 @@ class Equation:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     params: dict[str, Any] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: EquationOrigin = EquationOrigin()
 
     @property
     def inputs(self) -> list[Variable]:

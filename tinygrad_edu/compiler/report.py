@@ -10,7 +10,7 @@ from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view
 from tinygrad_edu.support.table import Table
 
-__all__ = ["Cost", "Report", "cost"]
+__all__ = ["Cost", "CostReport", "program_cost"]
 
 
 class Cost(NamedTuple):
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
     bytes: int  # in all of them
 
 
-class Report(Table):
+class CostReport(Table):
     """A line for each pass: what the program takes after it."""
 
     __slots__ = ()
@@ -30,7 +30,7 @@ class Report(Table):
     header: ClassVar[tuple[str, ...]] = ("after", *Cost._fields)
 
 
-def cost(program: Program) -> Cost:
+def program_cost(program: Program) -> Cost:
     """Count what a program takes if every array has memory of its own."""
     computed = [
         e for e in program.equations if e.output.dtype is not None and not is_view(e)

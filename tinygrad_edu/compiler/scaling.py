@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.passes import _is_scalar, dead_code, is_number
+from tinygrad_edu.compiler.passes import _is_scalar, dead_code, is_scalar_operand
 from tinygrad_edu.compiler.program import (
     Equation,
-    Origin,
+    EquationOrigin,
     Program,
     Variable,
     same_dtype,
@@ -65,7 +65,7 @@ def _factor_of(e: Equation) -> tuple[Factor, Variable] | None:
         return (-1.0, ()), e.args[0]
     if e.function is np.multiply:
         for k, x in (e.args, e.args[::-1]):
-            if is_number(k) and _is_like(x, e.output):
+            if is_scalar_operand(k) and _is_like(x, e.output):
                 return _factor(k), x
     if e.function is np.divide and _is_scalar(e.args[1]) and e.args[1] != 0:
         x = e.args[0]
@@ -100,7 +100,7 @@ class _Mover:
         self.made: list[Equation] = []  # the last one first
         self.first: list[Equation] = []  # equations between numbers
         self.same: dict[Variable, Variable] = {}  # what became another variable
-        self.origins: dict[Variable, Origin] = {}
+        self.origins: dict[Variable, EquationOrigin] = {}
 
     def moved(self) -> Program:
         program = self.program
@@ -175,7 +175,7 @@ class _Mover:
             args: tuple[Any, ...] = (self.number(factor), base)
             if factor == (-1.0, ()):
                 function, args = np.negative, (base,)
-            origin = self.origins.get(y, Origin())
+            origin = self.origins.get(y, EquationOrigin())
             self.made.append(Equation(y, function, args, origin=origin))
 
     def number(self, factor: Factor) -> Any:

@@ -18,7 +18,13 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.compiler.functions import REDUCTIONS, astype, replaced
-from tinygrad_edu.compiler.program import Equation, Origin, Variable, change, parts
+from tinygrad_edu.compiler.program import (
+    Equation,
+    EquationOrigin,
+    Variable,
+    change,
+    parts,
+)
 from tinygrad_edu.compiler.refusals import (
     CHOOSE,
     MASK,
@@ -122,7 +128,7 @@ class Tape:
         args: tuple[Any, ...],
         params: dict[str, Any],
         answer: Any,
-        origin: Origin,
+        origin: EquationOrigin,
     ) -> Tracer:
         if not isinstance(answer, np.ndarray | np.generic | int | float):
             raise untraceable(f"{_name(function)}() of a value is no array")
@@ -140,14 +146,14 @@ class Tape:
         function: Callable[..., Any],
         args: tuple[Any, ...],
         params: dict[str, Any],
-        origin: Origin,
+        origin: EquationOrigin,
     ) -> None:
         args, params = change(args, _constant), change(params, _constant)
         self.equations.append(Equation(output, function, args, params, origin))
         if self._cotangent_of is not None:
             self.cotangents[self._cotangent_of] = output, self._cotangent_of[2]
 
-    def _origin(self) -> Origin:
+    def _origin(self) -> EquationOrigin:
         """Read off the stack which op or rule is at work, and on whose line."""
         op, rule = "", ""
         self._cotangent_of: Any = None
@@ -176,7 +182,7 @@ class Tape:
                         self._cotangent_of = id(at["node"]), id(at["x"]), of
             frame = frame.f_back
         place = (frame.f_code.co_filename, frame.f_lineno) if frame else ()
-        return Origin(op, rule, *place)
+        return EquationOrigin(op, rule, *place)
 
     def as_one_step(self, op: Op, values: Any, params: dict[str, Any]) -> Any:
         """Apply an op that cannot be looked into, or is better written plainly."""

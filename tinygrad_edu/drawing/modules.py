@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tinygrad_edu.engine.graph import Call, Node
+from tinygrad_edu.engine.graph import ModuleCall, Node
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["Module", "common", "modules_of", "outwards"]
+__all__ = ["DrawnModule", "common", "modules_of", "outwards"]
 
 
-class Module(NamedTuple):
-    """A call of a module, and the position of the call that it was made in."""
+class DrawnModule(NamedTuple):
+    """A call of a module, drawn as a frame around what it computed."""
 
     name: str
-    outer: int | None
-    call: Call
+    outer: int | None  # the position of the frame that it is in
+    call: ModuleCall
     stop: int  # the number of its last output
 
 
-def modules_of(nodes: Sequence[Node]) -> tuple[list[Module], dict[Node, int | None]]:
+def modules_of(
+    nodes: Sequence[Node],
+) -> tuple[list[DrawnModule], dict[Node, int | None]]:
     """Return the calls, outer ones first, and the innermost one that a node is in.
 
     What a module calls of itself is part of the same call.
@@ -34,12 +36,12 @@ def modules_of(nodes: Sequence[Node]) -> tuple[list[Module], dict[Node, int | No
     nodes : sequence of Node
         In the order of creation.
     """
-    stops: dict[int, tuple[Call, int]] = {}  # by where they start
+    stops: dict[int, tuple[ModuleCall, int]] = {}  # by where they start
     for node in nodes:
-        for call in map(Call._make, getattr(node, "calls", ())):
+        for call in map(ModuleCall._make, getattr(node, "calls", ())):
             stops[call.start] = call, node.index
     waiting = [stops[start] for start in sorted(stops, reverse=True)]
-    modules: list[Module] = []
+    modules: list[DrawnModule] = []
     inside: dict[Node, int | None] = {}
     now: int | None = None
     for node in nodes:
@@ -50,13 +52,13 @@ def modules_of(nodes: Sequence[Node]) -> tuple[list[Module], dict[Node, int | No
             if now is not None:
                 stop = min(stop, modules[now].stop)
             if not _within(modules, now, call.module):
-                modules.append(Module(printable(call.name), now, call, stop))
+                modules.append(DrawnModule(printable(call.name), now, call, stop))
                 now = len(modules) - 1
         inside[node] = now
     return modules, inside
 
 
-def common(modules: Sequence[Module], places: Iterable[int | None]) -> int | None:
+def common(modules: Sequence[DrawnModule], places: Iterable[int | None]) -> int | None:
     """Return the innermost call that all of the places are in."""
     first, *others = set(places)
     for other in others:
@@ -65,12 +67,12 @@ def common(modules: Sequence[Module], places: Iterable[int | None]) -> int | Non
     return first
 
 
-def outwards(modules: Sequence[Module], module: int | None) -> Iterable[int]:
+def outwards(modules: Sequence[DrawnModule], module: int | None) -> Iterable[int]:
     """List a call, the call that it was made in, and so on."""
     while module is not None:
         yield module
         module = modules[module].outer
 
 
-def _within(modules: Sequence[Module], place: int | None, module: int) -> bool:
+def _within(modules: Sequence[DrawnModule], place: int | None, module: int) -> bool:
     return any(modules[m].call.module == module for m in outwards(modules, place))

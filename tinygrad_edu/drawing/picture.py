@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.drawing.modules import Module, common, modules_of, outwards
+from tinygrad_edu.drawing.modules import DrawnModule, common, modules_of, outwards
 from tinygrad_edu.drawing.repeats import spans_to_hide
-from tinygrad_edu.drawing.words import describe, label, number
+from tinygrad_edu.drawing.words import describe, label, number_text
 from tinygrad_edu.engine.autodiff import RELEASED
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.support.printable import shorten
@@ -84,7 +84,7 @@ class Picture(NamedTuple):
     """
 
     boxes: list[Box]
-    modules: list[Module]
+    modules: list[DrawnModule]
     sources: dict[int, Any]
     keys: dict[int, int]
 
@@ -240,8 +240,10 @@ class _Artist:
             self._add(Box(key, "parameter" if is_parameter else "constant"), x)
 
     def _draw_computed(self, key: int, node: Node) -> None:
-        is_number = self.scene.is_number
-        numbers = [number(value_of(x)) if is_number(x) else "" for x in node.inputs]
+        numbers = [
+            number_text(value_of(x)) if self.scene.is_number(x) else ""
+            for x in node.inputs
+        ]
         box = Box(
             key,
             kind="result" if node is self.scene.y else "computed",
@@ -312,8 +314,8 @@ class _Artist:
 
 
 def _without_empty_modules(
-    boxes: Iterable[Box], modules: Sequence[Module]
-) -> tuple[list[Box], list[Module]]:
+    boxes: Iterable[Box], modules: Sequence[DrawnModule]
+) -> tuple[list[Box], list[DrawnModule]]:
     """Leave out the modules of which nothing is shown."""
     boxes = list(boxes)
     used = {m for box in boxes for m in outwards(modules, box.module)}

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.graph import Params
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["describe", "label", "number"]
+__all__ = ["describe", "label", "number_text"]
 
 SYMBOLS = {
     "add": "+",
@@ -40,7 +40,7 @@ def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
     if data.size == 0:
         return ("empty",)
     if data.ndim == 0:
-        return (number(data),)
+        return (number_text(data),)
     rows = data.size // data.shape[-1]
     if data.ndim <= 2 and rows <= ROWS and data.shape[-1] <= COLUMNS:
         return _in_full(data.reshape(rows, -1))
@@ -50,11 +50,11 @@ def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
     if np.isnan(low):
         return ("has nan",)
     if low == high:
-        return (f"all {number(low)}",)
-    return (f"{number(low, 3)} to {number(high, 3)}",)
+        return (f"all {number_text(low)}",)
+    return (f"{number_text(low, 3)} to {number_text(high, 3)}",)
 
 
-def number(x: Any, digits: int = 4) -> str:
+def number_text(x: Any, digits: int = 4) -> str:
     """Write a single number."""
     x = np.asarray(x).item()
     return str(x) if isinstance(x, bool) else f"{x:.{digits}g}"
@@ -62,7 +62,7 @@ def number(x: Any, digits: int = 4) -> str:
 
 def _in_full(rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
     """Write each number to 3 digits, however small it is beside the others."""
-    cells = [[number(x, 3) for x in row] for row in rows]
+    cells = [[number_text(x, 3) for x in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     return tuple((2 * SPACE).join(map(_right, row, widths)) for row in cells)
 

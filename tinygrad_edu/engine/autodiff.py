@@ -20,7 +20,7 @@ from tinygrad_edu.engine.op import Op, rules_of_arrays
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
 
-__all__ = ["backward", "fit", "of_unchosen", "pull_back"]
+__all__ = ["backward", "of_unchosen", "pull_back", "unbroadcast"]
 
 
 class _Released:
@@ -124,7 +124,7 @@ def pull_back(
             data = x.array
             dtype = getattr(cotangent, "dtype", None)
             if dtype is not data.dtype or cotangent.shape != data.shape:
-                cotangent = fit(cotangent, data, op)
+                cotangent = unbroadcast(cotangent, data, op)
             if node.origin is not None:
                 node.origin.verify_gradient(node, x, cotangent)
             if x.op is None or x.index <= newest:
@@ -143,7 +143,7 @@ def pull_back(
     return of_leaves, visited
 
 
-def fit(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
+def unbroadcast(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
     if not hasattr(cotangent, "dtype") or cotangent.dtype.kind not in "fiub":
         raise TypeError(

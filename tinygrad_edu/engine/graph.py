@@ -16,8 +16,8 @@ from numpy import asarray, ndarray
 from tinygrad_edu.engine.modes import Mode, current_mode, no_grad, sampled
 
 __all__ = [
-    "Call",
     "Mode",
+    "ModuleCall",
     "Node",
     "Params",
     "StandIn",
@@ -48,7 +48,7 @@ class Node:
         "__weakref__",
         "accumulated",  # a leaf's gradient so far, or None; for users it is `grad`
         "array",  # the value, always an ndarray; for users it is `data`
-        "calls",  # which calls of modules gave it, see `Call`; mostly not set
+        "calls",  # which calls of modules gave it, see `ModuleCall`; mostly not set
         "index",  # the number in order of creation
         "inputs",  # what the op was applied to: Nodes, arrays, Python numbers
         "name",
@@ -77,7 +77,7 @@ class Node:
         return self.array.base
 
 
-class Call(NamedTuple):
+class ModuleCall(NamedTuple):
     """A call of a module: what was computed in it has a number from `start` on.
 
     What the call gave remembers it, as a plain tuple, which costs less.

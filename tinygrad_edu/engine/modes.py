@@ -288,7 +288,7 @@ def sampled(
     """Return random numbers, ``draw(shape, dtype)``, or what stands for them just now.
 
     `compile` makes them an input of its program, drawn anew before each run, and
-    `checkpoint` keeps them for its second run. What draws is a method of what has the
+    `remat` keeps them for its second run. What draws is a method of what has the
     generator.
     """
     sample = current_mode.get().sample

@@ -1,8 +1,8 @@
-"""`checkpoint`: store less on the way forward, compute again on the way back.
+"""`remat`: store less on the way forward, compute again on the way back.
 
-To the graph, a run of a checkpointed function is one node, made of the older nodes that
-its answer depends on. The values in between are dropped. When a cotangent arrives, the
-function runs again, and the cotangent is pulled back through what is recorded then.
+To the graph, a run of a rematerialised function is one node, made of the older nodes
+that its answer depends on. The values in between are dropped. When a cotangent arrives,
+the function runs again, and the cotangent is pulled back through what is recorded then.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, reshape
 from tinygrad_edu.support import tree
 
-__all__ = ["checkpoint"]
+__all__ = ["checkpoint", "remat"]
 
 
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+def remat(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return the same function, whose values in between are not stored.
 
-    They are computed again when gradients are pulled back through it: memory for time.
-    Of n checkpointed steps in a row only the n answers are stored.
+    They are computed again (rematerialised) when gradients are pulled back through it:
+    memory for time. Of n such steps in a row only the n answers are stored.
 
     Parameters
     ----------
@@ -58,16 +58,16 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     --------
     >>> import numpy as np
     >>> import tinygrad_edu as tg
-    >>> @tg.checkpoint
+    >>> @tg.remat
     ... def step(x):
     ...     return x + 0.1 * np.sin(x)
     >>> tg.grad(lambda x: step(step(step(x))))(0.0)
     array(1.331)
     """
-    check_function("checkpoint", f)
+    check_function("remat", f)
 
     @wraps(f)
-    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+    def recomputed(*args: Any, **kwargs: Any) -> Any:
         if not current_mode.get().recording:
             return f(*args, **kwargs)
         run = partial(f, *args, **kwargs)
@@ -82,7 +82,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         outputs = _made_since(start, answer)
         if not outputs:
             return answer
-        op = _Checkpoint(run, outputs, drawn)
+        op = _Remat(run, outputs, drawn)
         packed = record(op, _behind(start, outputs))
         replaced = dict(zip(outputs, _unpack(packed, outputs)))
         leaves = tree.leaves(answer)
@@ -91,13 +91,27 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             (replaced.get(y, y) if isinstance(y, Node) else y for y in leaves),
         )
 
-    return checkpointed
+    return recomputed
 
 
-class _Checkpoint:
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``remat(f)``: an alias of `remat`, the name that PyTorch and JAX use.
+
+    It saves nothing to a file: `save` does.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> tg.grad(tg.checkpoint(lambda x: x * x))(3.0)
+    array(6.)
+    """
+    return remat(f)
+
+
+class _Remat:
     """The op of the node that stands for a run."""
 
-    name = "checkpoint"
+    name = "remat"
     tex = None
     inputs = ("values",)
     variadic = True
@@ -133,7 +147,7 @@ class _Checkpoint:
         value = _pack([y.data for y in outputs])
         if not (isinstance(value, StandIn) or np.array_equal(value, self.value, True)):
             raise ValueError(
-                "checkpoint: run again, the function gave another answer; it must not "
+                "remat: run again, the function gave another answer; it must not "
                 "draw random numbers, nor depend on what has changed since"
             )
         cotangents = dict(zip(outputs, _unpack(g, outputs)))

@@ -39,11 +39,11 @@ class Tensor:
                 y.grad = y.grad + g
             for x, rule in zip(y.inputs, y.rules):
                 share = rule(g, y.data, *(z.data for z in y.inputs))
-                share = fit(share, x.data.shape)
+                share = unbroadcast(share, x.data.shape)
                 cotangents[x] = cotangents[x] + share if x in cotangents else share
 
 
-def fit(share: Any, shape: tuple[int, ...]) -> Any:
+def unbroadcast(share: Any, shape: tuple[int, ...]) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
     share = share.sum(axis=tuple(range(share.ndim - len(shape))))
     repeated = tuple(axis for axis, size in enumerate(shape) if size == 1)

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.formulas.algebra import (
-    Call,
+    Applied,
     Derivative,
     Formula,
     Name,
@@ -165,7 +165,7 @@ class Derivation:
             return plus(number(1), minus(self._read(self._complements[id(x)])))
         for other in self.constants:
             if id(x) not in self._names and is_transposed(x, other.data):
-                return Call(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
+                return Applied(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
         name = self._name(x, "m" if x.dtype == bool else "c")
         self.constants.append(name)
         return name

@@ -20,7 +20,7 @@ from tinygrad_edu.engine.graph import Node, Params, value_of
 from tinygrad_edu.engine.op import OPS, Op
 
 __all__ = [
-    "Call",
+    "Applied",
     "Derivative",
     "Formula",
     "Name",
@@ -112,7 +112,7 @@ class Sum(Formula):
 
 
 @dataclass(frozen=True)
-class Call(Formula):
+class Applied(Formula):
     """An op applied to formulas."""
 
     op: Op
@@ -221,7 +221,7 @@ def replace(x: Formula, old: Formula, new: Formula) -> Formula:
         return times(number(x.coefficient, x.shape), *parts)
     if isinstance(x, Sum):
         return plus(*(replace(term, old, new) for term in x.terms))
-    if isinstance(x, Call):
+    if isinstance(x, Applied):
         arguments = [replace(a, old, new) for a in x.arguments]
         return _apply(x.op, arguments, x.params, x.shape)
     return x
@@ -261,7 +261,7 @@ def parts_of(x: Formula) -> tuple[Formula, ...]:
             return tuple(f for f, _ in factors)
         case Sum(terms=terms):
             return terms
-        case Call(arguments=arguments):
+        case Applied(arguments=arguments):
             return arguments
     return ()
 
@@ -334,7 +334,7 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
             return minus(a)
         case "positive" | "astype", [a]:
             return a
-        case "multiply", [Call(op=inner) as a, b] if _is_column(a, b):
+        case "multiply", [Applied(op=inner) as a, b] if _is_column(a, b):
             return _call(OPS["outer"], shape, [a.arguments[0], b])
         case "multiply", [a, b]:
             return times(a, b)
@@ -348,11 +348,11 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
             return to_the(a, n)
         case "broadcast_to", [a]:
             return in_shape(a, shape)
-        case "exp", [Call(op=inner) as a] if inner.name == "log_softmax":
+        case "exp", [Applied(op=inner) as a] if inner.name == "log_softmax":
             return _call(OPS["softmax"], shape, a.arguments, a.params)
         case "transpose", [a] if len(a.shape) < 2:
             return a
-        case "transpose", [Call(op=inner) as a] if inner is op and a.params == params:
+        case "transpose", [Applied(op=same) as a] if same is op and a.params == params:
             return a.arguments[0]
         case "where", [condition, a, b]:
             chosen = np.asarray(condition.value, bool)
@@ -363,7 +363,7 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
     return _call(op, shape, arguments, params)
 
 
-def _is_column(a: Call, b: Formula) -> bool:
+def _is_column(a: Applied, b: Formula) -> bool:
     """Whether a vector is laid upright to be multiplied by another, a row."""
     match a.params.get("index"):
         case (EllipsisType(), None):
@@ -384,10 +384,10 @@ def _is_constant(x: Formula) -> bool:
 
 def _call(
     op: Op, shape: Shape, arguments: Sequence[Formula], params: Params | None = None
-) -> Call:
+) -> Applied:
     params = params or {}
     of = ", ".join(f"{k}={v if _is_plain(v) else id(v)}" for k, v in params.items())
-    return Call(shape, op, tuple(arguments), params, of)
+    return Applied(shape, op, tuple(arguments), params, of)
 
 
 def _is_plain(x: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine.autodiff import RELEASED, fit, of_unchosen
+from tinygrad_edu.engine.autodiff import RELEASED, of_unchosen, unbroadcast
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.engine.modes import Setting
 from tinygrad_edu.engine.op import rules_of_arrays
@@ -183,7 +183,7 @@ def walk_back(
                     cotangent = rule(*arguments, **params)
                 except Exception:  # it wants a constant's numbers, or fails anyway
                     cotangent = rule(*plain, **params)
-                cotangent = fit(cotangent, x.data, node.op)
+                cotangent = unbroadcast(cotangent, x.data, node.op)
                 if not isinstance(cotangent, Node):  # the rule left the graph
                     cotangent = Tensor(cotangent)
                 shares[node].append(Share(node, position, x, g, given, cotangent))

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.formulas.algebra import (
-    Call,
+    Applied,
     Derivative,
     Formula,
     Name,
@@ -64,7 +64,7 @@ class _Notation(ABC):
     @abstractmethod
     def name(self, x: Name) -> Written: ...
     @abstractmethod
-    def call(self, x: Call) -> Written: ...
+    def call(self, x: Applied) -> Written: ...
     @abstractmethod
     def quotient(self, size: float, above: Factors, below: Factors) -> Written: ...
     @abstractmethod
@@ -86,7 +86,7 @@ class _Notation(ABC):
                 return self.sum(x)
             case Product():
                 return self.product(x)
-        assert isinstance(x, Call)
+        assert isinstance(x, Applied)
         axes = _change_of_axes(x)
         if axes is not None:  # a reshape that only adds or removes axes of size 1
             (inner,) = x.arguments
@@ -158,7 +158,7 @@ class _Notation(ABC):
         base_text = self.within(written, Strength.ATOM)
         return Written(self.raised(base_text, numeral(n)), Strength.POWER)
 
-    def filled(self, template: str, x: Call) -> Written:
+    def filled(self, template: str, x: Applied) -> Written:
         """Write an op's template with its inputs and parameters in their places."""
         needed = strength_needed(template)
         places = {k: self.parameter(k, value) for k, value in x.params.items()}
@@ -168,7 +168,7 @@ class _Notation(ABC):
         text = self.tidied(self.placed(template, **places)).replace("+ -", "- ")
         return Written(text, strength_of(template))
 
-    def arguments(self, x: Call) -> list[str]:
+    def arguments(self, x: Applied) -> list[str]:
         """Write what stands in an op's brackets; of very many inputs, some."""
         inputs = x.arguments
         texts = [self.write(a).text for a in inputs[:MANY]]
@@ -178,7 +178,7 @@ class _Notation(ABC):
             texts = [f"[{', '.join(texts)}]"]
         return texts
 
-    def params(self, x: Call) -> list[str]:
+    def params(self, x: Applied) -> list[str]:
         """Write the parameters that differ from their defaults."""
         return [
             f"{name}={_index(value) if name == 'index' else _parameter(value)}"
@@ -215,7 +215,7 @@ class _Text(_Notation):
         over = self.within(top, Strength.PRODUCT)
         return Written(f"{over} / {under}", Strength.PRODUCT)
 
-    def call(self, x: Call) -> Written:
+    def call(self, x: Applied) -> Written:
         template = _as_text(x.op.tex or "")
         if template is not None:
             return self.filled(template, x)
@@ -268,7 +268,7 @@ class _Latex(_Notation):
         written = self.side_by_side(rf"\frac{{{top}}}{{{bottom}}}", above)
         return written if above else Written(written.text, Strength.POWER)
 
-    def call(self, x: Call) -> Written:
+    def call(self, x: Applied) -> Written:
         if x.op.tex:
             return self.filled(x.op.tex, x)
         params = [words(text) for text in self.params(x)]
@@ -305,7 +305,7 @@ def _filled_up(x: Formula) -> Formula:
     return times(x, Name(x.shape, ONES, np.ones(x.shape)))
 
 
-def _change_of_axes(x: Call) -> str | None:
+def _change_of_axes(x: Applied) -> str | None:
     """Return the index that adds or removes axes of size 1, if that is all a call does.
 
     It is empty if nothing is to be seen of it: arrays are aligned from the right.

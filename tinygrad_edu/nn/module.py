@@ -68,7 +68,7 @@ class Module:
         for node in (output,) if isinstance(output, Node) else _each(output):
             if node.op is not None and node.index > start:
                 given = tuple(map(id, (*args, *kwargs.values()) if kwargs else args))
-                call = (self._title, start, id(self), given)  # a graph.Call
+                call = (self._title, start, id(self), given)  # a graph.ModuleCall
                 node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
         return output
 

@@ -15,7 +15,7 @@ from tinygrad_edu.compiler import compile
 from tinygrad_edu.engine.graph import no_grad, value_of
 from tinygrad_edu.train.checkpoints import Training
 
-__all__ = ["Program", "as_arrays", "evaluated", "order_of", "steps"]
+__all__ = ["BatchFunction", "as_arrays", "evaluated", "order_of", "steps"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,7 +23,7 @@ TICK = 0.05  # seconds after which the caller is told how far it is
 CHUNK = 1000  # examples to evaluate at a time: what comes of them fits the cache
 
 
-class Program:
+class BatchFunction:
     """A function of inputs and targets, run as one NumPy program if that can be."""
 
     def __init__(self, f: Callable[[Any, Any], Any], compiled: bool, name: str) -> None:
@@ -91,14 +91,14 @@ def order_of(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
 
 
 def steps(
-    program: Program,
+    function: BatchFunction,
     data: Any,
     training: Training,
     batch_size: int,
     shuffle: bool,
     every: int | None,
 ) -> Iterator[list[float]]:
-    """Run a program on the mini-batches of an epoch; give the losses of a few a time.
+    """Run a function on the mini-batches of an epoch; give the losses of a few a time.
 
     As many as take a moment; and the caller has its turn after `every` so many. Steps
     of the epoch that are done already are skipped.
@@ -109,12 +109,12 @@ def steps(
         n = len(arrays[0])
         order = training.rng.permutation(n) if shuffle else np.arange(n)
         training.go_on()
-        yield from _on_arrays(program, *arrays, order, batch_size, done, every)
+        yield from _on_arrays(function, *arrays, order, batch_size, done, every)
         return
     batches = iter(data(training.rng) if callable(data) else data)
     found = sum(1 for _ in islice(batches, done))
     training.go_on()
-    for losses in _on_batches(program, batches, done, every):
+    for losses in _on_batches(function, batches, done, every):
         found += len(losses)
         yield losses
     if not found or found < done:
@@ -126,7 +126,7 @@ def steps(
 
 
 def _on_arrays(
-    program: Program,
+    function: BatchFunction,
     x: Array,
     y: Array,
     order: Array,
@@ -139,18 +139,18 @@ def _on_arrays(
         whole = len(order) // size - done  # mini-batches; 0 before a last, short one
         n = max(1, min(few, whole, every - done % every if every else whole))
         start = perf_counter()
-        yield program.on_rows(x, y, order[done * size : (done + n) * size], size)
+        yield function.on_rows(x, y, order[done * size : (done + n) * size], size)
         few = max(1, int(n * TICK / max(perf_counter() - start, 1e-9)))
         done += n
 
 
 def _on_batches(
-    program: Program, batches: Iterable[Any], done: int, every: int | None
+    function: BatchFunction, batches: Iterable[Any], done: int, every: int | None
 ) -> Iterator[list[float]]:
     losses: list[float] = []
     tick = perf_counter() + TICK
     for x, y in batches:
-        losses.append(program(x, y).item())
+        losses.append(function(x, y).item())
         done += 1
         if perf_counter() > tick or (every and done % every == 0):
             yield losses
@@ -160,7 +160,7 @@ def _on_batches(
 
 
 def evaluated(
-    program: Program, data: Any, metrics: Mapping[str, Callable[[Any, Any], Any]]
+    function: BatchFunction, data: Any, metrics: Mapping[str, Callable[[Any, Any], Any]]
 ) -> dict[str, float]:
     """Return the loss and the metrics, given what makes outputs and a loss of a batch.
 
@@ -175,7 +175,7 @@ def evaluated(
     total, outputs, targets = 0.0, [], []
     with no_grad():
         for x, y in parts:
-            output, loss = program(x, y)
+            output, loss = function(x, y)
             total += loss.item() * len(y)
             outputs.append(value_of(output))
             targets.append(value_of(y))

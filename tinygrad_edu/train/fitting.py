@@ -15,7 +15,7 @@ from typing import Any
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser, clip_gradients
 from tinygrad_edu.support.randomness import generator
-from tinygrad_edu.train.batches import Program, evaluated, order_of, steps
+from tinygrad_edu.train.batches import BatchFunction, evaluated, order_of, steps
 from tinygrad_edu.train.checkpoints import Folder, Training
 from tinygrad_edu.train.history import History, shown
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
@@ -155,8 +155,8 @@ def fit(
     _check_names(sets, metrics)
     _check_kept(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
-    train = Program(_step(model, loss, optimiser, clip), compile, "training step")
-    judge = Program(_judgement(model, loss), compile, "evaluation")
+    train = BatchFunction(_step(model, loss, optimiser, clip), compile, "training step")
+    judge = BatchFunction(_judgement(model, loss), compile, "evaluation")
     order = order_of(data, batch_size, shuffle) if folder else {}
     run = Training(module, optimiser, generator(rng), clip=clip, **order)
     line = progress if callable(progress) else partial(_line, epochs=epochs)
@@ -259,7 +259,7 @@ def evaluate(
     was_training = getattr(module, "training", True)
     _set_training(module, False)
     try:
-        judge = Program(_judgement(model, loss), False, "evaluation")
+        judge = BatchFunction(_judgement(model, loss), False, "evaluation")
         return evaluated(judge, data, metrics or {})
     finally:
         _set_training(module, was_training)

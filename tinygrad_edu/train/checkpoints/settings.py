@@ -10,7 +10,7 @@ from tinygrad_edu.nn.module import walk
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.support.states import is_number
 
-__all__ = ["OF_OPTIMISER", "as_text", "compare", "of_model", "of_optimiser"]
+__all__ = ["OF_OPTIMISER", "as_text", "of_model", "of_optimiser", "what_differs"]
 
 OF_OPTIMISER = "optimiser."  # how the names of its numbers begin
 _LONGEST = 200
@@ -52,7 +52,7 @@ def of_model(model: Module) -> dict[str, str]:
     return found
 
 
-def compare(
+def what_differs(
     saved: Mapping[str, Any], given: Mapping[str, str], is_amid: bool
 ) -> list[str]:
     """Tell what differs.
@@ -73,7 +73,7 @@ def compare(
 
     Examples
     --------
-    >>> compare({"clip": "1"}, {"clip": "2"}, is_amid=True)
+    >>> what_differs({"clip": "1"}, {"clip": "2"}, is_amid=True)
     ['clip was 1, and now is 2']
     """
     for name, text in saved.items():

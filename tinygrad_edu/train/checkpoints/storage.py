@@ -18,7 +18,7 @@ from tinygrad_edu.support.extras import load
 from tinygrad_edu.support.files import damaged, replacing
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["Part", "Stored", "write"]
+__all__ = ["Stored", "StoredPart", "write_arrays"]
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +31,7 @@ _MOST = 100_000
 _RESERVED = "__metadata__"  # what the format calls the texts
 
 
-def write(
+def write_arrays(
     path: str | os.PathLike[str],
     arrays: Mapping[str, Array],
     texts: Mapping[str, str] | None = None,
@@ -52,18 +52,16 @@ def write(
     whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
     for name, array in whole.items():
         _check_array(name, array)
-    with replacing("checkpoints", path) as new:
+    with replacing("save", path) as new:
         if not new.is_file():
-            raise OSError(
-                f"checkpoints: {path} is no regular file; give the name of one"
-            )
+            raise OSError(f"save: {path} is no regular file; give the name of one")
         try:
             library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
         except library.SafetensorError as error:
-            raise OSError(f"checkpoints: {path} cannot be written: {error}") from None
+            raise OSError(f"save: {path} cannot be written: {error}") from None
         if _is_too_long(_read_header(new)):
             raise ValueError(
-                f"checkpoints: {len(whole)} arrays are more than can be read again, "
+                f"save: {len(whole)} arrays are more than can be read again, "
                 "which is 10,000 or so; have fewer and larger ones"
             )
 
@@ -80,7 +78,7 @@ def _check_array(name: str, array: Array) -> None:
     elif array.dtype.name not in _DTYPES.values():
         fault = f"is of {array.dtype}, which the format has not"
     if fault:
-        raise ValueError(f"checkpoints: {name!r} {fault}; give it another one")
+        raise ValueError(f"save: {name!r} {fault}; give it another one")
 
 
 def _library() -> Any:
@@ -112,7 +110,7 @@ class Stored(Mapping[str, Array]):
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "two.safetensors")
-    ...     write(path, {"a": np.zeros(2), "b": np.eye(2)}, {"of": "an example"})
+    ...     write_arrays(path, {"a": np.zeros(2), "b": np.eye(2)}, {"of": "an example"})
     ...     with Stored(path) as stored:
     ...         list(stored), stored.texts, stored["a"]
     (['a', 'b'], {'of': 'an example'}, array([0., 0.]))
@@ -167,16 +165,16 @@ class Stored(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._names)
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> StoredPart:
         """Return the arrays called ``name/...``, by the rest of their names.
 
         The part "" is that of the names without a slash.
         """
-        return Part(self, name)
+        return StoredPart(self, name)
 
 
-class Part(Mapping[str, Array]):
-    """Those of the arrays in a file that belong together; read lazily as well."""
+class StoredPart(Mapping[str, Array]):
+    """The arrays of a file under one prefix; each is read when it is asked for."""
 
     def __init__(self, stored: Stored, name: str) -> None:
         self._stored, self._names = stored, dict[str, str]()

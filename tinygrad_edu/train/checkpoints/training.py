@@ -18,15 +18,15 @@ from tinygrad_edu.train.checkpoints.random_states import from_plain, to_plain
 from tinygrad_edu.train.checkpoints.settings import (
     OF_OPTIMISER,
     as_text,
-    compare,
     of_model,
     of_optimiser,
+    what_differs,
 )
-from tinygrad_edu.train.checkpoints.storage import Part, Stored, write
+from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write_arrays
 from tinygrad_edu.train.checkpoints.weights import (
+    arrays_of,
     fitting,
     naming,
-    weights,
     without_slash,
 )
 from tinygrad_edu.train.history import History
@@ -138,7 +138,7 @@ class Training:
         ValueError
             If it could not be loaded again. What was there stays.
         """
-        arrays = weights(self.model)
+        arrays = arrays_of(self.model)
         states: dict[str, Mapping[str, Any]] = {
             "optimiser": self.optimiser.state_dict(copy=False),
             "history": {name: self.history[name] for name in self.history.names},
@@ -161,11 +161,11 @@ class Training:
         text = json.dumps(to_plain(about))
         if _is_too_long(text):
             raise ValueError(
-                f"checkpoints: the states of {len(about['generators'])} random "
+                f"save: the states of {len(about['generators'])} random "
                 f"generators are {len(text)} characters, more than the {_LONGEST} that "
                 "are read again; let the layers share a generator"
             )
-        write(path, arrays, {_ABOUT: text})
+        write_arrays(path, arrays, {_ABOUT: text})
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a file; `differences` then has what was given otherwise.
@@ -203,7 +203,7 @@ class Training:
             amid = from_plain(about["rng"], own)
             generators = from_plain(about["generators"], layers, "the layers")
             saved, given = about["settings"], self._given | of_model(self.model)
-            differences = compare(saved, given, bool(losses))
+            differences = what_differs(saved, given, bool(losses))
 
         def go_on() -> None:
             with naming(path):
@@ -239,7 +239,7 @@ def _read_about(stored: Stored) -> dict[str, Any]:
     except (ValueError, AttributeError, RecursionError):
         raise ValueError(
             "it holds no training that this version can go on with (for weights alone "
-            "there is tg.checkpoints.load)"
+            "there is tg.load)"
         ) from None
     facts: dict[str, Any] = about
     return facts
@@ -249,14 +249,14 @@ def _is_too_long(text: str) -> bool:
     return len(text) > _LONGEST or text.count("[") > _LONGEST // 100
 
 
-def _read_history(part: Part, names: list[Any]) -> History:
+def _read_history(part: StoredPart, names: list[Any]) -> History:
     """Return the figures, in their order."""
     if sorted(map(repr, names)) != sorted(map(repr, part)):
         raise ValueError(f"it has the figures {list(part)}, and {names} are due")
     return History({name: part[name] for name in names})
 
 
-def _read_epoch(part: Part) -> tuple[array[float], float]:
+def _read_epoch(part: StoredPart) -> tuple[array[float], float]:
     """Return the losses of the steps that are done, and for how long it has run."""
     shape = part.shape("losses") if "losses" in part else (0,)
     if len(shape) != 1:
