@@ -51,6 +51,17 @@ QUERIES = """
 # Names of NumPy's parameters, where the op has another.
 PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
 
+# How functions written in C are called: NumPy tells it from 2.4 on.
+WRITTEN_IN_C: dict[Any, Any] = {
+    np.concatenate: (
+        lambda arrays, axis=0, out=None, dtype=None, casting="same_kind": ...
+    ),
+    np.dot: lambda a, b, out=None: ...,
+    np.inner: lambda a, b: ...,
+    np.vdot: lambda a, b: ...,
+    np.where: lambda condition, x=None, y=None: ...,
+}
+
 # What to write for a method of a ufunc.
 METHODS = {
     "add.accumulate": "cumsum",
@@ -170,13 +181,10 @@ def _translate(
 def _defaults(function: Any) -> dict[str, Any]:
     """Return the parameters of a function of NumPy's, with their defaults.
 
-    None, if its operands have no names, as einsum's, or if it keeps them to itself, as
-    what is written in C does before NumPy 2.4. Then it is called in the op's own words.
+    None, if its operands have no names, as einsum's.
     """
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:
-        return {}
+    signature = inspect.signature(WRITTEN_IN_C.get(function, function))
+    parameters = signature.parameters.values()
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return {}
     return {p.name: p.default for p in parameters}
