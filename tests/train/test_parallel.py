@@ -668,7 +668,7 @@ RUNS = [
 def test_processes_make_the_run_of_one(ranks, tmp_path):
     program = f"""if True:
         import json, sys
-        sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
+        sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
         import test_parallel as t
         comm = t.tg.parallel.world()
         runs = []
