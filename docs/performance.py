@@ -20,7 +20,7 @@ Spread = list[float]  # lower quartile, median, upper quartile
 # largest ratio of all cases.
 SENTENCES = {
     "README.md": (
-        "`tg.compile` makes a NumPy program of a training step",
+        "`tg.compile` turns a training step into a NumPy program",
         ",\n  {low} to {high} times as fast as PyTorch's for networks of this size",
     ),
     "README.zh-CN.md": (
