@@ -169,7 +169,7 @@ def rest(measured: dict[str, Any]) -> Iterator[str]:
     yield (
         "- **Time is linear in the length of a graph.** In a chain of "
         f"{links['length']:,} multiplications, one multiplication takes "
-                f"{figure(links['microseconds'])} microseconds, forward and backward. In "
+        f"{figure(links['microseconds'])} microseconds, forward and backward. In "
         f"chains of {listed(f'{int(n):,}' for n in longer)} it takes "
         f"{listed(map(figure, longer.values()))} times as long."
     )
