@@ -99,8 +99,8 @@ def parse_args(description=__doc__, resumable=True, **defaults):
         description=description,
         epilog="Without --data, it uses the folder that TINYGRAD_EDU_DATA names, or "
         "else the cache, which is filled by download. If none has the full MNIST, it "
-        "uses 5,000 digits instead. A better network: --hidden 100 --cost cross-entropy "
-        "--l2 5 --lr 0.5",
+        "uses 5,000 digits instead. A better network: --hidden 100 --cost "
+        "cross-entropy --l2 5 --lr 0.5",
     )
 
     def add(option, help, **how):
