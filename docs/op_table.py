@@ -18,16 +18,16 @@ PAGE = Path(__file__).with_name("ops.md")
 INTRODUCTION = """\
 # The table of ops
 
-Made from the declarations by `python docs/op_table.py`; a test holds it against them.
+`python docs/op_table.py` writes this page from the declarations; a test compares them.
 
-Each is a function of the package (`tg.exp`, `tg.linalg.solve`), a method of Tensors
-(`t.exp()`), and what NumPy's function of that name does with a Tensor (`np.exp(t)`).
-Called on arrays it gives an array. Inputs come first, by place; parameters after them,
-by place or by name.
+Each op is a function of the package (`tg.exp`, `tg.linalg.solve`) and a method of
+Tensors (`t.exp()`). NumPy's function of the same name calls it for a Tensor
+(`np.exp(t)`). On arrays it returns an array. Inputs come first, by position. Parameters
+follow, by position or by name.
 
-An op with rules of its own is written **bold**; the others are composed of those.
-*Domain* is where the inputs make sense, if not on the whole line. *Where there is no
-derivative* tells what the gradient is at kinks, and by what convention.
+An op in **bold** has its own backward rules; the others are composed of these.
+*Domain* says which inputs are valid, if not all numbers. *Where there is no derivative*
+says which gradient the op uses at such points.
 """
 
 

@@ -1,4 +1,4 @@
-"""Write docs/performance.md, and the READMEs' sentence, from what was measured.
+"""Write docs/performance.md and the sentence in the READMEs from the measurements.
 
 pytest tests/benchmarks --figures docs/performance.json && python docs/performance.py
 """
@@ -16,11 +16,11 @@ BUSY = 0.05  # the share of the time without a processor that spoils a run
 
 Spread = list[float]  # lower quartile, median, upper quartile
 
-# What the READMEs say, and what they add if the machine was idle: the least and the
-# largest ratio of all cases.
+# The sentence of each README, and its addition if the machine was idle: the smallest
+# and the largest ratio of all cases.
 SENTENCES = {
     "README.md": (
-        "`tg.compile` makes a NumPy program of a training step",
+        "`tg.compile` turns a training step into a NumPy program",
         ",\n  {low} to {high} times as fast as PyTorch's for networks of this size",
     ),
     "README.zh-CN.md": (
@@ -32,8 +32,8 @@ SENTENCES = {
 TEXT = """\
 # Performance
 
-How long it takes, side by side with others, on one core. Made by `python
-docs/performance.py` from `docs/performance.json`, which holds one run of
+This page compares the speed with other frameworks, on one core. `python
+docs/performance.py` writes it from `docs/performance.json`, which contains one run of
 
 ```console
 pytest tests/benchmarks --figures docs/performance.json
@@ -41,45 +41,47 @@ pytest tests/benchmarks --figures docs/performance.json
 
 {machine}
 
-Times depend on the machine, ratios less so. So each table gives the time of one
-program, and for the others how many times as long they take. All programs of all cases
-take turns every few milliseconds, round after round, and a ratio compares neighbours in
-one round: what disturbs one disturbs all. A figure is the median of the rounds; the
-brackets hold the middle half of them. All start from the same weights, and the run
-begins with a check that they compute the same thing.
+Times depend on the machine, ratios depend on it less. So each table gives the time of
+one program. For the other programs it gives a ratio: how many times as long they take.
+All programs take turns every few milliseconds, in many rounds. A ratio compares two
+programs in the same round, so a disturbance affects both. Each number is the median
+over the rounds, followed by the lower and upper quartile in brackets. All programs
+start from the same weights, and the run first checks that they compute the same.
 
 ## A training step
 
-Forward, backward and update of a sigmoid network with mean squared error, in float32,
-by gradient descent, for the sizes of some networks x some batches.
+This is the forward pass, the backward pass and the update of a sigmoid network, with
+mean squared error and gradient descent, in float32. The columns are layer sizes x batch
+size.
 
 {steps}
 
 *by Numba* is `tg.compile(backend="numba")`. *hand NumPy* is the formulas of the
-textbook in plain NumPy; it computes no loss, which is a lead over the others.
+textbook in plain NumPy; it does not compute the loss, which is an advantage over the
+others.
 
-Two things are at work. In a small network the arithmetic takes next to no time, and
-what counts is what surrounds it: frameworks pass through many layers before they
-multiply twelve numbers, and a compiled step through none. In the largest one, nearly
-all the time is in two products of matrices, and no program around them can do much:
-there it counts whose matrix library is the faster one. [From tape to
-program](from-tape-to-program.md) tells what the compiler does about the first.
+There are two effects. In a small network the arithmetic takes very little time, and the
+overhead matters: a framework runs through many layers of code before it multiplies
+twelve numbers; a compiled step does not. In the largest network, two matrix products
+take nearly all the time. There the speed depends on the matrix library, and the program
+around it changes little. [From tape to program](from-tape-to-program.md) explains how
+the compiler reduces the overhead.
 
 ## An epoch of MNIST
 
-60,000 images, [784, 30, 10], mini-batches of 10, and after it the cost and the number
-of images classified right. `examples/train_mnist.py`, compiled, takes {seconds}
-seconds; a program that takes one example after the other, as the textbook's does, takes
-{epoch} times as long.
+One epoch trains a [784, 30, 10] network on 60,000 images in mini-batches of 10. It then
+computes the cost and the number of images that are classified correctly. The compiled
+`examples/train_mnist.py` takes {seconds} seconds. A program that handles one example
+after the other, as in the textbook, takes {epoch} times as long.
 
 ## A gradient of a plain NumPy function
 
-`tg.grad` of `np.tanh(np.dot(x, W) + b).sum()`, for vectors and for square matrices `x`;
-the same with Tensors and `backward()`; and by HIPS autograd.
+The function is `np.tanh(np.dot(x, W) + b).sum()`, for vectors and square matrices `x`.
+The table compares `tg.grad`, Tensors with `backward()`, and HIPS autograd.
 
 {gradients}
 
-## Costs that must not creep in
+## Other costs
 
 {rest}
 """
@@ -132,7 +134,7 @@ def machine(
             "the time. Measure again on an idle one."
         )
     return (
-        f"It was run on {date}, on one of {cores} cores of an {cpu}, {system}, with "
+        f"It ran on {date}, on one of {cores} cores of an {cpu}, {system}, with "
         f"Python {python}, {others}; NumPy's matrix library is {blas}.{busy}"
     )
 
@@ -165,22 +167,22 @@ def rest(measured: dict[str, Any]) -> Iterator[str]:
     links = measured["a link of a chain"]
     longer = links["times as long"]
     yield (
-        "- **Time is linear in the length of a graph.** A link of a chain of "
-        f"{links['length']:,} multiplications, forward and backward, takes "
-        f"{figure(links['microseconds'])} microseconds; in chains of "
-        f"{listed(f'{int(n):,}' for n in longer)} it takes "
+        "- **Time is linear in the length of a graph.** In a chain of "
+        f"{links['length']:,} multiplications, one multiplication takes "
+        f"{figure(links['microseconds'])} microseconds, forward and backward. In "
+        f"chains of {listed(f'{int(n):,}' for n in longer)} it takes "
         f"{listed(map(figure, longer.values()))} times as long."
     )
     yield (
-        "- **Memory.** The peak over 50 elementwise ops, forward and backward, is "
-        f"{measured['peak memory by what must be kept']} times what must be kept: "
-        "each answer once, and the gradient."
+        "- **Memory.** For 50 elementwise ops, forward and backward, the peak is "
+        f"{measured['peak memory by what must be kept']} times the necessary memory: "
+        "one array for each result, and the gradient."
     )
     imports = measured["import"]
     yield (
         f"- **Importing** takes {figure(imports['times as long'])} times as long as "
-        f"importing NumPy, which takes {figure(imports['milliseconds of NumPy'])} ms, "
-        "and comes on top of it."
+        f"importing NumPy, in addition to NumPy's own "
+        f"{figure(imports['milliseconds of NumPy'])} ms."
     )
 
 

@@ -1,9 +1,9 @@
-"""Hold the gradients of reverse mode against four other ways to find them.
+"""Compare the gradients of reverse mode with four other ways to compute them.
 
-The columns are the largest difference, relative to the largest element of the gradient,
-to the formulas that are derived by hand, to central differences, to the complex step,
-and to PyTorch where it is installed. Where a parameter has many elements, differences
-and the complex step look at a hundred of them.
+The other ways are the formulas derived by hand, central differences, the complex step,
+and PyTorch if it is installed. Each column shows the largest difference, relative to
+the largest element of the gradient. For a parameter with many elements, central
+differences and the complex step check a hundred of them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SAMPLE = 100
 
 
 def cost(weights, biases, x, y):
-    """Return the MSE cost in plain NumPy, for complex parameters too."""
+    """Return the MSE cost in plain NumPy; parameters may be complex."""
     a = x
     for w, b in zip(weights, biases):
         a = 1 / (1 + np.exp(-(a @ w.T + b)))
@@ -35,7 +35,7 @@ def cost(weights, biases, x, y):
 
 
 def moved(parameters, at, index, step):
-    """Return the cost's arguments with one element of one parameter moved."""
+    """Return the arguments of the cost, with one element of one parameter changed."""
     copies = [p.astype(np.result_type(p, step)) for p in parameters]
     copies[at][index] += step
     half = len(copies) // 2
@@ -43,7 +43,7 @@ def moved(parameters, at, index, step):
 
 
 def elements(parameter, rng):
-    """Choose at most SAMPLE of a parameter's elements."""
+    """Choose at most SAMPLE elements of a parameter."""
     chosen = rng.permutation(parameter.size)[:SAMPLE]
     return [np.unravel_index(i, parameter.shape) for i in chosen]
 
@@ -59,7 +59,7 @@ def by_torch(parameters, x, y):
 
 
 def judge(sizes, n, rng):
-    """Give a row for each parameter of a network, its gradient found in five ways."""
+    """Return a row for each parameter, which compares its gradient in five ways."""
     model = tg.nn.MLP(sizes, rng)
     x, y = rng.random((n, sizes[0])), rng.random((n, sizes[-1]))
     tg.losses.mse(model(x), y).backward()

@@ -1,17 +1,17 @@
-"""Convolution and pooling, declared as ops of one's own.
+"""Convolution and pooling, declared as your own ops.
 
-The framework has neither. What is declared here works like what is built in: on arrays
-and on Tensors, in first and second order, in `tg.compile`; and `check_op` checks it.
+The framework has neither. These ops work like the built-in ones: on arrays and on
+Tensors, for first and second derivatives, in `tg.compile`, and with `check_op`.
 
-Images have the shape (channels, rows, columns, examples). With the examples last, what
-is copied or added up here lies in long rows of memory, where NumPy is at its fastest.
+Images have the shape (channels, rows, columns, examples). With the examples as the last
+axis, the ops copy and add long rows of memory, and NumPy is fastest with long rows.
 """
 
 import numpy as np
 
 import tinygrad_edu as tg
 
-# --- Windows, and their gradient's way back -------------------------------------------
+# --- Windows, and how their gradient goes back ----------------------------------------
 
 
 @tg.op
@@ -104,17 +104,17 @@ max_pool.vjp(x=to_largest)
 
 
 def check(examples=50):
-    """Check the ops on random calls; an AssertionError tells what is wrong."""
-    # Here, since nothing else needs Hypothesis; it says so if that is not installed.
+    """Check the ops on random inputs; an AssertionError says what is wrong."""
+    # Imported here because only this function needs Hypothesis.
     from tinygrad_edu.testing import check_op  # isort: skip
     from hypothesis import strategies as st
 
     def shapes(count, make):
-        """Make the shapes of the inputs from so many small numbers."""
+        """Make the shapes of the inputs from small random integers."""
         return st.builds(make, *[st.integers(1, 2)] * count)
 
     def sizes(shape, params):
-        """Draw the size of windows that fit on the images."""
+        """Draw a window size that fits on the images."""
         return st.tuples(st.integers(1, shape[1]), st.integers(1, shape[2]))
 
     check_op(

@@ -1,4 +1,4 @@
-"""Draw the sigmoid and its derivative, which comes from the engine's backward pass."""
+"""Draw the sigmoid and its derivative, which the backward pass computes."""
 
 import argparse
 from pathlib import Path
@@ -13,11 +13,11 @@ with shared.extras():
 
 
 def sigmoid_and_slope(grid):
-    """Return the sigmoid at each point of the grid, and its derivative there."""
+    """Return the sigmoid and its derivative at each point of the grid."""
     x = tg.Tensor(grid, requires_grad=True)
     y = tg.sigmoid(x)
-    # Each y depends on its own x alone, so that a cotangent of ones asks for dy/dx at
-    # every point at once.
+    # Each y depends only on its own x, so a cotangent of ones gives dy/dx at every
+    # point at once.
     y.backward(np.ones_like(grid))
     return y.numpy(), x.grad.numpy()
 

@@ -1,4 +1,4 @@
-"""Replay the experiments of M. Nielsen's book, chapter 3, number for number."""
+"""Reproduce the experiments of M. Nielsen's book, chapter 3, number for number."""
 
 import argparse
 import json
@@ -12,8 +12,8 @@ from math import isclose
 from time import perf_counter
 from typing import NamedTuple
 
-# It sets one BLAS thread: one to train and one to evaluate, side by side, are faster
-# here than two for each in turn.
+# `shared` sets one BLAS thread. Training and evaluation run in parallel, with one
+# thread each. This is faster than two threads for each in turn.
 import shared  # isort: skip  (before NumPy)
 import numpy as np
 
@@ -33,7 +33,7 @@ FIGURES = "evaluation cost", "evaluation right", "training cost", "training righ
 
 
 class Experiment(NamedTuple):
-    runs: dict[str, tuple[str, float]]  # by name, one after another: init and eta
+    runs: dict[str, tuple[str, float]]  # run by name, in order: init and eta
     lam: float
     images: int = 50_000
     epochs: int = 30
@@ -84,7 +84,7 @@ PUBLISHED = {
 
 
 class Examples:
-    """Images, a row of 784 bytes each, and the output wanted for each, `y`."""
+    """Images, as rows of 784 bytes, with their labels and targets `y`."""
 
     def __init__(self, images, labels):
         self.images = images.reshape(len(images), -1)
@@ -92,12 +92,12 @@ class Examples:
         self.y = tg.data.one_hot(labels, dtype=np.float64)
 
     def batch(self, chosen):
-        # The book's pixels are k/256, and not k/255.
+        # The book's pixels are k/256, not k/255.
         return self.images.take(chosen, axis=0) / 256, self.y.take(chosen, axis=0)
 
     @cached_property
     def inked(self):
-        """Which pixels are not blank everywhere; the blank ones add nothing to z."""
+        """Which pixels are nonzero in some image; the others add nothing to z."""
         return self.images.any(axis=0)
 
     @cached_property
@@ -106,7 +106,7 @@ class Examples:
 
 
 def load(experiment):
-    """Return the examples to train on and those to evaluate on."""
+    """Return the training examples and the evaluation examples."""
     images, labels, *test, source = tg.data.mnist()
     if len(images) != 60_000:
         raise ValueError(
@@ -120,7 +120,7 @@ def load(experiment):
 
 
 def replay(experiment, train, evaluation, epochs):
-    """Train and evaluate; yield (run, epoch, the figures that are monitored)."""
+    """Train and evaluate; yield (run, epoch, the monitored quantities)."""
     for run, epoch, model in one_ahead(snapshots(experiment, train, epochs)):
         figures = {}
         for name, examples in ("evaluation", evaluation), ("training", train):
@@ -131,7 +131,7 @@ def replay(experiment, train, evaluation, epochs):
 
 
 def one_ahead(items):
-    """Yield each item while a thread makes the next: train on during evaluation."""
+    """Yield each item while a thread computes the next, to train during evaluation."""
     with ThreadPoolExecutor(1) as thread:
         ahead = thread.submit(next, items, None)
         while (item := ahead.result()) is not None:
@@ -140,17 +140,17 @@ def one_ahead(items):
 
 
 def snapshots(experiment, train, epochs):
-    """Train as the book's program does; yield (run, epoch, a copy of the network).
+    """Train like the book's program; yield (run, epoch, a copy of the network).
 
-    From run to run only the network is new. The random numbers continue, and so does
-    the order of the images, which each epoch shuffles further.
+    Each run starts with a new network. The random numbers continue from the last run,
+    and so does the order of the images, which each epoch shuffles again.
     """
     normal, uniform = np.random.RandomState(SEED), random.Random(SEED)
     sizes = [train.images.shape[1], experiment.hidden, train.y.shape[1]]
     order = list(range(len(train.y)))
     for number, (run, (init, eta)) in enumerate(experiment.runs.items()):
         if number == 0 and init == "large":
-            # There, a new network has scaled weights, and is then told to draw again.
+            # The book's program first draws scaled weights, and then draws again.
             tg.nn.MLP(sizes, normal, "scaled")
         model = tg.nn.MLP(sizes, normal, init)
         step = training_step(model, eta, experiment.lam / len(order))
@@ -161,17 +161,17 @@ def snapshots(experiment, train, epochs):
 
 
 def shuffle(order, rng):
-    """Shuffle in place as Python 2 did; Python 3 draws otherwise."""
+    """Shuffle in place with the algorithm of Python 2; Python 3 has another one."""
     for i in reversed(range(1, len(order))):
         j = int(rng.random() * (i + 1))
         order[i], order[j] = order[j], order[i]
 
 
 def training_step(model, eta, decay):
-    """Return what one mini-batch does to the network, compiled.
+    """Return the compiled training step for one mini-batch.
 
-    That moves the factor eta/m to where it costs less, which rounds otherwise. The
-    published figures are equal to 1e-13 all the same, after 400 epochs too.
+    The compiler moves the factor eta/m to a cheaper place, which changes the rounding.
+    The costs still equal the published ones to 1e-13, even after 400 epochs.
     """
     optimiser = tg.optim.SGD(model.parameters(), eta)
 
@@ -180,8 +180,8 @@ def training_step(model, eta, decay):
         loss = tg.losses.cross_entropy_with_logits(model.logits(x), y)
         optimiser.zero_grad()
         loss.backward()
-        # L2 as weight decay: (1 - eta lambda/n) w - (eta/m) sum of gradients, rounded
-        # as in the book, and cheaper than the same in the loss.
+        # L2 as weight decay: (1 - eta lambda/n) w - (eta/m) sum of gradients. It is
+        # rounded as in the book, and cheaper than an L2 term in the loss.
         for w in model.weights:
             w.data *= 1 - eta * decay
         optimiser.step()
@@ -195,22 +195,22 @@ def train_epoch(step, examples, order, batch_size=10):
 
 
 def evaluate(model, examples, lam):
-    """Return the cost, and how many images are classified right."""
+    """Return the cost and the number of correctly classified images."""
     n = len(examples.y)
     first, *rest = (w.numpy() for w in model.weights)
     biases = [b.numpy() for b in model.biases]
     a = tg.reference.feedforward(
         [first[:, examples.inked], *rest], biases, examples.x_inked
     )
-    # y is 0 or 1, so y log a + (1-y) log(1-a) is one logarithm: of the rounded 1-a, as
-    # in the book. From the logits it would be more accurate, and so differ.
+    # y is 0 or 1, so y log a + (1-y) log(1-a) is one logarithm, of the rounded 1-a as
+    # in the book. From the logits it would be more accurate, so it would differ.
     cost = -np.log(np.where(examples.y == 1, a, 1 - a)).sum() / n
     cost += tg.losses.l2(model.weights, lam, n).item()
     return float(cost), int((a.argmax(axis=1) == examples.labels).sum())
 
 
 def report(name, train, evaluation, epochs):
-    """Replay, and print; return the curves, and which published figures were equal."""
+    """Train and print; return the curves, and which published numbers are equal."""
     experiment = EXPERIMENTS[name]
     curves = {run: {figure: [] for figure in FIGURES} for run in experiment.runs}
     equal = []
@@ -229,7 +229,7 @@ def report(name, train, evaluation, epochs):
             if book or epoch % max(1, epochs // 20) == 0:
                 print(row(f"epoch {epoch}", figures.values()), flush=True)
             if book:
-                # A count within 1e-9 is equal. A cost sums in another order than there.
+                # The costs are summed in another order. A count within 1e-9 is equal.
                 pairs = zip(figures.values(), book)
                 marks = [isclose(own, other, rel_tol=1e-9) for own, other in pairs]
                 print(row("the book", book, marks), flush=True)
@@ -238,7 +238,7 @@ def report(name, train, evaluation, epochs):
 
 
 def row(head, values, equal=()):
-    """Return a line of the table, with a mark behind each value that was compared."""
+    """Return a line of the table, with a mark after each value that was compared."""
     cells = (f"{v:15.12f}" if isinstance(v, float) else f"{v:>15}" for v in values)
     marks = (" =" if e else " !" for e in equal)
     pairs = zip_longest(cells, marks, fillvalue="  ")
@@ -253,12 +253,12 @@ def progress_bar():
         TimeRemainingColumn(),
         "left",
         transient=True,
-        disable=not sys.stdout.isatty(),  # then the lines of the table must do
+        disable=not sys.stdout.isatty(),  # then only the table is printed
     )
 
 
 def as_published(experiment, curves):
-    """Lay the curves out as the book's JSON files do."""
+    """Arrange the curves as in the book's JSON files."""
     lists = {run: list(curve.values()) for run, curve in curves.items()}
     if experiment.runs is BOTH:
         return lists
@@ -266,7 +266,7 @@ def as_published(experiment, curves):
 
 
 def plot(name, curves, sizes, path):
-    """Draw a line through our figures, and a dot for each published one."""
+    """Draw our curves as lines, and the published numbers as dots."""
     experiment = EXPERIMENTS[name]
     quantities = sorted({monitor.split()[1] for monitor in experiment.monitors})
     picture = Figure(figsize=(1 + 4 * len(quantities), 3.6), layout="constrained")
@@ -303,10 +303,10 @@ def plot(name, curves, sizes, path):
 def parse_args(arguments):
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="It needs all of MNIST: in the folder that TINYGRAD_EDU_DATA names, or "
-        "else in the cache, which is filled by download. In overfitting_full, long and "
-        "without L2, rounding grows until figures differ after some epochs. The book: "
-        "Neural Networks and Deep Learning, 2015.",
+        epilog="It needs the full MNIST: in the folder that TINYGRAD_EDU_DATA names, "
+        "or in the cache, which is filled by download. In overfitting_full, rounding "
+        "errors grow until the numbers differ after some epochs. The book: Neural "
+        "Networks and Deep Learning, 2015.",
     )
     parser.add_argument(
         "experiment",
@@ -320,7 +320,7 @@ def parse_args(arguments):
 
     count, curves = shared.number(int, 1), shared.output(".json")
     picture = shared.output(*shared.PICTURES)
-    add("--epochs", "of each run (the book's number)", type=count, metavar="N")
+    add("--epochs", "epochs of each run (as in the book)", type=count, metavar="N")
     add("--json", "write the curves as the book does", type=curves, metavar="FILE.json")
     add("--plot", "draw the curves", type=picture, metavar="FILE.png")
 

@@ -1,7 +1,7 @@
-"""What the examples share: options that are checked at once, and ends in plain words.
+"""Helpers of the examples: options that are checked early, and clear error messages.
 
-Import it before NumPy, which takes a moment to load: from here on Ctrl-C ends a program
-with a line, and `head` without one.
+Import it before NumPy, which takes a moment to load. After this import, Ctrl-C ends a
+program with one line, and a closed pipe (`| head`) ends it without a message.
 """
 
 import atexit
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from math import inf, isfinite, nan
 from pathlib import Path
 
-# Products this small gain next to nothing from a second BLAS thread, which next to
-# another busy program makes training up to 3 times slower. NumPy reads it on import.
+# A second BLAS thread hardly speeds up such small products. If another program is busy,
+# it makes training up to 3 times slower. NumPy reads this variable on import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 PICTURES = ".png", ".svg", ".pdf", ".jpg"
@@ -23,19 +23,19 @@ TABLES = ".json", ".csv"
 
 
 def _end(kind, error, traceback):
-    """End the program: in plain words, unless it is a fault of the program."""
+    """End the program with one line, or with a traceback if the program has a bug."""
     if issubclass(kind, KeyboardInterrupt):
         print("ended by Ctrl-C", file=sys.stderr)
-        sys.exit(130)  # 128 + SIGINT, as of other programs
+        sys.exit(130)  # 128 + SIGINT, the usual status
     if issubclass(kind, BrokenPipeError):
-        sys.exit(141)  # 128 + SIGPIPE; nobody reads on
+        sys.exit(141)  # 128 + SIGPIPE: the reader has closed the pipe
     if issubclass(kind, MemoryError):
         sys.exit(f"There is not enough memory: {error}")
     _usual(kind, error, traceback)
 
 
 def _flush():
-    """Write what is still to be printed, unless nobody reads it."""
+    """Write the buffered output, unless the reader has closed the pipe."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -49,13 +49,13 @@ import numpy as np  # noqa: E402
 
 
 def run(main):
-    """Run a program; `remark` tells of what overflows, and so NumPy does not."""
+    """Run a program without NumPy's overflow warnings; `remark` reports overflow."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         main()
 
 
 def end_of(history):
-    """Exit, with a status that tells why, if a training was stopped or has diverged."""
+    """Exit with an error status if the training was stopped or has diverged."""
     if history.stopped.startswith("Ctrl-C"):
         sys.exit(130)
     if not isfinite(history[-1]["loss"]):
@@ -64,7 +64,7 @@ def end_of(history):
 
 @contextmanager
 def extras():
-    """Import what comes with an extra, or end with the command that installs it."""
+    """Import optional packages, or exit with the command that installs them."""
     try:
         yield
     except ImportError as error:
@@ -73,7 +73,7 @@ def extras():
 
 @contextmanager
 def telling_faults():
-    """End with a line if a file, an option or what is installed will not do."""
+    """Exit with one line if a file, an option or an installed package is wrong."""
     try:
         yield
     except BrokenPipeError:
@@ -84,7 +84,7 @@ def telling_faults():
 
 @contextmanager
 def writing(path):
-    """Say that a file was written, or end with the reason why it cannot be."""
+    """Print that a file was written, or exit with the reason why it cannot be."""
     try:
         yield
     except OSError as error:
@@ -97,29 +97,28 @@ def writing(path):
 
 
 def idle_loss(loss, targets):
-    """Return the loss of the best guess for those who do not look at the inputs.
+    """Return the loss of the best constant output, which ignores the inputs.
 
-    That is the mean of the targets, whatever the example. The loss is one of outputs
-    that are probabilities.
+    This output is the mean of the targets. The loss must take probabilities.
     """
     mean = targets.mean(axis=0, keepdims=True, dtype=float)
     return float(loss(np.broadcast_to(mean, targets.shape), targets))
 
 
 def remark(loss, idle, lr, usual):
-    """Tell what is wrong with a network that has learnt nothing, and the way out.
+    """Say what is wrong if a network has learnt nothing, and how to fix it.
 
     Parameters
     ----------
     loss, idle : float
-        That of the network, and that of `idle_loss`.
+        Loss of the network, and the loss that `idle_loss` returns.
     lr, usual : float
-        The learning rate that was chosen, and the default.
+        Chosen learning rate, and the default.
 
     Returns
     -------
     str
-        "" if the loss is below that of an idle network.
+        Message, or "" if the loss is below `idle`.
     """
     if loss < idle:
         return ""
@@ -138,10 +137,7 @@ def remark(loss, idle, lr, usual):
 
 
 def number(kind, least):
-    """Return what takes an option's value: an int or a finite float, not below least.
-
-    Give it to argparse as the type.
-    """
+    """Return an argparse type: an int or a finite float that is at least `least`."""
 
     def read(text):
         try:
@@ -157,9 +153,9 @@ def number(kind, least):
 
 
 def output(*suffixes):
-    """Return what takes an option's value: a file that can be written.
+    """Return an argparse type: a path of a file that can be written.
 
-    It is known now what would fail otherwise after an hour of training.
+    So a wrong path fails at the start, not after an hour of training.
     """
 
     def read(text):
@@ -177,9 +173,9 @@ def output(*suffixes):
 
 
 def output_folder(text):
-    """Take an option's value: a folder to write into, which may yet have to be made.
+    """Return the path of an output folder, as an argparse type.
 
-    What is above it is there, or the name is a slip.
+    The folder may not exist yet, but its parent must exist.
     """
     folder = Path(text)
     _check_folder(folder if folder.exists() else folder.parent)

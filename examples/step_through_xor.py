@@ -1,4 +1,4 @@
-"""Walk through a training step on exclusive or in the browser, op by op."""
+"""Walk through a training step on exclusive or (XOR) in the browser, op by op."""
 
 import argparse
 import os
@@ -10,13 +10,13 @@ import shared  # isort: skip  (before NumPy)
 import tinygrad_edu as tg
 
 with shared.extras():
-    import pygraphviz  # noqa: F401  (it lays out the graph for step_through)
+    import pygraphviz  # noqa: F401  (step_through uses its layout)
 
 LR = 2.0
 
 
 def train(seed=0, epochs=200, lr=LR):
-    """Return a network that has learnt a little."""
+    """Return a network after some training steps."""
     x, y = tg.data.xor()
     model = tg.nn.MLP([2, 3, 1], rng=seed)
     optimiser = tg.optim.SGD(model.parameters(), lr)
@@ -29,9 +29,9 @@ def train(seed=0, epochs=200, lr=LR):
 
 
 def write_page(model, path):
-    """Write down the next step, forward and backward; return the loss."""
+    """Write the page of the next training step; return the loss."""
     x, y = tg.data.xor()
-    with tg.debug():  # the page can show these lines then
+    with tg.debug():  # so that the page can show these lines
         h = model(x)
         loss = tg.losses.mse(h, y)
     tg.step_through(loss, path)

@@ -1,4 +1,4 @@
-"""Train a convolutional network to read handwritten digits, with ops of one's own."""
+"""Train a convolutional network on handwritten digits, with your own ops."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ LR = 0.003
 
 
 class Convolution(tg.nn.Module):
-    """Feature maps of images: convolve with 5 by 5 kernels, pool, cut off below 0."""
+    """Compute feature maps: convolve with 5 by 5 kernels, pool, apply relu."""
 
     def __init__(self, n_in, n_out, rng):
         scale = np.sqrt(2 / (n_in * 25))  # K. He et al., 2015
@@ -33,7 +33,7 @@ class Convolution(tg.nn.Module):
 
 
 class LeNet(tg.nn.Module):
-    """Two convolutions and two dense layers, much like LeNet-5 (LeCun et al., 1998)."""
+    """Two convolutions and two dense layers, like LeNet-5 (LeCun et al., 1998)."""
 
     def __init__(self, rng):
         self.convolutions = [Convolution(1, 8, rng), Convolution(8, 16, rng)]
@@ -41,16 +41,16 @@ class LeNet(tg.nn.Module):
         self.output = tg.nn.Linear(128, 10, rng, dtype=np.float32)
 
     def forward(self, x):
-        """Return logits, a row per example, for images of 784 pixels, one a row."""
-        a = x.T.reshape(1, 28, 28, -1)  # the examples go last
-        for convolve in self.convolutions:  # to 8 of 12 by 12, to 16 of 4 by 4
+        """Return a row of logits for each image, a row of 784 pixels."""
+        a = x.T.reshape(1, 28, 28, -1)  # the examples become the last axis
+        for convolve in self.convolutions:  # 8 maps of 12 by 12, then 16 of 4 by 4
             a = convolve(a)
         a = a.reshape(256, -1).T
         return self.output(tg.relu(self.hidden(a)))
 
 
 def train(digits, args):
-    """Train as the options say; return the network and the history."""
+    """Train with the given options; return the network and the history."""
     x, x_test = map(tg.data.normalise, (digits.train_images, digits.test_images))
     y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
     rng = np.random.default_rng(args.seed)
@@ -65,7 +65,7 @@ def train(digits, args):
         rng=rng,
         validation={"test": (x_test, y_test)},
         metrics={"accuracy": tg.train.accuracy},
-        schedule=lambda epoch, _: args.lr * (1 - epoch / args.epochs),  # ever smaller
+        schedule=lambda epoch, _: args.lr * (1 - epoch / args.epochs),  # decreasing
         compile=args.compile,
         progress=line,
     )
@@ -81,7 +81,7 @@ def line(history):
 
 
 def plot(model, image, path):
-    """Draw the first kernels, and what each makes of a digit."""
+    """Draw the first kernels, and the feature map of each for a digit."""
     kernels = model.convolutions[0].kernels.numpy()
     x = tg.data.normalise(image[None]).reshape(1, 28, 28, 1)
     maps = convolution.conv2d(x, kernels)
@@ -141,7 +141,7 @@ def main():
 
 
 def report(model, history, digits, args):
-    """Print what was reached, and write what was asked for."""
+    """Print the accuracy, and write the files that the options name."""
     accuracy, seconds = history["test_accuracy"][-1], history["seconds"].sum()
     print(f"test accuracy {accuracy:.2%} after {len(history)} epochs, {seconds:.1f} s")
     y = tg.data.one_hot(digits.train_labels)

@@ -1,4 +1,4 @@
-"""Train a sigmoid network with one hidden layer to read handwritten digits."""
+"""Train a sigmoid network with one hidden layer on handwritten digits."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ WANTED = "train_cost", "test_cost", "test_accuracy", "seconds"
 
 
 def train(digits, args):
-    """Train as the options say; return the history."""
+    """Train with the given options; return the history."""
     x, x_test = map(tg.data.normalise, (digits.train_images, digits.test_images))
     y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
 
@@ -32,7 +32,7 @@ def train(digits, args):
         mean = cost(outputs, targets)
         return mean + penalty(len(x)) if args.l2 else mean
 
-    def add_penalties(history):  # as the book does, by the size of each set
+    def add_penalties(history):  # as in the book, for the size of each set
         for name, n in {"train_cost": len(x), "test_cost": len(x_test)}.items():
             history.note(**{name: history[-1][name] + penalty(n).item()})
 
@@ -60,7 +60,7 @@ def train(digits, args):
 
 
 def tell_fault(args, train_cost, y):
-    """Say so if the network has learnt nothing."""
+    """Print a message if the network has learnt nothing."""
     cost = tg.losses.mse if args.cost == "mse" else tg.losses.cross_entropy
     fault = shared.remark(train_cost, shared.idle_loss(cost, y), args.lr, args.usual_lr)
     if fault:
@@ -97,10 +97,10 @@ def load(folder):
 def parse_args(description=__doc__, resumable=True, **defaults):
     parser = argparse.ArgumentParser(
         description=description,
-        epilog="Without --data, the folder that TINYGRAD_EDU_DATA names counts, then "
-        "the cache, which is filled by download. Where none has the full MNIST, 5,000 "
-        "digits stand in for it. A better network: --hidden 100 --cost cross-entropy "
-        "--l2 5 --lr 0.5",
+        epilog="Without --data, it uses the folder that TINYGRAD_EDU_DATA names, or "
+        "else the cache, which is filled by download. If none has the full MNIST, it "
+        "uses 5,000 digits instead. A better network: --hidden 100 --cost "
+        "cross-entropy --l2 5 --lr 0.5",
     )
 
     def add(option, help, **how):
@@ -111,27 +111,27 @@ def parse_args(description=__doc__, resumable=True, **defaults):
     rate = shared.number(float, 0)
     add("--hidden", "hidden neurons", type=count, default=30, metavar="N")
     add("--epochs", "passes over the training set", type=count, default=30, metavar="N")
-    add("--batch-size", "examples a step", type=count, default=10, metavar="N")
+    add("--batch-size", "examples per step", type=count, default=10, metavar="N")
     add("--lr", "learning rate", type=rate, default=3.0, metavar="ETA")
-    add("--cost", "what to make small", choices=COSTS, default="mse")
+    add("--cost", "cost function", choices=COSTS, default="mse")
     add("--l2", "penalty on large weights", type=rate, default=0.0, metavar="LAMBDA")
-    add("--init", "the spread of the first weights", choices=INITS, default="scaled")
-    add("--seed", "of the first weights and the shuffling", type=seed, default=0)
+    add("--init", "initialisation of the weights", choices=INITS, default="scaled")
+    add("--seed", "random seed of the weights and the shuffling", type=seed, default=0)
     switch = {"action": argparse.BooleanOptionalAction, "default": True}
-    add("--compile", "make a step one NumPy program, and run that", **switch)
+    add("--compile", "compile the training step", **switch)
     add("--data", "folder with the four IDX files of MNIST", type=Path, metavar="DIR")
     picture, table = shared.output(*shared.PICTURES), shared.output(*shared.TABLES)
     add("--plot", "draw the cost and the accuracy", type=picture, metavar="FILE.png")
-    add("--json", "write down every epoch", type=table, metavar="FILE.json")
+    add("--json", "save the history", type=table, metavar="FILE.json")
     if resumable:
-        add("--checkpoint", "keep what it takes to go on", type=Path, metavar="DIR")
-        add("--resume", "go on from the latest checkpoint there", action="store_true")
+        add("--checkpoint", "folder for checkpoints", type=Path, metavar="DIR")
+        add("--resume", "resume from the latest checkpoint", action="store_true")
 
     parser.set_defaults(**defaults)
     args = parser.parse_args()
     args.usual_lr = parser.get_default("lr")
     if resumable and args.resume and not args.checkpoint:
-        parser.error("--resume: from where? Add --checkpoint DIR")
+        parser.error("--resume needs a folder: add --checkpoint DIR")
     return args
 
 
@@ -146,7 +146,7 @@ def main():
 
 
 def report(history, args, end=""):
-    """Print which epoch was the best, and write what was asked for."""
+    """Print the best epoch, and write the files that the options name."""
     accuracies, seconds = history["test_accuracy"], history["seconds"].sum()
     print(
         f"best test accuracy {accuracies.max():.2%}, after epoch "

@@ -1,6 +1,6 @@
-"""Train a network to read handwritten digits, in processes that share the work.
+"""Train a network on handwritten digits, in several processes that share the work.
 
-Start it by mpiexec -n 2 python examples/train_mnist_mpi.py
+Start it with: mpiexec -n 2 python examples/train_mnist_mpi.py
 """
 
 import sys
@@ -14,12 +14,12 @@ import numpy as np
 import tinygrad_edu as tg
 from train_mnist import load, parse_args, report, tell_fault
 
-# A mini-batch of 10 would be too small to share.
+# A mini-batch of 10 would be too small for several processes.
 DEFAULTS = {"hidden": 100, "batch_size": 250, "lr": 1.0, "cost": "cross-entropy"}
 
 
 def train(digits, args, comm):
-    """Train as the options say; return the history."""
+    """Train with the given options; return the history."""
     x, x_test = map(tg.data.normalise, (digits.train_images, digits.test_images))
     y, y_test = map(tg.data.one_hot, (digits.train_labels, digits.test_labels))
 
@@ -49,7 +49,7 @@ def train(digits, args, comm):
     if args.compile:
         gradients, judge = tg.compile(gradients), tg.compile(judge)
 
-    def cost_and_accuracy(x, y, chunk=1000):  # each rank judges its share
+    def cost_and_accuracy(x, y, chunk=1000):  # each rank evaluates its share
         total, right = 0.0, 0
         share = parallel.share(len(x))
         with tg.no_grad():
@@ -91,7 +91,7 @@ def train(digits, args, comm):
 
 
 def load_once(folder, comm):
-    """Let rank 0 find the digits, and the others have them from it; or all give up."""
+    """Load the digits in rank 0 and send them to the others; if it fails, all exit."""
     digits = None
     if comm.rank == 0:
         try:
@@ -108,7 +108,7 @@ def main():
         parse_args(__doc__, resumable=False, **DEFAULTS)  # --help needs no MPI
         sys.exit(f"train_mnist_mpi: {error}")
     errors = sys.stderr
-    if comm.rank > 0:  # one speaks for all
+    if comm.rank > 0:  # only rank 0 prints
         sys.stdout = errors = StringIO()
     with redirect_stderr(errors):
         args = parse_args(__doc__, resumable=False, **DEFAULTS)

@@ -1,4 +1,4 @@
-"""Teach a network of three hidden neurons what exclusive or is."""
+"""Train a network with three hidden neurons on exclusive or (XOR)."""
 
 import argparse
 import sys
@@ -32,7 +32,7 @@ def train(seed=0, epochs=1000, lr=LR, compiled=True):
 
 
 def report(model):
-    """Print what the network answers; return whether all of it is right."""
+    """Print the outputs of the network; return whether all are right."""
     x, y = tg.data.xor()
     prediction = model(x).numpy()
     right = (prediction > 0.5) == (y > 0.5)
@@ -72,14 +72,16 @@ def main():
     add = parser.add_argument
     count, seed = shared.number(int, 1), shared.number(int, 0)
     rate, picture = shared.number(float, 0), shared.output(*shared.PICTURES)
-    add("--seed", type=seed, default=0, help="of the initial weights (%(default)s)")
+    add(
+        "--seed", type=seed, default=0, help="seed of the initial weights (%(default)s)"
+    )
     add("--epochs", type=count, default=1000, help="steps on all four (%(default)s)")
     add("--lr", type=rate, default=LR, help="learning rate (%(default)s)")
     add(
         "--compile",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="make a step one NumPy program, and run that (%(default)s)",
+        help="compile the training step (%(default)s)",
     )
     add("--plot", type=picture, metavar="FILE.png", help="draw boundary and loss")
     args = parser.parse_args()

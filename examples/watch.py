@@ -1,7 +1,7 @@
-"""Watch a network learn: what to record as training goes, and how to draw it.
+"""Watch a network learn: functions that record and functions that draw.
 
-Plain functions, to use or to copy: what measures takes a model or its outputs, what
-draws takes arrays. watch_xor.py, watch_mnist.py and watch_layers.py use them.
+Use or copy them. The recording functions take a model or its outputs, the drawing
+functions take arrays. watch_xor.py, watch_mnist.py and watch_layers.py use them.
 """
 
 import json
@@ -24,14 +24,14 @@ with shared.extras():
     from PIL import Image
     from rich.progress import track
 
-# They stay apart for colour-blind eyes, and are dark enough to write in.
+# Colour-blind people can tell them apart, and they are dark enough for text.
 COLOURS = "#0072B2", "#D55E00", "#008060", "#A0467A"
 
 # --- Record ---------------------------------------------------------------------------
 
 
 class History(defaultdict):
-    """What was measured, a list by name; `record` adds a value to some of them."""
+    """A list of values for each name; `record` appends to the lists."""
 
     def __init__(self):
         super().__init__(list)
@@ -60,25 +60,25 @@ def activations(model, x):
 def saturation(layers, margin=0.05):
     """Return the share of each layer's activations that are within `margin` of 0 or 1.
 
-    There the sigmoid is flat, and lets hardly any gradient through.
+    There the sigmoid is flat, and almost no gradient passes through.
     """
     return [np.mean((a < margin) | (a > 1 - margin)) for a in layers]
 
 
 def gradient_norms(parameters):
-    """Return the length of each parameter's gradient, after backward()."""
+    """Return the norm of each parameter's gradient, after backward()."""
     return [np.linalg.norm(p.grad.numpy()) for p in parameters]
 
 
 def confusion_matrix(labels, answers, classes=10):
-    """Count the examples by label (row) and by the network's answer (column)."""
+    """Count the examples by label (row) and by prediction (column)."""
     counts = np.zeros((classes, classes), int)
     np.add.at(counts, (labels, answers), 1)
     return counts
 
 
 def mistakes(outputs, labels):
-    """Return which examples are answered wrong, with the surest answer first."""
+    """Return the indices of misclassified examples, the most confident ones first."""
     wrong = np.flatnonzero(outputs.argmax(axis=1) != labels)
     return wrong[np.argsort(-outputs[wrong].max(axis=1), kind="stable")]
 
@@ -89,10 +89,10 @@ def mistakes(outputs, labels):
 def draw_boundary(axes, side, output, x, y, weights=(), biases=()):
     """Draw the output on a square, the points x with targets y, and hidden neurons.
 
-    A hidden neuron is the dashed line on which its activation is 1/2: w x + b = 0.
+    For a hidden neuron, draw the dashed line where its activation is 1/2: w x + b = 0.
     """
     ends, span = (side[0], side[-1]), side[-1] - side[0]
-    half = span / (len(side) - 1) / 2  # of a pixel, whose centre is its place
+    half = span / (len(side) - 1) / 2  # of a pixel, since a point is at its centre
     extent = (side[0] - half, side[-1] + half) * 2
     bands = {"cmap": colormaps["coolwarm"].resampled(20), "vmin": 0, "vmax": 1}
     shades = axes.imshow(output, origin="lower", extent=extent, **bands)
@@ -100,7 +100,7 @@ def draw_boundary(axes, side, output, x, y, weights=(), biases=()):
         axes.contour(side, side, output, levels=[0.5], colors="black", linewidths=2)
     centre = np.full(2, side.mean())
     for w, b in zip(weights, biases):
-        foot = centre - (w @ centre + b) / (w @ w) * w  # the line's point next to it
+        foot = centre - (w @ centre + b) / (w @ w) * w  # nearest point
         along = span / np.linalg.norm(w) * np.array([-w[1], w[0]])
         axes.plot(*zip(foot - along, foot + along), "--", color="black", linewidth=1)
     axes.scatter(*x.T, s=250, color="white", edgecolors="black", zorder=3)
@@ -112,10 +112,10 @@ def draw_boundary(axes, side, output, x, y, weights=(), biases=()):
 
 
 def film_boundary(title, side, x, y, history):
-    """Draw a boundary as it moves, and the loss: yield the figure for each frame.
+    """Draw the moving boundary and the loss; yield the figure of each frame.
 
-    The history has the loss of each epoch, from 0 on, and for each frame its epoch, the
-    output on the square, and the weights and biases of the hidden neurons.
+    The history contains the loss of each epoch, from 0 on. For each frame it contains
+    the epoch, the output on the square, and the hidden neurons' weights and biases.
     """
     losses = np.array(history["loss"])
     figure = Figure(figsize=(8, 4.2), layout="constrained")
@@ -141,7 +141,7 @@ def film_boundary(title, side, x, y, history):
         if frame == 0:
             figure.colorbar(shades, label="output", ax=plane)
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # all stays where it is
+            figure.set_layout_engine("none")  # keep the layout in all frames
         yield figure
 
 
@@ -152,7 +152,7 @@ def draw_weights(weights, shape=(28, 28), columns=10):
     wall = np.full((rows * columns, height, width), np.nan)
     wall[: len(weights), 1:-1, 1:-1] = weights.reshape(-1, *shape)
     wall = wall.reshape(rows, columns, height, width).swapaxes(1, 2)
-    # The few largest weights would make all others pale.
+    # With the largest weights as the limit, all others would look pale.
     limit = np.quantile(abs(weights), 0.995)
 
     figure = Figure(figsize=(8, 0.7 + 0.7 * rows), layout="constrained")
@@ -173,7 +173,7 @@ def draw_weights(weights, shape=(28, 28), columns=10):
 
 
 def draw_mistakes(images, labels, outputs, columns=8, rows=3):
-    """Draw the misread images with the surest outputs: the answer and the truth."""
+    """Draw the misclassified images with the most confident outputs."""
     wrong = mistakes(outputs, labels)
     shown = wrong[: rows * columns]
     figure = Figure(figsize=(8, 0.4 + 1.4 * rows), layout="constrained")
@@ -194,7 +194,7 @@ def draw_mistakes(images, labels, outputs, columns=8, rows=3):
 
 
 def draw_confusion(counts):
-    """Draw a confusion matrix, coloured by the errors; at the right, what is right."""
+    """Draw a confusion matrix, coloured by errors, with the accuracies at the right."""
     right = np.diag(counts)
     errors = counts - np.diag(right)
     most = errors.max()
@@ -202,7 +202,7 @@ def draw_confusion(counts):
 
     figure = Figure(figsize=(7.2, 6.4), layout="constrained")
     axes = figure.subplots()
-    axes.set_facecolor("#E0E0E0")  # of the diagonal
+    axes.set_facecolor("#E0E0E0")  # the colour of the diagonal
     off_diagonal = np.ma.masked_array(errors, np.eye(len(counts), dtype=bool))
     axes.imshow(off_diagonal, cmap="Oranges", vmin=0, vmax=max(1, most))
     for (i, j), count in np.ndenumerate(counts):
@@ -219,10 +219,10 @@ def draw_confusion(counts):
 
 
 def draw_layers(panels, title, ylabel, xlabel="epoch", **settings):
-    """Draw a quantity of each hidden layer over training, a panel for each network.
+    """Draw a quantity of each hidden layer during training, with a panel per network.
 
-    `panels` has an array by the panel's title: a row for each epoch, from 0 on, and a
-    column for each layer. The settings are those of axes: scales and limits.
+    `panels` maps the title of a panel to an array: a row for each epoch, from 0 on, and
+    a column for each layer. `settings` are passed to the axes: scales and limits.
     """
     figure = Figure(figsize=(8, 3.9), layout="constrained")
     figure.suptitle(title)
@@ -240,7 +240,7 @@ def draw_layers(panels, title, ylabel, xlabel="epoch", **settings):
 
 
 def label_ends(axes, gap=0.065):
-    """Write the label of each line at its right end, labels at least a `gap` apart."""
+    """Write the label of each line at its right end, at least `gap` apart."""
     bottom, top = axes.transScale.transform([(1, y) for y in axes.get_ylim()])[:, 1]
     floor = 0.0
     for line in sorted(axes.get_lines(), key=lambda line: line.get_ydata()[-1]):
@@ -298,16 +298,16 @@ def save(figure, path):
 
 
 def save_film(figures, path, title, milliseconds=80, rest=3000):
-    """Write the figures as a film: an animated GIF, or a page that needs nothing else.
+    """Write the figures as an animated GIF or a self-contained web page.
 
-    The GIF stays at the last one for the time of `rest`, then starts again.
+    The GIF shows the last figure for `rest` milliseconds, then starts again.
     """
     images = []
     for figure in figures:
         buffer = BytesIO()
         figure.savefig(buffer, format="png", dpi=100)
         images.append(Image.open(buffer).convert("RGB"))
-    # With one palette for all, the film is a third as large, and does not flicker.
+    # With one palette for all frames, the file is a third as large, and no flicker.
     palette = images[-1].quantize(128, Image.Quantize.FASTOCTREE)
     images = [i.quantize(palette=palette, dither=Image.Dither.NONE) for i in images]
     if path.suffix == ".gif":
@@ -324,13 +324,13 @@ def save_film(figures, path, title, milliseconds=80, rest=3000):
 
 
 def data_url(image):
-    """Return an image as a URL that holds it."""
+    """Return a data URL that contains the image."""
     buffer = BytesIO()
     image.save(buffer, format="png", optimize=True)
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
 
 
 def progress(steps, what, total=None):
-    """Go through the steps behind a progress bar, which only a terminal shows."""
+    """Iterate over the steps, with a progress bar on a terminal."""
     shown = sys.stdout.isatty()
     return track(steps, what, total, transient=True, disable=not shown)

@@ -1,4 +1,4 @@
-"""Watch hidden layers learn digits: vanishing gradients, and saturated sigmoids."""
+"""Watch hidden layers learn digits: vanishing gradients and saturated sigmoids."""
 
 import argparse
 from pathlib import Path
@@ -12,11 +12,12 @@ from train_mnist import load
 
 
 def gradients(x, y, hidden, seed=0, epochs=500, lr=0.1, lam=5.0):
-    """Return the gradient's norm by the biases of each hidden layer, before each epoch.
+    """Return each hidden layer's gradient norm before each epoch.
 
-    That is the error delta of the layer, the mean over all examples: its speed of
-    learning. An epoch is one step on all. The recipe is that of M. Nielsen, Neural
-    Networks and Deep Learning, 2015, chapter 5.
+    The gradient is the one with respect to the biases. It is the error delta of the
+    layer, averaged over all examples, and shows how fast the layer learns. An epoch is
+    one step on all examples, as in M. Nielsen, Neural Networks and Deep Learning, 2015,
+    chapter 5.
     """
     sizes = [x.shape[1], *hidden, y.shape[1]]
     model = tg.nn.MLP(sizes, seed, dtype=np.float32)
@@ -33,7 +34,7 @@ def gradients(x, y, hidden, seed=0, epochs=500, lr=0.1, lam=5.0):
 
 
 def saturation(x, y, seen, init, seed=0, epochs=20, batch_size=10, lr=0.5):
-    """Return the saturated share of each hidden layer's answers to what is seen."""
+    """Return the share of saturated activations in each hidden layer."""
     rng = np.random.default_rng(seed)
     sizes = [x.shape[1], 30, 30, 30, y.shape[1]]
     model = tg.nn.MLP(sizes, rng, init, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Watch what a network makes of handwritten digits: its weights, and its mistakes."""
+"""Watch how a network classifies handwritten digits: its weights and its mistakes."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from train_mnist import load
 
 
 def train(digits, hidden=30, epochs=10, seed=0, batch_size=10, lr=0.5, lam=5.0):
-    """Return a network that has learnt the training digits."""
+    """Return a network that was trained on the training digits."""
     x, y = tg.data.normalise(digits.train_images), tg.data.one_hot(digits.train_labels)
     rng = np.random.default_rng(seed)
     model = tg.nn.MLP([x.shape[1], hidden, y.shape[1]], rng, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Watch three hidden neurons learn exclusive or: a film of the decision boundary."""
+"""Watch three hidden neurons learn XOR: animate the decision boundary."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ SIDE = np.linspace(-0.5, 1.5, 201)
 
 
 def train(seed=0, epochs=500, lr=LR, frames=60):
-    """Return the loss of each epoch, and what is seen at some of them."""
+    """Return the loss of each epoch, and the quantities to draw at some epochs."""
     x, y = tg.data.xor()
     model = tg.nn.MLP([2, 3, 1], rng=seed)
     optimiser = tg.optim.SGD(model.parameters(), lr)

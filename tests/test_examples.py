@@ -915,7 +915,11 @@ def test_step_through_xor_trains():
         ("train_mnist.py", ["--lr", "nan"], "--lr: nan is not a finite number of"),
         ("train_mnist.py", ["--json", "."], "--json: . is a folder; name a file"),
         ("train_mnist.py", ["--json", "x.txt"], "x.txt does not end in .json or .csv"),
-        ("train_mnist.py", ["--resume"], "--resume: from where? Add --checkpoint DIR"),
+        (
+            "train_mnist.py",
+            ["--resume"],
+            "--resume needs a folder: add --checkpoint DIR",
+        ),
         ("train_mnist.py", ["--l2", "-0.1"], "--l2: -0.1 is not a finite number"),
         ("train_mnist.py", ["--cost", "hinge"], "invalid choice: 'hinge'"),
         ("train_mnist.py", ["--json", "no/such/file"], "no folder"),
