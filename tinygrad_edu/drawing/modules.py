@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tinygrad_edu.engine.graph import Call, Node
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["Module", "common", "modules_of", "outwards"]
+__all__ = ["Module", "common", "enclosed", "modules_of", "outwards"]
 
 
 class Module(NamedTuple):
@@ -70,6 +70,13 @@ def outwards(modules: Sequence[Module], module: int | None) -> Iterable[int]:
     while module is not None:
         yield module
         module = modules[module].outer
+
+
+def enclosed(modules: Sequence[Module], module: int | None, statement: str) -> str:
+    """Put a statement of Graphviz's language into the clusters of calls around it."""
+    for around in outwards(modules, module):
+        statement = f"subgraph cluster_{around} {{ {statement} }}"
+    return statement
 
 
 def _within(modules: Sequence[Module], place: int | None, module: int) -> bool:
