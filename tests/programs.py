@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
+import built_in_calls
 import numpy as np
 from hypothesis import assume, settings
 from hypothesis import strategies as st
@@ -109,7 +110,7 @@ def without_dtype(params: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def programs(draw: st.DrawFn, op: Op) -> Program:
     """Draw a program that begins with a call of `op`, and goes on with up to 7 more."""
-    call = draw(strategies.calls(op))
+    call = draw(built_in_calls.calls(op))
     assume(all(x.size for x in [*call.inputs, call.run(call.inputs)]))
     inputs = [x for x in call.inputs if x.dtype.kind == "f"]
     numbers = iter(range(len(inputs)))
@@ -148,7 +149,7 @@ def add_steps(draw: st.DrawFn, op: Op, steps: list[Step], values: list[Any]) -> 
         rows = st.lists(st.integers(0, 2), min_size=length, max_size=length)
         params = {"index": draw(rows), "shape": (3, *rest)}
     elif op.name not in GIVEN:
-        for name, choice in without_dtype(strategies.choices(op, {})).items():
+        for name, choice in without_dtype(built_in_calls.choices(op)).items():
             strategy = choice(arrays[0].shape, op.defaults | params)
             params = params | {name: draw(strategy)}
     if op.name == "where":

@@ -40,9 +40,6 @@ ROOMS = {
 GUESTS = {
     "checking.properties": {"hypothesis"},
     "checking.strategies": {"hypothesis"},
-    "checking.strategies.calls": {"hypothesis"},
-    "checking.strategies.layouts": {"hypothesis"},
-    "checking.strategies.parameters": {"hypothesis"},
     "data.digits": {"pooch"},
     "drawing.layout": {"pygraphviz"},
     "drawing.png": {"resvg_py"},

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import built_in_calls
 import numpy as np
 import pytest
 from hypothesis import Phase, given, seed, settings
@@ -50,7 +51,7 @@ def some_calls(name: str) -> list[Call]:
         max_examples=EXAMPLES, phases=[Phase.generate], database=None, deadline=None
     )
     @seed(5)
-    @given(testing.calls(OPS[name]))
+    @given(built_in_calls.calls(OPS[name]))
     def draw(call: Call) -> None:
         drawn.append(call)
 

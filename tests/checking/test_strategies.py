@@ -4,12 +4,14 @@ import runpy
 import subprocess
 import sys
 
+import built_in_calls
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu import testing
 from tinygrad_edu.checking import strategies
 from tinygrad_edu.checking.strategies import Call, arrays, calls, values_in
 from tinygrad_edu.engine.op import Domain
@@ -60,6 +62,25 @@ def test_something_is_always_left_to_differentiate(call):
 @given(calls(tg.linear, shapes=st.just([(2, 3), (1, 3), (1,)])))
 def test_calls_of_a_built_in_op_can_have_the_shapes_that_one_wants(call):
     assert [x.shape for x in call.inputs] == [(2, 3), (1, 3), (1,)]
+
+
+# The ops that are called without more than their declarations tell.
+SPECIAL = {name.partition(".")[0] for name in built_in_calls.PARAMETERS}
+SPECIAL |= {*built_in_calls.LAYOUTS, *built_in_calls.DIAGONALS}
+SPECIAL |= built_in_calls.LEAST_DIMENSIONS.keys()
+PLAIN = {name: op for name, op in tg.OPS.items() if name not in SPECIAL}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_built_in_op_can_be_checked_as_an_op_of_your_own(name):
+    assert len(PLAIN) > 50
+    testing.check_op(PLAIN[name], examples=3)
+
+
+def test_parameters_of_a_built_in_op_are_given_where_it_needs_them():
+    with pytest.raises(TypeError, match="reshape: its parameter shape has no default"):
+        testing.check_op(tg.reshape)
+    testing.check_op(tg.reshape, shape=st.just(-1), examples=3)
 
 
 def test_a_call_is_written_as_one_writes_it():

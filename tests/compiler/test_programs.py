@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import built_in_calls
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -68,16 +69,12 @@ def assert_close(got: Any, wanted: Any) -> None:
 @st.composite
 def calls_with_others(draw: st.DrawFn, op: Op) -> tuple[Call, list[np.ndarray]]:
     """Draw a call, and other values for its inputs."""
-    call = draw(strategies.calls(op))
+    call = draw(built_in_calls.calls(op))
     others = []
     for i, x in enumerate(call.inputs):
         name = op.inputs[0 if op.variadic else i]
         other = draw(strategies.arrays(name, op.domain[name], x.shape))
-        if i == 0 and op.name in strategies.DIAGONALS:
-            other = other + np.diag(
-                np.resize(strategies.DIAGONALS[op.name], x.shape[-1])
-            )
-        others.append(other)
+        others.append(other if i else built_in_calls.regular(op, other))
     return call, others
 
 

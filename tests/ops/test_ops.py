@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
+import built_in_calls
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -20,7 +21,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import tinygrad_edu as tg
 from tinygrad_edu import ops
 from tinygrad_edu.checking import properties as testing
-from tinygrad_edu.checking import strategies
 from tinygrad_edu.checking.strategies import Call
 from tinygrad_edu.engine.op import Composite, Op
 
@@ -42,7 +42,7 @@ walk_ops = pytest.mark.parametrize("op", OPS.values(), ids=list(OPS))
 @walk_ops
 def test_op(op: Op) -> None:
     @PROFILE
-    @given(strategies.calls(op))
+    @given(built_in_calls.calls(op))
     def check_all(call: Call) -> None:
         for check in testing.CHECKS:
             check(call)
@@ -63,7 +63,7 @@ def test_norm_is_the_same_of_arrays_and_of_tensors():
 @PROFILE
 def test_value_is_that_of_numpy(op: Op, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
-    call = data.draw(strategies.calls(op)).astype(dtype)
+    call = data.draw(built_in_calls.calls(op)).astype(dtype)
     answer = call.run(call.inputs)
     exact = call.astype(np.longdouble).inputs
     formula = EXPECTED.get(op.name) or getattr(np, op.name)
@@ -220,17 +220,16 @@ NO_FORMULA = {
 
 
 def test_every_parameter_has_a_strategy() -> None:
-    ops = {name: op for name, op in OPS.items() if name not in strategies.LAYOUTS}
-    assert strategies.LAYOUTS.keys() <= OPS.keys()
+    ops = {name: op for name, op in OPS.items() if name not in built_in_calls.LAYOUTS}
+    assert built_in_calls.LAYOUTS.keys() <= OPS.keys()
     missing = {
         (op.name, parameter)
         for op in ops.values()
-        for parameter in op.defaults.keys() - strategies.choices(op, {}).keys()
+        for parameter in op.defaults.keys() - built_in_calls.choices(op).keys()
     }
     assert missing == set()
-    known = {name for op in ops.values() for name in op.defaults}
-    known |= {f"{op.name}.{name}" for op in ops.values() for name in op.defaults}
-    assert strategies.PARAMETERS.keys() - known == set()
+    known = {f"{op.name}.{name}" for op in ops.values() for name in op.defaults}
+    assert built_in_calls.PARAMETERS.keys() - known == set()
 
 
 def test_every_op_is_exported() -> None:

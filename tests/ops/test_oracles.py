@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import built_in_calls
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,7 +26,6 @@ from programs import (
 )
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking import strategies
 from tinygrad_edu.checking.strategies import Call
 from tinygrad_edu.engine.op import Op
 
@@ -380,7 +380,7 @@ def test_the_gradient_is_that_of_a_complex_step(name: str) -> None:
     h = 1e-100
 
     @PROFILE
-    @given(strategies.calls(OPS[name]))
+    @given(built_in_calls.calls(OPS[name]))
     def check(call: Call) -> None:
         call = call._replace(params=without_dtype(call.params))
         leaves = call.leaves()

@@ -1,9 +1,15 @@
 """The history: figures by name and by epoch, kept whole, shown and drawn."""
 
+import json
 import re
 import sys
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import product
 from math import nan
 from pathlib import Path
+from string import ascii_letters
 from xml.etree import ElementTree
 
 import numpy as np
@@ -102,6 +108,130 @@ def test_it_goes_to_a_file_and_back(tmp_path: Path, end: str) -> None:
     history = History(FIGURES | {"lr": [0.1, nan, 1e-300]})
     history.save(tmp_path / f"history{end}")
     assert History.load(tmp_path / f"history{end}") == history
+
+
+def test_what_pandas_and_json_write_is_read(tmp_path: Path) -> None:
+    """Pandas writes NaN as an empty field or null, json.dump as it is."""
+    pandas = pytest.importorskip("pandas", reason="the extra examples brings it")
+    for figures in ({"loss": [0.1, 1e-300, nan], "lr": [1 / 3, 2, 3]}, {"loss": [nan]}):
+        frame, history = pandas.DataFrame(figures), History(figures)
+        csv, by_pandas, by_json = (tmp_path / x for x in ("a.csv", "b.json", "c.json"))
+        frame.to_csv(csv, index=False)
+        frame.to_json(by_pandas, double_precision=15)
+        by_json.write_text(json.dumps(frame.to_dict("list")))
+        assert History.load(csv) == History.load(by_json) == history
+        found = History.load(by_pandas)
+        assert found.names == history.names
+        for name in found.names:  # it writes 15 decimals
+            np.testing.assert_allclose(found[name], history[name], rtol=0, atol=1e-15)
+    infinite = History({"loss": [np.inf, -np.inf]})
+    pandas.DataFrame({"loss": infinite["loss"]}).to_csv(csv, index=False)
+    by_json.write_text(json.dumps({"loss": [np.inf, -np.inf]}))
+    assert History.load(csv) == History.load(by_json) == infinite
+    pandas.DataFrame({"loss": [0.5]}).to_csv(csv)  # with a column of row numbers
+    with pytest.raises(ValueError, match=r"a\.csv: History: '' names no figure"):
+        History.load(csv)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_mark_of_the_encoding_does_no_harm(tmp_path: Path, mark: bytes) -> None:
+    path = tmp_path / "history.csv"
+    path.write_bytes(mark + b"loss\n0.5\n")
+    assert History.load(path) == History({"loss": [0.5]})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("x.json", b"", "it is empty"),
+        ("x.csv", b"", "it is empty"),
+        ("x.json", b"[1]", "it holds no object"),
+        ("x.json", b'{"a": [1], "b": []}', "the columns differ in length"),
+        ("x.json", b'{"a b": [1]}', "'a b' names no figure"),
+        ("x.csv", b"1,2\n", "'1' names no figure"),
+        ("x.csv", b"a;b\n1;2\n", "line 2: could not convert string to float: '1;2'"),
+        ("x.csv", b"a\n\x001\n", "line 2: could not convert string to float"),
+        ("x.csv", b"a\n\xff\n", "can't decode byte 0xff in position 2"),
+        ("x.csv", b"a" * 100_000, "names no figure"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_fault(
+    tmp_path: Path, name: str, content: bytes, fault: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: ") as caught:
+        History.load(path)
+    message = str(caught.value)
+    assert fault in message
+    assert message.endswith("; put an intact copy in its place")
+    assert len(message) < 400 + len(str(path)), "however long what is in the file"
+
+
+@pytest.mark.parametrize("end", [".json", ".csv"])
+def test_a_file_has_a_limit(tmp_path: Path, end: str, monkeypatch) -> None:
+    path, history = tmp_path / f"history{end}", History(FIGURES)
+    history.save(path)
+    size = path.stat().st_size
+    monkeypatch.setattr(module, "_LARGEST", size)
+    assert History.load(path) == history
+    history.note(more=1.0)
+    with pytest.raises(ValueError, match=f"^History.save: .*at most {size} are read"):
+        history.save(path)
+    assert History.load(path) == History(FIGURES), "what was there is kept"
+    monkeypatch.setattr(module, "_LARGEST", size - 1)
+    with pytest.raises(
+        ValueError, match=f"history{end}: it has {size} bytes, more than"
+    ):
+        History.load(path)
+
+
+@pytest.mark.parametrize("use", [History.load, History().save])
+def test_the_ending_says_what_it_is(tmp_path: Path, use: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match=r"x\.txt: .* ends in \.json or \.csv"):
+        use(tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize("end", [".json", ".csv"])
+def test_an_absent_file_is_named(tmp_path: Path, end: str) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        History.load(tmp_path / f"absent{end}")
+
+
+NAMES = [*map("".join, product(ascii_letters, repeat=3))]
+HOSTILE = {
+    "dense.json": '{"a":[' + "1," * 100_000 + "1]}",
+    "dense.csv": "a\n" + "1\n" * 100_000,
+    "lists.json": '{"a":[' + "[]," * 300_000 + "[]]}",
+    "full.json": '{"a":[' + "[0]," * 300_000 + "[0]]}",
+    "objects.json": '{"a":[' + "{}," * 300_000 + "{}]}",
+    "object.json": '{"a":{' + ",".join(f'"{i:x}":0' for i in range(100_000)) + "}}",
+    "nested.json": "[" * 1_000_000,
+    "names.csv": ",".join(NAMES) + "\n",
+    "names.json": "{" + ",".join(f'"{name}":[]' for name in NAMES) + "}",
+    "numbers.csv": ",".join(f"{i}" for i in range(150_000)) + "\n",
+    "fields.csv": "a\n" + "," * 1_000_000,
+    "lines.csv": "a\n" + "\n" * 1_000_000,
+    "digits.json": '{"a":[' + "1" * 1_000_000 + "]}",
+    "digits.csv": "a\n" + "1" * 1_000_000 + "\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_file_takes_more_than_eighty_times_its_size(
+    tmp_path: Path, name: str
+) -> None:
+    """So 640 MB at the most, for a file of 8 MB that someone made to do harm."""
+    path = tmp_path / name
+    path.write_text(HOSTILE[name])
+    tracemalloc.start()
+    try:
+        with suppress(ValueError):
+            History.load(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 80 * path.stat().st_size + (1 << 16), peak / path.stat().st_size
 
 
 def test_it_is_told_in_a_line() -> None:

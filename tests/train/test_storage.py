@@ -279,11 +279,15 @@ def test_what_numpy_has_not_is_named_when_it_is_read(
 ) -> None:
     path = tmp_path / "a.safetensors"
     end = 0 if 0 in shape else 16
-    path.write_bytes(forged({"a": entry(kind, shape, end)}, bytes(end)))
-    with Stored(path) as stored:
-        assert list(stored) == ["a"]
-        with pytest.raises(ValueError, match=re.escape(f"{path}: ") + fault):
-            stored["a"]
+    for name in ("a", "part/a"):
+        path.write_bytes(forged({name: entry(kind, shape, end)}, bytes(end)))
+        part, _, rest = name.rpartition("/")
+        with Stored(path) as stored:
+            assert list(stored) == [name]
+            told = re.escape(f"{path}: {name.removesuffix('a')}") + fault
+            for arrays, known_as in ((stored, name), (stored.part(part), rest)):
+                with pytest.raises(ValueError, match=told):
+                    arrays[known_as]
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tinygrad_edu.drawing.measure import mono_width, width
-from tinygrad_edu.drawing.modules import outwards
+from tinygrad_edu.drawing.modules import enclosed
 from tinygrad_edu.drawing.picture import Box, Picture
 from tinygrad_edu.support.extras import load
 
@@ -155,7 +155,7 @@ def _arrange(
     frames = []
     clusters: dict[int | None, Any] = {None: graph}
     for i, module in enumerate(picture.modules):
-        clusters[i] = clusters[module.outer].get_subgraph(_cluster(i))
+        clusters[i] = clusters[module.outer].get_subgraph(f"cluster_{i}")
         left, low, right, high = _numbers(clusters[i].graph_attr["bb"])
         frames.append(Frame(module.name, left, y1 - high, right - left, high - low))
     graph.close()
@@ -185,28 +185,17 @@ def _program(
     for i, module in enumerate(picture.modules):
         room = _cell(width(module.name, SMALL) + GAP, FRAME_LABEL)
         label = f"label=<{_table(room)}>; margin=10"
-        lines.append(
-            _in_module(picture, module.outer, f"subgraph {_cluster(i)} {{{label}}}")
-        )
+        cluster = f"subgraph cluster_{i} {{{label}}}"
+        lines.append(enclosed(picture.modules, module.outer, cluster))
     for box in picture.boxes:
         size = sizes[box.key]
         node = f'"{box.key}" [{_shape(size, len(slots.get(box.key, [])))}]'
-        lines.append(_in_module(picture, box.module, node))
+        lines.append(enclosed(picture.modules, box.module, node))
     for box in picture.boxes:
         for number, key in enumerate(box.inputs):
             port = f'"{slots[box.key][number]}:n"' if box.key in slots else "n"
             lines.append(f'"{key}" -> "{box.key}" [key={number}, headport={port}]')
     return "\n".join([*lines, "}"])
-
-
-def _cluster(module: int) -> str:
-    return f"cluster_{module}"
-
-
-def _in_module(picture: Picture, module: int | None, statement: str) -> str:
-    for around in outwards(picture.modules, module):
-        statement = f"subgraph {_cluster(around)} {{ {statement} }}"
-    return statement
 
 
 def _shape(size: Size, slots: int) -> str:

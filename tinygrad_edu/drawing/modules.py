@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tinygrad_edu.engine.graph import ModuleCall, Node
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["DrawnModule", "common", "modules_of", "outwards"]
+__all__ = ["DrawnModule", "common", "enclosed", "modules_of", "outwards"]
 
 
 class DrawnModule(NamedTuple):
@@ -72,6 +72,13 @@ def outwards(modules: Sequence[DrawnModule], module: int | None) -> Iterable[int
     while module is not None:
         yield module
         module = modules[module].outer
+
+
+def enclosed(modules: Sequence[DrawnModule], module: int | None, statement: str) -> str:
+    """Put a statement of Graphviz's language into the clusters of calls around it."""
+    for around in outwards(modules, module):
+        statement = f"subgraph cluster_{around} {{ {statement} }}"
+    return statement
 
 
 def _within(modules: Sequence[DrawnModule], place: int | None, module: int) -> bool:

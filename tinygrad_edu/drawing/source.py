@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from operator import eq
 
-from tinygrad_edu.drawing.modules import outwards
+from tinygrad_edu.drawing.modules import enclosed, outwards
 from tinygrad_edu.drawing.picture import Box, Picture
 from tinygrad_edu.drawing.svg import THEMES
 from tinygrad_edu.drawing.words import SPACE
@@ -33,9 +33,7 @@ def dot_of(picture: Picture) -> str:
     lines.append('  node [style="rounded,filled", fontname=sans]')
 
     def add(module: int | None, statement: str) -> None:
-        for around in outwards(picture.modules, module):
-            statement = f"subgraph cluster_{around} {{ {statement} }}"
-        lines.append(f"  {statement}")
+        lines.append(f"  {enclosed(picture.modules, module, statement)}")
 
     def node(key: str, shape: str, kind: str, label: str) -> str:
         fill, border, text = _COLOURS[kind]

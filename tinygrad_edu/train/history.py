@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from array import array
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from tinygrad_edu.support.columns import NAME, read_columns, write_columns
+from tinygrad_edu.support.columns import FORMATS
 from tinygrad_edu.support.extras import load
-from tinygrad_edu.support.files import replacing
+from tinygrad_edu.support.files import damaged, replacing, write
+from tinygrad_edu.support.printable import shorten
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["History", "shown"]
+
+# Such a name needs no quoting, neither in CSV nor in HTML.
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,99}")
+_LARGEST = 8 << 20  # bytes of a file: some 400,000 numbers
 
 
 class History:
@@ -128,24 +135,52 @@ class History:
         Raises
         ------
         ValueError
-            If it ends otherwise, or there are more figures than are read again, 256.
+            If it ends otherwise, or the file would be larger than `load` reads, 8 MB.
         OSError
             If the file cannot be written. A file that was there is kept.
         """
-        write_columns(path, self._columns)
+        path = Path(path)
+        content = _format(path)[0](self._columns).encode()
+        if len(content) > _LARGEST:
+            raise ValueError(
+                f"History.save: {path} would have {len(content)} bytes, and at most "
+                f"{_LARGEST} are read again; keep the figures of fewer epochs"
+            )
+        write("History.save", path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
-        """Read such a file.
+        r"""Read such a file, or one that pandas or the module `json` wrote.
+
+        That is, what ``frame.to_csv(path, index=False)``, ``frame.to_json(path)`` or
+        ``json.dump({"loss": [0.5, 0.25]}, file)`` writes.
 
         Raises
         ------
+        FileNotFoundError
+            There is no such file.
         ValueError
-            The file is damaged or of another format; the message tells at which byte.
+            The file is damaged, of another format, or larger than 8 MB. The message
+            names the file and the fault.
+
+        Examples
+        --------
+        >>> path = getfixture("tmp_path") / "history.csv"
+        >>> size = path.write_text("loss,test_loss\n0.5,0.7\n0.25,\n")
+        >>> History.load(path)["test_loss"]
+        array([0.7, nan])
         """
-        history = cls()
-        history._columns = read_columns(path)
-        return history
+        path = Path(path)
+        read = _format(path)[1]
+        size = path.stat().st_size
+        if not size:
+            raise damaged(path, "it is empty")
+        if size > _LARGEST:
+            raise damaged(path, f"it has {size} bytes, more than {_LARGEST}")
+        try:
+            return cls(read(path.read_text("utf-8-sig")))
+        except ValueError as error:
+            raise damaged(path, shorten(str(error), 300)) from None
 
     # --- To look at -------------------------------------------------------------------
 
@@ -234,12 +269,19 @@ def shown(name: str, value: float) -> str:
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or not value else f"{value:.2e}"
 
 
+def _format(path: Path) -> Any:
+    if path.suffix not in FORMATS:
+        endings = " or ".join(FORMATS)
+        raise ValueError(f"{path}: the name of a history's file ends in {endings}")
+    return FORMATS[path.suffix]
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
 def _checked(name: str) -> str:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             f"History: {name!r} names no figure: a name is at most 100 letters, digits "
             "and underscores, and begins with no digit"

@@ -86,8 +86,56 @@ def _library() -> Any:
     return load("safetensors", "checkpoints")
 
 
-class Stored(Mapping[str, Array]):
-    """The arrays in a file, each read when it is asked for.
+class StoredPart(Mapping[str, Array]):
+    """Arrays in a file, each read when it is asked for.
+
+    Parameters
+    ----------
+    path : path
+    file
+        What the library has opened.
+    names : dict of str to str
+        What each array is called in the file.
+    """
+
+    def __init__(self, path: Path, file: Any, names: dict[str, str]) -> None:
+        self.path, self._file, self._names = path, file, names
+
+    def __getitem__(self, name: str) -> Array:
+        kind, shape = self._view(name).get_dtype(), self.shape(name)
+        whole = self._names[name]
+        if kind not in _DTYPES or len(shape) > 64:
+            fault = f"is an array of {kind} of {len(shape)} dimensions"
+            fault = f"{printable(whole)} {fault}, which NumPy has none of"
+            raise damaged(self.path, fault)
+        try:
+            array: Array = self._file.get_tensor(whole)
+        except ValueError as error:  # a shape beyond NumPy's limits
+            fault = f"{printable(whole)} of shape {shape}: {error}"
+            raise damaged(self.path, fault) from None
+        return array
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return an array's shape, without reading it."""
+        return tuple(self._view(name).get_shape())
+
+    def _view(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(f"{self.path} has no array {printable(name)!r}")
+        return self._file.get_slice(self._names[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class Stored(StoredPart):
+    """All the arrays in a file, each read when it is asked for.
 
     Parameters
     ----------
@@ -117,15 +165,16 @@ class Stored(Mapping[str, Array]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        library, self.path = _library(), Path(path)
-        if _is_too_long(_read_header(self.path)):
-            raise damaged(self.path, "its header is longer than that of any model")
+        library, path = _library(), Path(path)
+        if _is_too_long(_read_header(path)):
+            raise damaged(path, "its header is longer than that of any model")
         try:
-            self._file = library.safe_open(str(self.path), framework="numpy")
+            file = library.safe_open(str(path), framework="numpy")
         except library.SafetensorError as error:
-            raise damaged(self.path, f"it is no safetensors file ({error})") from None
-        self._names = dict.fromkeys(self._file.keys())
-        self.texts: dict[str, str] = self._file.metadata() or {}
+            raise damaged(path, f"it is no safetensors file ({error})") from None
+        names = file.keys()
+        super().__init__(path, file, dict(zip(names, names)))
+        self.texts: dict[str, str] = file.metadata() or {}
 
     def __enter__(self) -> Stored:
         return self
@@ -133,71 +182,14 @@ class Stored(Mapping[str, Array]):
     def __exit__(self, *error: Any) -> None:
         self._file.__exit__(*error)
 
-    def __getitem__(self, name: str) -> Array:
-        view = self._view(name)
-        kind, shape = view.get_dtype(), self.shape(name)
-        if kind not in _DTYPES or len(shape) > 64:
-            fault = f"is an array of {kind} of {len(shape)} dimensions"
-            fault = f"{printable(name)} {fault}, which NumPy has none of"
-            raise damaged(self.path, fault)
-        try:
-            array: Array = self._file.get_tensor(name)
-        except ValueError as error:  # a shape beyond NumPy's limits
-            fault = f"{printable(name)} of shape {shape}: {error}"
-            raise damaged(self.path, fault) from None
-        return array
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return an array's shape, without reading it."""
-        return tuple(self._view(name).get_shape())
-
-    def _view(self, name: str) -> Any:
-        if name not in self._names:
-            raise KeyError(f"{self.path} has no array {printable(name)!r}")
-        return self._file.get_slice(name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
     def part(self, name: str) -> StoredPart:
         """Return the arrays called ``name/...``, by the rest of their names.
 
         The part "" is that of the names without a slash.
         """
-        return StoredPart(self, name)
-
-
-class StoredPart(Mapping[str, Array]):
-    """The arrays of a file under one prefix; each is read when it is asked for."""
-
-    def __init__(self, stored: Stored, name: str) -> None:
-        self._stored, self._names = stored, dict[str, str]()
-        for whole in stored:
-            part, _, rest = whole.rpartition("/")
-            if part == name:
-                self._names[rest] = whole
-
-    def __getitem__(self, name: str) -> Array:
-        return self._stored[self._names[name]]
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return an array's shape, without reading it."""
-        return self._stored.shape(self._names[name])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+        split = ((whole, *whole.rpartition("/")) for whole in self)
+        names = {rest: whole for whole, part, _, rest in split if part == name}
+        return StoredPart(self.path, self._file, names)
 
 
 def _read_header(path: Path) -> bytes:
