@@ -7,7 +7,8 @@ began. So what a module computed is what has a number from there up to the outpu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import ref
 
 from tinygrad_edu.engine.graph import Call, Node
 from tinygrad_edu.support.printable import printable
@@ -72,5 +73,5 @@ def outwards(modules: Sequence[Module], module: int | None) -> Iterable[int]:
         module = modules[module].outer
 
 
-def _within(modules: Sequence[Module], place: int | None, module: int) -> bool:
-    return any(modules[m].call.module == module for m in outwards(modules, place))
+def _within(modules: Sequence[Module], place: int | None, module: ref[Any]) -> bool:
+    return any(modules[m].call.module is module for m in outwards(modules, place))
