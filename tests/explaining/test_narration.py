@@ -7,14 +7,15 @@ from random_graphs import graphs, leaves_of
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import topological_order
-from tinygrad_edu.explaining.narration import Narrator, all_names
+from tinygrad_edu.explaining.narration import Narrator
 from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.quantities import Quantities
 
 
 def steps_of(y, /, **named):
     nodes = topological_order(y)
     names = {id(x): name for name, x in named.items()}
-    return list(Narrator(nodes, all_names(nodes, names)).steps())
+    return list(Narrator(Quantities(nodes, names)).steps())
 
 
 def formulas_of(y, /, **named):
@@ -51,13 +52,13 @@ def test_there_is_a_step_for_each_op_and_each_edge_and_three_more(y):
 @settings(max_examples=100, deadline=None)
 def test_the_numbers_shown_are_the_engines(y):
     nodes = topological_order(y)
-    names = all_names(nodes, {})
-    steps = list(Narrator(nodes, names).steps())
+    names = Quantities(nodes, {})
+    steps = list(Narrator(names).steps())
     y.backward(retain_graph=True)
     for step in steps:
         if step.kind == "compute":
             assert [figure.array for figure in step.figures] == [step.node.data]
-    gradients = {names[id(x)]: x.grad.data for x in leaves_of(y)}
+    gradients = {names.name(x): x.grad.data for x in leaves_of(y)}
     shown = {f.title.partition("/d")[2]: f.array for f in steps[-1].figures}
     assert shown.keys() == gradients.keys()
     for name, gradient in gradients.items():
@@ -99,8 +100,8 @@ def test_a_cube_is_a_sum_over_three_paths():
         "dy/dy = 1",
         "dy/dz = x",
         "\u2202y/\u2202x = z",  # partial: z is made of x, too
-        "\u2202z/\u2202x in place 1 = x",
-        "\u2202z/\u2202x in place 2 = x",
+        "\u2202z/\u2202x as first factor = x",
+        "\u2202z/\u2202x as second factor = x",
     ]
     sums = [step.figures[-1].array for step in steps_of(y) if step.kind == "contribute"]
     assert sums == [3.0, 9.0, 18.0, 27.0]
@@ -110,8 +111,8 @@ def test_a_network_has_the_formulas_of_the_textbook():
     x, y = tg.data.xor()
     loss = tg.losses.mse(tg.nn.MLP([2, 3, 1], rng=0)(x), y)
     nodes = topological_order(loss)
-    names = all_names(nodes, names_of(loss))
-    steps = list(Narrator(nodes, names).steps())
+    names = Quantities(nodes, names_of(loss))
+    steps = list(Narrator(names).steps())
     assert [step.formulas for step in steps if step.formulas] == [
         ["z1 = x W1^T + b1"],
         ["a1 = sigmoid(z1)"],
@@ -147,8 +148,8 @@ def test_several_contributions_by_rules_tell_which_way_they_come():
     formulas = formulas_of((u * v[:2] * tg.concatenate([v, v])[:2]).sum(), v=v, u=u)
     ways = [formula.partition(" = ")[0] for formula in formulas if " via " in formula]
     assert ways == [
-        "dy/dv via t3 in place 1",
-        "dy/dv via t3 in place 2",
+        "dy/dv via t3 as first input",
+        "dy/dv via t3 as second input",
         "dy/dv via t1",
         "dy/dv via u",
     ]
@@ -157,9 +158,9 @@ def test_several_contributions_by_rules_tell_which_way_they_come():
 def test_what_a_rule_makes_of_constants_has_a_name():
     v = leaf([1.0, 2.0, 3.0])
     (rule,) = (f for f in formulas_of(tg.maximum(v, 2.0).sum(), v=v) if "where" in f)
-    assert rule == "dy/dv = where(mask1, 0, where(mask2, 1/2 dy/dt1, dy/dt1))"
+    assert rule == "dy/dv = where(m1, 0, where(m2, 1/2 dy/dt1, dy/dt1))"
     (rule,) = (f for f in formulas_of(v.max(), v=v) if "where" in f)
-    assert rule == "dy/dv = where(mask1, dy/dy / constant2, 0)"
+    assert rule == "dy/dv = where(m1, dy/dy / c1, 0)"
 
 
 # --- Words ----------------------------------------------------------------------------
@@ -215,7 +216,7 @@ def test_all_but_plain_numbers_have_a_name_and_none_twice():
     t1 = leaf(1.0)
     y = ((x * np.array([1.0, 3.0]) + leaf(2.0)) * half * t1).sum()
     nodes = topological_order(y)
-    names = all_names(nodes, {id(t1): "t1"})
+    names = Quantities(nodes, {id(t1): "t1"}).names
     assert id(half) not in names
     assert len(set(names.values())) == len(names) == 9
     assert names[id(x)] == "x1"
@@ -230,4 +231,4 @@ def test_the_end_is_y_or_loss_unless_something_else_is(taken, name):
     leaves = [leaf(1.0), leaf(2.0)]
     y = leaves[0] * leaves[1]
     names = {id(x): word for x, word in zip(leaves, taken)}
-    assert all_names(topological_order(y), names)[id(y)] == name
+    assert Quantities(topological_order(y), names).name(y) == name

@@ -400,9 +400,9 @@ def test_a_sum_builds_up(show):
                 "incomplete" in box(page, "x").get_attribute("class"),
             )
         )
-    local = "\u00d7 \u2202z/\u2202x in place {}"
-    times_3 = [("dy/dz", 3.0), (local.format(1), 3.0), ("= contribution", 9.0)]
-    again = [("dy/dz", 3.0), (local.format(2), 3.0), ("= contribution", 9.0)]
+    local = "\u00d7 \u2202z/\u2202x as {} factor"
+    times_3 = [("dy/dz", 3.0), (local.format("first"), 3.0), ("= contribution", 9.0)]
+    again = [("dy/dz", 3.0), (local.format("second"), 3.0), ("= contribution", 9.0)]
     times_9 = [("dy/dy", 1.0), ("\u00d7 \u2202y/\u2202x", 9.0), ("= contribution", 9.0)]
     assert shown == [
         ([*again, ("+ so far", 18.0), ("= dy/dx", 27.0)], "27", False),

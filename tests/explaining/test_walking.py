@@ -7,12 +7,8 @@ from random_graphs import graphs, leaves_of
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import topological_order
-from tinygrad_edu.explaining.walking import (
-    backward_pass,
-    forward_pass,
-    needs_gradient,
-    quantities,
-)
+from tinygrad_edu.explaining.walking import backward_pass, forward_pass
+from tinygrad_edu.formulas.naming import needs_gradient, quantities
 
 
 @given(graphs())

@@ -20,6 +20,7 @@ from tinygrad_edu.drawing.source import dot_of, mermaid_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import check_unchanged
 from tinygrad_edu.support.files import write
 
@@ -164,7 +165,7 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     >>> print(*tg.draw(y).mermaid.splitlines()[:4], sep="\n")
     flowchart TD
       v0("x<br>3"):::parameter
-      v1("9"):::computed
+      v1("t1<br>9"):::computed
       v1op(["×"]):::op
     """
     if not isinstance(y, Node):
@@ -174,6 +175,8 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     if not isinstance(theme, str) or theme not in {"auto", *THEMES}:
         raise ValueError(f"draw: theme is 'auto', 'light' or 'dark', and not {theme!r}")
     frame = sys._getframe(1)
-    picture = picture_of(y, names_of(y, frame), collapse=collapse)
-    check_unchanged("draw", topological_order(y), frame)
+    nodes = topological_order(y)
+    names = Quantities(nodes, names_of(y, frame)).names
+    picture = picture_of(y, names, collapse=collapse)
+    check_unchanged("draw", nodes, frame)
     return Drawing(picture, theme)

@@ -7,7 +7,8 @@ began. So what a module computed is what has a number from there up to the outpu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from weakref import ref
 
 from tinygrad_edu.engine.graph import ModuleCall, Node
 from tinygrad_edu.support.printable import printable
@@ -81,5 +82,7 @@ def enclosed(modules: Sequence[DrawnModule], module: int | None, statement: str)
     return statement
 
 
-def _within(modules: Sequence[DrawnModule], place: int | None, module: int) -> bool:
-    return any(modules[m].call.module == module for m in outwards(modules, place))
+def _within(
+    modules: Sequence[DrawnModule], place: int | None, module: ref[Any]
+) -> bool:
+    return any(modules[m].call.module is module for m in outwards(modules, place))

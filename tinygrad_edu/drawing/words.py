@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.graph import Params
-from tinygrad_edu.support.printable import printable
+from tinygrad_edu.formulas.writing import parameter_in_text, parameters_of
 
 __all__ = ["describe", "label", "number_text"]
 
@@ -97,25 +97,12 @@ def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
         return f"{left} {SYMBOLS[op.name]} {right}".strip()
     params = params or {}
     if op.name == "getitem":
-        return f"[{_index(params['index'])}]"
+        return f"[{parameter_in_text('index', params['index'])}]"
     arguments = [x or "·" for x in numbers] if any(numbers) else []
-    written = {k: printable(v) for k, v in params.items() if np.ndim(v) == 0}
     arguments += [
         f"{name}={text}"
-        for name, text in written.items()
-        if text != printable(op.defaults.get(name)) and len(text) <= LONGEST
+        for name, text in parameters_of(op, params).items()
+        if len(text) <= LONGEST
+        and not isinstance(params[name], tuple | list | np.ndarray)
     ]
     return f"{op.name}({', '.join(arguments)})" if arguments else op.name
-
-
-def _index(index: Any) -> str:
-    """Write an index as it stands in the program, but for arrays."""
-    if isinstance(index, tuple):
-        return ", ".join(map(_index, index))
-    if isinstance(index, slice):
-        parts = (index.start, index.stop, index.step)
-        written = ["" if part is None else str(part) for part in parts]
-        return ":".join(written[:2] if index.step is None else written)
-    if index is Ellipsis:
-        return "..."
-    return str(index) if np.ndim(index) == 0 else "array"

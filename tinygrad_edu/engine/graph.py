@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple
+from weakref import ref
 
 from numpy import asarray, ndarray
 
@@ -60,7 +61,7 @@ class Node:
 
     accumulated: Any
     array: ndarray[Any, Any]
-    calls: tuple[tuple[str, int, int, tuple[int, ...]], ...]
+    calls: tuple[tuple[str, int, ref[Any], tuple[int, ...]], ...]
     data: ndarray[Any, Any]  # as Tensor has these two, which checks what is assigned
     grad: Any
     index: int
@@ -85,7 +86,7 @@ class ModuleCall(NamedTuple):
 
     name: str
     start: int
-    module: int  # the id of the module
+    module: ref[Any]
     given: tuple[int, ...]  # the ids of what it was called on
 
 

@@ -7,47 +7,28 @@ function that is not linear, so that each line has a derivative that one sees.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from itertools import chain
+from typing import NamedTuple
 
-import numpy as np
-
-from tinygrad_edu.engine.graph import Node, value_of
-from tinygrad_edu.engine.op import OPS
+from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.formulas.algebra import (
-    Applied,
     Derivative,
     Formula,
     Name,
     in_shape,
-    minus,
     number,
     plus,
-    read,
     replace,
     times,
     without,
 )
-from tinygrad_edu.formulas.naming import is_transposed
+from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 
 __all__ = ["Derivation", "Line", "Link"]
 
 LARGEST_LINE = 8  # the ops that are written into one line
-
-
-def _complements(nodes: Iterable[Node]) -> Iterator[tuple[int, Any]]:
-    """Find each 1 - y of cross-entropy, by its id, and its y.
-
-    The loss has computed it of a constant, which is not recorded.
-    """
-    logs = [x for x in nodes if x.op is not None and x.op.name in ("xlogy", "xlog1py")]
-    targets = [x.inputs[0] for x in logs if x.op.name == "xlogy"]
-    for node in logs:
-        x = node.inputs[0]
-        for y in targets if node.op.name == "xlog1py" else ():
-            if not isinstance(x, Node) and np.array_equal(x, 1 - value_of(y)):
-                yield id(x), y
 
 
 class Link(NamedTuple):
@@ -84,8 +65,8 @@ class Derivation:
     ----------
     nodes : list of Tensor
         The graph, newest first.
-    names : dict of int to str
-        What is called how, by `id`.
+    given : dict of int to str
+        The names that there are, by `id`: see `names_of`.
     wanted : iterable of Tensor
         Quantities that get a line of their own, with a name or without.
 
@@ -101,34 +82,24 @@ class Derivation:
     """
 
     def __init__(
-        self, nodes: list[Node], names: dict[int, str], wanted: Iterable[Node] = ()
+        self, nodes: list[Node], given: dict[int, str], wanted: Iterable[Node] = ()
     ) -> None:
+        self._names = names = Quantities(nodes, given)
         self.y = nodes[0]
-        self._names = dict(names)
-        self._taken = set(names.values())
-        self._counts = Counter[str]()
-        self._complements = dict(_complements(nodes))
-        self._known: dict[int, Formula] = {}
-        self.constants: list[Name] = []
         shares, cotangents = walk_back(nodes)
-        kept = _lines(nodes, shares, names, {self.y, *wanted})
-
-        self.quantities: dict[Node, Name] = {}
-        for letter in ("y", "loss"):
-            if letter not in self._taken:
-                self._names.setdefault(id(self.y), letter)
-                self._taken.add(letter)
-        for node in reversed(nodes):
-            is_number = not (node.requires_grad or node.data.ndim)
-            if node in kept and (id(node) in names or not is_number):
-                letter = "t" if node.op else "x" if node.requires_grad else "c"
-                self.quantities[node] = self._name(node, letter)
-        of = self.quantities[self.y].text
+        kept = _lines(nodes, shares, given, {self.y, *wanted})
+        names.name_constants(chain.from_iterable(shares.values()))
+        self.constants = names.constants
+        inside = {id(node) for node in nodes if node not in kept}
+        self._known = {k: x for k, x in names.known.items() if k not in inside}
+        self.quantities = {
+            node: name
+            for node in reversed(nodes)
+            if isinstance(name := self._known.get(id(node)), Name)
+        }
         self.cotangents = {
-            node: Derivative(
-                node.data.shape, f"d{of}/d{name.text}", cotangents[node], of, name.text
-            )
-            for node, name in self.quantities.items()
+            node: names.gradient(node, cotangents[node])
+            for node in self.quantities
             if node in cotangents
         }
         self.lines = [
@@ -142,36 +113,8 @@ class Derivation:
             for link in line.links:
                 self._into.setdefault(link.x, []).append(link)
 
-    def _name(self, x: Any, letter: str) -> Name:
-        """Give a quantity the name it has, or a letter and a number."""
-        name = self._names.get(id(x)) or self._names.get(id(value_of(x)))
-        while name is None:
-            self._counts[letter] += 1
-            new = f"{letter}{self._counts[letter]}"
-            name = None if new in self._taken else new
-        self._names[id(x)] = name
-        constant = not (isinstance(x, Node) and x.requires_grad)
-        quantity = Name(np.shape(x), name, value_of(x), constant=constant)
-        self._known[id(x)] = quantity
-        return quantity
-
-    def _constant(self, x: Any) -> Formula:
-        """Name an array that went into the graph: c1, or m1 for a mask.
-
-        What was made of another one without being recorded is recognised: 1 - y in
-        cross-entropy, and x^T.
-        """
-        if id(x) in self._complements:
-            return plus(number(1), minus(self._read(self._complements[id(x)])))
-        for other in self.constants:
-            if id(x) not in self._names and is_transposed(x, other.data):
-                return Applied(x.shape, OPS["transpose"], (other,), {"axes": None}, "")
-        name = self._name(x, "m" if x.dtype == bool else "c")
-        self.constants.append(name)
-        return name
-
-    def _read(self, x: Any) -> Formula:
-        return read(x, self._known, self._constant)
+    def _read(self, x: Node) -> Formula:
+        return self._names.read(x, self._known)
 
     def _line(self, y: Node, shares: dict[Node, list[Share]], kept: set[Node]) -> Line:
         """Differentiate a quantity by those that its line speaks of."""
@@ -214,18 +157,11 @@ class Derivation:
         what goes through `y` of dL/dx.
         """
         y, x, factor, cotangent = link
-        by = self.quantities[x].text
-        if factor is None:
-            of, via = self.quantities[self.y].text, None
-            if len(self._into[x]) > 1:
-                via = self.quantities[y].text
-            text = f"d{of}/d{by}" + (f" via {via}" if via else "")
-            symbol = Derivative(x.data.shape, text, cotangent, of, by, via=via)
-            return symbol, cotangent
-        of, partial = self.quantities[y].text, self._acts_otherwise(x, y)
-        d = "∂" if partial else "d"
-        text = f"{d}{of}/{d}{by}"
-        return Derivative(x.data.shape, text, factor, of, by, partial), factor
+        if factor is not None:
+            partial = self._acts_otherwise(x, y)
+            return self._names.slope(y, x, factor, partial=partial), factor
+        via = self._names.name(y) if len(self._into[x]) > 1 else ""
+        return self._names.gradient(x, cotangent, via=via), cotangent
 
     def paths(self, x: Node, most: int, longest: int) -> list[list[Link]] | None:
         """Return the ways from `y` to `x`; None if there are too many, or too long."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.explaining.derivation import Derivation, Line, Link
-from tinygrad_edu.formulas.algebra import Formula, Name, names_in
+from tinygrad_edu.formulas.algebra import Name, added, names_in
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.formulas.symbols import numbers_in_latex
@@ -27,7 +27,7 @@ MOST_CHARACTERS = 24  # of an array in the table
 LINE_LENGTH = 79
 HEADER = ("function", "first derivative", "value", "shape")
 
-Write = Callable[[Formula], str]
+Write = Callable[..., str]  # a formula, and maybe the shape that it shall fill
 
 
 def explain(y: Any, wrt: Any = None) -> Explanation:
@@ -39,8 +39,10 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
 
     Quantities have the names of their Tensors, ``Tensor(..., name="w1")`` or
     ``z.name = "z"``, else those of the variables that hold them, else z1, a1, ... for
-    the layers of a network, and t1, t2, ... Without a name, an intermediate result is
-    written into the line that uses it, as far as its derivative stays plain.
+    the layers of a network; parameters of a module have their path in it, conv1.kernel.
+    The rest is numbered in the order of computation, t1, t2, ..., as `draw` and
+    `step_through` show it; but an intermediate result without a name is written into
+    the line that uses it, as far as its derivative stays plain.
 
     Where quantities are arrays, ``*`` multiplies element by element (in LaTeX
     :math:`\odot`), and matrix products stand side by side.
@@ -193,12 +195,13 @@ class Explanation:
     def _row(self, line: Line, write: Write) -> tuple[str, list[str], str, str]:
         """Tell a quantity: its formula, its derivatives, its value and its shape."""
         derivatives = [
-            f"{write(left)} = {write(right)}"
+            f"{write(left)} = {write(right, left.shape)}"
             for left, right in map(self.derivation.told, line.links)
         ]
         value = line.y.data
         return (
-            f"{write(self.derivation.quantities[line.y])} = {write(line.formula)}",
+            f"{write(self.derivation.quantities[line.y])} = "
+            f"{write(line.formula, value.shape)}",
             derivatives,
             _in_short(value),
             str(value.shape),
@@ -252,11 +255,12 @@ class Explanation:
         value = _told(total.data, write)
         if len(told) == 1:
             return [_distinct([write(total), *told[0], value])]
-        symbols = " + ".join(path[0] for path in told)
-        equations = [[write(total), symbols], *map(_distinct, told)]
+        symbols = added(*(self.derivation.along(path)[0] for path in paths))
+        equations = [[write(total), write(symbols, total.shape)]]
+        equations += map(_distinct, told)
         if value:
-            added = _joined(" + ", [path[-1] for path in told])
-            equations.append(_distinct([write(total), added, value]))
+            values = _joined(" + ", [path[-1] for path in told])
+            equations.append(_distinct([write(total), values, value]))
         return equations
 
     @np.errstate(all="ignore")
@@ -269,7 +273,9 @@ class Explanation:
         if factors and len(factors) == len(path) and is_scalar:
             times = " * " if write is in_text else r" \cdot "
             numbers = _joined(times, [_told(f.value, write) for f in factors])
-        return [write(symbols), write(written), numbers, _told(written.value, write)]
+        shape = written.shape
+        told = [write(symbols, shape), write(written, shape)]
+        return [*told, numbers, _told(written.value, write)]
 
     def _node_by_node(self, x: Node, write: Write) -> list[list[str]]:
         """Add up what each quantity gets from those that use it, from `y` back to `x`.
@@ -277,7 +283,9 @@ class Explanation:
         Where there are many paths, that is what makes reverse mode fast.
         """
         return [
-            _distinct([write(total), write(formula), _told(total.data, write)])
+            _distinct(
+                [write(total), write(formula, total.shape), _told(total.data, write)]
+            )
             for total, formula in self.derivation.back_to(x)
         ]
 

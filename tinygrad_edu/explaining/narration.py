@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from itertools import count
 from operator import or_
 from typing import Any, NamedTuple
 
@@ -15,18 +14,31 @@ from tinygrad_edu.explaining.walking import (
     Contribution,
     backward_pass,
     forward_pass,
-    needs_gradient,
-    quantities,
 )
-from tinygrad_edu.formulas.algebra import Derivative, Formula, Name, read, without
+from tinygrad_edu.formulas.algebra import without
+from tinygrad_edu.formulas.naming import needs_gradient, quantities
+from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share
 from tinygrad_edu.formulas.writing import in_text
 
-__all__ = ["Figure", "Names", "Narrator", "Step", "all_names"]
+__all__ = ["Figure", "Narrator", "Step"]
 
 Array = np.ndarray[Any, Any]
-Names = dict[int, str]  # by id
 MANY = 8  # names in a sentence
+ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth"]
+FACTORS = ["first factor", "second factor"]
+TERMS = ["first term", "second term"]
+# What an op's inputs are called, to tell them apart.
+ROLES = {
+    "add": TERMS,
+    "subtract": TERMS,
+    "multiply": FACTORS,
+    "dot": FACTORS,
+    "matmul": FACTORS,
+    "outer": FACTORS,
+    "divide": ["numerator", "denominator"],
+    "power": ["base", "exponent"],
+}
 
 
 class Figure(NamedTuple):
@@ -48,24 +60,6 @@ class Step(NamedTuple):
     contribution: Contribution | None = None  # what passes an edge
 
 
-def all_names(nodes: list[Node], names: Names) -> Names:
-    """Name also what has no name: t1, t2, ...; but a number stands for itself."""
-    names = dict(names)
-    taken = set(names.values())
-    if id(nodes[0]) not in names:
-        free = [name for name in ("y", "loss") if name not in taken]
-        names[id(nodes[0])] = free[0] if free else _free("t", taken)
-    for x in quantities(nodes):
-        if id(x) not in names and (value_of(x).ndim or needs_gradient(x)):
-            letter = "t" if _op(x) else "x" if needs_gradient(x) else "c"
-            names[id(x)] = _free(letter, set(names.values()))
-    return names
-
-
-def _free(letter: str, taken: set[str]) -> str:
-    return next(name for i in count(1) if (name := f"{letter}{i}") not in taken)
-
-
 def _op(x: Any) -> Any:
     return x.op if isinstance(x, Node) else None
 
@@ -75,19 +69,18 @@ class Narrator:
 
     Parameters
     ----------
-    nodes : list of Tensor
-        The graph, newest first: the first is a single number.
-    names : dict of int to str
-        What everything is called, by `id`: see `all_names`.
+    names : Quantities
+        What everything is called; the last quantity is a single number.
 
     Examples
     --------
     >>> import tinygrad_edu as tg
     >>> from tinygrad_edu.engine.graph import topological_order
+    >>> from tinygrad_edu.formulas.quantities import Quantities
     >>> x = tg.Tensor(3.0, requires_grad=True)
     >>> y = x.square() * 0.5
     >>> nodes = topological_order(y)
-    >>> for step in Narrator(nodes, all_names(nodes, {})).steps():
+    >>> for step in Narrator(Quantities(nodes, {})).steps():
     ...     print(step.kind, step.formulas, [f.array.item() for f in step.figures])
     given [] [3.0]
     compute ['t1 = x1^2'] [9.0]
@@ -98,45 +91,26 @@ class Narrator:
     done [] [3.0]
     """
 
-    def __init__(self, nodes: list[Node], names: Names) -> None:
-        self.nodes, self.names = nodes, names
-        self.y = nodes[0]
-        self.quantities = [x for x in quantities(nodes) if id(x) in names]
+    def __init__(self, names: Quantities) -> None:
+        self.names, self.name = names, names.name
+        self.nodes, self.y = names.nodes, names.y
+        self.quantities = [x for x in quantities(self.nodes) if id(x) in names.names]
         # What each node was computed from, as the bits of a number.
-        self._bit = {node: 1 << i for i, node in enumerate(reversed(nodes))}
+        self._bit = {node: 1 << i for i, node in enumerate(reversed(self.nodes))}
         self._behind: dict[Node, int] = {}
-        for node in reversed(nodes):
+        for node in reversed(self.nodes):
             inputs = [x for x in node.inputs if isinstance(x, Node)]
             bits = (self._behind[x] | self._bit[x] for x in inputs)
             self._behind[node] = reduce(or_, bits, 0)
-        self._known: dict[int, Formula] = {
-            id(x): Name(np.shape(value_of(x)), names[id(x)], value_of(x))
-            for x in self.quantities
-        }
 
-    def name(self, x: Any) -> str:
-        return self.names[id(x)]
-
-    def slope(self, by: Any) -> str:
-        """Write the derivative of the last quantity by another."""
-        return f"d{self.name(self.y)}/d{self.name(by)}"
+    def slope(self, x: Node) -> str:
+        """Write the derivative of the last quantity with respect to another."""
+        return self.names.gradient(x).text
 
     def formula(self, node: Node) -> str:
         """Write down how a node was computed."""
-        known = self._known.pop(id(node))
-        formula = in_text(self._read(node, {}))
-        self._known[id(node)] = known
+        formula = in_text(self.names.formula(node), node.data.shape)
         return f"{self.name(node)} = {formula}"
-
-    def _read(self, x: Any, known: dict[int, Formula]) -> Formula:
-        """Read how `x` was computed; name the arrays that a rule made of constants."""
-        numbers = count(1)
-
-        def constant(array: Array) -> Name:
-            what = "mask" if array.dtype == bool else "constant"
-            return Name(array.shape, f"{what}{next(numbers)}", array)
-
-        return read(x, self._known | known, constant)
 
     def steps(self) -> Iterator[Step]:
         """Give the steps of the forward pass, then those of the backward pass."""
@@ -162,7 +136,7 @@ class Narrator:
         return Step("given", f"{sentence}.", [], figures)
 
     def _compute(self, node: Node) -> Step:
-        sources = [self.name(x) for x in node.inputs if id(x) in self.names]
+        sources = [self.name(x) for x in node.inputs if id(x) in self.names.names]
         sentence = f"{node.op.name} computes {self.name(node)} from {_listed(sources)}."
         figures = [Figure(self.name(node), node.data)]
         return Step("compute", sentence, [self.formula(node)], figures, node)
@@ -181,16 +155,7 @@ class Narrator:
         node, x = share.node, share.x
         arrived, wanted = self.slope(node), self.slope(x)
         value = share.cotangent.data
-        g = Derivative(
-            share.g.data.shape,
-            arrived,
-            share.g.data,
-            self.name(self.y),
-            self.name(node),
-        )
-        cotangent = self._read(
-            share.cotangent, share.known(self._known) | {id(share.g): g}
-        )
+        g, cotangent = self.names.cotangent(share)
         factor = without(cotangent, g)
 
         sentence = (
@@ -198,20 +163,22 @@ class Narrator:
             f"{self.name(x)}"
         )
         figures = [Figure(arrived, share.g.data)]
-        place = self._place(share)
+        role = self._role(share)
         if factor is None:
+            via = self.name(node) if of > 1 else ""
+            part = self.names.gradient(x, via=via, role=role)
             sentence += ", by its rule."
-            via = f" via {self.name(node)}{place}" if of > 1 else ""
-            formula = f"{wanted}{via} = {in_text(cotangent)}"
+            formula = f"{part.text} = {in_text(cotangent, part.shape)}"
             figures.append(Figure(wanted, value, "\u2192"))
         else:
-            d = "\u2202" if place or self._acts_otherwise(share) else "d"
-            local = f"{d}{self.name(node)}/{d}{self.name(x)}{place}"
+            partial = bool(role) or self._acts_otherwise(share)
+            slope = self.names.slope(node, x, factor, partial=partial, role=role)
+            local = slope.text
             sentence += f": it is multiplied by the local derivative {local}."
-            formula = f"{local} = {in_text(factor)}"
+            formula = f"{local} = {in_text(factor, slope.shape)}"
             with np.errstate(all="ignore"):
-                slope = np.asarray(factor.value, dtype=x.data.dtype)
-            figures += [Figure(local, slope, "\u00d7"), Figure(wanted, value, "=")]
+                numbers = np.asarray(factor.value, dtype=x.data.dtype)
+            figures += [Figure(local, numbers, "\u00d7"), Figure(wanted, value, "=")]
         if of > 1:
             figures[-1] = figures[-1]._replace(title="contribution")
         if before is not None:
@@ -219,10 +186,15 @@ class Narrator:
         sentence += f" {self._standing(contribution)}"
         return Step("contribute", sentence, [formula], figures, node, contribution)
 
-    def _place(self, share: Share) -> str:
-        """Tell two uses of the same input by the same op apart."""
-        uses = [i for i, x in enumerate(share.node.inputs) if x is share.x]
-        return f" in place {share.position + 1}" if len(uses) > 1 else ""
+    def _role(self, share: Share) -> str:
+        """Tell two uses of the same input by the same op apart: "as first factor"."""
+        if sum(x is share.x for x in share.node.inputs) == 1:
+            return ""
+        roles = ROLES.get(share.node.op.name)
+        if roles is not None:
+            return f"as {roles[share.position]}"
+        n = share.position + 1
+        return f"as {ORDINALS[n - 1] if n <= len(ORDINALS) else f'{n}th'} input"
 
     def _acts_otherwise(self, share: Share) -> bool:
         """Whether an input acts on the answer also through another input."""

@@ -26,9 +26,10 @@ from tinygrad_edu.drawing.words import describe
 from tinygrad_edu.engine.debug import Origin
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import Op
-from tinygrad_edu.explaining.narration import Narrator, Step, all_names
+from tinygrad_edu.explaining.narration import Narrator, Step
 from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.support.files import write
 
@@ -93,7 +94,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
             f"step_through: this graph has {ops} ops, and a page shows at most "
             f"{MOST_OPS}; take a smaller example, with fewer turns of the loop"
         )
-    narrator = Narrator(nodes, all_names(nodes, names_of(y, frame)))
+    narrator = Narrator(Quantities(nodes, names_of(y, frame)))
     write("step_through", path, _page(narrator).encode())
     return Path(path)
 
@@ -137,7 +138,7 @@ class _Model:
                     step.contribution.total
                 )
                 self.rules.setdefault(step.node, []).extend(step.formulas)
-        self.picture = picture_of(y, narrator.names, self.gradients)
+        self.picture = picture_of(y, narrator.names.names, self.gradients)
         self.arrays = Arrays()
 
     def told(self) -> Json:
@@ -186,7 +187,7 @@ class _Model:
         if step.node is not None:
             told["node"] = keys.get(id(step.node))
         if step.node is not None and step.kind == "compute":
-            shown = [x for x in step.node.inputs if id(x) in self.narrator.names]
+            shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
             told["inputs"] = [keys.get(id(x)) for x in shown]
         if step.kind == "start":
             told["gradient"] = self._gradient(step.figures[0].array, True)

@@ -7,22 +7,17 @@ everything that passes an edge is kept, so that it can be looked at.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.shares import Share, walk_back
 
-__all__ = [
-    "Contribution",
-    "backward_pass",
-    "forward_pass",
-    "needs_gradient",
-    "quantities",
-]
+__all__ = ["Contribution", "backward_pass", "forward_pass"]
 
 Array = np.ndarray[Any, Any]
 
@@ -50,33 +45,12 @@ class Contribution(NamedTuple):
     of: int
 
 
-def quantities(nodes: list[Node]) -> list[Any]:
-    """Return the nodes, and the arrays that went into them, in the order of use.
-
-    Parameters
-    ----------
-    nodes : list of Tensor
-        A graph, newest first.
-    """
-    found = {}
-    for node in reversed(nodes):
-        for x in (*node.inputs, node):
-            if isinstance(x, Node | np.ndarray):
-                found[id(x)] = x
-    return list(found.values())
-
-
-def needs_gradient(x: Any) -> bool:
-    """Whether the backward pass goes to a quantity."""
-    return isinstance(x, Node) and x.requires_grad
-
-
-def forward_pass(nodes: list[Node]) -> list[Node]:
+def forward_pass(nodes: Sequence[Node]) -> list[Node]:
     """Return what was computed, in the order of its computation."""
     return [node for node in reversed(nodes) if node.op is not None]
 
 
-def backward_pass(nodes: list[Node]) -> Iterator[Contribution]:
+def backward_pass(nodes: Sequence[Node]) -> Iterator[Contribution]:
     """Go back from the newest node to the leaves, edge by edge.
 
     Raises

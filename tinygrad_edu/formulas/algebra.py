@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import chain
 from types import EllipsisType
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "Name",
     "Product",
     "Sum",
+    "added",
     "in_shape",
     "minus",
     "names_in",
@@ -68,16 +70,25 @@ class Name(Formula):
 
 @dataclass(frozen=True, eq=False)
 class Derivative(Name):
-    """The derivative of one named quantity by another: its text is "dL/dz".
+    """The derivative of one named quantity with respect to another, "dL/dz" as text.
 
-    It is partial if it leaves other ways out by which the one acts on the other, and
-    may be that part only of the whole that goes `via` a third.
+    A partial one, "∂L/∂z", leaves out other ways by which the one acts on the other. It
+    may be that part of the whole which goes `via` a third quantity, or which `z` has in
+    a certain `role`: "as first factor".
     """
 
+    text: str = field(init=False)
     of: str
     by: str
-    partial: bool = False
-    via: str | None = None
+    partial: bool = field(default=False, kw_only=True)
+    via: str = field(default="", kw_only=True)
+    role: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        d = "∂" if self.partial else "d"
+        via = self.via and f"via {self.via}"
+        words = filter(None, [f"{d}{self.of}/{d}{self.by}", via, self.role])
+        object.__setattr__(self, "text", " ".join(words))
 
     @property
     def value(self) -> Any:
@@ -182,14 +193,20 @@ def to_the(x: Formula, n: float) -> Formula:
     return _simplest(Product(x.shape, 1.0, ((x, float(n)),)))
 
 
+def added(*formulas: Formula) -> Sum:
+    """Return the sum of formulas as it stands: nothing is collected."""
+    shape = np.broadcast_shapes(*(x.shape for x in formulas))
+    parts = (x.terms if isinstance(x, Sum) else (x,) for x in formulas)
+    return Sum(shape, tuple(chain.from_iterable(parts)))
+
+
 def plus(*formulas: Formula) -> Formula:
     """Add; terms that differ in their numbers only become one."""
     coefficients = dict[tuple[tuple[Formula, float], ...], float]()
-    for x in formulas:
-        for term in x.terms if isinstance(x, Sum) else (x,):
-            product = _as_product(term)
-            known = coefficients.get(product.factors, 0.0)
-            coefficients[product.factors] = known + product.coefficient
+    for term in added(*formulas).terms:
+        product = _as_product(term)
+        known = coefficients.get(product.factors, 0.0)
+        coefficients[product.factors] = known + product.coefficient
     shape = np.broadcast_shapes(*(x.shape for x in formulas))
     terms = [
         _simplest(Product(_shape_of(factors, shape), coefficient, factors))
@@ -350,6 +367,8 @@ def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Fo
             return in_shape(a, shape)
         case "exp", [Applied(op=inner) as a] if inner.name == "log_softmax":
             return _call(OPS["softmax"], shape, a.arguments, a.params)
+        case "reshape", [Product(coefficient=n, factors=())]:
+            return number(n, shape)
         case "transpose", [a] if len(a.shape) < 2:
             return a
         case "transpose", [Applied(op=same) as a] if same is op and a.params == params:

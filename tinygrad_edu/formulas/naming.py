@@ -2,27 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node, topological_order, value_of
-from tinygrad_edu.support.printable import name_of, printable
+from tinygrad_edu.engine.graph import ModuleCall, Node, topological_order, value_of
+from tinygrad_edu.support.printable import name_of, printable, type_name
 
-__all__ = ["ACTIVATIONS", "is_transposed", "names_of"]
+__all__ = ["ACTIVATIONS", "Taken", "names_of", "needs_gradient", "quantities"]
 
 # Functions of a layer's z whose answer is the layer's a.
 ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
 
 
+class Taken:
+    """The names that are taken, for choosing others.
+
+    Examples
+    --------
+    >>> taken = Taken(["w", "t1"])
+    >>> taken.unused("w"), taken.unused("w"), taken.unused("b")
+    ('w_2', 'w_3', 'b')
+    >>> taken.numbered("t"), taken.numbered("t")
+    ('t2', 't3')
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = set(names)
+        self._last = Counter[str]()  # the number that was tried last, by stem
+
+    def unused(self, name: str) -> str:
+        """Take the name, with a number if someone has it already, and return it."""
+        if name in self._names:
+            self._last[f"{name}_"] = max(self._last[f"{name}_"], 1)
+            return self.numbered(f"{name}_")
+        self._names.add(name)
+        return name
+
+    def numbered(self, stem: str) -> str:
+        """Take the stem with the next free number, t1, t2, ..., and return it."""
+        while True:
+            self._last[stem] += 1
+            name = f"{stem}{self._last[stem]}"
+            if name not in self._names:
+                self._names.add(name)
+                return name
+
+
+def _op(x: Any) -> Any:
+    return x.op if isinstance(x, Node) else None
+
+
+def needs_gradient(x: Any) -> bool:
+    """Whether the backward pass goes to a quantity."""
+    return isinstance(x, Node) and x.requires_grad
+
+
+def quantities(nodes: Sequence[Node]) -> list[Any]:
+    """Return the nodes, and the arrays that went into them, in the order of use.
+
+    Parameters
+    ----------
+    nodes : list of Tensor
+        A graph, newest first.
+    """
+    found = {}
+    for node in reversed(nodes):
+        for x in (*node.inputs, node):
+            if isinstance(x, Node | np.ndarray):
+                found[id(x)] = x
+    return list(found.values())
+
+
 def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     """Return names for what `y` was computed from, by `id`; not everything has one.
 
-    A Tensor's own ``.name`` comes first, then the variable that holds it where the user
-    is. What a layer computes is called z1, z2, ..., and what an activation makes of it
-    a1, a2, ...; an array that goes into a layer is x. No name is given twice.
+    A Tensor's own ``.name`` comes first, then its path in the module that it is a
+    parameter of, then the variable that holds it where the user is. What a layer
+    computes is called z1, z2, ..., and what an activation makes of it a1, a2, ...; an
+    array that goes into a layer is x. No name is given twice.
 
     Parameters
     ----------
@@ -31,20 +93,22 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     frame : frame, optional
         Where the user is: whose variables are searched.
     """
-    nodes = topological_order(y)[::-1]
-    quantities = list(_quantities(nodes))
+    newest_first = topological_order(y)
+    nodes, every = newest_first[::-1], quantities(newest_first)
     names: dict[int, str] = {}
-    taken: dict[str, int] = {}
+    taken = Taken()
 
     def give(x: Any, name: str) -> None:
         if id(x) not in names:
-            names[id(x)] = unused(name, taken)
+            names[id(x)] = taken.unused(name)
 
-    for x in quantities:
+    for x in every:
         if own := name_of(x):
             give(x, own)
     variables = _variables(frame)
-    for x in quantities:
+    for x, path in _paths(nodes, variables):
+        give(x, path)
+    for x in every:
         name = variables.get(id(x)) or variables.get(id(value_of(x)))
         if name is not None:
             give(x, printable(name))
@@ -52,7 +116,7 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     for node in nodes:
         if node in layers:
             give(node, f"z{layers[node]}")
-            if node.op.name == "linear":
+            if node.op.name == "linear" and not _op(node.inputs[0]):
                 give(node.inputs[0], "x")
         elif node.op is not None and node.op.name in ACTIVATIONS:
             z = names.get(id(node.inputs[0]), "")
@@ -61,35 +125,39 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     return names
 
 
-def unused(name: str, taken: dict[str, int]) -> str:
-    """Return the name, with a number if it is taken, and note that it is taken now.
-
-    With each name that was asked for stands the last number that was tried.
-    """
-    choice = name
-    while choice in taken:
-        taken[name] += 1
-        choice = f"{name}_{taken[name]}"
-    taken[choice] = 1
-    return choice
-
-
-def _quantities(nodes: list[Node]) -> Iterator[Any]:
-    """List the nodes and the arrays that went into them, in the order of their use."""
-    for node in nodes:
-        yield from (x for x in node.inputs if isinstance(x, np.ndarray))
-        yield node
-
-
 def _variables(frame: FrameType | None) -> Mapping[int, str]:
-    """Find the variables that hold Tensors or arrays, the innermost scope first."""
+    """Find the names of variables by what they hold, the innermost scope first."""
     found: dict[int, str] = {}
     for scope in (frame.f_locals, frame.f_globals) if frame is not None else ():
         for name, x in scope.items():
-            is_public = name.isidentifier() and not name.startswith("_")
-            if is_public and isinstance(x, Node | np.ndarray):
+            if name.isidentifier() and not name.startswith("_"):
                 found.setdefault(id(x), name)
     return found
+
+
+def _paths(
+    nodes: list[Node], variables: Mapping[int, str]
+) -> Iterator[tuple[Node, str]]:
+    """Give the parameters of the modules that were called, and the paths to them.
+
+    Outer modules come first. A path begins with the module's own name, that of its
+    variable or class, if there are several modules, or if it would begin with a digit.
+    """
+    calls = (ModuleCall(*call) for node in nodes for call in getattr(node, "calls", ()))
+    by_start = sorted(calls, key=lambda call: call.start)
+    modules = {id(call.module): call.module for call in by_start}
+    found: dict[Node, tuple[Any, str]] = {}
+    for reference in modules.values():
+        if (module := reference()) is not None:
+            with suppress(ValueError):  # two parameters have the same path
+                for path, x in module.named_parameters().items():
+                    found.setdefault(x, (module, path))
+    several = len({id(module) for module, _ in found.values()}) > 1
+    for x, (module, path) in found.items():
+        if several or path[:1].isdigit():
+            own = variables.get(id(module), type_name(module).lower())
+            path = f"{own}.{path}"
+        yield x, printable(path)
 
 
 def _layers(nodes: list[Node]) -> dict[Node, int]:
@@ -108,11 +176,3 @@ def _layers(nodes: list[Node]) -> dict[Node, int]:
                 parts.update(x for x in terms if x.op.name == "add")
     ends = (node for node in sums if node not in parts)
     return {node: n for n, node in enumerate(ends, 1)}
-
-
-def is_transposed(array: np.ndarray[Any, Any], of: np.ndarray[Any, Any]) -> bool:
-    """Whether an array looks at another's memory with the axes reversed."""
-    if array.ndim < 2:
-        return False
-    start, start_of = (a.__array_interface__["data"] for a in (array, of))
-    return (start, array.shape, array.strides) == (start_of, of.T.shape, of.T.strides)

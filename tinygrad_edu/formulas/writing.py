@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.engine.graph import Params
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.formulas.algebra import (
     Applied,
@@ -30,8 +31,15 @@ from tinygrad_edu.formulas.symbols import (
 )
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["in_latex", "in_text"]
+__all__ = [
+    "copied",
+    "in_latex",
+    "in_text",
+    "parameter_in_text",
+    "parameters_of",
+]
 
+Shape = tuple[int, ...]
 Factors = list[tuple[Formula, float]]
 
 ONES = "ones"  # an array that is full of them
@@ -45,14 +53,52 @@ class Written(NamedTuple):
     strength: Strength
 
 
-def in_text(x: Formula) -> str:
-    """Write a formula as text: ``h2 (1 - h2)``."""
-    return _Text().write(x).text
+def in_text(x: Formula, shape: Shape | None = None) -> str:
+    """Write a formula as text: ``h2 (1 - h2)``; and how it fills a larger shape."""
+    words = "" if shape is None else copied(x, shape)
+    return f"{_Text().write(x).text} {words}".rstrip()
 
 
-def in_latex(x: Formula) -> str:
+def in_latex(x: Formula, shape: Shape | None = None) -> str:
     r"""Write a formula as LaTeX: ``h_2 \, \left( 1 - h_2 \right)``."""
-    return _Latex().write(x).text
+    said = "" if shape is None else copied(x, shape)
+    return _Latex().write(x).text + (said and rf" \text{{ {said}}}")
+
+
+def copied(x: Formula, shape: Shape) -> str:
+    """Say how what is written of a formula fills a shape, if it is of a smaller one.
+
+    Examples
+    --------
+    >>> row = Name((3,), "r", np.ones(3))
+    >>> copied(row, (4, 3)), copied(row, (1, 3)), copied(Product((), 2.0, ()), (4, 3))
+    ('copied to each row', '', 'in each element')
+    """
+    written = _shape_written(x)
+    extra = len(shape) - len(written)
+    small = (1,) * extra + written[max(-extra, 0) :]
+    axes = [i for i, (n, m) in enumerate(zip(small, shape)) if n != m]
+    if not axes:
+        return ""
+    if all(n == 1 for n in small):
+        return "in each element"
+    if len(shape) == 2:
+        return f"copied to each {('row', 'column')[axes[0]]}"
+    return f"copied along axis {' and '.join(map(str, axes))}"
+
+
+def _shape_written(x: Formula) -> Shape:
+    """Return the shape of what is written: nothing is seen of what it is copied to."""
+    match x:
+        case Product(factors=factors):
+            parts = [factor for factor, _ in factors]
+        case Applied(op=op) if _change_of_axes(x) == "" or op.elementwise:
+            parts = list(x.arguments)
+        case Sum(terms=terms):
+            parts = list(terms)
+        case _:
+            return x.shape
+    return np.broadcast_shapes(*map(_shape_written, parts))
 
 
 class _Notation(ABC):
@@ -180,11 +226,7 @@ class _Notation(ABC):
 
     def params(self, x: Applied) -> list[str]:
         """Write the parameters that differ from their defaults."""
-        return [
-            f"{name}={_index(value) if name == 'index' else _parameter(value)}"
-            for name, value in x.params.items()
-            if not _is_default(x.op, name, value)
-        ]
+        return [f"{k}={text}" for k, text in parameters_of(x.op, x.params).items()]
 
 
 class _Text(_Notation):
@@ -223,7 +265,7 @@ class _Text(_Notation):
         return Written(f"{x.op.name}({inside})", Strength.ATOM)
 
     def parameter(self, name: str, value: Any) -> str:
-        return _index(value) if name == "index" else _parameter(value)
+        return parameter_in_text(name, value)
 
     def tidied(self, text: str) -> str:
         """Turn what little LaTeX is left into text: x_{0} into x[0]."""
@@ -253,7 +295,7 @@ class _Latex(_Notation):
             return Written(text, Strength.ATOM)
         d = r"\partial " if x.partial else "d"
         text = rf"\frac{{{d}{latex_name(x.of)}}}{{{d}{latex_name(x.by)}}}"
-        if x.via is not None:
+        if x.via:
             text += rf" \text{{ via }} {latex_name(x.via)}"
         return Written(text, Strength.POWER)
 
@@ -278,7 +320,7 @@ class _Latex(_Notation):
     def parameter(self, name: str, value: Any) -> str:
         if value is None:
             return ""
-        said = _index(value) if name == "index" else _parameter(value)
+        said = parameter_in_text(name, value)
         return words(f"axis {said}" if name == "axis" else said)
 
     def placed(self, template: str, **places: str) -> str:
@@ -349,12 +391,28 @@ def _as_text(template: str) -> str | None:
 
 def _is_default(op: Op, name: str, value: Any) -> bool:
     default = op.defaults[name]
-    return value is default or (np.ndim(value) == 0 and value == default)
+    several = isinstance(value, tuple | list | np.ndarray)
+    return value is default or (not several and value == default)
 
 
-def _parameter(value: Any) -> str:
-    """Write a parameter as one passes it."""
-    if isinstance(value, np.ndarray):
+def parameters_of(op: Op, params: Params) -> dict[str, str]:
+    """Write the parameters that differ from their defaults."""
+    return {
+        name: parameter_in_text(name, value)
+        for name, value in params.items()
+        if not _is_default(op, name, value)
+    }
+
+
+def parameter_in_text(name: str, value: Any) -> str:
+    """Write a parameter as one passes it; an index as it stands in its brackets.
+
+    Examples
+    --------
+    >>> parameter_in_text("index", (slice(1, None), None, np.array([0, 2])))
+    '1:, None, [0, 2]'
+    """
+    if name == "index" or isinstance(value, np.ndarray):
         return _index(value)
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]

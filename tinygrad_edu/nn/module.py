@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
+from weakref import ref
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Module:
         for node in (output,) if isinstance(output, Node) else _each(output):
             if node.op is not None and node.index > start:
                 given = tuple(map(id, (*args, *kwargs.values()) if kwargs else args))
-                call = (self._title, start, id(self), given)  # a graph.ModuleCall
+                call = (self._title, start, ref(self), given)  # a graph.ModuleCall
                 node.calls = (*node.calls, call) if hasattr(node, "calls") else (call,)
         return output
 
