@@ -13,7 +13,10 @@ MODEL = tg.nn.MLP([2, 2, 1], rng=0)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tg.gradcheck(LOSS, W), "gradcheck: its first argument is a function"),
+        (
+            lambda: tg.gradcheck(LOSS, W),
+            "gradcheck: the first argument must be a function",
+        ),
         (lambda: tg.explain(LOSS, wrt=3), "explain: wrt is a Tensor or several"),
         (lambda: tg.explain(LOSS, wrt=[3]), "explain: wrt is a Tensor or several"),
         (lambda: tg.explain(3), "explain: it takes a Tensor"),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine.autodiff import RELEASED, fit, of_unchosen
+from tinygrad_edu.engine.autodiff import RELEASED, fit, keep_zeros
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.engine.modes import Setting
 from tinygrad_edu.engine.op import rules_of_arrays
@@ -156,7 +156,7 @@ def walk_back(
     """
     shares: dict[Node, list[Share]] = {}
     cotangents: dict[Node, Any] = {}
-    unchosen: set[Node] = set()
+    masked: set[Node] = set()
     with Setting("explain", recording=True, watch=None), np.errstate(all="ignore"):
         for node in nodes:
             if not cotangents:
@@ -171,14 +171,14 @@ def walk_back(
             if node.op.variadic:
                 rules = rules_of_arrays(rules, arguments, params)
                 arguments, plain, params = (), (), {}
-            chosen = not (node.op.selects or node in unchosen)
+            is_masked = node.op.selects or node in masked
             shares[node] = []
             for position, (x, rule) in enumerate(zip(node.inputs, rules)):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
-                if not chosen:
-                    rule = partial(of_unchosen, node.op, g, rule)
-                    unchosen.add(x)
+                if is_masked:
+                    rule = partial(keep_zeros, node.op, g, rule)
+                    masked.add(x)
                 try:
                     cotangent = rule(*arguments, **params)
                 except Exception:  # it wants a constant's numbers, or fails anyway

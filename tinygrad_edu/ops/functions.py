@@ -177,7 +177,7 @@ logaddexp2 = op(
 @op(
     tex=r"\sigma({x})",
     signature="()->()",
-    plainly=lambda x: 1 / (1 + np.exp(-as_float(x))),
+    textbook=lambda x: 1 / (1 + np.exp(-as_float(x))),
 )
 def sigmoid(x: Any) -> Any:
     """The logistic function, 1/(1 + e^-x).
