@@ -140,5 +140,5 @@ def test_debug_names_the_checkpoint():
     with tg.debug():
         y = tg.checkpoint(lambda x: x * 2.0)(leaf([1.0]))
     y.data[0] = 5.0
-    with pytest.raises(ValueError, match="checkpoint: its answer was changed"):
+    with pytest.raises(ValueError, match="checkpoint: its result was changed"):
         y.backward([1.0])

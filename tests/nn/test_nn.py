@@ -653,7 +653,7 @@ def test_a_checkpointed_function_that_draws_more_the_second_time_is_refused():
         return x
 
     y = unsteady(parameter(np.ones(50)))
-    with pytest.raises(ValueError, match="run again, the function gave another answer"):
+    with pytest.raises(ValueError, match="the function returned another result"):
         y.sum().backward()
 
 
