@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 
 from tinygrad_edu import ops
@@ -37,7 +38,7 @@ def page() -> str:
 
 
 def sections() -> Iterator[str]:
-    for name in ops.__all__:
+    for _, name, _ in iter_modules(ops.__path__):
         chapter = import_module(f"{ops.__name__}.{name}")
         yield f"## {name.capitalize()}\n"
         yield f"{chapter.__doc__.strip()}\n"
