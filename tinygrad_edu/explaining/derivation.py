@@ -1,4 +1,4 @@
-"""Derivations: a graph's backward pass, taken apart into formulas.
+"""Derivations: the backward pass of a graph, written as formulas.
 
 What several ops do to quantities without a name is written into one line: at most one
 function that is not linear, so that each line has a derivative that one sees.
@@ -37,9 +37,9 @@ LARGEST_LINE = 8  # the ops that are written into one line
 
 
 def _complements(nodes: Iterable[Node]) -> Iterator[tuple[int, Any]]:
-    """Find each 1 - y of cross-entropy, by its id, and its y.
+    """Find each 1 - y of cross-entropy, by its id, and the y.
 
-    The loss has computed it of a constant, which is not recorded.
+    The loss computed it from a constant, so it is not recorded.
     """
     logs = [x for x in nodes if x.op is not None and x.op.name in ("xlogy", "xlog1py")]
     targets = [x.inputs[0] for x in logs if x.op.name == "xlogy"]
@@ -56,7 +56,7 @@ class Link(NamedTuple):
     Attributes
     ----------
     y, x : Tensor
-        What is differentiated, and by what.
+        The quantity to differentiate, and the one to differentiate with respect to.
     factor : Formula or None
         The derivative dy/dx, where the cotangent is multiplied by it; else None.
     cotangent : Formula

@@ -1,8 +1,8 @@
-"""Formulas: what a recorded graph says, as a mathematician would write it down.
+"""Formulas: turn a recorded graph into formulas, as a mathematician would write them.
 
-A backward rule is run on Tensors, which records it; `read` turns the record into a
-formula. So what is printed is the rule itself. A formula is simplified as it is built,
-no further than by hand: numbers are multiplied out, equal terms and factors collected.
+To print a backward rule, run it on Tensors, which records it; `read` turns the recorded
+graph into a formula. A formula is simplified while it is built, as far as one would by
+hand: numbers are multiplied, equal terms and factors are collected.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Formula(ABC):
-    """An expression, in which every part knows its shape and can tell its value."""
+    """An expression. Each part of it has a shape and can compute its value."""
 
     shape: Shape
 
@@ -68,7 +68,7 @@ class Name(Formula):
 
 @dataclass(frozen=True, eq=False)
 class Derivative(Name):
-    """The derivative of one named quantity by another: its text is "dL/dz".
+    """The derivative of one named quantity with respect to another: "dL/dz".
 
     It is partial if it leaves other ways out by which the one acts on the other, and
     may be that part only of the whole that goes `via` a third.

@@ -1,4 +1,4 @@
-"""What the quantities of a graph are called: what the user, or the textbook, says."""
+"""Name the quantities of a graph, with the user's names or the textbook's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ ACTIVATIONS = {"sigmoid", "tanh", "relu", "softplus", "softmax", "exp"}
 
 
 def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
-    """Return names for what `y` was computed from, by `id`; not everything has one.
+    """Return names by `id` for the quantities that `y` depends on, if they have one.
 
-    A Tensor's own ``.name`` comes first, then the variable that holds it where the user
-    is. What a layer computes is called z1, z2, ..., and what an activation makes of it
+    The first choice is a Tensor's own ``.name``, the second the variable that holds it
+    in the user's program. The result of a layer is z1, z2, ..., that of its activation
     a1, a2, ...; an array that goes into a layer is x. No name is given twice.
 
     Parameters
@@ -29,7 +29,7 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     y : Tensor
         The end of the graph.
     frame : frame, optional
-        Where the user is: whose variables are searched.
+        The user's frame, whose variables are searched.
     """
     nodes = topological_order(y)[::-1]
     quantities = list(_quantities(nodes))
@@ -75,7 +75,7 @@ def unused(name: str, taken: dict[str, int]) -> str:
 
 
 def _quantities(nodes: list[Node]) -> Iterator[Any]:
-    """List the nodes and the arrays that went into them, in the order of their use."""
+    """List the nodes and the arrays that are their inputs, in the order of use."""
     for node in nodes:
         yield from (x for x in node.inputs if isinstance(x, np.ndarray))
         yield node
@@ -111,7 +111,7 @@ def _layers(nodes: list[Node]) -> dict[Node, int]:
 
 
 def is_transposed(array: np.ndarray[Any, Any], of: np.ndarray[Any, Any]) -> bool:
-    """Whether an array looks at another's memory with the axes reversed."""
+    """Whether an array is a view of another one with the axes reversed."""
     if array.ndim < 2:
         return False
     start, start_of = (a.__array_interface__["data"] for a in (array, of))

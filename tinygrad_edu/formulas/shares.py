@@ -1,7 +1,8 @@
-"""Shares: what each use of a quantity adds to its cotangent, as its rule recorded it.
+"""Shares: the part of a cotangent that each use of a quantity adds, as a graph.
 
-It is the walk of `backward`, keeping what that drops: each op's rule is run on Tensors,
-with the cotangent of its answer as a Tensor of its own, so that it can be read.
+This is the backward pass, but it keeps everything. It runs each op's rule on Tensors,
+with a new Tensor for the cotangent of the result, so that the rule is recorded and can
+be read as a formula.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def checked_graph(what: str, y: Any, frame: FrameType | None = None) -> list[Nod
     Parameters
     ----------
     what : str
-        Who asks: errors begin with it.
+        The name of the called function; errors start with it.
     y : Tensor
         The end of the graph.
     frame : frame, optional
@@ -94,10 +95,10 @@ def checked_graph(what: str, y: Any, frame: FrameType | None = None) -> list[Nod
 def check_unchanged(
     what: str, nodes: Sequence[Node], frame: FrameType | None = None
 ) -> None:
-    """Apply each op of a graph again; raise if one gives another answer than it did.
+    """Apply each op of a graph again; raise if the result differs from the stored one.
 
-    Then a leaf or an array was changed since, and values and rules no longer fit each
-    other.
+    A difference means that a leaf or an array was changed, so that the stored values
+    and the rules no longer belong together.
     """
     for node in reversed(nodes):
         if node.op is None:
@@ -145,14 +146,14 @@ def _gives_the_same(node: Node) -> bool:
 def walk_back(
     nodes: Iterable[Node],
 ) -> tuple[dict[Node, list[Share]], dict[Node, Any]]:
-    """Return what each node adds to its inputs' cotangents; and all the cotangents.
+    """Return the shares that each node adds to its inputs' cotangents; and those.
 
-    It is the walk of `backward`, keeping what that drops.
+    This is the walk of `backward`, but it keeps all intermediate results.
 
     Parameters
     ----------
     nodes : iterable of Tensor
-        The graph, newest first: the first is what is differentiated.
+        The graph, newest first. The first node is the one to differentiate.
     """
     shares: dict[Node, list[Share]] = {}
     cotangents: dict[Node, Any] = {}
