@@ -775,10 +775,10 @@ def test_a_state_that_does_not_fit_names_every_fault_and_changes_nothing(
         told.append("lr: ")
     if "shape" in wrong and arrays:
         state[arrays[0]] = np.zeros(7)
-        told.append(f"{arrays[0]}: float64 (7,), where float64 () is wanted")
+        told.append(f"{arrays[0]}: expected float64 (), got float64 (7,)")
     if "dtype" in wrong and arrays:
         state[arrays[1]] = state[arrays[1]].astype(np.float32)
-        told.append(f"{arrays[1]}: float32 (3,), where float64 (3,) is wanted; convert")
+        told.append(f"{arrays[1]}: expected float64 (3,), got float32 (3,); convert")
     if not told:
         return
     with pytest.raises(
@@ -802,7 +802,9 @@ def test_the_state_of_another_kind_of_optimiser_does_not_fit(rng):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         Adam(params).load_state_dict(state)
-    with pytest.raises(TypeError, match=r"Adam: a state is a mapping, .* not a list"):
+    with pytest.raises(
+        TypeError, match=r"Adam: a state must be a mapping, .* not a list"
+    ):
         Adam(params).load_state_dict([state])
 
 

@@ -1,7 +1,8 @@
-"""What training makes small. Compositions of ops: their gradients fall out.
+"""Losses, which training minimises. They are made of ops, so they need no own rules.
 
-N is the number of examples, one a row. A loss does not broadcast: prediction and target
-must have one shape, since (N, 1) against (N,) would silently compare all with all.
+N is the number of examples, one per row. A loss does not broadcast: prediction and
+target must have equal shapes. If they could differ, (N, 1) and (N,) would silently
+compare every prediction with every target.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def mse(prediction: Any, target: Any) -> Any:
     prediction : Tensor of shape (N, ...)
         The network's output `h`.
     target : array_like of shape (N, ...)
-        The wanted output `y`.
+        The desired output `y`.
 
     Returns
     -------
@@ -70,12 +71,12 @@ def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
     Parameters
     ----------
     weights : iterable of Tensor
-        The weight matrices, ``model.weights``; biases are not penalised.
+        The weight matrices, ``model.weights``. Biases are not penalised.
     lam : float
         The strength, lambda.
     n : int
-        N, the size of the *training set*, also where the loss that this is added to
-        averages over a mini-batch.
+        N, the size of the *training set*, even if you add the penalty to the mean loss
+        of a mini-batch.
 
     Returns
     -------
@@ -96,14 +97,14 @@ def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
     """
     if not isinstance(weights, Iterable):
         raise TypeError(
-            f"l2: it takes a list of weights, and this is of type "
-            f"{type(weights).__name__}; pass model.weights"
+            f"l2: weights must be a list, not {type(weights).__name__}; pass "
+            "model.weights"
         )
     weights = [weights] if isinstance(weights, Tensor) else list(weights)
     if not weights:
-        raise ValueError("l2: there are no weights; pass model.weights")
+        raise ValueError("l2: the list of weights is empty; pass model.weights")
     if n <= 0:
-        raise ValueError(f"l2: n is the size of the training set, and it is {n}")
+        raise ValueError(f"l2: n is the size of the training set, 1 or more, not {n}")
     total = squared_norm(weights[0])
     for w in weights[1:]:
         total = total + squared_norm(w)
@@ -115,15 +116,15 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
 
     .. math:: -\frac{1}{N} \sum_i \left[ y_i \log h_i + (1-y_i) \log(1-h_i) \right]
 
-    summed over the outputs. Where you have the output layer's `z`, prefer
-    `cross_entropy_with_logits`: it is accurate also where `h` rounds to 1.
+    summed over the outputs. If you have the output layer's `z`, prefer
+    `cross_entropy_with_logits`: it is accurate even where `h` rounds to 1.
 
     Parameters
     ----------
     prediction : Tensor of shape (N, ...)
         The network's output `h`, probabilities.
     target : array_like of shape (N, ...)
-        The wanted output `y`, from 0 to 1.
+        The desired output `y`, from 0 to 1.
 
     Returns
     -------
@@ -134,8 +135,8 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
     ------
     ValueError
         If the shapes differ, or if `prediction` or `target` has a number outside of
-        [0, 1]. NaN is let through, and gives NaN. Within `compile` only what the
-        function is recorded with is checked.
+        [0, 1]. NaN is allowed and gives NaN. `compile` checks only the values of the
+        first call, which it records.
 
     Examples
     --------
@@ -149,7 +150,8 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
         "cross_entropy",
         "prediction",
         prediction,
-        "cross_entropy_with_logits() takes the output layer's z, which may be any",
+        "for the output layer's z, which may be any number, call "
+        "cross_entropy_with_logits()",
     )
     _check_probabilities("cross_entropy", "target", target)
     likelihood = xlogy(target, prediction) + xlog1py(
@@ -163,14 +165,14 @@ def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
 
     .. math:: \frac{1}{N} \sum_i \left[ \log(1 + e^{z_i}) - y_i z_i \right]
 
-    which is the same thing, and accurate in both tails.
+    which is equal to `cross_entropy`, and accurate for very large and very small `z`.
 
     Parameters
     ----------
     logits : Tensor of shape (N, ...)
         The output layer's `z`, ``model.logits(x)``.
     target : array_like of shape (N, ...)
-        The wanted output `y`, from 0 to 1.
+        The desired output `y`, from 0 to 1.
 
     Returns
     -------
@@ -205,7 +207,7 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
     logits : Tensor of shape (N, classes)
         The output layer's `z`, ``model.logits(x)``.
     target : array_like of shape (N, classes)
-        The probability of each class; one-hot rows for labels.
+        The probability of each class; for labels, one-hot rows.
 
     Returns
     -------
@@ -228,13 +230,13 @@ def softmax_cross_entropy(logits: Any, target: Any) -> Any:
     """
     n = _examples("softmax_cross_entropy", logits, target)
     _check_probabilities("softmax_cross_entropy", "target", target)
-    # A class that has no weight may well be impossible: 0 log 0 = 0.
+    # A class of target 0 may have log p = -infinity: here 0 log 0 = 0.
     impossible = as_array(target) == 0
     return sum(target * where(impossible, 0, log_softmax(logits))) * (-1.0 / n)
 
 
 def _examples(loss: str, prediction: Any, target: Any) -> int:
-    """Check that the shapes are equal, and return the number of examples."""
+    """Raise if the shapes differ; return the number of examples."""
     try:
         shape, wanted = prediction.shape, target.shape
     except AttributeError:  # a list
@@ -243,18 +245,18 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
         labels = as_array(target).dtype.kind in "iu" and shape[-1:] > (1,)
         if labels and wanted in (shape[:-1], (*shape[:-1], 1)):
             way_out = (
-                "for labels, whole numbers from 0, make one-hot rows: "
+                "convert integer labels to one-hot rows: "
                 f"np.eye({shape[-1]})[labels]" + "[:, 0]" * (len(wanted) == len(shape))
             )
         else:
-            way_out = "reshape the one that is wrong: a loss does not broadcast"
+            way_out = "reshape the wrong one, since a loss does not broadcast"
         raise ValueError(
             f"{loss}: the prediction has shape {shape}, the target {wanted}; they must "
             f"be equal ({way_out})"
         )
     n = shape[0] if shape else 1
     if n == 0:
-        raise ValueError(f"{loss}: there are no examples, the shape is {shape}")
+        raise ValueError(f"{loss}: there are no examples: the shape is {shape}")
     return n
 
 
@@ -262,9 +264,9 @@ def _check_probabilities(
     loss: str,
     what: str,
     x: Any,
-    way_out: str = "of labels make one-hot rows: np.eye(classes)[labels]",
+    way_out: str = "convert labels to one-hot rows: np.eye(classes)[labels]",
 ) -> None:
-    """Raise if there is a number outside of [0, 1]; NaN is let through."""
+    """Raise if a number is outside of [0, 1]; allow NaN."""
     values = value_of(x)
     if isinstance(values, StandIn):
         values = values.value
@@ -275,6 +277,6 @@ def _check_probabilities(
     high = values.item(values.argmax())
     if low < 0 or high > 1:
         raise ValueError(
-            f"{loss}: the {what} has numbers from {low} to {high}, and probabilities "
-            f"are from 0 to 1; {way_out}"
+            f"{loss}: the {what} has numbers from {low} to {high}, but probabilities "
+            f"are between 0 and 1; {way_out}"
         )

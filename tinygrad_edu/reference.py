@@ -1,10 +1,10 @@
-"""Backpropagation as textbooks derive it by hand, in plain NumPy: the judge.
+"""Backpropagation as textbooks derive it by hand, in plain NumPy, to test the engine.
 
-Nothing here knows the engine. A network is its weight matrices `w`, of shape
-(n_out, n_in), and bias vectors `b`, of shape (n_out,), layer by layer.
+This module does not use the engine. A network is a list of weight matrices `w`, of
+shape (n_out, n_in), and a list of bias vectors `b`, of shape (n_out,), one per layer.
 
 `backprop` treats one example, as M. Nielsen's "Neural Networks and Deep Learning"
-(2015, chapter 2) does; `gradients` averages over a batch, with one example a row.
+(2015, chapter 2) does; `gradients` averages over a batch, with one example per row.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sigmoid(z: Array) -> Array:
 
 
 def sigmoid_prime(z: Array) -> Array:
-    r"""Its derivative, :math:`\sigma'(z) = \sigma(z) (1 - \sigma(z))`.
+    r"""The derivative of `sigmoid`, :math:`\sigma'(z) = \sigma(z) (1 - \sigma(z))`.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def per_example_gradients(
     lam: float = 0.0,
     n: int | None = None,
 ) -> Gradients:
-    """Return what `gradients` does, one example at a time, as the source text goes.
+    """Compute the same as `gradients`, but one example at a time, as the book does.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def gradients(
     lam: float = 0.0,
     n: int | None = None,
 ) -> Gradients:
-    """Return the gradients (of the weights, of the biases) of `cost`, batch at once.
+    """Return the gradients (of the weights, of the biases) of `cost`, as matrices.
 
     Parameters
     ----------
@@ -256,11 +256,11 @@ def gradients(
 
 
 def _times_log(y: Array, h: Array) -> Array:
-    """y log h, with 0 log 0 = 0."""
+    """Return y log h, with 0 log 0 = 0."""
     logarithm: Array = np.log(np.where(y == 0, 1, h))
     return y * logarithm
 
 
 def _check(kind: str) -> None:
     if kind not in COSTS:
-        raise ValueError(f"reference: the cost is one of {COSTS}, and not {kind!r}")
+        raise ValueError(f"reference: kind must be one of {COSTS}, not {kind!r}")

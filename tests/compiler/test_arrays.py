@@ -157,7 +157,7 @@ def test_nothing_is_shown_before_the_first_call():
 
 
 def test_what_is_no_function_is_not_compiled():
-    with pytest.raises(TypeError, match=r"compile: .* is a function, and .* int"):
+    with pytest.raises(TypeError, match=r"compile: .* must be a function, .* int"):
         tg.compile(3)
 
 

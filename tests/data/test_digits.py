@@ -150,10 +150,18 @@ def test_the_cache_is_poochs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("other", "name", "fault"),
     [
-        ({"train_images": np.ones(3)}, TRAIN_IMAGES, r"images .* due, it holds \(3,\)"),
-        ({"t10k_images": np.ones((2, 9, 9))}, TEST_IMAGES, r"it holds \(2, 9, 9\)"),
-        ({"train_labels": np.ones((3, 28, 28))}, TRAIN_LABELS, "labels .* were due"),
-        ({"train_labels": np.array([1, 2, 10])}, TRAIN_LABELS, "label 10, beyond"),
+        ({"train_images": np.ones(3)}, TRAIN_IMAGES, r"expected images .*, got \(3,\)"),
+        ({"t10k_images": np.ones((2, 9, 9))}, TEST_IMAGES, r"got \(2, 9, 9\)"),
+        (
+            {"train_labels": np.ones((3, 28, 28))},
+            TRAIN_LABELS,
+            "expected labels .* got",
+        ),
+        (
+            {"train_labels": np.array([1, 2, 10])},
+            TRAIN_LABELS,
+            "expected labels 0..9, got 10",
+        ),
         ({"t10k_labels": np.ones(3)}, TEST_LABELS, "3 labels for 2 images"),
     ],
 )

@@ -100,7 +100,7 @@ def test_damaged_header_is_refused_by_name_or_harmless(
 
 def test_dimensions_beyond_numpys_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "deep", bytes([0, 0, 8, 65]) + b"\0\0\0\1" * 65 + b"x")
-    with pytest.raises(ValueError, match=r"deep: no array has the shape"):
+    with pytest.raises(ValueError, match=r"deep: .* an impossible shape"):
         read_idx(path)
 
 
@@ -110,10 +110,10 @@ def test_dimensions_beyond_numpys_are_refused(tmp_path: Path) -> None:
         (b"", "ends within its header"),
         (b"\0\0\x08", "ends within its header"),
         (b"\0\0\x08\1\0\0\0", "ends within its header"),
-        (b"\x1f\x8b\x08\1\0\0\0\1x", "wrong magic number: 1f8b"),
-        (b"\0\0\x0d\1\0\0\0\1xxxx", "element type 0x0d"),
-        (b"\0\0\x08\0x", "no array"),
-        (b"\0\0\x08\1\0\0\0\0", "no array"),
+        (b"\x1f\x8b\x08\1\0\0\0\1x", "wrong magic number: expected 0000, got 1f8b"),
+        (b"\0\0\x0d\1\0\0\0\1xxxx", "element type: .*, got 0x0d"),
+        (b"\0\0\x08\0x", "an impossible shape"),
+        (b"\0\0\x08\1\0\0\0\0", "an impossible shape"),
         (b"\0\0\x08\1\0\0\0\2x", "claims 2 bytes, .* too few"),
         (b"\0\0\x08\1\0\0\0\2xxx", "claims 2 bytes, .* too many .oversized"),
     ],
@@ -139,7 +139,7 @@ def test_each_fault_is_named(
 def test_damaged_gzip_is_named(tmp_path: Path, damage: Any) -> None:
     path = write(tmp_path / "faulty.gz", idx(np.arange(5)))
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=r"faulty\.gz: damaged gzip"):
+    with pytest.raises(ValueError, match=r"faulty\.gz: damaged or not gzip"):
         read_idx(path)
 
 
@@ -203,7 +203,7 @@ def test_memory_that_cannot_be_had_is_told(
 
     path = write(tmp_path / f"large{end}", idx(np.ones((2, 3))))
     monkeypatch.setattr("tinygrad_edu.data.idx.np.empty", empty)
-    fault = f"{path}: its 6 bytes, (2, 3), do not fit in the memory that is left; read"
+    fault = f"{path}: its 6 bytes, (2, 3), do not fit in the free memory; read"
     with pytest.raises(ValueError, match=f"^{re.escape(fault)}"):
         read_idx(path)
 
@@ -231,5 +231,5 @@ def test_what_does_not_fit_in_memory_is_named(tmp_path: Path, end: str) -> None:
         check=False,
     )
     assert run.stderr == ""
-    told = f"{path}: its 62914560 bytes, (62914560,), do not fit in the memory"
+    told = f"{path}: its 62914560 bytes, (62914560,), do not fit in the free memory"
     assert run.stdout.startswith(told)

@@ -51,7 +51,7 @@ def test_normalise_takes_no_images_at_all() -> None:
     "images", [np.ones((2, 28, 28), np.float32), np.ones((28, 28), np.uint8)]
 )
 def test_normalise_refuses_what_is_no_raw_image(images: NDArray[Any]) -> None:
-    with pytest.raises(ValueError, match=r"normalise: images are uint8 of shape"):
+    with pytest.raises(ValueError, match=r"normalise: images must be uint8 of shape"):
         data.normalise(images)
 
 
@@ -81,7 +81,7 @@ def test_one_hot_names_the_label_out_of_range(stray: int) -> None:
 
 @pytest.mark.parametrize("labels", [[1.0, 2.0], [True, False], ["1"], [[1], [2]], 1])
 def test_one_hot_refuses_what_is_no_row_of_integers(labels: Any) -> None:
-    with pytest.raises(ValueError, match=r"one_hot: labels are integers of shape"):
+    with pytest.raises(ValueError, match=r"one_hot: labels must be integers of shape"):
         data.one_hot(labels)
 
 
@@ -128,9 +128,9 @@ def test_minibatches_are_the_readers_to_write_on() -> None:
 
 def test_minibatches_complain_when_called_and_not_when_first_used() -> None:
     x, y = data.xor()
-    with pytest.raises(ValueError, match="4 rows in x, 3 in y"):
+    with pytest.raises(ValueError, match="x has 4 rows and y has 3"):
         data.minibatches(x, y[:3], 2)
-    with pytest.raises(ValueError, match="batch_size 0"):
+    with pytest.raises(ValueError, match=r"batch_size must .* not 0"):
         data.minibatches(x, y, 0)
 
 

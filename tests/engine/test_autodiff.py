@@ -191,7 +191,7 @@ def test_the_gradient_of_a_number_starts_from_one(rng):
 
 
 def test_more_than_a_number_needs_a_gradient_to_start_from():
-    with pytest.raises(ValueError, match=r"shape \(2, 3\).*sum\(\) it, or pass gradi"):
+    with pytest.raises(ValueError, match=r"shape \(2, 3\).*sum\(\) first, or pass"):
         (leaf(np.ones((2, 3))) * 2.0).backward()
 
 
@@ -200,7 +200,7 @@ def test_more_than_a_number_needs_a_gradient_to_start_from():
 def test_the_starting_gradient_has_the_shape_of_the_answer(shape, create_graph):
     x = leaf(np.ones((2, 3)))
     y = x * 2.0
-    message = re.escape(f"the gradient has shape {shape}, and this has (2, 3)")
+    message = re.escape(f"the gradient has shape {shape}, and this Tensor has (2, 3)")
     for gradient in (np.ones(shape), tg.Tensor(np.ones(shape))):
         with pytest.raises(ValueError, match=message):
             y.backward(gradient, create_graph=create_graph)
@@ -642,8 +642,8 @@ def test_a_rule_of_the_wrong_shape_is_taught(shape, wrong):
     )
     x = leaf(np.ones(shape))
     message = (
-        f"careless: a backward rule gave an answer of shape {wrong} for an input of "
-        f"shape {shape}; it must have that shape, or one that the input was "
+        f"careless: a backward rule returned shape {wrong} for an input of shape "
+        f"{shape}; it must return the input's shape, or a shape that the input was "
         "broadcast to"
     )
     with pytest.raises(ValueError, match=re.escape(message)):

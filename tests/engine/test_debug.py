@@ -90,23 +90,21 @@ def test_a_file_whose_name_begins_as_the_packages_is_the_users():
 @pytest.mark.parametrize("requires_grad", [True, False])
 def test_the_op_that_made_it_is_named(expression, op, what, requires_grad):
     x = tg.Tensor([-1.0, -2.0], requires_grad=requires_grad)
-    with (
-        pytest.raises(ValueError, match=rf"^{op}: made {what} \(at lesson\.py:2\)$"),
-        tg.debug(),
-    ):
+    message = rf"^{op}: its result contains {what}, .* finite \(at lesson\.py:2\)$"
+    with pytest.raises(ValueError, match=message), tg.debug():
         run(f"\ny = {expression} * 0.0 + 1.0", x=x)
 
 
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("x * np.array([np.nan, 1.0])", r"multiply: a NaN came in with the input b "),
-        ("np.array([np.inf, 1.0]) * x", r"multiply: an infinity came in with .* a "),
-        ("bad + x", r"add: a NaN came in with the input a \('bad'\) "),
-        ("x * float('inf')", r"multiply: an infinity came in with the input b "),
+        ("x * np.array([np.nan, 1.0])", r"multiply: its input b contains a NaN "),
+        ("np.array([np.inf, 1.0]) * x", r"multiply: its input a contains an infinity "),
+        ("bad + x", r"add: its input a \('bad'\) contains a NaN "),
+        ("x * float('inf')", r"multiply: its input b contains an infinity "),
         (
             "tg.concatenate([x, bad])",
-            r"concatenate: a NaN came in with the input arrays\[1\] \('bad'\) ",
+            r"concatenate: its input arrays\[1\] \('bad'\) contains a NaN ",
         ),
     ],
 )
@@ -142,7 +140,7 @@ def test_a_gradient_that_is_not_finite_is_named(inside, create_graph):
         r"\(recorded at lesson\.py:3\)"
     )
     if inside and create_graph:  # the rule's own ops are watched, and find it first
-        message = r"made an infinity \(at "
+        message = r"result contains an infinity, .* \(at "
     with tg.debug():
         y = run("\n\ny = 1.0 / x", x=x)["y"]
         if inside:
@@ -270,7 +268,7 @@ def test_debug_ends_with_its_block_and_with_an_error():
     with tg.debug():
         assert current_mode.get().watch is not None
     assert current_mode.get().watch is None
-    with pytest.raises(ValueError, match="log: made a NaN"), tg.debug():
+    with pytest.raises(ValueError, match="log: its result contains a NaN"), tg.debug():
         leaf(-1.0).log()
     assert current_mode.get().watch is None
     assert np.isnan(leaf(-1.0).log().item())
@@ -282,7 +280,7 @@ def test_debug_is_a_decorator_too():
         return x.log()
 
     for _ in range(2):
-        with pytest.raises(ValueError, match="log: made a NaN"):
+        with pytest.raises(ValueError, match="log: its result contains a NaN"):
             logarithm(leaf(-1.0))
 
 
@@ -290,12 +288,12 @@ def test_debug_nests_with_no_grad():
     x = leaf(-1.0)
     with tg.debug(), tg.no_grad():
         assert not (x * 2.0).requires_grad
-        with pytest.raises(ValueError, match="log: made a NaN"):
+        with pytest.raises(ValueError, match="log: its result contains a NaN"):
             x.log()
     with tg.no_grad():
         with tg.debug():
             assert not (x * 2.0).requires_grad
-            with pytest.raises(ValueError, match="log: made a NaN"):
+            with pytest.raises(ValueError, match="log: its result contains a NaN"):
                 x.log()
         assert not (x * 2.0).requires_grad
         assert np.isnan(x.log().item())

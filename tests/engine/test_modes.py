@@ -171,7 +171,7 @@ def test_what_is_decorated_may_be_any_kind_of_method():
 @pytest.mark.parametrize("what", [3.0, "w", leaf(), [leaf()], tg.nn.Tanh], ids=str)
 @pytest.mark.parametrize("name", ["no_grad", "debug"])
 def test_what_is_no_function_is_not_decorated(name, what):
-    with pytest.raises(TypeError, match=rf"^{name}: it decorates a function, or opens"):
+    with pytest.raises(TypeError, match=rf"^{name}: use it to decorate a function, or"):
         getattr(tg, name)(what)
     with pytest.raises(TypeError, match=rf"`with tg.{name}\(\):`"):
         getattr(tg, name)()(what)

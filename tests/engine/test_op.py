@@ -73,21 +73,21 @@ def test_a_declaration_keeps_what_it_is_given():
 @pytest.mark.parametrize(
     ("tex", "complaint"),
     [
-        ("{z}", r"has the place \{z\}, and its inputs and parameters are x, axis;"),
-        ("{x} + {}", r"has the place \{\}, "),
-        (r"\frac{1}{x}", r"has the place \{1\}, "),
-        ("{x.T}", r"has the place \{x.T\}, "),
-        ("{x:d}", r"has the place \{x:d\}, "),
-        ("{x!r}", r"has the place \{x!r\}, "),
-        ("{x} {", "do not pair up"),
-        ("{x}}", "do not pair up"),
+        ("{z}", r"contains \{z\}, but the inputs and parameters are x, axis;"),
+        ("{x} + {}", r"contains \{\}, "),
+        (r"\frac{1}{x}", r"contains \{1\}, "),
+        ("{x.T}", r"contains \{x.T\}, "),
+        ("{x:d}", r"contains \{x:d\}, "),
+        ("{x!r}", r"contains \{x!r\}, "),
+        ("{x} {", "do not match"),
+        ("{x}}", "do not match"),
     ],
 )
 def test_a_formula_has_places_for_inputs_and_parameters_only(tex, complaint):
     def odd(x, *, axis=None):
         return x
 
-    with pytest.raises(ValueError, match=rf"^odd: .*{complaint}.* doubled: {{{{ and"):
+    with pytest.raises(ValueError, match=rf"^odd: .*{complaint}.* LaTeX: {{{{ and"):
         tg.op(odd, tex=tex)
     assert "odd" not in OPS
     assert tg.op(odd, tex=r"\sum_{{{axis}}} {x}", name="even").name == "even"
@@ -153,7 +153,7 @@ def test_a_variadic_op_is_no_method():
 def test_an_attribute_of_tensors_is_not_replaced(name):
     before = getattr(tg.Tensor, name)
     if name in OPS:
-        with pytest.raises(ValueError, match="built in"):
+        with pytest.raises(ValueError, match="built-in"):
             Op(lambda x: x, name=name)
     else:
         Op(lambda x: x, name=name)
@@ -178,7 +178,7 @@ def test_ones_own_op_of_a_numpy_function_may_be_declared_again():
 @pytest.mark.parametrize("name", ["add", "sigmoid", "clip"])
 def test_a_built_in_op_is_not_declared_again(name):
     before = OPS[name]
-    with pytest.raises(ValueError, match=rf"'{name}' is built in.*another name"):
+    with pytest.raises(ValueError, match=rf"'{name}' is .* built-in.*another name"):
         tg.op(lambda x: x, name=name)
     assert OPS[name] is before
 
@@ -394,7 +394,7 @@ def test_each_input_gets_its_own_rule_whatever_order_they_were_given_in(scaled):
 )
 def test_rules_are_named_as_the_inputs_are(names, given):
     op = tg.op(lambda a, b: a, name="first")
-    message = f"first: its inputs are a, b; rules were given for {given}$"
+    message = f"first: .* per input, a, b; it got rules for {given}$"
     with pytest.raises(TypeError, match=message):
         op.vjp(**dict.fromkeys(names, lambda g, y, a, b: g))
 

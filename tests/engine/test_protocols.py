@@ -276,7 +276,9 @@ def test_one_element_is_formatted_as_pythons_number(value, spec):
 
 
 def test_several_elements_have_no_format(x):
-    with pytest.raises(TypeError, match=r"format: '.2f' is for one .* \(2, 3\); write"):
+    with pytest.raises(
+        TypeError, match=r"format: '.2f' formats one .* \(2, 3\); format"
+    ):
         format(x, ".2f")
     assert f"{x}" == repr(x)
 
@@ -350,23 +352,41 @@ def test_numpys_own_words_for_an_array(x):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: np.median(x), "median: .* does not work on Tensors; the nearest"),
-        (lambda x: np.nansum(x), r"nansum: .*the nearest that does is .*sum.* \.data"),
+        (lambda x: np.median(x), "median: .* does not work on Tensors; did you mean"),
+        (lambda x: np.nansum(x), r"nansum: .*did you mean .*sum.* \.data"),
         (lambda x: np.heaviside(x, 0.5), "heaviside: .* does not work on Tensors"),
         (lambda x: np.linalg.eigh(x), r"eigh: .* pass \.data"),
         (lambda x: np.fft.fft(x), "fft: .* does not work on Tensors"),
-        (lambda x: np.sum(x, out=np.ones(())), "sum: .* no out=; .* a = a [+] t"),
-        (lambda x: np.sum(x, where=x > 1), "sum: .* no where=; call it as sum"),
-        (lambda x: np.sum(x, initial=1.0), "sum: .* no initial=; call it as sum"),
-        (lambda x: np.reshape(x, (3, 2), order="F"), "reshape: .* no order=; call"),
+        (
+            lambda x: np.sum(x, out=np.ones(())),
+            "sum: .* accept out=; .* a = a [+] t",
+        ),
+        (lambda x: np.sum(x, where=x > 1), "sum: .* not accept where=; call it as sum"),
+        (
+            lambda x: np.sum(x, initial=1.0),
+            "sum: .* accept initial=; call it as sum",
+        ),
+        (
+            lambda x: np.reshape(x, (3, 2), order="F"),
+            "reshape: .* not accept order=; call",
+        ),
         (lambda x: np.exp(x, out=np.ones((2, 3))), "exp: .*a = a [+] t"),
-        (lambda x: np.add(x, 1, where=x > 1), r"add: .* no where=; use np\.where"),
-        (lambda x: np.exp(x, dtype=np.float32), "exp: .* no dtype=; use .*astype"),
+        (
+            lambda x: np.add(x, 1, where=x > 1),
+            r"add: .* not accept where=; use np\.where",
+        ),
+        (
+            lambda x: np.exp(x, dtype=np.float32),
+            "exp: .* not accept dtype=; use .*astype",
+        ),
         (lambda x: np.add.reduce(x), r"add\.reduce: .*write np\.sum"),
         (lambda x: np.maximum.accumulate(x), r"maximum\.accumulate: .* \.data"),
         (lambda x: np.sum(x, axes=0), "axes"),
-        (lambda x: np.ones((2, 3)).__iadd__(x), "add: .* not written to an array"),
-        (lambda x: np.ones((2, 3)).__imul__(x), "multiply: .* not written to"),
+        (
+            lambda x: np.ones((2, 3)).__iadd__(x),
+            "add: writing .* to an array",
+        ),
+        (lambda x: np.ones((2, 3)).__imul__(x), "multiply: writing .* to an array"),
         (lambda x: np.copyto(np.ones((2, 3)), x), "copyto: .* does not work"),
         (lambda x: np.asarray([x, x]), "stack"),
     ],

@@ -140,7 +140,7 @@ def test_debug_names_it():
     with tg.debug():
         y = tg.remat(lambda x: x * 2.0)(leaf([1.0]))
     y.data[0] = 5.0
-    with pytest.raises(ValueError, match="remat: its answer was changed"):
+    with pytest.raises(ValueError, match="remat: its result was changed"):
         y.backward([1.0])
 
 

@@ -145,7 +145,7 @@ def test_a_tensor_holds_real_numbers_only(data, dtype):
 
 
 def test_complex_numbers_are_told_the_way_out():
-    with pytest.raises(TypeError, match=r"complex128; take \.real and \.imag apart"):
+    with pytest.raises(TypeError, match=r"complex128; pass \.real and \.imag"):
         Tensor([1j])
 
 
@@ -157,7 +157,7 @@ def test_integers_and_booleans_have_no_gradient(data):
 
 @pytest.mark.parametrize("dtype", [int, bool, np.uint8])
 def test_a_dtype_without_gradient_is_refused(dtype):
-    with pytest.raises(TypeError, match="only floats have a gradient"):
+    with pytest.raises(TypeError, match="only floats can have a gradient"):
         Tensor([1.0], requires_grad=True, dtype=dtype)
 
 
@@ -526,7 +526,9 @@ def test_a_matrix_is_multiplied_in_place(rng):
 @pytest.mark.parametrize("operate", [*IN_PLACE, operator.imatmul])
 def test_a_leaf_is_not_written_to_while_recording(operate):
     t = leaf(np.eye(2))
-    with pytest.raises(TypeError, match=r"\w+: a leaf .*with tg\.no_grad.*t = t - u"):
+    with pytest.raises(
+        TypeError, match=r"\w+: .* a leaf .*with tg\.no_grad.*t = t - u"
+    ):
         operate(t, np.eye(2))
     assert t.data.tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
@@ -639,7 +641,7 @@ def test_a_recorded_value_is_not_written_to_an_array():
         with pytest.raises(TypeError, match=r"add: .*a = a \+ t.*no_grad"):
             lose()
     assert array.tolist() == [1.0, 1.0]
-    with pytest.raises(TypeError, match="exp: out= takes arrays"):
+    with pytest.raises(TypeError, match="exp: out= must be an array"):
         np.exp(array, out=Tensor([1.0, 2.0]))
     with tg.no_grad():
         array += t
@@ -688,7 +690,9 @@ def test_data_of_another_shape_or_dtype_takes_the_place_of_value_and_gradient(va
 
 def test_data_of_integers_is_for_constants():
     t, constant = leaf([1.0, 2.0]), Tensor([1.0, 2.0])
-    with pytest.raises(TypeError, match=r"data: int64 is constant, .*astype\(float\)"):
+    with pytest.raises(
+        TypeError, match=r"data: only floats .* not int64; .*astype\(float\)"
+    ):
         t.data = np.array([1, 2])
     constant.data = np.array([1, 2])
     assert constant.dtype == np.int64
@@ -697,7 +701,7 @@ def test_data_of_integers_is_for_constants():
 def test_the_value_of_a_computed_tensor_is_not_assigned():
     t = leaf([1.0, 2.0])
     y = t * t
-    with pytest.raises(TypeError, match="data: this Tensor was computed"):
+    with pytest.raises(TypeError, match="data: an op computed this Tensor"):
         y.data = np.zeros(2)
     y.sum().backward()
     assert t.grad.data.tolist() == [2.0, 4.0]
@@ -744,7 +748,9 @@ def test_an_element_of_an_array_takes_no_recorded_number(make):
     array, x = np.zeros(2), make(3.0)
     with pytest.raises(ValueError, match="setting an array element") as caught:
         array[0] = x
-    assert re.match("setitem: .* would be lost; .*item", str(caught.value.__cause__))
+    assert re.match(
+        "setitem: .* lose the gradient; .*item", str(caught.value.__cause__)
+    )
     with pytest.raises(ValueError, match="setting an array element"):
         array[1] += x
     assert array.tolist() == [0.0, 0.0]
@@ -825,7 +831,7 @@ def test_a_recorded_gradient_stays_recorded():
 def test_what_is_no_gradient_is_refused_where_it_is_assigned(value):
     w = leaf(np.ones(2))
     w.grad = np.ones(2)
-    with pytest.raises(TypeError, match=r"^grad: assign None, or an array .*forgets"):
+    with pytest.raises(TypeError, match=r"^grad: assign an array .* None to clear"):
         w.grad = value
     assert w.grad.data.tolist() == [1.0, 1.0]
 
@@ -834,7 +840,7 @@ def test_what_is_no_gradient_is_refused_where_it_is_assigned(value):
 def test_a_gradient_of_another_shape_or_kind_is_refused(wrap):
     w = leaf(np.ones(2))
     with pytest.raises(
-        ValueError, match=r"^grad: this has shape \(3,\), and .* \(2,\)"
+        ValueError, match=r"^grad: the gradient has shape \(3,\), and .* \(2,\)"
     ):
         w.grad = wrap(np.ones(3))
     with pytest.raises(TypeError, match=r"^grad: .* real numbers.*complex128"):
@@ -854,7 +860,7 @@ def test_a_gradient_is_assigned_in_a_compiled_function_too():
     for n in (1.0, 2.0):
         step(np.array([n, 0.5]))
     assert w.data.tolist() == [-2.0, 0.0]
-    with pytest.raises(ValueError, match="grad: this has shape"):
+    with pytest.raises(ValueError, match="grad: the gradient has shape"):
         step(np.ones(3))
     assert w.data.tolist() == [-2.0, 0.0]
 
@@ -922,5 +928,7 @@ def test_size_and_ndim_are_those_of_the_array(shape):
 @pytest.mark.parametrize("name", [3, ["a"], b"x", np.ones(2)])
 def test_a_name_is_a_string(name):
     kind = type(name).__name__
-    with pytest.raises(TypeError, match=f"^Tensor: its name is a string, .* {kind}:"):
+    with pytest.raises(
+        TypeError, match=f"^Tensor: the name must be a string, .* {kind}:"
+    ):
         tg.Tensor(2.0, name=name)

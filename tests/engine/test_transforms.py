@@ -470,20 +470,20 @@ def test_hvp_of_several_arguments(rng):
         (lambda: tg.grad(np.sin)(np.ones(2)), r"float64 \(2,\), and only a single num"),
         (lambda: tg.grad(lambda x: None)(1.0), r"None \(is there a return\?\)"),
         (lambda: tg.grad(lambda x: [x])(1.0), "only a single number"),
-        (lambda: tg.grad(np.argmax)(np.ones(3)), r"gave int64 \(\), and whole num"),
-        (lambda: tg.grad(lambda x: x > 0)(1.0), r"gave bool \(\), .* have no deriv"),
-        (lambda: tg.value_and_grad(lambda x: Tensor(1))(1.0), r"gave int64 \(\), and"),
-        (lambda: tg.grad(lambda x: "y")(1.0), "gave 'y'"),
-        (lambda: tg.grad(lambda x: {})(1.0), "gave {}"),
-        (lambda: tg.grad(np.sin)(3), "is 3, and only floats .* pass 3.0 for 3"),
-        (lambda: tg.grad(np.sum)(np.arange(3)), r"is int64 \(3,\), .*astype\(float\)"),
-        (lambda: tg.grad(np.sum)(Tensor([1, 2])), r"is int64 \(2,\)"),
-        (lambda: tg.grad(np.sum)({"a": "b"}), "is 'b'"),
+        (lambda: tg.grad(np.argmax)(np.ones(3)), r"returned int64 \(\), and integers"),
+        (lambda: tg.grad(lambda x: x > 0)(1.0), r"returned bool \(\), .* no deriv"),
+        (lambda: tg.value_and_grad(lambda x: Tensor(1))(1.0), r"returned int64 \(\)"),
+        (lambda: tg.grad(lambda x: "y")(1.0), "returned 'y'"),
+        (lambda: tg.grad(lambda x: {})(1.0), "returned {}"),
+        (lambda: tg.grad(np.sin)(3), "to 3, since only floats .* pass 3.0 instead"),
+        (lambda: tg.grad(np.sum)(np.arange(3)), r"to int64 \(3,\), .*astype\(float\)"),
+        (lambda: tg.grad(np.sum)(Tensor([1, 2])), r"to int64 \(2,\)"),
+        (lambda: tg.grad(np.sum)({"a": "b"}), "to 'b'"),
         (lambda: tg.grad(np.sin)(1j), "only floats"),
-        (lambda: tg.grad(np.sin)(), "argnums is 0, and the call has 0 positional"),
-        (lambda: tg.grad(np.sin, 1)(1.0), "argnums is 1, and the call has 1"),
+        (lambda: tg.grad(np.sin)(), "argnums is 0, but the call has 0 positional"),
+        (lambda: tg.grad(np.sin, 1)(1.0), "argnums is 1, but the call has 1"),
         (lambda: tg.grad(np.sin, (0, -2))(1.0), r"argnums is \(0, -2\)"),
-        (lambda: tg.grad(np.sin, has_aux=True)(1.0), "must give a pair"),
+        (lambda: tg.grad(np.sin, has_aux=True)(1.0), "must return a pair"),
     ],
 )
 def test_type_errors(call, message):
@@ -496,7 +496,7 @@ def test_type_errors(call, message):
     [
         (
             lambda: tg.jvp(np.sin, (np.ones(3),), (np.ones(2),)),
-            r"jvp: the tangent float64 \(2,\) goes with float64 \(3,\)",
+            r"jvp: the tangent is float64 \(2,\), but it belongs to float64 \(3,\)",
         ),
         (
             lambda: tg.jvp(np.sin, (1.0,), (1.0, 2.0)),
@@ -504,7 +504,7 @@ def test_type_errors(call, message):
         ),
         (
             lambda: tg.vjp(np.sin, np.ones(3))[1](1.0),
-            r"vjp: the cotangent 1.0 goes with float64 \(3,\); their shapes",
+            r"vjp: the cotangent is 1.0, but it belongs to float64 \(3,\); their",
         ),
         (
             lambda: tg.vjp(lambda x: (x, x), 1.0)[1](1.0),
@@ -512,7 +512,7 @@ def test_type_errors(call, message):
         ),
         (
             lambda: tg.jacobian(np.sin, mode="backward")(1.0),
-            "jacobian: mode is 'backward'; it may be",
+            "jacobian: mode must be .*, not 'backward'",
         ),
     ],
 )
@@ -558,15 +558,18 @@ def test_the_plain_value_can_be_had_all_the_same():
     ("call", "message"),
     [
         (lambda loss, w: tg.grad(loss, w), "grad: .* is of type Tensor; .* w.grad"),
-        (lambda loss, w: tg.value_and_grad(loss), "value_and_grad: .* is a function"),
-        (lambda loss, w: tg.vjp(loss, w), "vjp: its first argument is a function"),
-        (lambda loss, w: tg.jvp(loss, w, 1.0), "jvp: .* is a function"),
+        (
+            lambda loss, w: tg.value_and_grad(loss),
+            "value_and_grad: .* must be a function",
+        ),
+        (lambda loss, w: tg.vjp(loss, w), "vjp: the first argument must be a function"),
+        (lambda loss, w: tg.jvp(loss, w, 1.0), "jvp: .* must be a function"),
         (lambda loss, w: tg.jacobian(3), "jacobian: .* is of type int"),
         (lambda loss, w: tg.hessian(None), "hessian: .* is of type NoneType"),
-        (lambda loss, w: tg.hvp(loss, w, 1.0), "hvp: .* is a function"),
-        (lambda loss, w: tg.remat(loss), "remat: .* is a function"),
+        (lambda loss, w: tg.hvp(loss, w, 1.0), "hvp: .* must be a function"),
+        (lambda loss, w: tg.remat(loss), "remat: .* must be a function"),
         (lambda loss, w: tg.compile(loss), "compile: .* is of type Tensor"),
-        (lambda loss, w: tg.grad(np.sin, w), r"grad: argnums are .* float64 \(\)"),
+        (lambda loss, w: tg.grad(np.sin, w), r"grad: argnums must be .* float64 \(\)"),
         (lambda loss, w: tg.jacobian(np.sin, "x"), "jacobian: argnums .*later"),
     ],
 )
@@ -653,9 +656,7 @@ def test_a_rule_that_gives_a_tensor_gives_an_array_to_the_caller():
 
 @pytest.mark.parametrize("f", [np.argsort, lambda x: (x, x > 0), np.isfinite])
 def test_positions_and_comparisons_have_no_jacobian(f, rng):
-    with pytest.raises(
-        TypeError, match=r"jacobian: .* whole numbers, .* no derivative"
-    ):
+    with pytest.raises(TypeError, match=r"jacobian: .* integers, .* no derivative"):
         tg.jacobian(f)(rng.standard_normal(3))
 
 

@@ -1322,12 +1322,12 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (
             lambda x: tg.average(x, weights=[1.0, 2.0]),
             ValueError,
-            r"average: the weights have shape \(2,\); it must be that of x, \(2, 3\)",
+            r"average: the weights have shape \(2,\); they must .* x, \(2, 3\)",
         ),
         (
             lambda x: tg.average(x, axis=1, weights=[1.0, 2.0]),
             ValueError,
-            r"average: the weights .* or that of the axes named by axis=1",
+            r"average: the weights .* or the shape of the axes in axis=1",
         ),
         (
             lambda x: tg.average(x, axis=0, weights=[1.0, -1.0]),
@@ -1351,17 +1351,25 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         ),
         (lambda x: tg.trace(x[0]), ValueError, "diagonal: .* at least two dimensions"),
         (lambda x: tg.diag(x[None]), ValueError, "diag: .* a vector or a matrix"),
-        (lambda x: tg.diff(x, -1), ValueError, "diff: n=-1 is how often"),
-        (lambda x: tg.pad(x, 1, "mean"), ValueError, "pad: the mode 'mean' is not"),
-        (lambda x: tg.ravel(x, "K"), ValueError, "ravel: order='K' .* order='F'"),
-        (lambda x: tg.dsplit(x, 1), ValueError, r"dsplit: .* 3 dim.* \(2, 3\); split"),
+        (lambda x: tg.diff(x, -1), ValueError, "diff: n must be 0 or more, .*-1"),
+        (
+            lambda x: tg.pad(x, 1, "mean"),
+            ValueError,
+            "pad: mode must be .*, not 'mean'",
+        ),
+        (lambda x: tg.ravel(x, "K"), ValueError, "ravel: order must be .* 'F', .*'K'"),
+        (
+            lambda x: tg.dsplit(x, 1),
+            ValueError,
+            r"dsplit: .* 3 dim.* \(2, 3\); use split",
+        ),
         (lambda x: tg.split(x, 2, 1), ValueError, "split: .* equal division"),
         (lambda x: tg.take(x, [6]), IndexError, "take: index 6 is out of bounds"),
         (lambda x: tg.tril(x[0, 0]), ValueError, "tril: "),
         (
             lambda x: tg.cross(x, np.ones((2, 2))),
             ValueError,
-            "cross: the vectors have 3 and 2 numbers, .* append a 0",
+            "cross: .* 3 elements each, not 3 and 2; .* append a 0",
         ),
         (lambda x: tg.cross(x, 2.0), ValueError, "axis -1 is out of bounds"),
         (
@@ -1377,7 +1385,7 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (
             lambda x: tg.einsum("ij,jk", x),
             ValueError,
-            "einsum: 'ij,jk' names the axes of 2 operands, and there are 1",
+            "einsum: 'ij,jk' names the axes of 2 operands, but .* 1",
         ),
         (
             lambda x: tg.einsum("ijk", x),
@@ -1397,13 +1405,13 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (
             lambda x: tg.einsum("...j->j", x),
             ValueError,
-            "einsum: .* has '...' for 1 axes of the operands, and none in the output",
+            "einsum: .* has '...' for 1 axes .* in the output",
         ),
         (lambda x: tg.einsum("ij->k", x), ValueError, "einsum: .*'k'.*subscripts="),
         (lambda x: tg.einsum("ii", x), ValueError, "einsum: .*inputs: float64"),
         (lambda x: tg.einsum(x, [0, 52]), TypeError, r"einsum: .* not by \[0, 52\]"),
         (lambda x: tg.einsum(x, [0, -1]), TypeError, r"einsum: .* not by \[0, -1\]"),
-        (lambda x: tg.einsum(x, "ij"), TypeError, "einsum: .* lists of whole numbers"),
+        (lambda x: tg.einsum(x, "ij"), TypeError, "einsum: .* lists of integers"),
         (lambda x: tg.einsum(x, 2.0), TypeError, "einsum: .* not by 2.0"),
         (
             lambda x: tg.linalg.inv(x),
@@ -1435,14 +1443,18 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
             ValueError,
             "cholesky: Matrix is not positive definite: .* multiple of the identity",
         ),
-        (lambda x: tg.linalg.norm(x, 2), ValueError, "norm: ord=2 of a matrix is none"),
-        (lambda x: tg.linalg.norm(x, "nuc"), ValueError, "norm: ord='nuc' of a matrix"),
+        (lambda x: tg.linalg.norm(x, 2), ValueError, "norm: for a matrix, .*, not 2"),
+        (
+            lambda x: tg.linalg.norm(x, "nuc"),
+            ValueError,
+            "norm: for a matrix, .*, not 'nuc'",
+        ),
         (
             lambda x: tg.linalg.norm(x, 0, axis=1),
             ValueError,
-            "norm: ord=0 of a vector: .* np.count_nonzero",
+            "norm: for a vector, .* 0; .* np.count_nonzero",
         ),
-        (lambda x: tg.linalg.norm(x[0], "fro"), ValueError, "norm: ord='fro' of a vec"),
+        (lambda x: tg.linalg.norm(x[0], "fro"), ValueError, "norm: for a vec.*'fro'"),
         (
             lambda x: tg.linalg.norm(x[None], 1),
             ValueError,
@@ -1469,7 +1481,7 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (
             lambda x: tg.stack([x, x[0]]),
             ValueError,
-            r"stack: .* there are \(2, 3\) and \(3,\); .* concatenate\(\)",
+            r"stack: .* they have \(2, 3\) and \(3,\); .* concatenate\(\)",
         ),
         (lambda x: tg.broadcast_to(x, (2, 2)), ValueError, "broadcast_to: "),
         (lambda x: tg.transpose(x, (0, 0)), ValueError, "transpose: "),
@@ -1481,7 +1493,7 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
         (lambda x: tg.max(x[:0]), ValueError, "max: "),
         (lambda x: x + 1j, TypeError, "complex"),
         (lambda x: tg.multiply(x, np.ones(3) * 1j), TypeError, "complex"),
-        (lambda x: tg.Tensor([1j]), TypeError, "complex128; take .real and .imag"),
+        (lambda x: tg.Tensor([1j]), TypeError, "complex128; pass .real and .imag"),
         (lambda x: tg.Tensor("a"), TypeError, "real numbers"),
         (lambda x: x * "a", TypeError, "real numbers"),
         (lambda x: tg.add(X, "a"), TypeError, "add: "),
@@ -1548,14 +1560,14 @@ def test_own_op_is_function_method_and_entry() -> None:
 
 
 def test_declarations_that_are_refused() -> None:
-    with pytest.raises(ValueError, match="op: 'exp' is built in already; give yours"):
+    with pytest.raises(ValueError, match="op: 'exp' is the name of a built-in op"):
         tg.op(lambda x: x, name="exp")
     assert tg.OPS["exp"] is tg.exp
 
     triple = tg.op(lambda x: 3 * x, name="triple")
-    with pytest.raises(TypeError, match=r"triple: .* are x; .* for y"):
+    with pytest.raises(TypeError, match=r"triple: .* x; .* rules for y"):
         triple.vjp(y=lambda g, y, x: 3 * g)
-    with pytest.raises(TypeError, match=r"triple: .* are x; .* for none"):
+    with pytest.raises(TypeError, match=r"triple: .* x; .* rules for none"):
         triple.vjp()
 
     triple.vjp(x=lambda g, y, x: g[:1])

@@ -227,9 +227,9 @@ def test_errors_show_the_name_on_one_line(name, mistake):
 
 
 def test_an_op_needs_a_letter_that_can_be_printed():
-    with pytest.raises(ValueError, match="no letter that can be printed"):
+    with pytest.raises(ValueError, match="no printable character"):
         tg.op(lambda x: x, name="\u200b")
-    with pytest.raises(ValueError, match="no letter that can be printed"):
+    with pytest.raises(ValueError, match="no printable character"):
         tg.op(lambda x: x, name="\n")
 
 

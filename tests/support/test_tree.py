@@ -62,10 +62,10 @@ def test_arrays_are_leaves():
 @pytest.mark.parametrize(
     ("tree", "other", "message"),
     [
-        ((1, 2), (1,), "a tuple of 1 stands where a tuple of 2 should"),
-        ([1], 1, "one int stands where a list of 1 should"),
-        ({"a": 1}, {"b": 1}, "a dict of 'b' stands where a dict of 'a' should"),
-        ({"a": (1, 2)}, {"a": {}}, "a dict of nothing stands where a tuple of 2"),
+        ((1, 2), (1,), "expected a tuple of 2, got a tuple of 1"),
+        ([1], 1, "expected a list of 1, got one int"),
+        ({"a": 1}, {"b": 1}, "expected a dict of 'a', got a dict of 'b'"),
+        ({"a": (1, 2)}, {"a": {}}, "expected a tuple of 2, got a dict of nothing"),
     ],
 )
 def test_trees_that_do_not_match(tree, other, message):

@@ -1,7 +1,7 @@
 """Is the gradient right? `gradcheck`, `compare`, and `check_op` for ops of your own.
 
-Read `differences` and `probe` first: a derivative, found twice. `gradient` is
-`gradcheck`, and `diagnosis` finds whose fault it is; `comparing` is `compare`, and
-`slips` knows what wrong gradients look like. `properties` is `check_op`, on calls that
-`strategies` draw.
+Read `differences` and `probe` first: they compute a derivative in two ways. `gradient`
+contains `gradcheck`, and `diagnosis` finds the faulty op. `comparing` contains
+`compare`, and `slips` recognises typical wrong gradients. `properties` contains
+`check_op`, and `strategies` generates its calls.
 """

@@ -1,4 +1,4 @@
-"""Hold a gradient that was derived by hand against the engine's, layer by layer."""
+"""Compare a gradient derived by hand with the engine's, layer by layer."""
 
 from __future__ import annotations
 
@@ -55,30 +55,29 @@ def compare(
     Parameters
     ----------
     mine : sequence of arrays, dict of str to array, or callable
-        Your gradient, an array for each parameter in the order (or with the names) of
-        `wrt`; or a function without arguments that returns that.
+        Your gradient: one array per parameter, in the order (or with the names) of
+        `wrt`; or a function without arguments that returns these.
     loss : Tensor
-        The number whose gradient it is, computed from the parameters by ops. Its graph
-        is kept, and no ``.grad`` is changed.
+        The number to differentiate, computed from the parameters by ops. Its graph is
+        kept, and no ``.grad`` is changed.
     wrt : Module, sequence of Tensor, dict of str to Tensor, or Tensor
         The parameters.
     rtol : float, optional
-        What to allow, relative to the largest element of the gradient; 1e-7 by default,
-        for float32 1e-3.
+        The allowed difference, relative to the largest element of the gradient. The
+        default is 1e-7, or 1e-3 for float32.
 
     Returns
     -------
     Comparison
-        A row for each parameter, in the order in which backpropagation comes to them,
-        the last layer first: so the first wrong row is where the slip was made. True if
-        all agree; ``print`` shows a table.
+        One row per parameter, in the order of backpropagation: the last layer first. So
+        the first wrong row is where you made the slip. It is true if all rows agree;
+        ``print`` shows a table.
 
     Raises
     ------
     ValueError
-        If there is not one array for each parameter, if the loss is no single number
-        that depends on them, or if they, or anything else that it was computed from,
-        have changed since.
+        If there is not one array per parameter, if the loss is not a single number that
+        depends on them, or if a value that it was computed from has changed.
 
     Examples
     --------
@@ -276,7 +275,7 @@ def _zeros(i: int, g: Any, y: Any, *inputs: Any, **params: Any) -> Array:
 
 
 class _ChangedOp(NamedTuple):
-    """What the walk needs of an op."""
+    """An op with other rules: it has all that the backward pass uses."""
 
     name: str
     rule_of_each: Rules

@@ -1,6 +1,6 @@
 """Find the op whose rule is wrong, and what the fault looks like.
 
-Each recorded op is probed alone, at the inputs that it had.
+Each recorded op is checked alone, at the inputs of the recorded call.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A central difference, (phi(h) - phi(-h)) / 2h, is off by about h^2, and its rounding
 error grows as h shrinks. Ridders' method takes several steps h, extrapolates to h = 0,
-and tells how far the answer can be trusted (C. Ridders, "Accurate computation of F'(x)
+and estimates the error of the result (C. Ridders, "Accurate computation of F'(x)
 and F'(x) F''(x)", Advances in Engineering Software 4 (1982), 75-76).
 """
 

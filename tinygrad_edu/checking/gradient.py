@@ -1,8 +1,8 @@
-"""Is my gradient right? Hold it against differences, and name the fault if it is not.
+"""Is my gradient right? Compare it with differences, and describe the fault if not.
 
 `gradcheck` compares the gradients of reverse mode with differences of the function's
-own values. Where they disagree, it does the same for each recorded op alone, at the
-inputs that it had: so it can say which op, which input, and what the fault looks like.
+values. If they disagree, it checks each recorded op alone, at its recorded inputs. So
+it can name the op, the input, and the likely fault.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Function = Callable[..., Any]
 
 
 class GradientError(AssertionError, ValueError):
-    """A gradient is wrong; the message says where, and what it looks like."""
+    """Raised for a wrong gradient; the message says where, and the likely fault."""
 
 
 class CheckedInput(NamedTuple):
-    """What was found for one input."""
+    """The result of the check for one input."""
 
     input: str
     shape: tuple[int, ...]
@@ -58,40 +58,43 @@ def gradcheck(
 ) -> Report:
     """Compare the gradients of a function with differences of its values.
 
-    A random cotangent makes a number of the function's answer. Small inputs are moved
-    along each coordinate, large ones along random directions (always the same ones).
+    It multiplies the output by random weights and sums, to get one number. It then
+    moves the inputs: along each coordinate for small inputs, along random directions
+    (the same ones in each run) for large ones. Last, it compares the change of the
+    number with the gradient.
 
     Parameters
     ----------
     f : callable
         Takes Tensors, and returns one.
     *inputs : array_like or Tensor
-        Where to check, floats of any shape. A Tensor that requires a gradient is used
-        as it is, so that parameters which `f` gets in some other way can be checked:
+        The inputs at which to check: floats of any shape. A Tensor that requires a
+        gradient is used itself, not copied. So you can also check parameters that are
+        not arguments of `f`:
         ``gradcheck(lambda *_: loss(model(x), y), *model.parameters())``. Its ``.grad``
-        is left alone, and its data is put back.
+        is not changed, and its data is restored.
     order : {1, 2}
         2 checks the second derivatives too: the gradient of a random combination of the
         gradients.
     rtol, atol : float, optional
-        What to allow, relative to the derivative and absolutely; by default it depends
-        on the dtype (1e-6 relative for float64) and on what rounding may feign.
+        The allowed relative and absolute difference. The default depends on the dtype
+        (1e-6 relative for float64) and on the rounding error.
 
     Returns
     -------
     Report
-        A row for each input and order; ``print`` shows a table.
+        One row per input and order; ``print`` shows a table.
 
     Raises
     ------
     GradientError
         If a gradient is wrong. The message names the op, its input, the line of your
-        program that called it, and what the fault looks like; or says that there is a
-        kink. (At a kink where the rule gives the mean of the slopes to the left and
-        right, as that of `abs` does, differences agree with it, and it passes.)
+        program that called it, and the likely fault; or it says that there is a kink.
+        (The check passes at a kink if the rule returns the mean of the slopes on the
+        left and right, as that of `abs` does, because differences agree with it.)
     TypeError, ValueError
-        If this is no check: integers, NaN, a function that returns no Tensor, draws
-        random numbers, or changes its inputs.
+        If a check is impossible: for integers, NaN, or a function that returns no
+        Tensor, draws random numbers, or changes its inputs.
 
     Examples
     --------
@@ -199,7 +202,7 @@ def _names(f: Function, leaves: Sequence[Tensor]) -> list[str]:
 
 
 def _answer(f: Function, leaves: list[Tensor], names: list[str]) -> Tensor:
-    """Evaluate the function, and see that it can be checked."""
+    """Evaluate the function; raise if it cannot be checked."""
     before = [x.data.copy() for x in leaves]
     y, again = f(*leaves), f(*leaves)
     for x, array, name in zip(leaves, before, names):

@@ -1,7 +1,7 @@
 """A function's derivatives found twice: by reverse mode and by differences.
 
-A `Probe` makes a number of a function's answer by a cotangent, <c, f(x)>, and looks how
-that number changes when an input moves in some direction.
+A `Probe` multiplies the output of a function by a cotangent c and sums, to get one
+number, <c, f(x)>. Then it measures how that number changes when an input moves.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Probe:
 
     @cached_property
     def rounding(self) -> float:
-        """How far the number that is made of the answer may be off."""
+        """Return a bound on the rounding error of <c, f>."""
         y = self.f(*self.leaves).data
         terms = float(np.sum(np.abs(self.cotangent * y)))
         return float(np.finfo(y.dtype).eps) * terms

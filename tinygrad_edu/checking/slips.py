@@ -1,4 +1,4 @@
-"""What a wrong gradient looks like, found by trying what people get wrong."""
+"""Guess what is wrong with a gradient, by trying common mistakes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def likeliest_slip(
     factors: Mapping[str, Array],
     others: Iterable[tuple[str, Array]],
 ) -> str | None:
-    """Say what was done to the right gradient to make it the wrong one, or None.
+    """Return the mistake that turns the right gradient into the wrong one, or None.
 
     Parameters
     ----------

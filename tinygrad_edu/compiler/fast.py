@@ -367,4 +367,4 @@ def _precedence(e: Equation) -> int:
 
 def _may_overflow(e: Equation) -> bool:
     op = OPS.get(e.origin.op)
-    return op is not None and op.plainly is not None and e.function is np.exp
+    return op is not None and op.textbook is not None and e.function is np.exp

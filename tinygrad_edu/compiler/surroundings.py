@@ -265,7 +265,11 @@ class Surroundings:
                 self._visit(part, self.refer(part), path)
         elif isinstance(thing, Op):
             if thing.name not in BUILT_IN:
-                of_it: list[Any] = [thing.forward, *thing.rules.values(), thing.plainly]
+                of_it: list[Any] = [
+                    thing.forward,
+                    *thing.rules.values(),
+                    thing.textbook,
+                ]
                 for part in of_it:
                     self._visit(part, self.refer(part), thing.name)
         elif isinstance(thing, list | tuple | deque):

@@ -163,7 +163,7 @@ class Tape:
             code = frame.f_code
             if code is _COMPUTE or code is _COMPOSITE:
                 at_work = frame.f_locals["self"]
-                if innermost and at_work.plainly is not None:
+                if innermost and at_work.textbook is not None:
                     raise Untraceable("", self.as_one_step)
                 op, innermost = at_work.name if not rule else op, False
             elif code is _AS_ONE_STEP:
@@ -186,8 +186,8 @@ class Tape:
 
     def as_one_step(self, op: Op, values: Any, params: dict[str, Any]) -> Any:
         """Apply an op that cannot be looked into, or is better written plainly."""
-        if op.plainly is not None:
-            return op.plainly(*values, **params)
+        if op.textbook is not None:
+            return op.textbook(*values, **params)
         if op.name == "broadcast_to":  # which copies, as a program need not
             return self.apply(np.broadcast_to, *values, params["shape"])
         if op.name == "getitem":  # an index that is traced, of an array that is not

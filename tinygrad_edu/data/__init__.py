@@ -1,7 +1,6 @@
 """Data: exclusive or, MNIST, and mini-batches.
 
-Read `sets` first. `digits` looks for MNIST, in folders and on the network, and `idx`
-reads its files.
+Read `sets` first. `digits` finds or downloads MNIST, and `idx` reads its files.
 """
 
 from tinygrad_edu.data.sets import (

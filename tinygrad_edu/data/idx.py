@@ -1,4 +1,4 @@
-"""The IDX file format: read an array of bytes, or say what is wrong with the file."""
+"""Read the IDX file format: an array of bytes, or an error that says what is wrong."""
 
 from __future__ import annotations
 
@@ -19,38 +19,39 @@ if TYPE_CHECKING:
 
 __all__ = ["BROKEN_GZIP", "read_idx"]
 
-# Whatever gzip raises over a file that is damaged, or not compressed at all.
+# The errors of gzip for a file that is damaged or not compressed.
 BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 _CHUNK = 1 << 16
-# A few bytes of gzip can stand for gigabytes. MNIST's files are 4 to 10 times as large
-# when unpacked; one that is larger than these, and by more, is refused.
+# A few bytes of gzip can unpack to gigabytes. MNIST's files become 4 to 10 times as
+# large. A file is refused if it exceeds both of these limits.
 _MOST_UNPACKED, _MOST_TIMES = 1 << 26, 200
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read an array of unsigned bytes from a file in the IDX format of MNIST.
 
-    Two zero bytes, one for the element type (8 is uint8) and one for the number of
-    dimensions; then each dimension as a big-endian 32-bit integer; then the elements.
+    The format is: two zero bytes, one byte for the element type (8 is uint8), one byte
+    for the number of dimensions; then each dimension as a big-endian 32-bit integer;
+    then the elements.
 
     Parameters
     ----------
     path : path
-        Read through gzip if it ends in ``.gz``.
+        A file name that ends in ``.gz`` is read through gzip.
 
     Returns
     -------
     ndarray of uint8
-        Of the shape that the header gives, never empty.
+        In the shape given by the header; never empty.
 
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        If there is no such file.
     ValueError
-        The file is damaged or of another format; or it does not fit in memory, or it
-        unpacks to more than 64 MB and 200 times its size. Whatever size its header
-        claims, memory is taken only once as many bytes have been counted.
+        If the file is damaged or of another format, if it does not fit in memory, or if
+        it unpacks to more than 64 MB and more than 200 times its size. A wrong size in
+        the header does not cost memory: the bytes are counted before it is allocated.
 
     Examples
     --------
@@ -67,23 +68,24 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         with gzip.open(path) if is_packed else path.open("rb") as file:
             zeros, kind, ndim = struct.unpack(">HBB", file.read(4))
             if zeros:
-                fault = f"wrong magic number: {zeros:04x} where 0000 is due"
-                raise damaged(path, f"{fault} (1f8b? Then name it .gz)")
+                fault = f"wrong magic number: expected 0000, got {zeros:04x}"
+                raise damaged(path, f"{fault} (1f8b is gzip: then name it .gz)")
             if kind != 8:
-                raise damaged(path, f"element type {kind:#04x} is not 0x08, uint8")
+                fault = f"wrong element type: expected 0x08 (uint8), got {kind:#04x}"
+                raise damaged(path, fault)
             shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
             claimed = math.prod(shape)
             if not 0 < ndim <= 64 or not claimed:
-                raise damaged(path, f"no array has the shape {shape} that it claims")
+                raise damaged(path, f"its header claims an impossible shape, {shape}")
             size = os.stat(path).st_size
             if is_packed and claimed > max(_MOST_UNPACKED, _MOST_TIMES * size):
                 fault = (
                     f"its header claims {claimed} bytes, {shape}, more than "
-                    f"{_MOST_TIMES} times its own {size}, as no images have; unpack it "
-                    "if you trust it"
+                    f"{_MOST_TIMES} times its own {size}, too many for images; unpack "
+                    "it yourself if you trust it"
                 )
                 raise damaged(path, fault)
-            # A header costs nothing to forge: count the bytes before making room.
+            # The header may lie: count the bytes before allocating memory.
             start, found = file.tell(), 0
             while found <= claimed and (chunk := file.read(_CHUNK)):
                 found += len(chunk)
@@ -98,7 +100,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except struct.error:
         raise damaged(path, "it ends within its header") from None
     except MemoryError:
-        fault = f"its {claimed} bytes, {shape}, do not fit in the memory that is left"
-        raise ValueError(f"{path}: {fault}; read it in parts, or elsewhere") from None
+        fault = f"its {claimed} bytes, {shape}, do not fit in the free memory"
+        raise ValueError(f"{path}: {fault}; read it on a larger machine") from None
     except BROKEN_GZIP as error:
-        raise damaged(path, f"damaged gzip, or none at all ({error})") from None
+        raise damaged(path, f"damaged or not gzip ({error})") from None

@@ -1,4 +1,4 @@
-"""From examples to mini-batches: the arrays that a network learns from."""
+"""Data sets as arrays: exclusive or, normalised images, one-hot rows, mini-batches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def xor(dtype: DTypeLike = np.float32) -> tuple[NDArray[Any], NDArray[Any]]:
     Parameters
     ----------
     dtype : dtype, default float32
-        Of both arrays.
+        The dtype of both arrays.
 
     Returns
     -------
@@ -66,7 +66,8 @@ def normalise(images: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[An
     Raises
     ------
     ValueError
-        The images are not uint8 (perhaps normalised before), or not (n, height, width).
+        If the images are not uint8 (perhaps they are normalised already), or not of
+        shape (n, height, width).
 
     Examples
     --------
@@ -75,8 +76,8 @@ def normalise(images: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[An
     """
     if images.dtype != np.uint8 or images.ndim != 3:
         raise ValueError(
-            f"normalise: images are uint8 of shape (n, height, width), these are "
-            f"{images.dtype} of shape {images.shape}; pass them as mnist() gives them"
+            f"normalise: images must be uint8 of shape (n, height, width), not "
+            f"{images.dtype} of shape {images.shape}; pass the images of mnist()"
         )
     count, height, width = images.shape
     rows = images.reshape(count, height * width)
@@ -87,7 +88,7 @@ def normalise(images: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[An
 def one_hot(
     labels: ArrayLike, classes: int = 10, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """Return a row per label, 1 in the column of that label and 0 elsewhere.
+    """Return one row per label: 1 in the label's column, 0 elsewhere.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def one_hot(
     Raises
     ------
     ValueError
-        A label is out of range, or the labels are not a row of integers.
+        If a label is out of range, or the labels are not a vector of integers.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def one_hot(
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ValueError(
-            f"one_hot: labels are integers of shape (n,), these are {labels.dtype} of "
+            f"one_hot: labels must be integers of shape (n,), not {labels.dtype} of "
             f"shape {labels.shape}; try labels.astype(int).ravel()"
         )
     strays = np.flatnonzero((labels < 0) | (labels >= classes))
@@ -121,7 +122,7 @@ def one_hot(
         at = strays[0]
         raise ValueError(
             f"one_hot: label {labels[at]} (at index {at}) is not one of the {classes} "
-            f"classes 0..{classes - 1}; correct it, or ask for more classes"
+            f"classes 0..{classes - 1}; correct it, or pass a larger classes="
         )
     return np.eye(classes, dtype=dtype).take(labels, axis=0)
 
@@ -132,27 +133,27 @@ def minibatches(
     batch_size: int,
     rng: Any = None,
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Go once through the examples, a mini-batch at a time.
+    """Iterate over the examples once, one mini-batch at a time.
 
     Parameters
     ----------
     x, y : ndarray, shapes (n, ...)
-        One example a row.
+        One example per row.
     batch_size : int
-        The last mini-batch may be shorter.
+        The number of rows; the last mini-batch may be shorter.
     rng : Generator, RandomState or int, optional
         Shuffles the examples; without it they keep their order. A seed gives the same
-        order each time: for another one in each epoch, pass a generator.
+        order in every epoch; pass a generator for a new order each time.
 
     Returns
     -------
     iterator of (x, y)
-        Copies of at most `batch_size` rows, x and y of the same examples.
+        Copies of at most `batch_size` rows; x and y belong to the same examples.
 
     Raises
     ------
     ValueError
-        `x` and `y` differ in length, or `batch_size` is below 1.
+        If `x` and `y` differ in length, or `batch_size` is below 1.
 
     Examples
     --------
@@ -161,10 +162,10 @@ def minibatches(
     """
     if len(x) != len(y):
         raise ValueError(
-            f"minibatches: {len(x)} rows in x, {len(y)} in y; an example needs both"
+            f"minibatches: x has {len(x)} rows and y has {len(y)}; they must be equal"
         )
     if batch_size < 1:
-        raise ValueError(f"minibatches: batch_size {batch_size} must be 1 or more")
+        raise ValueError(f"minibatches: batch_size must be 1 or more, not {batch_size}")
     order = shuffled(np.arange(len(x)), rng)
     batches = (order[i : i + batch_size] for i in range(0, len(x), batch_size))
     # take() gathers the few rows of a small batch in half the time of x[batch].

@@ -1,8 +1,8 @@
 """`draw`: the recorded graph as a picture.
 
-What is shown of the graph (`picture`, with `modules`, `repeats` and `words`) is
-arranged (`layout`, with `measure`), and becomes SVG (`svg`), PNG (`png`), or text for
-other programs (`source`).
+Read in this order: `picture` chooses what to show (with `modules`, `repeats` and
+`words`), `layout` arranges it (with `measure`), and `svg`, `png` and `source` write it
+(`source`: text for Graphviz and Mermaid).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ LARGEST_PNG = 8_000  # pixels
 class Drawing:
     """A picture of a graph: `draw` makes it, notebooks show it.
 
-    It shows the graph, the values and the gradients as they were when it was made.
+    It shows the graph, the values and the gradients at the time of the call.
 
     Attributes
     ----------
     svg : str
-        Follows the reader's light or dark mode, unless another theme was asked for.
+        The picture as SVG. By default it follows the reader's light or dark mode.
     dot : str
-        For Graphviz.
+        The graph in Graphviz's language.
     mermaid : str
-        For Markdown on many sites.
+        The graph in Mermaid's language, which Markdown on many sites supports.
     """
 
     def __init__(self, picture: Picture, theme: str = "auto") -> None:
@@ -65,10 +65,9 @@ class Drawing:
         return mermaid_of(self._picture)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Save the picture; the suffix says how: .svg, .png, .dot or .mmd (Mermaid).
+        """Save the picture as .svg, .png, .dot or .mmd (Mermaid), by the path's suffix.
 
-        A .png has no reader whose mode it could follow: it is light, unless the theme
-        is "dark".
+        A .png cannot follow the reader's mode: it is light, unless the theme is "dark".
 
         Raises
         ------
@@ -117,34 +116,35 @@ class Drawing:
 
 
 def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
-    r"""Draw the graph behind `y`: each value in a box, on it the op that computed it.
+    r"""Draw the graph of `y`: one box per value, with the op that computed it on top.
 
-    The arrows into an op come from its inputs, from left to right where their order
-    matters; numbers among them are written with the op. What a module (`nn.Module`)
-    computed is in a frame, with the parameters that only it uses. Small values are
-    written in full, and so are the gradients of leaves after ``backward()``, which is
-    to be called with ``retain_graph=True`` here.
+    The arrows into an op come from its inputs, from left to right if their order
+    matters. Numbers among the inputs are written next to the op. A frame contains the
+    values that a module (`nn.Module`) computed, and the parameters that only it uses.
+    Small values are written in full, and so are the gradients of leaves after
+    ``backward(retain_graph=True)``.
 
-    A large picture leaves out what can be done without. Where more than 24 ops are in
-    the graph, what a loop computed is shown once as the first and once as the last
-    turn: the same ops on the same shapes, wired in the same way. Of what then remains,
-    no more than the first and the last 80 ops are shown. Of many inputs to a single op
-    that are used nowhere else, the first and the last are.
+    A large picture leaves out details. If the graph has more than 24 ops, only the
+    first and the last turn of a loop are shown (the same ops on the same shapes, wired
+    in the same way). After that, at most the first and the last 80 ops are shown. If a
+    single op has many inputs that are used nowhere else, only the first and the last of
+    them are shown.
 
     Parameters
     ----------
     y : Tensor
-        The end of the graph: a loss, say.
+        The end of the graph, for example a loss.
     collapse : bool
         Whether to leave out repeats.
     theme : {"auto", "light", "dark"}
-        By default it follows the reader's settings.
+        "auto" follows the reader's settings.
 
     Returns
     -------
     Drawing
-        A notebook shows it; ``.save("graph.svg")`` keeps it, also as ``.png``, ``.dot``
-        or ``.mmd``; ``.svg``, ``.dot`` and ``.mermaid`` are the text of these files.
+        A notebook shows it; ``.save("graph.svg")`` writes it to a file, also as
+        ``.png``, ``.dot`` or ``.mmd``; ``.svg``, ``.dot`` and ``.mermaid`` are the text
+        of these files.
 
     Raises
     ------

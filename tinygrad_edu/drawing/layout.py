@@ -1,7 +1,7 @@
-"""Where everything goes: Graphviz's `dot` arranges the boxes and the edges.
+"""Arrange the boxes and edges with Graphviz's `dot`.
 
-A box with the op that it came from is one rectangle to it. The arrows into an op end
-side by side on the op, in the order of its inputs, so that ``a - b`` reads as such.
+To Graphviz, a box and its op are one rectangle. The arrows into an op end side by side,
+in the order of its inputs, so that ``a - b`` is not read as ``b - a``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How wide a text will be, without asking a font: a bound, character by character.
+"""Estimate the width of a text without a font: an upper bound, per character.
 
 The widths are those of DejaVu Sans, one of the widest fonts that a browser might take,
 so that what was measured here fits its box everywhere.

@@ -1,7 +1,7 @@
-"""In which calls of modules the nodes of a graph were computed.
+"""Find the module call in which each node of a graph was computed.
 
-An output remembers the call that it is the output of, and the number at which the call
-began. So what a module computed is what has a number from there up to the output's.
+An output stores its module call, with the index of the first node of the call. So the
+module computed the nodes from that index up to the output's.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class DrawnModule(NamedTuple):
 def modules_of(
     nodes: Sequence[Node],
 ) -> tuple[list[DrawnModule], dict[Node, int | None]]:
-    """Return the calls, outer ones first, and the innermost one that a node is in.
+    """Return the calls, outer ones first, and the innermost call of each node.
 
-    What a module calls of itself is part of the same call.
+    If a module calls itself, both calls count as one.
 
     Parameters
     ----------

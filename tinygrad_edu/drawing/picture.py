@@ -1,6 +1,6 @@
-"""What is to be drawn of a graph: boxes for values, with the op that each came from.
+"""Choose what to draw of a graph: boxes for values, each with its op.
 
-A `Picture` knows nothing of how it is laid out or written down.
+A `Picture` does not depend on layout or file format.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def picture_of(
     gradients: Mapping[int, Any] | None = None,
     collapse: bool = True,
 ) -> Picture:
-    """Return what is to be drawn of the graph behind `y`.
+    """Return the picture of the graph of `y`.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def picture_of(
 
 
 class _Scene:
-    """What is shown of a graph, and where.
+    """The nodes of a graph that are shown, and their boxes.
 
     `keys` tells which box shows a value, by the value's id. Some boxes stand for
     several values, `crowds`; what is in no box is not shown.
@@ -149,7 +149,7 @@ class _Scene:
         self._choose_leaves()
 
     def _looks(self) -> list[Any]:
-        """Describe each op; two that are described alike may be repeats."""
+        """Describe each op; two ops with equal descriptions may be repeats."""
         looks = []
         before = None
         for node in self.computed:

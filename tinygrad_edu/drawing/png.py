@@ -39,7 +39,7 @@ def _render(svg: str, **how: Any) -> bytes:
 
 @cache
 def _writes_text() -> bool:
-    """Try it: the renderer leaves out text without a word."""
+    """Test whether text is rendered: without a font the renderer silently skips it."""
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{}</svg>'
     text = '<text y="9" font-family="sans-serif, DejaVu Sans">M</text>'
     return _render(svg.format(text)) != _render(svg.format(""))

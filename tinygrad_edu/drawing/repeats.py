@@ -1,10 +1,9 @@
-"""What a large picture leaves out: repeats of what it shows, or else the middle.
+"""Choose what a large picture leaves out: repeats, or else the middle.
 
-The nodes of a graph stand in the order of their creation, so what a loop computed is a
-sequence that repeats itself: the same ops on the same shapes, and inputs that move on
-by the same stride from turn to turn. A weight that all turns share has the stride 0,
-the value of the turn before moves on with it, and so does what every turn is given
-anew.
+The nodes of a graph are in order of creation. So a loop gives a sequence that repeats:
+the same ops on the same shapes, with inputs whose positions move on by the same stride
+in each turn. The stride is 0 for a weight that all turns share, and the length of a
+turn for values of the turn before, and for inputs that are new in each turn.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ class Span(NamedTuple):
 def spans_to_hide(
     nodes: Sequence[Node], labels: Sequence[Any], collapse: bool = True
 ) -> list[Span]:
-    """Say which of the computed nodes of a graph are not shown.
+    """Return the spans of computed nodes that are not shown.
 
     Parameters
     ----------
     nodes : sequence of Node
         In the order of creation.
     labels : sequence
-        Something hashable for each, which is equal where they look alike.
+        A hashable description of each node; nodes that look the same have equal ones.
     collapse : bool
         Whether to leave out repeats. The rest is shown up to a limit in any case; of
         more, the first and the last.
@@ -118,12 +117,12 @@ def _repeats(code: Array, wiring: Array) -> list[Span]:
 
 
 def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span]:
-    alike = np.zeros(len(code), bool)  # to what is one period before
-    alike[period:] = code[period:] == code[:-period]
+    same = np.zeros(len(code), bool)  # equal to the node one period before
+    same[period:] = code[period:] == code[:-period]
     regular = np.zeros(len(code), bool)  # so is that, and the inputs move on steadily
     step = wiring[period:] - wiring[:-period]
     steady = (step[period:] == step[:-period]).all(axis=1)
-    regular[2 * period :] = alike[2 * period :] & alike[period:-period] & steady
+    regular[2 * period :] = same[2 * period :] & same[period:-period] & steady
     edges = np.flatnonzero(np.diff(regular, prepend=False, append=False))
     runs = edges.reshape(-1, 2)
     least = max(FEWEST, -(-WORTHWHILE // period))  # hidden turns
@@ -132,7 +131,7 @@ def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span
         turns = (stop - begin) // period + 2
         start = stop - turns * period
         before = start - period  # the first turn of a loop may have been given more
-        if before >= 0 and alike[start : start + period].all():
+        if before >= 0 and same[start : start + period].all():
             start = before
             turns += 1
         if turns - 2 >= least:

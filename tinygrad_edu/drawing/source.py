@@ -1,4 +1,4 @@
-"""The picture as text for other programs: Graphviz's DOT, and Mermaid for Markdown."""
+"""Write the picture as text for other programs: Graphviz's DOT, and Mermaid."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The picture as SVG: shapes and text with classes, and a style sheet.
+"""Write the picture as SVG: shapes and text with classes, and a style sheet.
 
-What a script may want to find: ``<g class="node data" data-node="K">`` is the box of
-the value with the key K, ``<g class="node op" data-node="K">`` the op that computed it,
+A script can find these: ``<g class="node data" data-node="K">`` is the box of the value
+with the key K, ``<g class="node op" data-node="K">`` the op that computed it,
 ``<g class="edge" data-from="K" data-to="K2">`` the arrow from a value to an op. In a
 box the elements of class "value" and "gradient" have the numbers.
 """
@@ -145,7 +145,7 @@ def _title(picture: Picture) -> str:
 
 
 def _description(picture: Picture) -> str:
-    """Tell the graph op by op, for who cannot see it."""
+    """Describe the graph op by op, for readers who cannot see it."""
     names = {box.key: box.name or f"#{box.key}" for box in picture.boxes}
     steps = [
         f"{names[box.key]} = {box.op} of {', '.join(names[k] for k in box.inputs)}"

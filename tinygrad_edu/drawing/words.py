@@ -1,4 +1,4 @@
-"""How values and ops are written: small values in full, ops with their numbers."""
+"""Write values and ops as text: small values in full, ops with their numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPACE = "\N{NO-BREAK SPACE}"  # several other spaces are drawn as one
 
 
 def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    """Write a value down, line by line; a large one as the range it is in.
+    """Write a value as lines of text; for a large array, its range.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def _right(text: str, width: int) -> str:
 
 
 def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
-    """Write an op, with what of its inputs are numbers and with its parameters.
+    """Write an op with its parameters and those of its inputs that are numbers.
 
     Parameters
     ----------

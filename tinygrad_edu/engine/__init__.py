@@ -1,8 +1,8 @@
-"""The engine: values that remember how they were computed, and the walk back.
+"""The engine: Tensors that store how they were computed, and the backward pass.
 
-Begin with `simple`: the whole idea on one page. Then read in this order: `graph`
-(nodes, and how an op's answer becomes one), `op` (what an op declares), a chapter of
-`tinygrad_edu.ops`, `autodiff` (the walk back), `tensor` and `protocols` (operators and
-NumPy's functions), `transforms` (`grad` and its kin). `modes`, `debug`, `errors` and
-`recompute` can wait.
+Start with `simple`: the whole idea on one page. Then read in this order: `graph`
+(nodes, and how an op makes one), `op` (what an op declares), one chapter of
+`tinygrad_edu.ops`, `autodiff` (the backward pass), `tensor` and `protocols` (operators
+and NumPy's functions), `transforms` (`grad`, `jacobian` and others). Read `modes`,
+`debug`, `errors` and `recompute` last.
 """

@@ -1,9 +1,10 @@
-"""Reverse mode: from an answer back to the leaves, the chain rule at each node.
+"""Reverse mode: walk back from a result to the leaves, one chain rule per node.
 
-The whole algorithm is the loop in `pull_back`. Newest first, each node hands its
-cotangent (the gradient of the answer by the node's value) to the rules of its op, and
-what they give is added to the cotangents of the node's inputs. A node is newer than its
-inputs: when its turn comes, whatever uses it has added its share already.
+The whole algorithm is the loop in `pull_back`. It visits the newest node first. It
+passes the node's cotangent (the gradient of the result with respect to the node's
+value) to the rules of the node's op, and adds what they return to the cotangents of the
+node's inputs. A node is newer than its inputs. So when the loop reaches a node, every
+node that uses it has added its share already.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from tinygrad_edu.engine.op import Op, rules_of_arrays
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
 
-__all__ = ["backward", "of_unchosen", "pull_back", "unbroadcast"]
+__all__ = ["backward", "keep_zeros", "pull_back", "unbroadcast"]
 
 
 class _Released:
-    """What stands in place of a node's op once its graph has been released."""
+    """Replaces a node's op after its graph was released; its rules raise."""
 
     name = "released"
     variadic = selects = elementwise = False
@@ -32,7 +33,7 @@ class _Released:
     @property
     def rule_of_each(self) -> Any:
         raise ValueError(
-            "backward: a part of this graph was released by an earlier backward(); "
+            "backward: an earlier backward() released a part of this graph; "
             "pass retain_graph=True to the earlier one, or compute the value again"
         )
 
@@ -40,14 +41,14 @@ class _Released:
 RELEASED = _Released()
 
 
-# Threads may share a leaf: each adds its gradient to what is there.
+# Threads may share a leaf, and both add to its gradient.
 _ACCUMULATING = Lock()
 
 
 def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) -> None:
     """Add the gradient of `root` to the `.grad` of every leaf that it depends on.
 
-    If a rule fails, no `.grad` has changed and the graph is whole.
+    If a rule fails, every `.grad` and the graph stay as they were.
     """
     cotangents, visited = pull_back({root: gradient}, create_graph)
     with _ACCUMULATING:
@@ -67,24 +68,24 @@ def pull_back(
     create_graph: bool = False,
     variables: range = range(0),
 ) -> tuple[dict[Any, Any], list[Node]]:
-    """Return the cotangent of each leaf, and the nodes that were visited.
+    """Return the cotangent of each leaf, and the visited nodes.
 
     Parameters
     ----------
     cotangents : dict of Node to array or Node
-        What to start from: the cotangents of some nodes, which require gradients.
+        The nodes to start from, with their cotangents. The nodes require gradients.
     create_graph : bool
-        Run the rules on Tensors, so that they are recorded; else on arrays.
+        If true, run the rules on Tensors, which records them; else on arrays.
     variables : range
-        By what to differentiate, for transforms: the numbers of nodes that count as
-        leaves, whatever they were made of; older nodes are constants.
+        For transforms: the indices of the nodes to differentiate with respect to. They
+        count as leaves, even if an op made them; older nodes are constants.
     """
     oldest, newest = variables.start, variables.stop - 1
     of_leaves: dict[Node, Any] = {}
     of_nodes: dict[Node, Any] = {}
     frontier: list[Any] = []  # the keys of of_nodes: a heap, newest on top
     visited = []
-    unchosen: set[Node] = set()  # nodes of which an op may have left out elements
+    masked: set[Node] = set()  # nodes whose elements a later op may have left out
 
     for root, g in cotangents.items():
         if root.op is None or oldest <= root.index <= newest:
@@ -96,7 +97,7 @@ def pull_back(
     while frontier:
         node = heappop(frontier)[1]
         g = of_nodes.pop(node)
-        # The op comes last: a thread that releases this node writes it first.
+        # Read the op last: a thread that releases this node writes the op first.
         inputs, params, op = node.inputs, node.params, node.op
         if node.origin is not None:
             node.origin.verify(node)
@@ -111,16 +112,16 @@ def pull_back(
         if op.variadic:
             rules = rules_of_arrays(rules, arguments, params)
             arguments, params = [], None
-        chosen = not (op.selects or node in unchosen)
+        is_masked = op.selects or node in masked
 
         for x, rule in zip(inputs, rules):
             if not (isinstance(x, Node) and x.requires_grad and x.index >= oldest):
                 continue
-            if chosen:
-                cotangent = rule(*arguments, **params) if params else rule(*arguments)
+            if is_masked:
+                cotangent = keep_zeros(op, g, rule, *arguments, **(params or {}))
+                masked.add(x)
             else:
-                cotangent = of_unchosen(op, g, rule, *arguments, **(params or {}))
-                unchosen.add(x)
+                cotangent = rule(*arguments, **params) if params else rule(*arguments)
             data = x.array
             dtype = getattr(cotangent, "dtype", None)
             if dtype is not data.dtype or cotangent.shape != data.shape:
@@ -131,8 +132,7 @@ def pull_back(
                 if x in of_leaves:
                     of_leaves[x] = of_leaves[x] + cotangent
                 else:
-                    # A leaf's gradient is the user's, who may change it: it shares
-                    # memory with nothing.
+                    # Users may change a leaf's gradient, so it gets its own memory.
                     shared = cotangent is g or cotangent.base is not None
                     of_leaves[x] = positive(cotangent) if shared else cotangent
             elif x in of_nodes:
@@ -147,8 +147,8 @@ def unbroadcast(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
     """Undo broadcasting: sum over the axes along which the input was repeated."""
     if not hasattr(cotangent, "dtype") or cotangent.dtype.kind not in "fiub":
         raise TypeError(
-            f"{op.name}: a backward rule gave {cotangent!r}, and not an array of real "
-            "numbers"
+            f"{op.name}: a backward rule returned {cotangent!r}; it must return an "
+            "array of real numbers"
         )
     shape, given = like.shape, cotangent.shape
     extra = len(given) - len(shape)
@@ -159,18 +159,18 @@ def unbroadcast(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:
         cotangent = cotangent.sum(axis=repeated, keepdims=True)
     if cotangent.shape != shape:
         raise ValueError(
-            f"{op.name}: a backward rule gave an answer of shape {given} for an input "
-            f"of shape {shape}; it must have that shape, or one that the input was "
+            f"{op.name}: a backward rule returned shape {given} for an input of shape "
+            f"{shape}; it must return the input's shape, or a shape that the input was "
             "broadcast to" + (" (transposed?)" if given == shape[::-1] else "")
         )
     return cotangent if cotangent.dtype == like.dtype else cotangent.astype(like.dtype)
 
 
-def of_unchosen(op: Op, g: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
-    """Run a rule where `g` may be 0 since an element was left out further on.
+def keep_zeros(op: Op, g: Any, rule: Any, *arguments: Any, **params: Any) -> Any:
+    """Run a rule, and return 0 where `g` is 0 and the rule's result is not finite.
 
-    What was left out has no say, though its own derivative be infinite or NaN, which
-    times 0 would be NaN.
+    `g` is 0 for an element that a later op left out. The element gets gradient 0, even
+    where its derivative is infinite or NaN (0 times infinity would be NaN).
     """
     with np.errstate(all="ignore"):
         cotangent = rule(*arguments, **params)

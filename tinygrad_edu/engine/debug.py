@@ -1,4 +1,4 @@
-"""`debug()`: find the line that made a NaN, or the array that was changed too soon."""
+"""`debug()`: find the line that made a NaN, or an array that was changed too early."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ def debug(function: F, /) -> F: ...
 
 
 def debug(function: Any = None, /) -> Any:
-    """Watch every op within the block; it costs time, so it is off by default.
+    """Check every op within the block; this is slow, so it is off by default.
 
-    Also a decorator, with or without brackets, as `no_grad` is.
+    It is also a decorator, with or without brackets, like `no_grad`.
 
     Within the block
 
-    - every op remembers the line of your program that called it, in ``.origin``;
+    - every result stores the line of your program that called the op, in ``.origin``;
     - the first NaN or infinity raises an error that names the op that made it;
-    - ``backward()`` does the same for gradients (also after the block, for what was
-      recorded within), and raises if an array was changed after an op used it.
+    - ``backward()`` does the same for gradients, and raises if an array was changed
+      after an op used it. It does so for every op recorded in the block, even if you
+      call ``backward()`` after the block.
 
     Raises
     ------
     ValueError
-        From the op, or from ``backward()``, where one of these is found.
+        From the op or from ``backward()``, if a check fails.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def debug(function: Any = None, /) -> Any:
 
 
 class Origin:
-    """Where a node was recorded, and what its value and inputs were then."""
+    """The line that recorded a node, and fingerprints of its value and inputs."""
 
     def __init__(self, file: str, line: int, node: Node) -> None:
         self.file = file
@@ -73,17 +74,17 @@ class Origin:
         return f"{self.file}:{self.line}"
 
     def verify(self, node: Node) -> None:
-        """Raise if something that the rules need was changed since."""
+        """Raise if an array or parameter that the rules need has changed."""
         for what, fingerprint in _fingerprints(node).items():
             if self._fingerprints[what] != fingerprint:
                 raise ValueError(
                     f"{node.op.name}: its {what} was changed after it was used (at "
-                    f"{self}), so its gradient would be wrong; change arrays after "
-                    "backward(), or give the op a copy"
+                    f"{self}), so its gradient would be wrong; change arrays only "
+                    "after backward(), or pass a copy to the op"
                 )
 
     def verify_gradient(self, node: Node, x: Any, cotangent: Any) -> None:
-        """Raise if what a rule gave for the input `x` is not finite."""
+        """Raise if the cotangent of the input `x` is not finite."""
         if not np.isfinite(value_of(cotangent)).all():
             (position, *_) = (i for i, y in enumerate(node.inputs) if y is x)
             raise ValueError(
@@ -104,21 +105,24 @@ def _what(x: Any) -> str:
 
 
 def watch(node: Node, op: Op, inputs: tuple[Any, ...]) -> None:
-    """Look at an answer when it has been computed."""
+    """Store the origin of a new node, and raise if its value is not finite."""
     node.origin = origin = Origin(*caller(), node)
     if np.isfinite(node.data).all():
         return
     for position, x in enumerate(inputs):
         if not np.isfinite(value_of(x)).all():
             raise ValueError(
-                f"{op.name}: {_what(x)} came in with the "
-                f"{_describe(op, inputs, position)} (at {origin})"
+                f"{op.name}: its {_describe(op, inputs, position)} contains "
+                f"{_what(x)} (at {origin})"
             )
-    raise ValueError(f"{op.name}: made {_what(node)} (at {origin})")
+    raise ValueError(
+        f"{op.name}: its result contains {_what(node)}, but its inputs are finite "
+        f"(at {origin})"
+    )
 
 
 def caller() -> tuple[str, int]:
-    """Find the innermost line that is not this package's own."""
+    """Find the innermost line that is outside of this package."""
     frame = sys._getframe()
     while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
         frame = frame.f_back
@@ -126,8 +130,8 @@ def caller() -> tuple[str, int]:
 
 
 def _fingerprints(node: Node) -> dict[str, Any]:
-    """What tells whether the answer, the inputs and the parameters are as they were."""
-    found = {"answer": _fingerprint(node.data)}
+    """Return fingerprints of the result, the inputs and the parameters."""
+    found = {"result": _fingerprint(node.data)}
     for position, x in enumerate(node.inputs):
         found[_describe(node.op, node.inputs, position)] = _fingerprint(value_of(x))
     for name, value in (node.params or {}).items():

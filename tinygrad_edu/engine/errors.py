@@ -1,4 +1,4 @@
-"""What to say when an op cannot be computed: the op, what it met, the way out."""
+"""Explain why an op failed: name the op, the shapes and dtypes, and the mismatch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 __all__ = ["core_dimensions", "explain_failure"]
 
-# What stays of its kind; all else is a ValueError. An AxisError is an IndexError, too.
+# The kinds of error to keep; all others become a ValueError. AxisError comes before
+# IndexError, since it is also an IndexError.
 KINDS: tuple[type[Exception], ...] = (
     TypeError,
     np.linalg.LinAlgError,
@@ -26,10 +27,10 @@ def explain_failure(
     params: Mapping[str, Any] | None,
     error: Exception,
 ) -> Exception:
-    """Return the error to raise in place of NumPy's `error`.
+    """Return the error to raise instead of NumPy's `error`.
 
-    A ValueError or TypeError, or an IndexError, for an index out of bounds; where NumPy
-    raises a kind of its own (`LinAlgError`, `AxisError`: both are ValueErrors), that.
+    It is a ValueError, a TypeError, an IndexError for an index out of bounds, or one of
+    NumPy's own `LinAlgError` and `AxisError`, which are both ValueErrors.
     """
     kind = next((k for k in KINDS if isinstance(error, k)), ValueError)
     shapes = [np.shape(v) for v in values]
@@ -54,11 +55,11 @@ def core_dimensions(signature: str) -> list[list[str]]:
 
 
 def _mismatch(signature: str, shapes: list[tuple[int, ...]]) -> str | None:
-    """Name the first two dimensions that ought to be equal and are not."""
+    """Describe the first two dimensions that must be equal but differ."""
     met: dict[str, tuple[int, int]] = {}  # dimension -> (size, axis), first seen
     loops = []
     for dimensions, shape in zip(core_dimensions(signature), shapes, strict=False):
-        if len(shape) < len(dimensions):  # a vector where a matrix could stand
+        if len(shape) < len(dimensions):  # a vector instead of a matrix
             dimensions = [d for d in dimensions if not d.endswith("?")]
         if len(shape) < len(dimensions):
             return f"do not fit {signature}: too few dimensions"
@@ -74,7 +75,7 @@ def _mismatch(signature: str, shapes: list[tuple[int, ...]]) -> str | None:
 
 
 def _broadcast_mismatch(shapes: list[tuple[int, ...]]) -> str | None:
-    sizes: dict[int, tuple[int, int]] = {}  # place from the right -> (size, axis)
+    sizes: dict[int, tuple[int, int]] = {}  # position from the right -> (size, axis)
     for shape in shapes:
         for axis, size in enumerate(shape):
             place = len(shape) - axis

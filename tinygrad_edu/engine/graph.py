@@ -1,8 +1,8 @@
-"""The graph: what a node remembers, and how an op's answer comes to be one.
+"""The graph: nodes, and `record`, which makes a node from the result of an op.
 
-An op called with a `Node` among its inputs gives a new node, which remembers the op and
-the inputs it came from. Those memories are the graph. (`Tensor`, some floors up, is a
-`Node` with operators.)
+An op that is called with a `Node` among its inputs returns a new node. The new node
+stores the op and the inputs. These references are the graph. (`Tensor`, in a higher
+module, is a `Node` with operators.)
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ Params = dict[str, Any]
 class Node:
     """A value in the graph, and how it was computed.
 
-    A *leaf* was computed by no recorded op: the user made it. Nodes are numbered in
-    the order of their creation, and a node is newer than its inputs. So newest first is
-    an order in which whatever uses a node comes before the node itself: a topological
-    order, and no search was needed to find it.
+    A *leaf* is a node that the user made: no recorded op computed it. Nodes are
+    numbered in order of creation, so a node has a higher number than its inputs. Sorted
+    by number, newest first, they are therefore in topological order: every node comes
+    after all nodes that use it. No graph search is needed.
     """
 
     __slots__ = (
         "__weakref__",
-        "accumulated",  # a leaf's gradient so far, or None; for users it is `grad`
-        "array",  # the value, always an ndarray; for users it is `data`
-        "calls",  # which calls of modules gave it, see `ModuleCall`; mostly not set
+        "accumulated",  # a leaf's gradient so far, or None; users see it as `grad`
+        "array",  # the value, always an ndarray; users see it as `data`
+        "calls",  # the module calls that returned it, see `ModuleCall`; mostly not set
         "index",  # the number in order of creation
-        "inputs",  # what the op was applied to: Nodes, arrays, Python numbers
+        "inputs",  # the inputs of the op: Nodes, arrays, Python numbers
         "name",
         "op",  # the Op that made it; None for a leaf
         "origin",  # where it was recorded, under debug(); else None
@@ -62,7 +62,7 @@ class Node:
     accumulated: Any
     array: ndarray[Any, Any]
     calls: tuple[tuple[str, int, ref[Any], tuple[int, ...]], ...]
-    data: ndarray[Any, Any]  # as Tensor has these two, which checks what is assigned
+    data: ndarray[Any, Any]  # `data` and `grad` are properties of Tensor, with checks
     grad: Any
     index: int
     inputs: tuple[Any, ...]
@@ -74,35 +74,35 @@ class Node:
 
     @property
     def base(self) -> Any:
-        """The object whose memory the value is a view of, or None: as ndarray's."""
+        """The object whose memory the value is a view of, or None, as in ndarray."""
         return self.array.base
 
 
 class ModuleCall(NamedTuple):
-    """A call of a module: what was computed in it has a number from `start` on.
+    """A call of a module: nodes computed in it have an index of `start` or higher.
 
-    What the call gave remembers it, as a plain tuple, which costs less.
+    The nodes that the call returned store it, as a plain tuple, since that is faster.
     """
 
     name: str
     start: int
     module: ref[Any]
-    given: tuple[int, ...]  # the ids of what it was called on
+    given: tuple[int, ...]  # the ids of its arguments
 
 
 class StandIn:
-    """What takes an array's place while a function is recorded as a program."""
+    """Replaces an array while `compile` records a function as a program."""
 
     __slots__ = ()
 
-    tape: Any  # what it is recorded on
-    value: Any  # what it stands for just now; the program will be run with others
+    tape: Any  # the recording that it belongs to
+    value: Any  # the array at recording time; the program runs with other arrays
 
 
 class Untraceable(TypeError):  # noqa: N818
-    """Raised where only an array will do, and a `StandIn` was met.
+    """Raised by code that needs an array and got a `StandIn`.
 
-    An op then is one step of the program, whatever it does inside.
+    The op that runs this code then becomes a single step of the program.
     """
 
     def __init__(self, message: str, as_one_step: Callable[..., Any]) -> None:
@@ -111,20 +111,20 @@ class Untraceable(TypeError):  # noqa: N818
 
 
 def value_of(x: Any) -> Any:
-    """Return a node's value; anything else as it is."""
+    """Return the value of a node; return anything else unchanged."""
     return x.array if isinstance(x, Node) else x
 
 
 def is_recorded(x: Any) -> bool:
-    """Return whether what is computed from `x` just now remembers it."""
+    """Return whether an op applied to `x` now would be recorded."""
     return isinstance(x, Node) and x.requires_grad and current_mode.get().recording
 
 
 def check_function(who: str, f: Any) -> None:
-    """Raise a TypeError if `f` is no function, as where a loss is passed for it."""
+    """Raise a TypeError if `f` is not a function: users often pass a loss instead."""
     if not callable(f):
         raise TypeError(
-            f"{who}: its first argument is a function, and this is of type "
+            f"{who}: the first argument must be a function, but it is of type "
             f"{type(f).__name__}"
             + "; to differentiate a Tensor that was computed already, call "
             "loss.backward() and read w.grad" * isinstance(f, Node)
@@ -132,7 +132,7 @@ def check_function(who: str, f: Any) -> None:
 
 
 def topological_order(*roots: Node) -> list[Node]:
-    """Return the roots and all nodes behind them, each before what it was made of.
+    """Return the roots and all nodes they depend on; each comes before its inputs.
 
     Examples
     --------
@@ -156,7 +156,7 @@ _new = object.__new__
 
 
 def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
-    """Apply `op` to inputs that include a Node, and remember it in the answer."""
+    """Apply `op` to inputs that include a Node; return a node that records the op."""
     values: list[Any] = []
     needs_grad = False
     for x in inputs:
@@ -166,15 +166,15 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
             if x.requires_grad:
                 needs_grad = True
         elif x.__class__ is float or (x.__class__ is ndarray and x.dtype.kind == "f"):
-            values.append(x)  # the usual cases of _is_plain, in line since it is faster
+            values.append(x)  # the usual cases of _is_plain, inlined for speed
         elif _is_plain(x):
             values.append(x)
-        else:  # a list, a NumPy scalar: made a constant; or an error that says why not
+        else:  # a list or NumPy scalar becomes a constant Tensor, or the Tensor raises
             return record(op, _constants(inputs), params)
 
     data = op.compute(values, params)
     if data.__class__ is not ndarray and not isinstance(data, StandIn):
-        data = asarray(data)  # NumPy makes scalars of answers without dimensions
+        data = asarray(data)  # NumPy returns a scalar for a result without dimensions
 
     node = _new(kind)
     node.array = data

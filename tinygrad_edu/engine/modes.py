@@ -1,9 +1,9 @@
-"""The mode: how ops treat Tensors just now, and what changes it for a while.
+"""The mode: settings for all ops, such as whether to record, and blocks that change it.
 
 The mode is a context variable: each thread and each asynchronous task has its own. A
-`Block` is a stretch of the program with another mode. Blocks nest, but a generator may
-leave one while a later one lasts; so each block knows the mode outside of it, and is
-told when that changes.
+`Block` is a part of the program that runs in another mode. Blocks can be nested, but
+with generators they may end in another order than the reverse one. So each block stores
+the mode outside of it, and this is updated when an outer block ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Mode:
-    """How ops treat Tensors just now; `no_grad` and `debug` change it for a while."""
+    """The settings that ops read; `no_grad` and `debug` change them for a while."""
 
     __slots__ = ("block", "nested", "recording", "sample", "watch")
 
@@ -32,9 +32,9 @@ class Mode:
         self,
         recording: bool = True,
         watch: Callable[[Any, Any, tuple[Any, ...]], None] | None = None,
-        nested: bool = False,  # in a function that a transform is differentiating
-        sample: Callable[..., Any] | None = None,  # called in place of a random draw
-        block: Any = None,  # the innermost `Block` that we are in
+        nested: bool = False,  # true while a transform runs the user's function
+        sample: Callable[..., Any] | None = None,  # replaces random draws
+        block: Any = None,  # the innermost open `Block`
     ) -> None:
         self.recording = recording
         self.watch = watch
@@ -47,7 +47,7 @@ current_mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B03
 
 
 class Block:
-    """A stretch of the program in which the mode is another."""
+    """A part of the program that runs in another mode."""
 
     __slots__ = ("changes", "outside")
 
@@ -58,7 +58,7 @@ class Block:
         self.changes = changes
 
     def within(self, mode: Mode) -> Mode:
-        """Return the mode in this block, where `mode` is the one outside of it."""
+        """Return the mode inside this block, if `mode` is the mode outside."""
         self.outside = mode
         get = self.changes.get
         return Mode(
@@ -71,11 +71,11 @@ class Block:
 
 
 def changed(changes: dict[str, Any]) -> Mode:
-    """Return the mode in a new block: the current one with changes.
+    """Return the mode of a new block: the current mode with changes.
 
-    Enter and leave the block in this way. Python raises KeyboardInterrupt after a call
-    or at the start of one, and here is no place where that would leave the mode
-    behind::
+    Enter and leave the block as below. Python may raise KeyboardInterrupt at the start
+    or the end of any call; written like this, no interrupt can leave the changed mode
+    set::
 
         inside = changed({"recording": False})
         try:
@@ -88,16 +88,16 @@ def changed(changes: dict[str, Any]) -> Mode:
 
 
 def _nested(blocks: Iterable[Block], mode: Mode) -> Mode:
-    """Return the mode in the last of some blocks, each within the one before."""
+    """Return the mode in the last of the blocks, each nested in the one before."""
     for block in blocks:
         mode = block.within(mode)
     return mode
 
 
 def _blocks_since(changes: dict[str, Any]) -> list[Block]:
-    """List the innermost block that makes these very changes, and those within it.
+    """List the innermost block that has this `changes` dict, and the blocks inside it.
 
-    There is none in another thread or task than the one that entered the block.
+    The list is empty in any other thread or task than the one that entered the block.
     """
     blocks: list[Block] = []
     block = current_mode.get().block
@@ -110,15 +110,15 @@ def _blocks_since(changes: dict[str, Any]) -> list[Block]:
 
 
 class Setting:
-    """A change of the mode: for a `with` block, or for a function as its decorator.
+    """Changes the mode, in a `with` block or in a decorated function.
 
-    A decorated generator or ``async def`` has the changed mode whenever it runs; while
-    it waits, nobody else has.
+    A decorated generator or ``async def`` has the changed mode only while it runs.
+    While it waits, other code has its own mode.
 
     Parameters
     ----------
     name : str
-        What errors call it.
+        The name in error messages.
     **changes
         Fields of `Mode`.
     """
@@ -131,7 +131,7 @@ class Setting:
         inside = changed(self._changes)
         try:
             current_mode.set(inside)
-        except BaseException:  # Ctrl-C, just after it was set
+        except BaseException:  # Ctrl-C just after the mode was set
             current_mode.set(inside.block.outside)
             raise
 
@@ -142,7 +142,7 @@ class Setting:
         elif kind is None:
             raise ValueError(
                 f"{self._name}: this block was entered in another thread or task, or "
-                "in a function that has ended; if a generator enters it, decorate the "
+                "in a function that has ended; if a generator entered it, decorate the "
                 f"generator with @tg.{self._name} instead"
             )
 
@@ -152,8 +152,8 @@ class Setting:
             return type(function)(self(function.__func__))
         if not callable(function) or isinstance(function, type):
             raise TypeError(
-                f"{self._name}: it decorates a function, or opens a block as in "
-                f"`with tg.{self._name}():`, and this is {function!r:.80}"
+                f"{self._name}: use it to decorate a function, or as a block, "
+                f"`with tg.{self._name}():`; it cannot decorate {function!r:.80}"
             )
         wrapper: Any
         if _is(isgeneratorfunction, function):
@@ -196,12 +196,12 @@ class Setting:
 
 
 def _is(kind: Callable[[Any], bool], function: Any) -> bool:
-    """Ask of a function, or of the ``__call__`` of what is called like one."""
+    """Test a function, or the ``__call__`` of a callable object."""
     return kind(function) or kind(function.__call__)
 
 
 class _Runs:
-    """A block that is left and entered again, with the blocks that are open in it."""
+    """A block that is left and entered again, together with the open blocks in it."""
 
     def __init__(self, changes: dict[str, Any]) -> None:
         self._blocks = [Block(changes.copy())]
@@ -222,7 +222,7 @@ class _Runs:
 
 @coroutine
 def _resumed(run: _Runs, steps: Any) -> Any:
-    """Go through a generator or what is awaited, each of its steps run in a block."""
+    """Run each step of a generator or coroutine in the block."""
     try:
         value = run(steps.send, None)
         while True:
@@ -246,23 +246,23 @@ def no_grad(function: F, /) -> F: ...
 
 
 def no_grad(function: Any = None, /) -> Any:
-    """Record nothing within the block: answers are constants.
+    """Stop recording within the block: all results are constants.
 
-    Also a decorator, with or without brackets. The state belongs to the current thread,
-    or the current asynchronous task.
+    It is also a decorator, with or without brackets. The setting holds for the current
+    thread or asynchronous task only.
 
     Raises
     ------
     TypeError
-        If it decorates what is no function.
+        If it decorates something that is not a function.
     ValueError
         If the block is left in another thread or task than it was entered in.
 
     Notes
     -----
-    A generator with such a block in it, which is left with ``yield`` in the middle,
-    leaves the state to whoever asked it for a value. Decorate the generator: then
-    nothing is recorded while it runs, and no longer.
+    A generator that yields inside such a block keeps the block open: its caller then
+    records nothing either. Decorate the generator instead. Then recording stops only
+    while the generator runs.
 
     Examples
     --------
@@ -285,11 +285,11 @@ def no_grad(function: Any = None, /) -> Any:
 def sampled(
     draw: Callable[..., Any], shape: tuple[int, ...], dtype: Any
 ) -> ndarray[Any, Any]:
-    """Return random numbers, ``draw(shape, dtype)``, or what stands for them just now.
+    """Return random numbers, ``draw(shape, dtype)``, unless the mode replaces them.
 
-    `compile` makes them an input of its program, drawn anew before each run, and
-    `remat` keeps them for its second run. What draws is a method of what has the
-    generator.
+    `compile` makes them an input of its program and draws new ones before each run.
+    `remat` keeps them for its second run. `draw` is a method of the object that
+    has the random generator.
     """
     sample = current_mode.get().sample
     numbers: ndarray[Any, Any] = (

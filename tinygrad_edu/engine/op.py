@@ -1,8 +1,8 @@
-"""An operation is declared once; everything else reads it here.
+"""`Op`: the single declaration of an operation, which all other modules read.
 
-An `Op` tells how an operation is computed, how its gradient is passed back, what it
-looks like on paper, which shapes and numbers it takes. Called on arrays it computes;
-called with a `Node` among its inputs it is recorded.
+An `Op` declares how to compute an operation, how to pass its gradient back, how to
+write it on paper, and which shapes and numbers it accepts. Called on arrays it only
+computes. Called with a `Node` among its inputs it also records.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ __all__ = [
 ]
 
 # A backward rule: (g, y, *inputs, **params) -> the cotangent of one input, where g is
-# the cotangent of the answer y. It is written in ops and operators, never on `.data`:
-# so it runs on arrays and is recorded on Tensors. That of `*arrays` gives a function of
-# the position, which gives the cotangent.
+# the cotangent of the result y. Rules use ops and operators, never `.data`: so they
+# work on arrays, and are recorded when they get Tensors. The rule of `*arrays` returns
+# a function from an array's position to its cotangent.
 Rule = Callable[..., Any]
 
-_REQUIRED = inspect.Parameter.empty  # in place of the default of a parameter without
+_REQUIRED = inspect.Parameter.empty  # the "default" of a parameter that has none
 
 
 class Domain(NamedTuple):
-    """The open interval on which an input makes sense, less some points."""
+    """The open interval of valid input values, without the points in `excluding`."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -66,42 +66,43 @@ class Domain(NamedTuple):
 REAL = Domain()
 
 OPS: dict[str, Op] = {}
-BUILT_IN: set[str] = set()  # the names of those that no one may declare again
-_METHODS: set[str] = set()  # the names of those that are methods too
+BUILT_IN: set[str] = set()  # names that users may not declare again
+_METHODS: set[str] = set()  # names of ops that are also methods of Tensor
 
 
 class Op:
-    r"""One operation, declared once; everything else reads it here.
+    r"""One operation: computation, backward rules, formula, shapes and domain.
 
     Parameters
     ----------
     forward : callable
-        Computes the answer from arrays. Its positional arguments are the inputs, its
-        keyword-only arguments the parameters; ``*arrays`` stands for any number of
+        Computes the result from arrays. Its positional arguments are the inputs, its
+        keyword-only arguments are the parameters. ``*arrays`` means any number of
         inputs.
     name : str, optional
-        By default that of `forward`. What cannot be printed of it is left out.
+        Default: the name of `forward`. Unprintable characters are removed.
     tex : str, optional
-        The formula, with the inputs' names in braces: ``r"{a} \odot {b}"``; parameters
-        may stand there as well. LaTeX's own braces are doubled.
+        The formula in LaTeX, with the names of inputs and parameters in braces:
+        ``r"{a} \odot {b}"``. Double the braces that belong to LaTeX.
     signature : str, optional
-        NumPy's notation for shapes, ``"(m,k),(k,n)->(m,n)"``; ``"()->()"`` for what
-        works elementwise. None where shapes depend on the parameters.
+        The shapes in NumPy's notation: ``"(m,k),(k,n)->(m,n)"``, or ``"()->()"`` for an
+        elementwise op. None if the shapes depend on the parameters.
     domain : Domain or dict of str to Domain, optional
-        Where the inputs make sense, the same for all or for each by name.
+        The valid values: one Domain for all inputs, or one per input name.
     kink : callable, optional
         A function of the inputs that is 0 where the op has no derivative.
     subgradient : str, optional
-        What the rules give there.
-    plainly : callable, optional
-        The textbook's formula for what `forward` computes with more care, if all that
-        can happen to it is an overflow to infinity from which the answer comes out
-        right. Compiled programs use it: they are shorter, and silence that warning.
+        The gradient that the rules choose at the kink.
+    textbook : callable, optional
+        The textbook formula, if `forward` computes the same more carefully. The formula
+        may overflow to infinity on the way, but its result must be right. Compiled
+        programs use it, because it is shorter, and silence the overflow warning.
     selects : bool, optional
-        Whether the op leaves out some of its inputs' elements, as `where` does. No NaN
-        or infinity that came about in them, elementwise, reaches a gradient.
+        Whether the op leaves out some elements of its inputs, as `where` does. The
+        gradient of an element left out is 0, even where the derivative of an
+        elementwise op before it is NaN or infinite.
     doc : str, optional
-        By default `forward`'s docstring.
+        Default: the docstring of `forward`.
     """
 
     def __init__(
@@ -114,14 +115,14 @@ class Op:
         domain: Domain | Mapping[str, Domain] = REAL,
         kink: Callable[..., Any] | None = None,
         subgradient: str | None = None,
-        plainly: Callable[..., Any] | None = None,
+        textbook: Callable[..., Any] | None = None,
         selects: bool = False,
         doc: str | None = None,
     ) -> None:
         self.forward = forward
         self.name = self.__name__ = printable(name or forward.__name__.strip("_"))
         if not self.name:
-            raise ValueError("op: its name has no letter that can be printed")
+            raise ValueError("op: the name has no printable character; pass name=")
         self.inputs, self.defaults, self.variadic = _read_signature(forward)
         self.tex = tex
         self._check_places()
@@ -133,26 +134,27 @@ class Op:
         )
         self.kink = kink
         self.subgradient = subgradient
-        self.plainly = plainly
+        self.textbook = textbook
         self.selects = selects
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = _NoRules(self)
         self.__doc__ = self._document(doc or forward.__doc__ or "")
         self._default_params = self.defaults or None
         self._required = [k for k, v in self.defaults.items() if v is _REQUIRED]
-        # With how many arguments a call needs no binding; with none, if it always does.
+        # Argument count of the fast path in __call__, with and without parameters;
+        # -1: never.
         self._arity = -1 if self.variadic else len(self.inputs)
         self._plain = -1 if self._required else self._arity
         _register(self)
 
     def _check_places(self) -> None:
-        """See that the formula has places for inputs and parameters only."""
+        """Raise if the formula names anything but inputs and parameters."""
         try:
             pieces = list(Formatter().parse(self.tex or ""))
         except ValueError as error:
             raise ValueError(
-                f"{self.name}: the braces of its tex {self.tex!r} do not pair up "
-                f"({error}); those that stand for themselves are doubled: {{{{ and }}}}"
+                f"{self.name}: the braces in tex={self.tex!r} do not match "
+                f"({error}); double the braces that belong to LaTeX: {{{{ and }}}}"
             ) from None
         known = [*self.inputs, *self.defaults]
         for _, place, how, conversion in pieces:
@@ -160,43 +162,45 @@ class Op:
                 continue
             said = place + f"!{conversion}" * bool(conversion) + f":{how}" * bool(how)
             raise ValueError(
-                f"{self.name}: its tex {self.tex!r} has the place {{{said}}}, and its "
-                f"inputs and parameters are {', '.join(known)}; braces that stand "
-                "for themselves are doubled: {{ and }}"
+                f"{self.name}: tex={self.tex!r} contains {{{said}}}, but the "
+                f"inputs and parameters are {', '.join(known)}; double the braces "
+                "that belong to LaTeX: {{ and }}"
             )
 
     def _document(self, text: str) -> str:
-        """Add to a docstring what the declaration tells."""
+        """Add the facts of the declaration to a docstring."""
         domains = {
             name: str(domain) for name, domain in self.domain.items() if domain != REAL
         }
         facts = {
-            "Formula": self.tex and self.tex.format_map(_ItsName()),
+            "Formula": self.tex and self.tex.format_map(_KeyAsValue()),
             "Shapes": self.signature,
             "Domain": ", ".join(f"{name} in {d}" for name, d in domains.items()),
             "Subgradient": self.subgradient,
         }
-        lines = [f"{fact}: {told}." for fact, told in facts.items() if told]
+        lines = [f"{label}: {fact}." for label, fact in facts.items() if fact]
         return "\n\n".join([f"{self}: {inspect.cleandoc(text)}", *lines])
 
     @property
     def elementwise(self) -> bool:
-        """Whether each element of the answer depends on one element of each input."""
+        """Whether each element of the result depends on one element of each input."""
         return self.signature is not None and set(self.signature) <= set("(),->")
 
     def vjp(self, **rules: Rule) -> Op:
-        """Declare the backward rule of every input, by its name; return the op.
+        """Declare one backward rule per input name; return the op.
 
-        Each is called as ``rule(g, y, *inputs, **params)`` and gives the input's
-        cotangent, where `g` is that of the answer `y`. It may have the broadcast shape:
-        the traversal sums over what was broadcast. The rule of ``*arrays`` is called
-        once for all of them. It gives a function, which is called with the position of
-        one array and gives that array's cotangent; so what they share is computed once.
+        A rule is called as ``rule(g, y, *inputs, **params)``, where `g` is the
+        cotangent of the result `y`. It returns the cotangent of its input, in the
+        input's shape or the broadcast shape: `pull_back` sums over the broadcast axes.
+        The rule of ``*arrays`` is called once for all arrays. It returns a function
+        from the position of an array to that array's cotangent, so that shared work is
+        done only once.
         """
         if rules.keys() != set(self.inputs):
             raise TypeError(
-                f"{self.name}: its inputs are {', '.join(self.inputs)}; "
-                f"rules were given for {', '.join(rules) or 'none'}"
+                f"{self.name}: vjp() needs one rule per input, "
+                f"{', '.join(self.inputs)}; it got rules for "
+                f"{', '.join(rules) or 'none'}"
             )
         self.rules = {name: rules[name] for name in self.inputs}
         self.rule_of_each = tuple(self.rules.values())
@@ -215,7 +219,7 @@ class Op:
         return self.compute(inputs, bound)
 
     def compute(self, values: Sequence[Any], params: Params | None) -> Any:
-        """Compute the answer from arrays; an error tells what was met."""
+        """Compute the result from arrays; errors name the op and its inputs."""
         try:
             if params is None:
                 return self.forward(*values)
@@ -230,7 +234,7 @@ class Op:
     def _bind(
         self, args: tuple[Any, ...], params: Params
     ) -> tuple[tuple[Any, ...], Params | None]:
-        """Sort a call's arguments into the inputs and the full set of parameters."""
+        """Split the arguments of a call into inputs and the full set of parameters."""
         n = len(self.inputs)
         named = tuple(params.pop(k) for k in self.inputs[len(args) :] if k in params)
         inputs, rest = args[:n] + named, dict(zip(self.defaults, args[n:]))
@@ -252,7 +256,7 @@ class Op:
             )
         return inputs, bound or None
 
-    # --- Copies, and pickles: there is one op of a name -------------------------------
+    # --- Copying and pickling: each name has exactly one op ---------------------------
 
     def __copy__(self) -> Self:
         return self
@@ -264,18 +268,18 @@ class Op:
         if self.name in BUILT_IN:
             return _built_in, (self.name,)
         home = str(getattr(self.forward, "__module__", None))
-        modules = {home: sys.modules.get(home)} | sys.modules  # its own comes first
+        modules = {home: sys.modules.get(home)} | sys.modules  # try its own first
         for module, found in modules.items():
             for name, thing in getattr(found, "__dict__", {}).copy().items():
                 if thing is self:
                     return _of_module, (module, name)
         raise TypeError(
-            f"{self.name}: an op is pickled by the name it has in a module, and no "
-            "module has this one; declare it at the top of a module, outside of "
-            "functions and classes"
+            f"{self.name}: an op is pickled by its name in a module, and this op is in "
+            "no module; declare it at the top of a module, outside of functions and "
+            "classes"
         )
 
-    # --- In words ---------------------------------------------------------------------
+    # --- Printing ---------------------------------------------------------------------
 
     def __str__(self) -> str:
         inputs = [f"[{self.inputs[0]}, ...]"] if self.variadic else list(self.inputs)
@@ -290,9 +294,9 @@ class Op:
 
 
 class Composite(Op):
-    """A function of ops that is told of in the table like an op, but has no rule.
+    """A function made of ops. It is listed in the table like an op, but has no rules.
 
-    Its gradient falls out of the ops it is made of.
+    Its gradient comes from the rules of the ops that it calls.
     """
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
@@ -302,7 +306,7 @@ class Composite(Op):
         except Untraceable:
             raise
         except (TypeError, ValueError, IndexError) as error:
-            if str(error).partition(":")[0] in OPS:  # an op has explained it
+            if str(error).partition(":")[0] in OPS:  # an inner op explained it already
                 raise
             values = [value_of(x) for x in inputs]
             raise explain_failure(
@@ -318,33 +322,33 @@ def _of_module(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-class _ItsName(dict[str, str]):
-    """What fills each place of a formula with the name that stands there."""
+class _KeyAsValue(dict[str, str]):
+    """Maps each name to itself, so that ``"{a} + {b}"`` is formatted as ``a + b``."""
 
     def __missing__(self, name: str) -> str:
         return name
 
 
 class _NoRules:
-    """In place of the rules of an op that was given none."""
+    """Raises if an op is differentiated that was declared without rules."""
 
     def __init__(self, op: Op) -> None:
         self.op = op
 
     def __iter__(self) -> Iterator[Rule]:
         raise TypeError(
-            f"{self.op.name}: it has no backward rules; declare one for each input "
-            f"with {self.op.name}.vjp({', '.join(f'{x}=...' for x in self.op.inputs)})"
+            f"{self.op.name}: this op has no backward rules; declare one per input: "
+            f"{self.op.name}.vjp({', '.join(f'{x}=...' for x in self.op.inputs)})"
         )
 
 
 def rules_of_arrays(
     rules: Iterable[Rule], arguments: Sequence[Any], params: Params | None
 ) -> Iterator[Callable[[], Any]]:
-    """Give a rule for each of ``*arrays``, from the one for all of them.
+    """Return an iterator of rules, one per array, from the one rule of ``*arrays``.
 
-    They take no arguments, since the one has them. It is called when the first of them
-    is, and never again: so the work is linear in the number of arrays.
+    The returned rules take no arguments. The first one that is called runs the common
+    rule; the others reuse its result. So the work is linear in the number of arrays.
     """
     (rule,) = rules
 
@@ -359,7 +363,7 @@ def rules_of_arrays(
 def _read_signature(
     forward: Callable[..., Any],
 ) -> tuple[tuple[str, ...], Params, bool]:
-    """Return the inputs' names, the parameters' defaults, and if it is variadic."""
+    """Return the input names, the parameters' defaults, and whether it is variadic."""
     if isinstance(forward, np.ufunc):
         return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
     parameters = inspect.signature(forward).parameters.values()
@@ -370,13 +374,13 @@ def _read_signature(
 
 
 def _register(op: Op) -> None:
-    """Enter the op in the table, and make it a method where that makes sense.
+    """Add the op to the table, and make it a method of Tensor if the name is free.
 
-    One's own ops may be declared again, as happens in a notebook.
+    Users may declare their own op again, since notebook cells are often run twice.
     """
     if op.name in BUILT_IN:
         raise ValueError(
-            f"op: {op.name!r} is built in already; give yours another name"
+            f"op: {op.name!r} is the name of a built-in op; choose another name"
         )
     OPS[op.name] = op
 
@@ -397,17 +401,17 @@ def op(**declaration: Any) -> Callable[[Callable[..., Any]], Op]: ...
 
 
 def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
-    """Declare an op of your own; a decorator, with or without arguments.
+    """Declare your own op; a decorator, with or without arguments.
 
-    The arguments are those of `Op`. Give its rules with `Op.vjp`, one for each input.
-    The new op is a function of arrays and Tensors and a method of Tensors; it stands in
-    `OPS`, and everything that walks the table finds it there.
+    It takes the arguments of `Op`. Declare the backward rules with `Op.vjp`, one per
+    input. The new op is a function of arrays and Tensors, and a method of Tensors. It
+    is added to `OPS`, where every tool of the package finds it.
 
     Raises
     ------
     ValueError
-        If a built-in op has that name, if nothing of it can be printed, or if the
-        formula has a place for something that is neither an input nor a parameter.
+        If a built-in op has that name, if no character of the name is printable, or if
+        the formula names something that is neither an input nor a parameter.
 
     Examples
     --------
@@ -425,10 +429,10 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
 
 
 def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
-    """Enter a function that is composed of ops in the table; a decorator."""
+    """Add a function that is made of ops to the table; a decorator."""
     return partial(Composite, **declaration)
 
 
 def as_array(x: Any) -> Any:
-    """Make a list or a number an array, so that it has a shape; Tensors stay."""
+    """Convert a list or a number to an array, so that it has a shape; keep Tensors."""
     return x if isinstance(x, Node | StandIn) else np.asarray(x)

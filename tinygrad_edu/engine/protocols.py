@@ -1,8 +1,8 @@
-"""NumPy's functions on Tensors: what happens when ``np.tanh(t)`` is called.
+"""Make NumPy functions work on Tensors: ``np.tanh(t)`` calls the op `tanh`.
 
-NumPy hands the call over (`__array_ufunc__`, NEP 13; `__array_function__`, NEP 18), and
-it goes to the op of that name in the table. What has no derivative, as shapes,
-positions and comparisons, is answered with plain arrays and numbers.
+NumPy passes such a call to the Tensor (`__array_ufunc__`, NEP 13; `__array_function__`,
+NEP 18), and this module calls the op of the same name. Functions without a derivative
+(shapes, positions, comparisons) return plain arrays and numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tinygrad_edu.ops.shapes import astype
 
 __all__ = ["apply_function", "apply_ufunc"]
 
-# NumPy's other names for what stands in the table.
+# NumPy's other names for ops in the table.
 ALIASES = {
     "amax": "max",
     "amin": "min",
@@ -36,7 +36,7 @@ ALIASES = {
     "real_if_close": "positive",
 }
 
-# What is answered with plain arrays and numbers.
+# Functions that return plain arrays and numbers.
 QUERIES = """
     all allclose any argmax argmin argpartition argsort argwhere array2string
     array_equal array_equiv array_repr array_str can_cast common_type count_nonzero
@@ -48,7 +48,7 @@ QUERIES = """
     unique zeros_like
 """
 
-# Names of NumPy's parameters, where the op has another.
+# NumPy's parameter names that differ from the op's.
 PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
 
 # How functions written in C are called: NumPy tells it from 2.4 on.
@@ -62,7 +62,7 @@ WRITTEN_IN_C: dict[Any, Any] = {
     np.where: lambda condition, x=None, y=None: ...,
 }
 
-# What to write for a method of a ufunc.
+# The function to call instead of a method of a ufunc.
 METHODS = {
     "add.accumulate": "cumsum",
     "add.reduce": "sum",
@@ -74,13 +74,13 @@ METHODS = {
 }
 
 _IN_PLACE = (
-    "a recorded value is not written to an array, which would lose its gradient: "
-    "write a = a + t for a += t, and y = np.exp(t) for np.exp(t, out=y)"
+    "writing a recorded value to an array would lose its gradient; write a = a + t "
+    "instead of a += t, and y = np.exp(t) instead of np.exp(t, out=y)"
 )
 
 
 def _numpy(name: str) -> Any:
-    """Return the function of NumPy's that has a name."""
+    """Return the NumPy function of that name, or None."""
     return getattr(np, name, None) or getattr(np.linalg, name, None)
 
 
@@ -95,7 +95,7 @@ _OPS: dict[Any, Op] = {
 def apply_ufunc(
     ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Apply one of NumPy's elementwise functions to inputs that hold a Tensor."""
+    """Apply a NumPy ufunc to inputs that include a Tensor."""
     op = _OPS.get(ufunc)
     if op is not None and method == "__call__" and not kwargs:
         return record(op, inputs) if op.rules else op(*inputs)
@@ -103,14 +103,14 @@ def apply_ufunc(
         name = f"{ufunc.__name__}.{method}"
         instead = METHODS.get(name)
         raise TypeError(
-            f"{name}: this does not work on Tensors; "
+            f"{name}: it does not work on Tensors; "
             + (f"write np.{instead}" if instead else "for the plain value pass .data")
         )
     if kwargs.keys() == {"out"}:
         return _write(ufunc, inputs, kwargs["out"])
     if kwargs:
         raise TypeError(
-            f"{ufunc.__name__}: with Tensors it takes no "
+            f"{ufunc.__name__}: for Tensors it does not accept "
             f"{', '.join(f'{k}=' for k in kwargs)}; use np.where() or .astype()"
         )
     if ufunc in _QUERIES:
@@ -119,23 +119,23 @@ def apply_ufunc(
 
 
 def _write(ufunc: Any, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> Any:
-    """Write an answer to arrays, as ``array -= t`` does, unless a gradient is lost."""
+    """Write the result to arrays, for ``array -= t``; raise if a gradient is lost."""
     name = ufunc.__name__
     if any(isinstance(array, Node) for array in out):
         raise TypeError(
-            f"{name}: out= takes arrays, and this is a Tensor; write y = np.exp(t) for "
-            "np.exp(t, out=y)"
+            f"{name}: out= must be an array, not a Tensor; write y = np.exp(t) instead "
+            "of np.exp(t, out=y)"
         )
     if any(map(is_recorded, inputs)):
         raise TypeError(
-            f"{name}: {_IN_PLACE}; where no gradient is needed, write it within "
+            f"{name}: {_IN_PLACE}; if you need no gradient, write it within "
             "`with tg.no_grad():`"
         )
     return ufunc(*map(value_of, inputs), out=out)
 
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Apply another of NumPy's functions to arguments that hold a Tensor."""
+    """Apply a NumPy function, not a ufunc, to arguments that include a Tensor."""
     op = _OPS.get(function)
     if op is None:
         if function in _QUERIES:
@@ -153,10 +153,10 @@ def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
 def _translate(
     function: Any, op: Op, n: int, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Say a call of NumPy's function in the op's words.
+    """Translate the arguments of a NumPy call into those of the op.
 
-    The first `n` parameters are inputs; of the others those count that have not their
-    default, as ``out=None``.
+    The first `n` parameters are inputs. Of the others, those that have their default,
+    such as ``out=None``, are dropped.
     """
     defaults = _defaults(function)
     names = list(defaults)
@@ -170,7 +170,7 @@ def _translate(
             continue
         if PARAMETERS.get(name, name) not in op.defaults:
             raise TypeError(
-                f"{function.__name__}: with Tensors it takes no {name}=; "
+                f"{function.__name__}: for Tensors it does not accept {name}=; "
                 + (_IN_PLACE if name == "out" else f"call it as {op}")
             )
         params[PARAMETERS.get(name, name)] = value
@@ -179,9 +179,9 @@ def _translate(
 
 @cache
 def _defaults(function: Any) -> dict[str, Any]:
-    """Return the parameters of a function of NumPy's, with their defaults.
+    """Return the parameters of a NumPy function, with their defaults.
 
-    None, if its operands have no names, as einsum's.
+    The dict is empty if the operands have no names, as those of einsum.
     """
     signature = inspect.signature(WRITTEN_IN_C.get(function, function))
     parameters = signature.parameters.values()
@@ -198,13 +198,13 @@ def _array(whole: Any, dtype: Any = None) -> Any:
 
 
 def _own_op(function: Any) -> Op:
-    """Find the user's own op that has the name of a function of NumPy's."""
+    """Find the user's own op that has the name of a NumPy function."""
     name = function.__name__
     if name in OPS and _numpy(name) is function:
         return OPS[name]
     near = get_close_matches(name, OPS, n=1)
     raise TypeError(
-        f"{name}: this function of NumPy's does not work on Tensors"
-        + (f"; the nearest that does is {near[0]}" if near else "")
+        f"{name}: this NumPy function does not work on Tensors"
+        + (f"; did you mean {near[0]}?" if near else "")
         + "; for the plain value pass .data"
     )

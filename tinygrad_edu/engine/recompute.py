@@ -1,8 +1,9 @@
-"""`remat`: store less on the way forward, compute again on the way back.
+"""`remat`: store less in the forward pass, recompute it in the backward pass.
 
-To the graph, a run of a rematerialised function is one node, made of the older nodes
-that its answer depends on. The values in between are dropped. When a cotangent arrives,
-the function runs again, and the cotangent is pulled back through what is recorded then.
+In the graph, a run of a rematerialised function is one node. Its inputs are the older
+nodes that the result depends on. The intermediate values are not stored. When the
+cotangent arrives, the function runs again, and the cotangent is pulled back through the
+graph that this second run records.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ __all__ = ["checkpoint", "remat"]
 
 
 def remat(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same function, whose values in between are not stored.
+    """Return the same function, but do not store its intermediate values.
 
-    They are computed again (rematerialised) when gradients are pulled back through it:
-    memory for time. Of n such steps in a row only the n answers are stored.
+    The backward pass computes them again (rematerialises them). This saves memory and costs time: n
+    such steps in a row store only their n results.
 
     Parameters
     ----------
     f : callable
-        Gives a Tensor, or nested tuples, lists and dicts of them. Called again it must
-        give the same again: so it must not draw random numbers, nor depend on what
-        changes in between. (What `nn.Dropout` draws is kept for the second run.)
+        Returns a Tensor, or nested tuples, lists and dicts of Tensors. A second call
+        must return the same: so `f` must not draw random numbers or depend on anything
+        that changes. (The random numbers of `nn.Dropout` are kept for the second call.)
 
     Returns
     -------
     callable
-        Takes and gives what `f` does.
+        Takes the arguments of `f` and returns its result.
 
     Raises
     ------
     ValueError
-        When gradients are pulled back, if `f` gives another answer than before.
+        In the backward pass, if `f` returns another result than before.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Remat:
-    """The op of the node that stands for a run."""
+    """The op of the node that represents one run of the function."""
 
     name = "remat"
     tex = None
@@ -134,7 +135,7 @@ class _Remat:
         return (self.pull_back,)
 
     def pull_back(self, g: Any, y: Any, *inputs: Any) -> Callable[[int], Any]:
-        """Run the function again; tell the cotangent of each input by its position."""
+        """Run the function again; return a function: position -> input's cotangent."""
         start = new_index()
         again = partial(_draw_again, iter(self.drawn))
         inside = changed(self.mode | {"sample": again})
@@ -147,40 +148,41 @@ class _Remat:
         value = _pack([y.data for y in outputs])
         if not (isinstance(value, StandIn) or np.array_equal(value, self.value, True)):
             raise ValueError(
-                "remat: run again, the function gave another answer; it must not "
-                "draw random numbers, nor depend on what has changed since"
+                "remat: the function returned another result when it was run "
+                "again; it must not draw random numbers or depend on anything that "
+                "changed in between"
             )
         cotangents = dict(zip(outputs, _unpack(g, outputs)))
-        # All that is older than the run counts as a variable.
+        # Every node older than this run counts as a variable.
         found, _ = pull_back(cotangents, isinstance(g, Node), range(start))
         return [found[x] for x in _behind(start, outputs)].__getitem__
 
 
 def _keep(drawn: list[Any], outer: Mode, draw: Any, *args: Any) -> Any:
-    """Draw random numbers, and remember them."""
-    drawn.append((outer.sample or _plainly)(draw, *args))
+    """Draw random numbers, and store them in `drawn`."""
+    drawn.append((outer.sample or _call)(draw, *args))
     return drawn[-1]
 
 
-def _plainly(draw: Any, *args: Any) -> Any:
+def _call(draw: Any, *args: Any) -> Any:
     return draw(*args)
 
 
 def _draw_again(drawn: Iterator[Any], draw: Any, *args: Any) -> Any:
-    """Give what was drawn before; after that the answer cannot be the same."""
+    """Return the numbers of the first run; draw new ones if it drew fewer."""
     for numbers in drawn:
         return numbers
     return draw(*args)
 
 
 def _made_since(start: int, answer: Any) -> list[Node]:
-    """Return the nodes in an answer that were recorded since, each once."""
+    """Return the nodes in a result with an index above `start`, each once."""
     nodes = (y for y in tree.leaves(answer) if isinstance(y, Node))
     return list(dict.fromkeys(y for y in nodes if y.requires_grad and y.index > start))
 
 
 def _behind(start: int, outputs: list[Node]) -> tuple[Node, ...]:
-    """Return the older nodes that some newer ones depend on, in their order."""
+    """Return the nodes older than `start` that the outputs depend on, oldest first."""
     found, stack = set(outputs), list(outputs)
     while stack:
         node = stack.pop()

@@ -1,8 +1,8 @@
 """The whole idea on one page: a Tensor, six ops with their rules, and the walk back.
 
-Run it, and it learns exclusive or: ``python -m tinygrad_edu.engine.simple``. The files
-beside it do the same with more ops, more checks and less time; a test holds their
-gradients to these.
+Run it to train exclusive or: ``python -m tinygrad_edu.engine.simple``. The other files
+of this folder do the same, with more ops, more checks and more speed. A test checks
+that both give the same gradients.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ new_index = count().__next__
 
 
 class Tensor:
-    """A value, and how it was computed: the op's rules and its inputs."""
+    """A value, and how it was computed: the inputs and rules of the op."""
 
     def __init__(self, data: Any, inputs: Any = (), rules: Any = ()) -> None:
         self.data: Array = np.asarray(data, float)
@@ -29,10 +29,10 @@ class Tensor:
         self.index = new_index()  # a Tensor is newer than its inputs
 
     def backward(self) -> None:
-        """Add the gradient of this number to the `grad` of every leaf behind it."""
+        """Add the gradient of this number to the `grad` of every leaf it depends on."""
         cotangents = {self: np.ones_like(self.data)}
         while cotangents:
-            # Newest first: all that use this Tensor have passed their share to it.
+            # Newest first: every Tensor that uses `y` has already sent its share to it.
             y = max(cotangents, key=lambda tensor: tensor.index)
             g = cotangents.pop(y)
             if not y.inputs:
@@ -51,11 +51,11 @@ def unbroadcast(share: Any, shape: tuple[int, ...]) -> Any:
 
 
 def op(forward: Callable[..., Any], *rules: Callable[..., Any]) -> Any:
-    """Declare an op: how it is computed, and a rule for each input.
+    """Declare an op: the forward computation, and one rule per input.
 
-    A rule gets the gradient `g` of the loss with respect to the answer `y`, the answer
-    and the inputs. It gives the gradient with respect to its own input: `g` times the
-    local derivative.
+    A rule gets `g`, the gradient of the loss with respect to the result `y`; then `y`
+    itself, and the inputs. It returns the gradient with respect to its own input: `g`
+    times the local derivative.
     """
 
     def apply(*inputs: Any) -> Tensor:
@@ -74,7 +74,7 @@ total = op(np.sum, lambda g, y, x: g * np.ones_like(x))
 
 
 def train(epochs: int = 2000, lr: float = 2.0) -> tuple[Tensor, Tensor]:
-    """Learn exclusive or with 2, 3 and 1 neurons; return the answer and the loss."""
+    """Train exclusive or with 2, 3 and 1 neurons; return the output and the loss."""
     rng = np.random.default_rng(0)
     x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([[0], [1], [1], [0]])
     shapes = [(2, 3), (1, 3), (3, 1), (1, 1)]

@@ -1,7 +1,7 @@
-"""`Tensor`: an array that records what is done with it.
+"""`Tensor`: an array that records the ops applied to it.
 
-Its operators record, and so do the methods that it has from the table of ops; its
-comparisons and queries answer with plain arrays and numbers.
+Operators record, and so do the methods that come from the table of ops. Comparisons and
+queries return plain arrays and numbers.
 """
 
 from __future__ import annotations
@@ -43,39 +43,39 @@ record: Callable[..., Tensor] = graph.record
 
 
 class Tensor(Node):
-    """An array whose computations are recorded, so that they can be differentiated.
+    """An array that records the ops applied to it, so that it can be differentiated.
 
     Parameters
     ----------
     data : array_like
         Real numbers. Floats keep their dtype; integers and booleans are constants.
-    requires_grad : bool, keyword-only as all that follow
-        Whether `backward` shall leave a gradient in ``.grad``. Such a Tensor has a copy
-        of the data, since optimisers change it in place; any other one shares the
-        array's memory.
+    requires_grad : bool
+        If true, `backward` adds the gradient to ``.grad``. The Tensor then copies the
+        data, since optimisers change it in place; otherwise it shares the array's
+        memory. This and all following parameters are keyword-only.
     dtype : dtype, optional
-        Convert to this first.
+        Convert the data to this dtype first.
     name : str, optional
-        Shown by whatever prints or draws the graph.
+        Shown where the graph is printed or drawn.
 
     Attributes
     ----------
     data : ndarray
-        The value. Assign an array or a Tensor of real numbers to give a leaf another
-        one. The leaf shares its memory and takes its shape and dtype; a gradient that
-        does not fit these is forgotten.
+        The value. Assign an array or a Tensor of real numbers to change the value of a
+        leaf. The leaf then shares that memory, and takes its shape and dtype; if these
+        differ from before, ``grad`` is set to None.
     grad : Tensor or None
-        Of a leaf: the sum of the gradients that were passed back to it so far, in its
-        own shape and dtype. Assign None, or an array or a Tensor of its shape, which is
-        converted to its dtype.
+        For a leaf: the sum of all gradients passed back to it so far, in the leaf's
+        shape and dtype. You may assign None, or an array or a Tensor of that shape; it
+        is converted to the leaf's dtype.
     op, inputs, params
         How the value was computed; ``op`` is None for a leaf.
 
     Raises
     ------
     TypeError
-        For complex numbers, for what is no array of numbers, if the gradient of
-        integers or booleans is asked for, and for a name that is no string.
+        If `data` is complex or not an array of numbers, if `requires_grad` is true for
+        integers or booleans, or if `name` is not a string.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Tensor(Node):
             array = array.copy()
         if name is not None and not isinstance(name, str):
             raise TypeError(
-                f"Tensor: its name is a string, and this is of type "
+                f"Tensor: the name must be a string, but it is of type "
                 f"{type(name).__name__}: {name!r}"
             )
         self.array = array
@@ -128,44 +128,45 @@ class Tensor(Node):
         retain_graph: bool = False,
         create_graph: bool = False,
     ) -> None:
-        """Add the gradient of this value to the ``.grad`` of every leaf behind it.
+        """Add the gradient of this value to the ``.grad`` of every leaf it depends on.
 
         Parameters
         ----------
         gradient : array_like, optional
-            The cotangent to start from, in this Tensor's shape. For a single number it
-            is 1.
+            The cotangent to start from, in this Tensor's shape. Default for a single
+            number: 1.
         retain_graph : bool
-            Keep the graph for another ``backward``; else it is released.
+            Keep the graph for another ``backward``; else release it.
         create_graph : bool
-            Record the backward pass too, so that gradients can be differentiated; it
-            implies `retain_graph`. Then leaf and gradient refer to each other, until
-            ``zero_grad()`` parts them.
+            Record the backward pass too, so that gradients can be differentiated. It
+            implies `retain_graph`. The leaf and its gradient then keep each other
+            alive until you call ``zero_grad()``.
 
         Raises
         ------
         ValueError
-            If nothing here requires a gradient, if the graph was released before, or if
-            `gradient` is missing or has another shape.
+            If this Tensor depends on no leaf that requires a gradient, if the graph was
+            released before, or if `gradient` is missing or has another shape.
         """
         if not self.requires_grad:
             raise ValueError(
-                "backward: nothing that this was computed from requires a gradient "
-                "(create the leaves with requires_grad=True, outside of no_grad())"
+                "backward: this Tensor depends on no leaf that requires a gradient "
+                "(create leaves with requires_grad=True, and compute outside of "
+                "no_grad())"
             )
         value = self.array
         if gradient is None:
             if value.size != 1:
                 raise ValueError(
-                    f"backward: this has shape {self.shape}, and only a single number "
-                    "has a gradient; sum() it, or pass gradient="
+                    f"backward: this Tensor has shape {self.shape}, and only a single "
+                    "number has a gradient; call sum() first, or pass gradient="
                 )
             one = value.dtype.type(1)
             gradient = np.full(value.shape, one) if value.ndim else one
         elif np.shape(gradient) != value.shape:
             raise ValueError(
                 f"backward: the gradient has shape {np.shape(gradient)}, "
-                f"and this has {self.shape}; they must be equal"
+                f"and this Tensor has {self.shape}; they must be equal"
             )
         elif isinstance(gradient, Tensor) and create_graph:
             gradient = gradient.astype(self.dtype)  # part of the graph, if it has one
@@ -176,11 +177,11 @@ class Tensor(Node):
         autodiff.backward(self, gradient, retain_graph, create_graph)
 
     def zero_grad(self) -> None:
-        """Forget the gradient that was accumulated."""
+        """Set ``.grad`` to None."""
         self.grad = None
 
     def detach(self) -> Tensor:
-        """Return a constant of the same value, which shares its memory."""
+        """Return a constant Tensor of the same value, sharing its memory."""
         return Tensor(self.array, name=self.name)
 
     # --- The value --------------------------------------------------------------------
@@ -192,11 +193,11 @@ class Tensor(Node):
     @data.setter
     def data(self, value: Any) -> None:
         array: Any = value_of(value)
-        if array is self.array:  # what `t.data -= 1` ends with
+        if array is self.array:  # `t.data -= 1` assigns the same array at the end
             return
         if not isinstance(array, np.ndarray | np.generic | StandIn):
             raise TypeError(
-                "data: assign an array or a Tensor of real numbers, and not "
+                "data: assign an array or a Tensor of real numbers, not "
                 f"{value!r:.80}; for a list or a number write np.array(...)"
             )
         if not isinstance(array, StandIn):
@@ -204,7 +205,7 @@ class Tensor(Node):
         _check_real("data", array.dtype)
         if self.op is not None:
             raise TypeError(
-                "data: this Tensor was computed, and the graph remembers its value; "
+                "data: an op computed this Tensor, and the graph needs its value; "
                 "assign to the .data of a leaf, or make a new Tensor"
             )
         if self.requires_grad:
@@ -226,13 +227,13 @@ class Tensor(Node):
         is_array = isinstance(array, np.ndarray | np.generic | StandIn)
         if not is_array:
             raise TypeError(
-                "grad: assign None, or an array or a Tensor of real numbers, and not "
-                f"{value!r:.80}; None forgets what was accumulated"
+                "grad: assign an array or a Tensor of real numbers, or None to clear "
+                f"the gradient, not {value!r:.80}"
             )
         _check_real("grad", array.dtype)
         if array.shape != self.array.shape:
             raise ValueError(
-                f"grad: this has shape {array.shape}, and the Tensor has "
+                f"grad: the gradient has shape {array.shape}, and the Tensor has "
                 f"{self.array.shape}; they must be equal"
             )
         if array.dtype != self.array.dtype:
@@ -243,7 +244,7 @@ class Tensor(Node):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no recorded op made this."""
+        """Whether no recorded op computed this Tensor."""
         return self.op is None
 
     @property
@@ -281,11 +282,11 @@ class Tensor(Node):
         return int(self._number("int"))
 
     def _number(self, kind: str) -> Any:
-        """Return the one element, unless a derivative would be lost with it."""
+        """Return the one element; raise if the derivative would be lost."""
         if self.requires_grad and current_mode.get().nested:
             raise TypeError(
                 f"{kind}: a Python number has no derivative, and this Tensor is being "
-                "differentiated; call np.sin() and not math.sin(), build arrays with "
+                "differentiated; call np.sin(), not math.sin(), build arrays with "
                 "np.stack() or np.where(); for the plain value write t.item()"
             )
         return self.array.item()
@@ -294,14 +295,14 @@ class Tensor(Node):
         return self.round(ndigits or 0)
 
     def __format__(self, spec: str) -> str:
-        """Write the one element as ``f"{loss:.4f}"`` asks for it."""
+        """Format the one element, as in ``f"{loss:.4f}"``."""
         if not spec:
             return str(self)
         if self.size != 1:
             raise TypeError(
-                f"format: {spec!r} is for one number, and this Tensor has the shape "
-                f"{self.shape}; write its mean(), one of its elements, t[0], or the "
-                "whole without a format"
+                f"format: {spec!r} formats one number, and this Tensor has shape "
+                f"{self.shape}; format its mean() or one element, t[0], or write the "
+                "whole Tensor without a format"
             )
         return format(self.data.item(), spec)
 
@@ -313,7 +314,7 @@ class Tensor(Node):
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
-            raise TypeError("iter: a Tensor without dimensions has no rows")
+            raise TypeError("iter: cannot loop over a Tensor without dimensions")
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
@@ -327,8 +328,8 @@ class Tensor(Node):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
             raise TypeError(
-                "array: NumPy would lose this Tensor's graph; use .data for its value, "
-                "and stack() or concatenate() to put Tensors together"
+                "array: converting this Tensor to an array would lose its graph; use "
+                ".data for its value, and stack() or concatenate() to join Tensors"
             )
         return np.array(self.array, dtype, copy=copy)
 
@@ -347,8 +348,8 @@ class Tensor(Node):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
             raise TypeError(
-                "copy: this Tensor was computed, and copying it would copy or lose its "
-                "graph; copy detach() instead"
+                "copy: an op computed this Tensor, and copying it would copy or lose "
+                "its graph; copy t.detach() instead"
             )
         kind = partial(Tensor, requires_grad=self.requires_grad, name=self.name)
         return kind, (self.array,)
@@ -405,9 +406,9 @@ class Tensor(Node):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
-            "setitem: a Tensor is not written to, since the graph remembers its value; "
-            "build the new one with where(), concatenate() or stack(), "
-            "or write to .data before it is used"
+            "setitem: you cannot write to a Tensor, since the graph needs its value; "
+            "build a new one with where(), concatenate() or stack(), "
+            "or write to .data before an op uses it"
         )
 
     def __mod__(self, other: Any) -> Tensor:
@@ -449,14 +450,14 @@ class Tensor(Node):
         return self._in_place(floor_divide, operator.ifloordiv, other)
 
     def _in_place(self, op: Op, write: Callable[..., Any], other: Any) -> Tensor:
-        """Write to the memory of a leaf; make a new Tensor in place of any other."""
+        """Write to a leaf that requires a gradient; else return a new Tensor."""
         if not self.requires_grad or self.op is not None or self.inputs:
             return record(op, (self, other))
         if current_mode.get().recording:
             raise TypeError(
-                f"{op.name}: a leaf that requires a gradient is not changed in place "
-                "while ops are recorded; update it within `with tg.no_grad():`, "
-                "or make a new Tensor: t = t - u for t -= u"
+                f"{op.name}: while ops are recorded, you cannot change a leaf that "
+                "requires a gradient in place; update it within `with tg.no_grad():`, "
+                "or make a new Tensor: t = t - u instead of t -= u"
             )
         value = value_of(other)
         try:
@@ -467,7 +468,7 @@ class Tensor(Node):
             ) from None
         return self
 
-    # --- Comparisons: plain arrays of bool; hashing by identity -----------------------
+    # --- Comparisons return plain arrays of bool; hashing is by identity --------------
 
     def __lt__(self, other: Any) -> Any:
         return self.array < value_of(other)
@@ -489,7 +490,7 @@ class Tensor(Node):
 
     __hash__ = object.__hash__
 
-    # --- Methods whose arguments ndarray takes in a looser form -----------------------
+    # --- Methods that take arguments in several forms, as ndarray's do ----------------
 
     @property
     def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
@@ -510,11 +511,11 @@ class Tensor(Node):
         return record(transpose, (self,), {"axes": order})
 
     def flatten(self) -> Tensor:
-        """The elements in one row."""
+        """Return the elements in one dimension."""
         return record(reshape, (self,), {"shape": -1})
 
     def copy(self) -> Tensor:
-        """A copy, recorded as such."""
+        """Return a copy; the copy is recorded."""
         return record(positive, (self,))
 
     if TYPE_CHECKING:  # the methods that come from the table of ops, and those below
@@ -523,7 +524,7 @@ class Tensor(Node):
 
 
 def _plain_index(index: Any) -> Any:
-    """Let Tensors of integers or booleans be used as an index."""
+    """Convert Tensors of integers or booleans in an index to arrays."""
     if isinstance(index, tuple):
         return tuple(value_of(i) for i in index)
     return value_of(index)
@@ -532,15 +533,15 @@ def _plain_index(index: Any) -> Any:
 def _check_real(who: str, dtype: np.dtype[Any]) -> None:
     if dtype.kind not in "fiub":
         raise TypeError(
-            f"{who}: a Tensor holds real numbers, and this has the dtype {dtype}"
-            + ("; take .real and .imag apart" if dtype.kind == "c" else "")
+            f"{who}: a Tensor holds real numbers, not numbers of dtype {dtype}"
+            + ("; pass .real and .imag separately" if dtype.kind == "c" else "")
         )
 
 
 def _check_float(who: str, dtype: np.dtype[Any], way_out: str) -> None:
     if dtype.kind != "f":
         raise TypeError(
-            f"{who}: {dtype} is constant, only floats have a gradient; {way_out}"
+            f"{who}: only floats can have a gradient, not {dtype}; {way_out}"
         )
 
 
@@ -548,26 +549,27 @@ _STORE = opmap["STORE_SUBSCR"]
 
 
 def _refuse_to_be_stored(frame: FrameType) -> None:
-    """Raise if a number is asked for by ``array[i] = t``, which loses the gradient.
+    """Raise if the caller is ``array[i] = t``, which would lose the gradient.
 
-    NumPy asks as ``float(t)`` does, and only the instruction tells them apart.
+    NumPy calls ``__float__`` for that, as ``float(t)`` does. Only the bytecode
+    instruction of the caller tells which of the two it was.
     """
     if frame.f_code.co_code[frame.f_lasti] == _STORE:
         raise TypeError(
-            "setitem: an element of an array is a plain number, so the gradient of "
-            "this Tensor would be lost; build the array with tg.stack() or tg.where(), "
+            "setitem: an array element is a plain number, so storing this Tensor in it "
+            "would lose the gradient; build the array with tg.stack() or tg.where(), "
             "or store the plain value: a[i] = t.item()"
         )
 
 
-def _answer_at_once(name: str) -> Callable[..., Any]:
-    """Make a method that asks the array: its answer has no derivative."""
+def _array_method(name: str) -> Callable[..., Any]:
+    """Make a method that calls the array's: its result has no derivative."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.array, name)(*args, **kwargs)
 
     method.__name__ = name
-    method.__doc__ = f"As ndarray's: see `numpy.ndarray.{name}`."
+    method.__doc__ = f"Same as `numpy.ndarray.{name}`."
     return method
 
 
@@ -581,4 +583,4 @@ for _name in [
     "nonzero",
     "tolist",
 ]:
-    setattr(Tensor, _name, _answer_at_once(_name))
+    setattr(Tensor, _name, _array_method(_name))

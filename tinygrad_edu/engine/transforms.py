@@ -1,11 +1,12 @@
-"""Derivatives of functions, as functions: `grad`, `jacobian`, and their kin.
+"""Transforms: `grad`, `jacobian` and others turn a function into its derivative.
 
-`vjp` is the one that does the work, the others are made of it. It runs the function on
-*variables*, Tensors of its own that stand for the arguments, and pulls cotangents back
-from the answer to them. To that walk, whatever is older than the variables is constant.
-But a variable is itself recorded, as a copy of the Tensor that it stands for, so that
-whoever differentiates by that one finds the way. Hence transforms nest, and no inner
-derivative is taken for an outer one.
+`vjp` does the work; the others call it. It replaces the arguments by *variables*, which
+are new Tensors, runs the function on them, and pulls cotangents back from the result to
+the variables. This walk treats every node older than the variables as a constant.
+
+Transforms can be nested. If an argument is a recorded Tensor, its variable is recorded
+as a copy of it. So an outer transform can differentiate through the variable, and an
+inner derivative is never confused with an outer one.
 """
 
 from __future__ import annotations
@@ -40,32 +41,33 @@ Function = Callable[..., Any]
 def grad(
     f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Function:
-    """Return the function that gives the gradient of `f`.
+    """Return a function that computes the gradient of `f`.
 
     Parameters
     ----------
     f : callable
-        A function that gives a single number. It may call NumPy's functions and
-        operators, the package's, and loop and branch as it likes.
+        A function that returns a single number. It may use operators, NumPy's functions
+        and this package's, loops and branches.
     argnums : int or sequence of int
-        By which of its positional arguments to differentiate. Each is a number, an
-        array or a Tensor, of floats; or a tuple, list or dict of them, nested.
+        The positions of the arguments to differentiate with respect to. Each argument
+        is a number, an array or a Tensor, of floats; or a nested tuple, list or dict of
+        these.
     has_aux : bool
-        Whether `f` gives a pair, of which only the first is differentiated.
+        Whether `f` returns a pair. Only its first element is then differentiated.
 
     Returns
     -------
     callable
-        Takes what `f` takes. Gives the gradient, in the structure, shapes and dtypes of
-        the argument; a tuple of them if `argnums` is a sequence; and with `has_aux` a
-        pair of that and what `f` gave as the second. Gradients are arrays; but Tensors
-        if an argument was one, and within a function that another transform
-        differentiates. Then they can be differentiated on.
+        Takes the arguments of `f`. Returns the gradient, in the structure, shapes and
+        dtypes of the argument, or a tuple of gradients if `argnums` is a sequence. With
+        `has_aux` it returns the pair ``(gradient, aux)``. Gradients are arrays. They
+        are Tensors, which can be differentiated again, if an argument is a Tensor or if
+        another transform is differentiating this call.
 
     Raises
     ------
     TypeError
-        If `f` does not give a single number, or if an argument is not of floats.
+        If `f` does not return a single number, or if an argument is not of floats.
 
     Examples
     --------
@@ -95,9 +97,10 @@ def grad(
 def value_and_grad(
     f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Function:
-    """Return the function that gives the value of `f` and its gradient, as a pair.
+    """Return a function that computes the pair ``(value, gradient)`` of `f`.
 
-    With `has_aux` it gives ``((value, aux), gradient)``. All else is as for `grad`.
+    With `has_aux` it returns ``((value, aux), gradient)``. Parameters and errors are
+    those of `grad`.
 
     Examples
     --------
@@ -118,29 +121,30 @@ def value_and_grad(
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
-    """Return the value of `f`, and the function that pulls cotangents back from it.
+    """Return the value of `f`, and a function that pulls cotangents back from it.
 
-    A vector-Jacobian product: for the cotangent ``c`` of the answer, `pullback` gives
-    ``c`` times the Jacobian.
+    This is the vector-Jacobian product: for a cotangent ``c`` of the result, `pullback`
+    returns ``c`` times the Jacobian.
 
     Parameters
     ----------
     f : callable
-        Gives a number, an array or a Tensor, or nested tuples, lists and dicts of them.
+        Returns a number, an array or a Tensor, or nested tuples, lists and dicts of
+        these.
     *primals
-        Its arguments, as for `grad`.
+        The arguments of `f`, as for `grad`.
     has_aux : bool
-        Whether `f` gives a pair, of which only the first is differentiated.
+        Whether `f` returns a pair. Only its first element is then differentiated.
 
     Returns
     -------
     y
-        What `f` gave.
+        The result of `f`.
     pullback : callable
-        Takes a cotangent, in the structure and the shapes of `y`; gives a tuple with
-        the cotangent of each primal. It may be called again and again.
+        Takes a cotangent in the structure and shapes of `y`; returns a tuple with the
+        cotangent of each primal. It may be called many times.
     aux
-        With `has_aux`.
+        Only with `has_aux`: the second element of the pair.
 
     Raises
     ------
@@ -165,7 +169,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
         for output, c in tree.pairs(y, cotangent):
             if _varies(output):
                 c = _convert(c, output.data.dtype)
-                known = cotangents.get(output)  # an output may be there twice
+                known = cotangents.get(output)  # `y` may contain an output twice
                 cotangents[output] = c if known is None else known + c
         as_tensors = run.as_tensors or current_mode.get().nested
         as_tensors = as_tensors or Tensor in map(type, cotangents.values())
@@ -178,24 +182,27 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
 def jvp(f: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
     """Return the value of `f`, and its derivative along a direction: forward mode.
 
-    A Jacobian-vector product: the Jacobian times the tangents.
+    This is the Jacobian-vector product: the Jacobian times the tangents.
 
     Parameters
     ----------
     f : callable
         As for `vjp`.
     primals : tuple or list
-        The arguments; or the one argument.
+        The arguments of `f`. A single argument needs no tuple.
     tangents : tuple or list
-        The direction, in the primals' structure and shapes.
+        The direction, in the structure and shapes of the primals.
     has_aux : bool
-        Whether `f` gives a pair, of which only the first is differentiated.
+        Whether `f` returns a pair. Only its first element is then differentiated.
 
     Returns
     -------
-    y, tangent, aux
-        What `f` gave; the derivative, in its structure and shapes; and the rest with
-        `has_aux`.
+    y
+        The result of `f`.
+    tangent
+        The derivative, in the structure and shapes of `y`.
+    aux
+        Only with `has_aux`: the second element of the pair.
 
     Raises
     ------
@@ -204,10 +211,11 @@ def jvp(f: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
 
     Notes
     -----
-    There is no second set of rules. Pulling a cotangent u back is linear in u: it is
-    u times the Jacobian. So the pull-back is recorded as a function of u, and its own
-    pull-back, which is the transpose of the transpose, pushes the tangents forward
-    (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
+    Forward mode needs no rules of its own. The pullback is linear in the cotangent u:
+    it returns u times the Jacobian. So we record the pullback as a function of u and
+    take the pullback of that. It multiplies by the Jacobian from the other side, which
+    pushes the tangents forward (J. Townsend, "A new trick for calculating Jacobian
+    vector products", 2017).
 
     Examples
     --------
@@ -232,25 +240,28 @@ def jacobian(
     mode: str | None = None,
     has_aux: bool = False,
 ) -> Function:
-    """Return the function that gives the Jacobian of `f`: every output by every input.
+    """Return a function that computes the Jacobian of `f`.
+
+    The Jacobian has the derivative of every output element with respect to every input
+    element.
 
     Parameters
     ----------
     f : callable
         As for `vjp`.
     argnums : int or sequence of int
-        By which of its positional arguments to differentiate.
+        The positions of the arguments to differentiate with respect to.
     mode : {None, "reverse", "forward"}
-        A row at a time, one for each element of the answer, or a column at a time, one
-        for each element of the arguments. None is whichever takes less time.
+        "reverse" computes one row per element of the output, "forward" one column per
+        element of the input. None chooses the faster one.
     has_aux : bool
-        Whether `f` gives a pair, of which only the first is differentiated.
+        Whether `f` returns a pair. Only its first element is then differentiated.
 
     Returns
     -------
     callable
-        Takes what `f` takes. For each array in the answer it gives the structure of the
-        arguments, in which each array has the shape of the output followed by that of
+        Takes the arguments of `f`. Replaces each output array by the structure of the
+        arguments. Each array in it has the shape of the output followed by the shape of
         the input.
 
     Examples
@@ -264,7 +275,7 @@ def jacobian(
     _check_call("jacobian", f, argnums)
     if mode not in (None, "reverse", "forward"):
         raise ValueError(
-            f'jacobian: mode is {mode!r}; it may be "reverse", "forward" or None'
+            f'jacobian: mode must be "reverse", "forward" or None, not {mode!r}'
         )
 
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
@@ -292,17 +303,17 @@ def jacobian(
     return _describe(jacobian_of_f, "Jacobian", f)
 
 
-COLUMN = 3  # about what a column costs, in rows
+COLUMN = 3  # a column takes about as long as 3 rows
 
 
 def hessian(
     f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Function:
-    """Return the function that gives the Hessian of `f`: the Jacobian of its gradient.
+    """Return a function that computes the Hessian of `f`: the Jacobian of its gradient.
 
     Parameters and errors are those of `grad`. For several arguments, or a structure of
-    them, it gives a structure of structures: ``h[i][j]`` is the derivative by argument
-    ``i``, then by argument ``j``.
+    them, the Hessian is a structure of structures: ``h[i][j]`` is the derivative with
+    respect to argument ``i``, then with respect to argument ``j``.
 
     Examples
     --------
@@ -320,21 +331,21 @@ def hessian(
 def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     """Return the Hessian of `f` times a vector, without computing the Hessian.
 
-    The Hessian is symmetric: so the vector is pulled back through the gradient, which
-    takes less than half the time of pushing it forward, ``jvp(grad(f), ...)``.
+    The Hessian is symmetric. So the vector can be pulled back through the gradient,
+    which takes less than half the time of ``jvp(grad(f), ...)``.
 
     Parameters
     ----------
     f : callable
-        A function that gives a single number.
+        A function that returns a single number.
     primals : tuple or list
-        Its arguments; or the one argument.
+        The arguments of `f`. A single argument needs no tuple.
     tangents : tuple or list
-        The vector, in the primals' structure and shapes.
+        The vector, in the structure and shapes of the primals.
 
     Returns
     -------
-    In the structure of the argument; a tuple of that for several arguments.
+    The product, in the structure of the argument; a tuple for several arguments.
 
     Examples
     --------
@@ -354,14 +365,14 @@ def hvp(f: Function, primals: Any, tangents: Any) -> Any:
     return product if several else product[0]
 
 
-# --- Arguments, answers, and what stands in their place -------------------------------
+# --- Running a function on variables --------------------------------------------------
 
 
-NESTED = {"recording": True, "nested": True}  # the mode that a function runs in
+NESTED = {"recording": True, "nested": True}  # the mode while the function runs
 
 
 class _Run:
-    """A run of a function on variables, and the way back from its answer."""
+    """Runs a function on variables, and pulls cotangents back from its result."""
 
     __slots__ = ("answer", "as_tensors", "chosen", "inside", "variables")
 
@@ -373,7 +384,7 @@ class _Run:
         kwargs: dict[str, Any],
     ) -> None:
         chosen = self.chosen = _choose(args, argnums)
-        self.inside: set[Node] = set()  # depends on the variables only
+        self.inside: set[Node] = set()  # nodes that depend on nothing but variables
         one = not isinstance(chosen, tree.CONTAINERS)
         given = (chosen,) if one else tree.leaves(chosen)
         self.as_tensors = current_mode.get().nested or Tensor in map(type, given)
@@ -388,26 +399,26 @@ class _Run:
             current_mode.set(nested.block.outside)
 
     def gradient(self, y: Any) -> Any:
-        """Return the gradient of a number in the answer, in the chosen's structure."""
+        """Return the gradient of the number `y`, in the structure of the arguments."""
         is_whole = isinstance(y, tree.CONTAINERS)
         data = y.data if isinstance(y, Node) else as_array(None if is_whole else y)
         _check_answer("grad", y, data)
         if data.size != 1 or data.dtype.kind not in "fiub":
             raise TypeError(
-                f"grad: the function gave {_tell(y)}, and only a single number has a "
-                "gradient; sum() it, or take its jacobian()"
+                f"grad: the function returned {_tell(y)}, and only a single number has "
+                "a gradient; return its sum(), or use tg.jacobian"
             )
         one = np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
         return self.pull_back({y: one} if _varies(y) else {}, self.as_tensors)
 
     def pull_back(self, cotangents: dict[Any, Any], as_tensors: bool) -> Any:
-        """Return the cotangents of what was chosen, in its structure."""
+        """Return the cotangents of the chosen arguments, in their structure."""
         recorded = as_tensors and current_mode.get().recording
         if as_tensors:
             convert = _as_tensor if recorded else value_of
             cotangents = {y: convert(c) for y, c in cotangents.items()}
         variables = self.variables
-        if not variables:  # the structure was empty
+        if not variables:  # the arguments are empty containers
             return self.chosen
         numbers = range(variables[0].index, variables[-1].index + 1)
         found, _ = pull_back(cotangents, recorded, numbers)
@@ -416,7 +427,7 @@ class _Run:
         return tree.rebuild(self.chosen, settled)
 
     def settle(self, answer: Any) -> Any:
-        """Return what the function gave as the user gets it."""
+        """Convert the result of the function to what the user gets."""
         if isinstance(answer, Node):
             return self._settled(answer, self.as_tensors)
         if not isinstance(answer, tree.CONTAINERS):
@@ -424,7 +435,7 @@ class _Run:
         return tree.rebuild(answer, map(self.settle, tree.leaves(answer)))
 
     def _settled(self, x: Any, as_tensor: bool) -> Any:
-        """Return an array, or a Tensor that is recorded if others may ask for more."""
+        """Return an array or a Tensor, recorded if an outer transform may need it."""
         if not as_tensor:
             return as_array(value_of(x))
         if isinstance(x, Node) and current_mode.get().recording and self._leads_out(x):
@@ -432,12 +443,12 @@ class _Run:
         return Tensor(value_of(x))
 
     def _leads_out(self, answer: Node) -> bool:
-        """Return whether an answer depends on more than this run's variables.
+        """Return whether a result depends on more than the variables of this run.
 
-        If not, nobody else can differentiate it, and it is a constant.
+        If not, nobody else can differentiate it, so it becomes a constant.
         """
         if any(variable.op is not None for variable in self.variables):
-            return True  # it stands for a Tensor that is recorded itself
+            return True  # the variable is a copy of a recorded Tensor
         found, stack = set(self.variables), [answer]
         while stack:
             node = stack.pop()
@@ -452,43 +463,43 @@ class _Run:
 
 
 def _check_call(transform: str, f: Any, argnums: Any = 0) -> None:
-    """See that a transform was given a function, and numbers of arguments."""
+    """Raise if `f` is not a function, or `argnums` are not positions."""
     check_function(transform, f)
     numbers = argnums if isinstance(argnums, Sequence) else [argnums]
     if not all(isinstance(number, int) for number in numbers):
         raise TypeError(
-            f"{transform}: argnums are the numbers of positional arguments, and this "
-            f"is {_tell(argnums)}; the arguments come later: tg.{transform}(f)(x)"
+            f"{transform}: argnums must be positions of arguments, such as 0 or (0, 1),"
+            f" not {_tell(argnums)}; pass the arguments later: tg.{transform}(f)(x)"
         )
 
 
 def _check_answer(transform: str, y: Any, data: Any) -> None:
-    """Raise if an answer is of whole numbers, but for a constant that is written so."""
+    """Raise if a result has an integer dtype; allow a Python int, as a constant."""
     if data.dtype.kind in "iub" and type(y) is not int:
         raise TypeError(
-            f"{transform}: the function gave {_tell(y)}, and whole numbers, as "
-            "positions and counts, have no derivative; give a float that is computed "
+            f"{transform}: the function returned {_tell(y)}, and integers, such as "
+            "positions and counts, have no derivative; return floats that are computed "
             "from the arguments"
         )
 
 
 def _choose(args: Sequence[Any], argnums: int | Sequence[int]) -> Any:
-    """Return the argument with a number; a tuple of several."""
+    """Return the argument at a position; for several positions, a tuple."""
     try:
         if isinstance(argnums, int):
             return args[argnums]
         return tuple(args[place] for place in argnums)
     except IndexError:
         raise TypeError(
-            f"grad: argnums is {argnums}, and the call has {len(args)} positional "
-            "arguments (those passed by keyword are not differentiated by)"
+            f"grad: argnums is {argnums}, but the call has {len(args)} positional "
+            "arguments (keyword arguments are never differentiated)"
         ) from None
 
 
 def _replace(
     args: Sequence[Any], argnums: int | Sequence[int], stand_ins: Any
 ) -> list[Any]:
-    """Return the arguments with others in place of those chosen."""
+    """Return the arguments, with the chosen ones replaced by `stand_ins`."""
     whole = list(args)
     if isinstance(argnums, int):
         whole[argnums] = stand_ins
@@ -499,23 +510,23 @@ def _replace(
 
 
 def _variable(x: Any) -> Any:
-    """Return a Tensor to differentiate by, in place of a number, array or Tensor."""
+    """Return a variable for an argument: a Tensor to differentiate with respect to."""
     data = x.data if isinstance(x, Node) else as_array(x)
     if data.dtype.kind != "f":
         raise TypeError(
-            f"grad: an argument to differentiate by is {_tell(x)}, and only floats "
-            "have derivatives; pass 3.0 for 3, x.astype(float) for an array"
+            f"grad: cannot differentiate with respect to {_tell(x)}, since only floats "
+            "have derivatives; pass 3.0 instead of 3, x.astype(float) for an array"
         )
     if isinstance(x, Node) and x.requires_grad:
         return record(positive, (x,))
-    variable = Tensor(data)  # shares the memory: nobody writes to it here
+    variable = Tensor(data)  # shares the memory, since nothing here writes to it
     variable.requires_grad = True
-    variable.inputs = (data,)  # made of something, so it is no leaf to write to
+    variable.inputs = (data,)  # with inputs, Tensor does not allow writing in place
     return variable
 
 
 def _check_matched(transform: str, what: str, likes: Any, others: Any) -> None:
-    """Hold two structures, and the shapes in them, against each other."""
+    """Raise if two structures, or the shapes in them, differ."""
     try:
         pairs = list(tree.pairs(likes, others))
     except ValueError as error:
@@ -523,8 +534,8 @@ def _check_matched(transform: str, what: str, likes: Any, others: Any) -> None:
     for like, other in pairs:
         if np.shape(value_of(like)) != np.shape(value_of(other)):
             raise ValueError(
-                f"{transform}: the {what} {_tell(other)} goes with {_tell(like)}; "
-                "their shapes must be equal"
+                f"{transform}: the {what} is {_tell(other)}, but it belongs to "
+                f"{_tell(like)}; their shapes must be equal"
             )
 
 
@@ -532,7 +543,7 @@ def _pair(answer: Any) -> tuple[Any, Any]:
     if isinstance(answer, tuple | list) and len(answer) == 2:
         return answer[0], answer[1]
     raise TypeError(
-        f"grad: with has_aux=True the function must give a pair, and it gave "
+        f"grad: with has_aux=True the function must return a pair, but it returned "
         f"{_tell(answer)}"
     )
 
@@ -542,7 +553,7 @@ def _varies(output: Any) -> bool:
 
 
 def _convert(cotangent: Any, dtype: Any) -> Any:
-    """Give a cotangent its output's dtype; what is recorded, by recording."""
+    """Convert a cotangent to its output's dtype; record this for a Tensor."""
     if isinstance(cotangent, Node):
         return cotangent if cotangent.data.dtype == dtype else astype(cotangent, dtype)
     return as_array(cotangent).astype(dtype, copy=False)
@@ -565,10 +576,10 @@ def _ones_like(x: Any) -> Any:
 def _blocks(
     found: list[list[Any]], outer: Sequence[Any], inner: Sequence[Any], axis: int
 ) -> list[list[Any]]:
-    """Put together the rows of a Jacobian, or its columns if the axis is -1.
+    """Stack the rows of a Jacobian (axis 0) or its columns (axis -1) to blocks.
 
-    There is one for each element of the `outer` arrays; in each are the derivatives by,
-    or of, the `inner` ones.
+    `found` has one row or column per element of the `outer` arrays. Each has one array
+    per `inner` array.
     """
     lines = iter(found)
     blocks = []
@@ -592,14 +603,14 @@ def _block(parts: list[Any], outer: Any, inner: Any, axis: int) -> Any:
 
 
 def _transpose(pullback: Function, y: Any) -> Any:
-    """Pull back from a pull-back, which is linear in the cotangent."""
+    """Return the pullback of a pullback: since that is linear, it needs no point."""
     ones = tree.rebuild(y, map(_ones_like, tree.leaves(y)))
     _, push_forward = vjp(pullback, ones)
     return push_forward
 
 
 def _basis(whole: Any) -> Iterator[Any]:
-    """For each element in turn, the same structure with 1 there and 0 elsewhere."""
+    """Yield, for each element, the same structure with 1 there and 0 elsewhere."""
     zeros = [np.asarray(0 * _ones_like(x)) for x in tree.leaves(whole)]
     for k, x in enumerate(zeros):
         for place in np.ndindex(x.shape):
@@ -609,7 +620,7 @@ def _basis(whole: Any) -> Iterator[Any]:
 
 
 def _tell(x: Any) -> str:
-    """Say what was met, by dtype and shape where it has them."""
+    """Describe a value for an error: by dtype and shape if it has them."""
     if isinstance(x, Node | np.ndarray | np.generic):
         data = value_of(x)
         return f"{data.dtype} {data.shape}"
@@ -619,7 +630,7 @@ def _tell(x: Any) -> str:
 
 
 def _describe(g: Function, what: str, f: Function) -> Function:
-    """Give a derivative the name and the parameters of what it is the derivative of."""
+    """Set the name, docstring and signature of a derivative from those of `f`."""
     update_wrapper(g, f)
     name = getattr(f, "__name__", repr(f))
     g.__name__ = f"{what.replace(' ', '_')}_of_{name}"

@@ -1,4 +1,4 @@
-"""Derivations: a graph's backward pass, taken apart into formulas.
+"""Derivations: the backward pass of a graph, written as formulas.
 
 What several ops do to quantities without a name is written into one line: at most one
 function that is not linear, so that each line has a derivative that one sees.
@@ -37,7 +37,7 @@ class Link(NamedTuple):
     Attributes
     ----------
     y, x : Tensor
-        What is differentiated, and by what.
+        The quantity to differentiate, and the one to differentiate with respect to.
     factor : Formula or None
         The derivative dy/dx, where the cotangent is multiplied by it; else None.
     cotangent : Formula

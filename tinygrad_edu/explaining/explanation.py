@@ -31,11 +31,12 @@ Write = Callable[..., str]  # a formula, and maybe the shape that it shall fill
 
 
 def explain(y: Any, wrt: Any = None) -> Explanation:
-    r"""Derive the gradient of `y`, as one would by hand.
+    r"""Derive the gradient of `y`, as you would by hand.
 
-    A table gives each quantity, its formula and its derivatives; then the chain rule
-    multiplies the derivatives along each path from `y` to what it is differentiated by,
-    and adds the paths up. The derivatives are the ops' own rules, printed.
+    First, a table lists each quantity with its formula and derivatives. Then the chain
+    rule multiplies the derivatives along each path from `y` to the quantity to
+    differentiate with respect to, and adds the paths. The derivatives are printed from
+    the ops' own backward rules.
 
     Quantities have the names of their Tensors, ``Tensor(..., name="w1")`` or
     ``z.name = "z"``, else those of the variables that hold them, else z1, a1, ... for
@@ -53,21 +54,22 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
         A single number, recorded; its graph must not have been released by
         ``backward()``.
     wrt : Tensor or sequence of Tensor, optional
-        By what to differentiate: any quantities behind `y`. By default all leaves that
-        require a gradient.
+        The quantities to differentiate with respect to: any that `y` depends on. By
+        default, all leaves that require a gradient.
 
     Returns
     -------
     Explanation
-        ``print`` it, or let a notebook show it; ``to_markdown()`` and ``to_latex()``.
+        ``print`` it or show it in a notebook; it has ``to_markdown()`` and
+        ``to_latex()``.
 
     Raises
     ------
     TypeError
         If `y` or `wrt` is not a Tensor.
     ValueError
-        If `y` is no single number or has no graph, if its graph was released, if what
-        it was computed from has changed since, or if it does not depend on `wrt`.
+        If `y` is not a single number or has no graph, if its graph was released, if a
+        value that it was computed from has changed, or if `y` does not depend on `wrt`.
 
     Examples
     --------
@@ -100,7 +102,7 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
 
 
 def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
-    """Return what to differentiate by, or raise if it is not in the graph."""
+    """Return the quantities to differentiate with respect to; raise if not in graph."""
     if wrt is None:
         return [x for x in reversed(nodes) if x.op is None and x.requires_grad]
     wanted = (
@@ -127,7 +129,7 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
 
 
 class Explanation:
-    """A derivation, which prints as text and shows as mathematics in a notebook.
+    """A derivation. It prints as text, and a notebook shows it as mathematics.
 
     `explain` makes it; ``.derivation`` holds its formulas.
     """
@@ -241,12 +243,12 @@ class Explanation:
         return chains
 
     def _left_out(self) -> list[str]:
-        """Say how many gradients are not derived here."""
+        """Return a sentence that counts the gradients that are not shown."""
         n = len(self._rest)
         return [f"{n} more: ask for them by explain(y, wrt=...)"] if n else []
 
     def _chain(self, x: Node, write: Write) -> list[list[str]]:
-        """Derive the gradient by `x`: equations, each a list of what is equal."""
+        """Derive the gradient with respect to `x`: equations, each a list of terms."""
         paths = self.derivation.paths(x, MOST_PATHS, LONGEST_PATH)
         if paths is None:
             return self._node_by_node(x, write)

@@ -1,4 +1,4 @@
-"""The steps of the forward and the backward pass, in words, formulas and numbers."""
+"""Describe the steps of the forward and backward pass in words and numbers."""
 
 from __future__ import annotations
 

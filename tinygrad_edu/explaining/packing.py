@@ -1,4 +1,4 @@
-"""Arrays as text, for a page that has room for only so much."""
+"""Encode arrays as text, for a page of limited size."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """`step_through`: the forward and the backward pass in a browser, step by step.
 
-One file holds all: the picture, the numbers, and the program that shows them, which is
-kept beside this module as `stepper.html`, `stepper.css` and `stepper.js`.
+It writes a single file with the picture, the numbers and the program that shows them.
+The program's source is beside this module: `stepper.html`, `stepper.css` and
+`stepper.js`.
 """
 
 from __future__ import annotations
@@ -43,13 +44,12 @@ BUDGET = 700_000  # characters that a page's numbers may take
 
 
 def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
-    """Write a page that goes through the forward and the backward pass of `y`.
+    """Write a page that steps through the forward and the backward pass of `y`.
 
-    It is one HTML file without any link to elsewhere: open it in a browser, show it in
-    a lecture, print it. It shows the graph as it was recorded, and fills in a value at
-    each step, and then a contribution to a gradient at each step; a click on a node
-    shows its arrays. Where the graph was recorded under `debug()`, the line of your
-    program is shown as well.
+    The page is one HTML file without links to other files: open it in a browser, show
+    it in a lecture, print it. It shows the recorded graph. Each forward step fills in
+    one value, each backward step adds one contribution to a gradient. A click on a node
+    shows its arrays, and the line of your program if it was recorded under `debug()`.
 
     Parameters
     ----------
@@ -57,25 +57,25 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
         A single number, whose graph has not been released: call this before
         ``backward()``. The graph is kept, and no ``.grad`` is changed.
     path : path_like
-        Where to write the page; a file that is there is replaced, once all is written.
+        The file to write. An existing file is replaced after the new one is complete.
 
     Returns
     -------
     Path
-        Of the file.
+        The path of the file.
 
     Raises
     ------
     ValueError
-        If `y` is no single number, if nothing requires a gradient, if the graph was
-        released, if what it was computed from has changed since, or if it has too many
-        ops; if `path` can be the name of no file.
+        If `y` is not a single number, if nothing requires a gradient, if the graph was
+        released or has too many ops, if a value that `y` was computed from has changed,
+        or if `path` is not a valid file name.
     TypeError
-        If `y` is no Tensor.
+        If `y` is not a Tensor.
     OSError
         If the file cannot be written.
     ModuleNotFoundError
-        Without PyGraphviz, which lays the picture out.
+        If PyGraphviz is missing, which computes the layout of the picture.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
 
 
 def _page(narrator: Narrator) -> str:
-    """Put the page together."""
+    """Assemble the page."""
     model = _Model(narrator)
     script = _read("stepper.js")
     of_script = b64encode(sha256(script.encode()).digest()).decode()
@@ -111,7 +111,7 @@ def _page(narrator: Narrator) -> str:
         style=_read("stepper.css"),
         picture=svg_of(model.picture, lay_out(model.picture)),
         # In JSON a "<" stands in strings only; written like this it ends no element.
-        model=json.dumps(model.told(), allow_nan=False).replace("<", r"\u003c"),
+        model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
         script=script,
     )
 
@@ -141,7 +141,7 @@ class _Model:
         self.picture = picture_of(y, narrator.names.names, self.gradients)
         self.arrays = Arrays()
 
-    def told(self) -> Json:
+    def content(self) -> Json:
         nodes = [
             self._node(box, self.picture.sources[box.key])
             for box in self.picture.boxes
@@ -153,7 +153,7 @@ class _Model:
     def _node(self, box: Box, x: Any) -> Json:
         """Describe a node, or an array that went in."""
         value, gradient = value_of(x), self.gradients.get(box.key)
-        told: Json = {
+        content: Json = {
             "key": box.key,
             "name": self.narrator.name(x),
             "kind": KINDS[box.kind],
@@ -162,20 +162,20 @@ class _Model:
             "value": self.arrays.add(value),
         }
         if gradient is not None:
-            told["gradient"] = self.arrays.add(gradient)
+            content["gradient"] = self.arrays.add(gradient)
         if isinstance(x, Node) and x.op is not None:
-            told |= {
+            content |= {
                 "op": x.op.name,
                 "about": _about(x.op),
                 "formula": self.narrator.formula(x),
                 "rules": self.rules[x],
                 "source": _source(x.origin),
             }
-        return told
+        return content
 
     def _step(self, step: Step) -> Json:
         keys = self.picture.keys
-        told: Json = {
+        content: Json = {
             "kind": step.kind,
             "sentence": step.sentence,
             "formulas": step.formulas,
@@ -185,20 +185,20 @@ class _Model:
             ],
         }
         if step.node is not None:
-            told["node"] = keys.get(id(step.node))
+            content["node"] = keys.get(id(step.node))
         if step.node is not None and step.kind == "compute":
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
-            told["inputs"] = [keys.get(id(x)) for x in shown]
+            content["inputs"] = [keys.get(id(x)) for x in shown]
         if step.kind == "start":
-            told["gradient"] = self._gradient(step.figures[0].array, True)
+            content["gradient"] = self._gradient(step.figures[0].array, True)
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
-            told["to"] = keys.get(id(share.x))
+            content["to"] = keys.get(id(share.x))
             # Of several edges between the two, which one.
             before = share.node.inputs[: share.position]
-            told["edge"] = sum(x is share.x for x in before)
-            told["gradient"] = self._gradient(total, number == of)
-        return told
+            content["edge"] = sum(x is share.x for x in before)
+            content["gradient"] = self._gradient(total, number == of)
+        return content
 
     def _gradient(self, array: Any, is_complete: bool) -> Json:
         """A gradient as it stands, and how the picture shows it."""

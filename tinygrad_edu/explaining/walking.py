@@ -1,7 +1,7 @@
 """The forward and the backward pass of a recorded graph, step by step.
 
-`autodiff.pull_back` goes the same way as fast as it can and keeps nothing; here
-everything that passes an edge is kept, so that it can be looked at.
+`autodiff.pull_back` does the same walk fast and keeps no intermediate result. This
+module keeps every contribution to a gradient, so that it can be shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Contribution(NamedTuple):
-    """What one use of a quantity contributes to its gradient.
+    """The contribution of one use of a quantity to its gradient.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Contribution(NamedTuple):
 
 
 def forward_pass(nodes: Sequence[Node]) -> list[Node]:
-    """Return what was computed, in the order of its computation."""
+    """Return the computed nodes, in the order of computation."""
     return [node for node in reversed(nodes) if node.op is not None]
 
 

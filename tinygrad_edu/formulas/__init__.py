@@ -1,6 +1,6 @@
-"""Formulas: the recorded graph read as equations, and written as mathematics.
+"""Formulas: read the recorded graph as equations, and write them as mathematics.
 
-Read `algebra` first: what a formula is, and how it is put in order. `naming` says what
-quantities are called; `writing` writes formulas as text and LaTeX, with `brackets` and
-`symbols`; `shares` takes the walk back apart, one share of a gradient at a time.
+Read `algebra` first: it defines formulas and simplifies them. `naming` names the
+quantities. `writing` writes formulas as text and LaTeX, with `brackets` and `symbols`.
+`shares` splits the backward pass into the shares that each use of a quantity adds.
 """

@@ -1,8 +1,8 @@
-"""Formulas: what a recorded graph says, as a mathematician would write it down.
+"""Formulas: turn a recorded graph into formulas, as a mathematician would write them.
 
-A backward rule is run on Tensors, which records it; `read` turns the record into a
-formula. So what is printed is the rule itself. A formula is simplified as it is built,
-no further than by hand: numbers are multiplied out, equal terms and factors collected.
+To print a backward rule, run it on Tensors, which records it; `read` turns the recorded
+graph into a formula. A formula is simplified while it is built, as far as one would by
+hand: numbers are multiplied, equal terms and factors are collected.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Formula(ABC):
-    """An expression, in which every part knows its shape and can tell its value."""
+    """An expression. Each part of it has a shape and can compute its value."""
 
     shape: Shape
 

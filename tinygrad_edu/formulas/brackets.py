@@ -1,9 +1,9 @@
-r"""Where an op's formula needs brackets, read from the formula itself.
+r"""Find where an op's formula needs brackets, from the formula itself.
 
 An op declares its LaTeX with places for its inputs: ``{a} - {b}``, ``\log {x}``,
-``\frac{{{a}}}{{{b}}}``. What stands next to a place tells how strongly whatever is put
-there must hold together: after a minus it may be a product, but not a sum; before ``^``
-it must be a single thing; between a fraction's braces it may be anything.
+``\frac{{{a}}}{{{b}}}``. The symbols next to a place decide which expressions need
+brackets there. After a minus, a sum needs them and a product does not. Before ``^``,
+everything but a single symbol needs them. Inside a fraction, nothing does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the quantities of a graph are called: what the user, or the textbook, says."""
+"""Name the quantities of a graph, with the user's names or the textbook's."""
 
 from __future__ import annotations
 
@@ -79,19 +79,19 @@ def quantities(nodes: Sequence[Node]) -> list[Any]:
 
 
 def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
-    """Return names for what `y` was computed from, by `id`; not everything has one.
+    """Return names by `id` for the quantities that `y` depends on, if they have one.
 
-    A Tensor's own ``.name`` comes first, then its path in the module that it is a
-    parameter of, then the variable that holds it where the user is. What a layer
-    computes is called z1, z2, ..., and what an activation makes of it a1, a2, ...; an
-    array that goes into a layer is x. No name is given twice.
+    The first choice is a Tensor's own ``.name``, then its path in the module whose
+    parameter it is, then the variable that holds it in the user's program. The result
+    of a layer is z1, z2, ..., that of its activation a1, a2, ...; an array that goes
+    into a layer is x. No name is given twice.
 
     Parameters
     ----------
     y : Tensor
         The end of the graph.
     frame : frame, optional
-        Where the user is: whose variables are searched.
+        The user's frame, whose variables are searched.
     """
     newest_first = topological_order(y)
     nodes, every = newest_first[::-1], quantities(newest_first)

@@ -1,7 +1,8 @@
-"""Shares: what each use of a quantity adds to its cotangent, as its rule recorded it.
+"""Shares: the part of a cotangent that each use of a quantity adds, as a graph.
 
-It is the walk of `backward`, keeping what that drops: each op's rule is run on Tensors,
-with the cotangent of its answer as a Tensor of its own, so that it can be read.
+This is the backward pass, but it keeps everything. It runs each op's rule on Tensors,
+with a new Tensor for the cotangent of the result, so that the rule is recorded and can
+be read as a formula.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine.autodiff import RELEASED, of_unchosen, unbroadcast
+from tinygrad_edu.engine.autodiff import RELEASED, keep_zeros, unbroadcast
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.engine.modes import Setting
 from tinygrad_edu.engine.op import rules_of_arrays
@@ -52,7 +53,7 @@ def checked_graph(what: str, y: Any, frame: FrameType | None = None) -> list[Nod
     Parameters
     ----------
     what : str
-        Who asks: errors begin with it.
+        The name of the called function; errors start with it.
     y : Tensor
         The end of the graph.
     frame : frame, optional
@@ -94,10 +95,10 @@ def checked_graph(what: str, y: Any, frame: FrameType | None = None) -> list[Nod
 def check_unchanged(
     what: str, nodes: Sequence[Node], frame: FrameType | None = None
 ) -> None:
-    """Apply each op of a graph again; raise if one gives another answer than it did.
+    """Apply each op of a graph again; raise if the result differs from the stored one.
 
-    Then a leaf or an array was changed since, and values and rules no longer fit each
-    other.
+    A difference means that a leaf or an array was changed, so that the stored values
+    and the rules no longer belong together.
     """
     for node in reversed(nodes):
         if node.op is None:
@@ -145,18 +146,18 @@ def _gives_the_same(node: Node) -> bool:
 def walk_back(
     nodes: Iterable[Node],
 ) -> tuple[dict[Node, list[Share]], dict[Node, Any]]:
-    """Return what each node adds to its inputs' cotangents; and all the cotangents.
+    """Return the shares that each node adds to its inputs' cotangents; and those.
 
-    It is the walk of `backward`, keeping what that drops.
+    This is the walk of `backward`, but it keeps all intermediate results.
 
     Parameters
     ----------
     nodes : iterable of Tensor
-        The graph, newest first: the first is what is differentiated.
+        The graph, newest first. The first node is the one to differentiate.
     """
     shares: dict[Node, list[Share]] = {}
     cotangents: dict[Node, Any] = {}
-    unchosen: set[Node] = set()
+    masked: set[Node] = set()
     with Setting("explain", recording=True, watch=None), np.errstate(all="ignore"):
         for node in nodes:
             if not cotangents:
@@ -171,14 +172,14 @@ def walk_back(
             if node.op.variadic:
                 rules = rules_of_arrays(rules, arguments, params)
                 arguments, plain, params = (), (), {}
-            chosen = not (node.op.selects or node in unchosen)
+            is_masked = node.op.selects or node in masked
             shares[node] = []
             for position, (x, rule) in enumerate(zip(node.inputs, rules)):
                 if not (isinstance(x, Node) and x.requires_grad):
                     continue
-                if not chosen:
-                    rule = partial(of_unchosen, node.op, g, rule)
-                    unchosen.add(x)
+                if is_masked:
+                    rule = partial(keep_zeros, node.op, g, rule)
+                    masked.add(x)
                 try:
                     cotangent = rule(*arguments, **params)
                 except Exception:  # it wants a constant's numbers, or fails anyway

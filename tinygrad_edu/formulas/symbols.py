@@ -1,4 +1,4 @@
-"""Numbers and names, as one writes them in mathematics."""
+"""Write numbers and names as mathematics."""
 
 from __future__ import annotations
 

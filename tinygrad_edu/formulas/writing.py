@@ -1,4 +1,4 @@
-"""How formulas are written: as text, and as LaTeX."""
+"""Write formulas as text and as LaTeX."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _shape_written(x: Formula) -> Shape:
 
 
 class _Notation(ABC):
-    """What all notations share: the order of things, and where brackets go."""
+    """The base of all notations: order of factors and terms, and brackets."""
 
     space: str  # between a number and what it multiplies
     dots: str
@@ -150,11 +150,11 @@ class _Notation(ABC):
         )
 
     def placed(self, template: str, **places: str) -> str:
-        """Put what is written into the places of a template."""
+        """Insert written parts into the places of a template."""
         return template.format(**places)
 
     def within(self, written: Written, least: Strength) -> str:
-        """Put brackets round what holds together less than it must."""
+        """Add brackets if an expression is weaker than the place needs."""
         is_loose = written.strength < least
         return self.bracket(written.text) if is_loose else written.text
 

@@ -1,4 +1,8 @@
-"""Networks: a `Module` holds parameters, a layer is z = x w^T + b, an MLP is layers."""
+"""Networks: `Module` holds parameters, `Linear` is one layer, `MLP` is a whole network.
+
+Read `module` first, then `layers` and `mlp`. `initialising` draws the first parameters,
+and `summary` makes the table of layers.
+"""
 
 from tinygrad_edu.nn.layers import (
     Dropout,

@@ -1,4 +1,4 @@
-"""How parameters are drawn at first."""
+"""Draw the initial values of parameters."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def he(rng: Any, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
 
 
 INITIALISATIONS = {f.__name__: f for f in (scaled, large, xavier, he)}
-ZERO_BIAS = {"xavier", "he"}  # as in those papers; else of standard deviation 1
+ZERO_BIAS = {"xavier", "he"}  # as in these papers; else standard deviation 1
 
 
 def draw_weight(shape: tuple[int, ...], rng: Any, init: str) -> Array:
@@ -53,7 +53,7 @@ def draw_weight(shape: tuple[int, ...], rng: Any, init: str) -> Array:
 
 
 def draw_bias(n_out: int, rng: Any, init: str) -> Array:
-    """Draw a bias; where it is 0, nothing is drawn."""
+    """Draw a bias; if it is 0, do not use the generator."""
     zero = init in ZERO_BIAS
     return np.zeros(n_out) if zero else np.asarray(rng.standard_normal(n_out))
 
@@ -63,23 +63,23 @@ def draw_layers(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Draw the weights and the biases: first all biases, then all weights.
 
-    That is the order of M. Nielsen's programs, so that a generator in the same state
-    gives the same network.
+    M. Nielsen's programs use this order, so a generator in the same state gives the
+    same network as his.
     """
     is_list = isinstance(sizes, Sequence | np.ndarray)
     if not (is_list and all(isinstance(n, int | np.integer) for n in sizes)):
         raise TypeError(
-            "nn: the sizes are a list of whole numbers, as in [784, 30, 10], and not "
+            "nn: sizes must be a list of integers, such as [784, 30, 10], not "
             f"{sizes!r}"
         )
     if len(sizes) < 2 or any(n < 1 for n in sizes):
         raise ValueError(
-            f"nn: the sizes are {list(sizes)}; give at least two, inputs first, "
-            "and each at least 1"
+            f"nn: sizes must be at least two integers of 1 or more, inputs first, not "
+            f"{list(sizes)}"
         )
     if init not in INITIALISATIONS:
         *known, last = map(repr, INITIALISATIONS)
-        raise ValueError(f"nn: init is {', '.join(known)} or {last}, and not {init!r}")
+        raise ValueError(f"nn: init must be {', '.join(known)} or {last}, not {init!r}")
     rng = generator(rng)
     layers = list(pairwise(sizes))
     biases = [draw_bias(n_out, rng, init) for _, n_out in layers]

@@ -1,4 +1,4 @@
-"""The layers: z = x w^T + b, activations, dropout, and one after the other."""
+"""The layers: `Linear`, activations, `Dropout`, and `Sequential`, which chains them."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ class Linear(Module):
     n_in, n_out : int
         The numbers of inputs and outputs.
     rng : Generator, RandomState or int, optional
-        Where the initial values are drawn from, or its seed: first the bias, then the
-        weight.
+        The random generator for the initial values, or its seed. It draws the bias
+        first, then the weight.
     init : {"scaled", "large", "xavier", "he"}
-        How they are drawn.
+        The distribution of the initial values.
 
-        - ``"scaled"``: weights of standard deviation 1/sqrt(n_in), so that `z` is of
-          moderate size whatever `n_in`; biases of standard deviation 1 (Nielsen,
+        - ``"scaled"``: weights of standard deviation 1/sqrt(n_in), so that the size of
+          `z` does not depend on `n_in`; biases of standard deviation 1 (Nielsen,
           *Neural Networks and Deep Learning*, chapter 3).
         - ``"large"``: weights and biases of standard deviation 1 (chapter 1).
-        - ``"xavier"``: weights uniform within +-sqrt(6/(n_in + n_out)), whose variance
-          2/(n_in + n_out) keeps both activations and gradients of their size through
+        - ``"xavier"``: uniform weights within +-sqrt(6/(n_in + n_out)). This variance,
+          2/(n_in + n_out), keeps activations and gradients about the same size through
           layers of tanh; biases 0 (Glorot and Bengio, 2010, equation 16).
-        - ``"he"``: weights of standard deviation sqrt(2/n_in), which does so through
+        - ``"he"``: weights of standard deviation sqrt(2/n_in), which does the same for
           layers of relu; biases 0 (He et al., 2015, equation 10).
 
         All but ``"xavier"`` are normally distributed.
     dtype : dtype
-        The parameters' dtype.
+        The dtype of the parameters.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Linear(Module):
     Raises
     ------
     ValueError
-        If a size is not positive, or `init` is none of these.
+        If a size is not positive, or `init` is unknown.
 
     Examples
     --------
@@ -114,19 +114,19 @@ class ReLU(Module):
 
 
 class Dropout(Module):
-    """In training, let go of elements at random (Srivastava et al., 2014).
+    """During training, set random elements to 0 (Srivastava et al., 2014).
 
-    Each element is 0 with the probability `rate`; what is kept is divided by
-    ``1 - rate``, so that the mean stays, and evaluation has nothing to do: it gives the
-    input as it is. ``model.train()`` and ``model.eval()`` switch.
+    Each element becomes 0 with probability `rate`. The others are divided by
+    ``1 - rate``, so that the mean stays the same. In evaluation mode the layer returns
+    its input unchanged. ``model.train()`` and ``model.eval()`` switch the mode.
 
     Parameters
     ----------
     rate : float
-        How much is dropped, from 0 to below 1.
+        The probability to drop an element: at least 0, below 1.
     rng : Generator, RandomState or int, optional
-        Where the elements to drop are drawn from, or its seed. Its state is part of
-        ``model.random_state()``.
+        The random generator that chooses the elements, or its seed. Its state is part
+        of ``model.random_state()``.
 
     Raises
     ------
@@ -135,9 +135,9 @@ class Dropout(Module):
 
     Notes
     -----
-    In a function that `compile` made a program of, new elements are dropped at each
-    call, the same as without it. A function that is run several times to check or find
-    its derivatives, as `gradcheck` does, wants ``model.eval()``.
+    In a function compiled by `compile`, each call drops new elements, the same ones as
+    without `compile`. Call ``model.eval()`` before you pass the model to `gradcheck` or
+    anything else that runs a function several times to find its derivatives.
 
     Examples
     --------
@@ -153,18 +153,18 @@ class Dropout(Module):
     def __init__(self, rate: float = 0.5, rng: Any = None) -> None:
         if not 0 <= rate < 1:
             raise ValueError(
-                f"Dropout: rate={rate!r} is how much is dropped: at least 0, below 1"
+                f"Dropout: rate must be at least 0 and below 1, not {rate!r}"
             )
         self.rate = rate
         self.rng = generator(rng)
 
     def mask(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray[Any, Any]:
-        """Draw what the input is multiplied by: 0, or 1/(1 - rate)."""
+        """Draw the factors of the input: 0 or 1/(1 - rate)."""
         kept = self.rng.random(shape) >= self.rate
         return np.asarray(np.divide(kept, 1 - self.rate, dtype=dtype))
 
     def forward(self, x: Any) -> Any:
-        """Return `x` without what is dropped."""
+        """Return `x` with the dropped elements set to 0."""
         if not self.training or not self.rate:
             return x
         x = as_array(x)
@@ -176,14 +176,14 @@ class Dropout(Module):
 
 
 class Function(Module):
-    """A function as a module; `Sequential` makes one of each function in it.
+    """A function as a module; `Sequential` wraps its functions in it.
 
     Parameters
     ----------
     function : callable
-        An op, a function of NumPy's or of your own, anything that is called. If it is a
-        method of a module, it has that module's parameters; those that it comes by in
-        another way are not found.
+        An op, a NumPy function, your own function, or any callable. For a method of a
+        module, the parameters of that module are found. Parameters that a function uses
+        in another way are not found.
 
     Raises
     ------
@@ -202,10 +202,7 @@ class Function(Module):
     def __init__(self, function: Callable[..., Any]) -> None:
         if isinstance(function, type):
             name = printable(function.__name__)
-            raise TypeError(
-                f"Function: {name} is a class, and what is called is one of its "
-                f"instances; write {name}()"
-            )
+            raise TypeError(f"Function: {name} is a class; pass an instance, {name}()")
         if not callable(function):
             raise TypeError(f"Function: {function!r:.80} cannot be called")
         self.function = function
@@ -214,7 +211,7 @@ class Function(Module):
             self.owner = owner
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function gives."""
+        """Call the function and return its result."""
         return self.function(*args, **kwargs)
 
     @property
@@ -229,27 +226,27 @@ class Function(Module):
 
 
 class Sequential(Module):
-    """One after the other: each part is called on what the one before it gave.
+    """A chain of parts: each part is called on the output of the part before it.
 
     Parameters
     ----------
     *parts : Module or callable
-        They have their positions as names, ``"0"``, ``"1"``, ... A function, as
-        ``tg.relu``, becomes a module: a `Function`.
+        Their names are their positions, ``"0"``, ``"1"``, ... A function, such as
+        ``tg.relu``, is wrapped in a `Function`.
     **named : Module or callable
-        These come last, under names of their own; each is an attribute as well.
+        These parts come last, under the given names. Each is also an attribute.
 
     Notes
     -----
-    The layers' parameters are named as in the textbook, W1, b1, W2, b2, ...; in
-    `Module.named_parameters` they have their paths, ``"0.weight"``.
+    The names of the parameters are those of the textbook, W1, b1, W2, b2, ...
+    `Module.named_parameters` uses their paths, ``"0.weight"``.
 
     Raises
     ------
     TypeError
         If a part cannot be called, or is a class.
     ValueError
-        If a name is that of a method or attribute.
+        If a name is already a method or attribute.
 
     Examples
     --------
@@ -276,8 +273,8 @@ class Sequential(Module):
                     raise TypeError(f"Sequential: part {name}: {fault}") from None
             if hasattr(Sequential, name):
                 raise ValueError(
-                    f"Sequential: it has an attribute {name} already; give that part "
-                    "another name"
+                    f"Sequential: {name} is already an attribute of Sequential; give "
+                    "this part another name"
                 )
         vars(self).update(given)
         layers = [t for p in walk(self) if (t := _textbook_names(p.thing))]
@@ -286,7 +283,7 @@ class Sequential(Module):
                 tensor.name = f"{letter}{number}"
 
     def forward(self, x: Any) -> Any:
-        """Return what the last part gives."""
+        """Return the output of the last part."""
         for part in self:
             x = part(x)
         return x
@@ -298,7 +295,7 @@ class Sequential(Module):
         return iter(self._parts().values())
 
     def __getitem__(self, index: int | slice | str) -> Any:
-        """Return a part, by position or name; for a slice, a `Sequential` of parts."""
+        """Return a part by position or name; for a slice, a `Sequential`."""
         parts = self._parts()
         if isinstance(index, str):
             return parts[index]
@@ -317,5 +314,5 @@ class Sequential(Module):
 
 
 def _textbook_names(x: Any) -> dict[str, Tensor]:
-    """Return what is called W and b in a layer."""
+    """Return the parameters of a `Linear` by their letters, W and b."""
     return {"W": x.weight, "b": x.bias} if isinstance(x, Linear) else {}

@@ -1,4 +1,4 @@
-"""`MLP`: the perceptron of the textbooks."""
+"""`MLP`: the multilayer perceptron of the textbooks."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ class MLP(Module):
     sizes : sequence of int
         The number of inputs, then of neurons in each layer: ``[784, 30, 10]``.
     rng : Generator, RandomState or int, optional
-        Where the initial values are drawn from, or its seed: first the biases of all
-        layers, then the weights of all layers.
+        The random generator for the initial values, or its seed. It draws the biases of
+        all layers first, then the weights of all layers.
     init : {"scaled", "large", "xavier", "he"}
         As for `Linear`.
     dtype : dtype
-        The parameters' dtype.
+        The dtype of the parameters.
 
     Attributes
     ----------
     weights : list of Tensor, of shape (n_out, n_in)
     biases : list of Tensor, of shape (n_out,)
-        One for each layer, named W1, W2, ... and b1, b2, ...
+        One per layer, named W1, W2, ... and b1, b2, ...
 
     Raises
     ------
     ValueError
-        If there are fewer than two sizes, or as for `Linear`.
+        If there are fewer than two sizes, a size is not positive, or `init` is unknown.
 
     Examples
     --------

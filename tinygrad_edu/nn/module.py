@@ -1,4 +1,4 @@
-"""`Module`: something with parameters; what it is made of, and how that is saved."""
+"""`Module`: a function with parameters; find, save and load them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ __all__ = ["Module", "Part", "walk"]
 
 
 class Module:
-    """Something with parameters that is called on inputs.
+    """A function with parameters, such as a layer or a network.
 
-    A subclass keeps its parameters (Tensors that require a gradient) and its parts
-    (other modules) in attributes, or in lists, tuples or dicts there, and defines
-    ``forward``, which takes what it likes. A constant or a computed Tensor does not
-    take a parameter's place: assigning it to the attribute raises TypeError.
+    A subclass stores its parameters (Tensors that require a gradient) and its parts
+    (other modules) in attributes, or in lists, tuples or dicts in attributes. It
+    defines ``forward``, with any arguments. Replacing a parameter by a constant or a
+    computed Tensor raises TypeError.
 
     Attributes
     ----------
     training : bool
-        Whether it is being trained, which it is at first; `train` and `eval` set it.
+        Whether the module is in training mode. Default: True. `train` and `eval` set
+        it.
 
     Examples
     --------
@@ -51,7 +52,7 @@ class Module:
     training: bool = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output; a subclass says how, and what it takes."""
+        """Compute the output; each subclass defines this."""
         raise TypeError(f"{type_name(self)}: define forward(self, x)")
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -63,7 +64,7 @@ class Module:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        """Call one of the module's functions; what it gives remembers the call."""
+        """Call one of the module's functions; store the call in its output."""
         start = new_index()
         output = function(*args, **kwargs)
         for node in (output,) if isinstance(output, Node) else _each(output):
@@ -75,7 +76,7 @@ class Module:
 
     @property
     def _title(self) -> str:
-        """What pictures and tables call it."""
+        """The module's name in pictures and tables."""
         return type(self).__name__
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -83,11 +84,12 @@ class Module:
         if constant and not is_parameter(value) and is_parameter(vars(self).get(name)):
             name = printable(name)
             raise TypeError(
-                f"{type_name(self)}: {name} is a parameter, and what takes its "
-                f"place is none: it would be trained no more; set its value by "
-                f"module.{name}.data = ..., or in place within `with tg.no_grad():`; "
-                f"to keep the value, set module.{name}.requires_grad = False; to have "
-                f"a constant instead, del module.{name} first"
+                f"{type_name(self)}: {name} is a parameter; the new value is not one, "
+                f"so {name} would not be trained; to set its value, assign to "
+                f"module.{name}.data, or change it in place within "
+                f"`with tg.no_grad():`; to stop training it, set "
+                f"module.{name}.requires_grad = False; to replace it by a constant, "
+                f"del module.{name} first"
             )
         super().__setattr__(name, value)
 
@@ -95,10 +97,10 @@ class Module:
         return f"{printable(self._title)}({', '.join(map(str, self._facts()))})"
 
     def _facts(self) -> tuple[Any, ...]:
-        """Return what stands in the brackets when it is printed."""
+        """Return what to print inside the brackets."""
         return ()
 
-    # --- What it is made of -----------------------------------------------------------
+    # --- Parts and parameters ---------------------------------------------------------
 
     def named_parameters(self) -> dict[str, Tensor]:
         """Return each parameter once, under the path that leads to it.
@@ -106,14 +108,14 @@ class Module:
         Raises
         ------
         ValueError
-            If two have the same path, as in ``{3: p, "3": q}``.
+            If two parameters have the same path, as in ``{3: p, "3": q}``.
         """
         parameters: dict[str, Tensor] = {}
         for part in walk(self):
             if part.is_parameter:
                 if part.path in parameters:
                     raise ValueError(
-                        f"{type_name(self)}: two parameters have the path "
+                        f"{type_name(self)}: two parameters have the same path, "
                         f"{printable(part.path)}; give one of them another name"
                     )
                 parameters[part.path] = part.thing
@@ -124,13 +126,13 @@ class Module:
         return list(self.named_parameters().values())
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Table:
-        """Return a table of the layers, with how many parameters each has.
+        """Return a table of the layers and their numbers of parameters.
 
         Parameters
         ----------
         input_shape : tuple of int, optional
-            If it is given, the module is called on zeros of this shape, in evaluation,
-            and the table tells the shape of each layer's output.
+            If given, call the module on zeros of this shape, in evaluation mode, and
+            show the shape of each layer's output.
 
         Examples
         --------
@@ -175,7 +177,8 @@ class Module:
     def state_dict(self, copy: bool = True) -> dict[str, np.ndarray[Any, Any]]:
         """Return copies of the parameters' values, by path.
 
-        Without ``copy``, the arrays themselves, which the next step changes.
+        If `copy` is false, return the arrays themselves; the next training step changes
+        them.
 
         Examples
         --------
@@ -187,20 +190,20 @@ class Module:
         return {path: x.copy() for path, x in arrays.items()} if copy else arrays
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set the parameters' values, in their own memory, to those of a state.
+        """Copy the values of a state into the parameters' memory.
 
         Parameters
         ----------
         state : mapping of str to array or Tensor
-            As `state_dict` gave it, of a module like this one.
+            The `state_dict` of a module like this one.
 
         Raises
         ------
         TypeError
-            If it is no mapping.
+            If the state is not a mapping.
         ValueError
-            If anything is missing, unknown, or of another shape or dtype. The message
-            names all of it, and nothing has changed.
+            If a value is missing, unknown, or of another shape or dtype. The message
+            lists all such values, and no parameter is changed.
         """
         parameters = self.named_parameters()
         wanted = {path: p.data for path, p in parameters.items()}
@@ -209,9 +212,9 @@ class Module:
             parameters[path].data[...] = array
 
     def random_state(self) -> dict[str, Any]:
-        """Return the states of the generators of random numbers in it, by path.
+        """Return the states of the module's random generators, by path.
 
-        Set again by `load_random_state`, they make `Dropout` go on as it would have.
+        After `load_random_state`, `Dropout` continues exactly where it was.
 
         Examples
         --------
@@ -223,15 +226,15 @@ class Module:
         return {path: state_of(rng) for path, rng in self._generators().items()}
 
     def load_random_state(self, state: Mapping[str, Any]) -> None:
-        """Let the generators of random numbers go on from a state.
+        """Set the states of the module's random generators.
 
         Raises
         ------
         TypeError
-            If it is no mapping.
+            If the state is not a mapping.
         ValueError
-            If a generator is missing or unknown, or cannot take its state. The message
-            names all of them, and nothing has changed.
+            If a generator is missing or unknown, or does not accept its state. The
+            message lists all of them, and no generator is changed.
         """
         generators, before = self._generators(), self.random_state()
         faults = wrong_names(state, generators, type_name(self))
@@ -252,18 +255,18 @@ class Module:
 
 
 def _each(output: Any) -> list[Node]:
-    """List the Tensors that a module gives, if it gives a tuple or a list of them."""
+    """List the Tensors in an output that is a tuple or a list."""
     several = output if isinstance(output, tuple | list) else ()
     return [x for x in several if isinstance(x, Node)]
 
 
 def is_parameter(x: Any) -> bool:
-    """Tell whether it is a leaf Tensor that requires a gradient."""
+    """Return whether `x` is a leaf Tensor that requires a gradient."""
     return isinstance(x, Tensor) and x.requires_grad and x.is_leaf
 
 
 class Part(NamedTuple):
-    """What a module is made of: a module, a Tensor or a generator of random numbers."""
+    """A part of a module: a module, a Tensor or a random generator."""
 
     path: str
     thing: Any
@@ -278,9 +281,9 @@ class Part(NamedTuple):
 
 
 def walk(module: Module) -> Iterator[Part]:
-    """Give the module and what it is made of, each once, in the order of definition.
+    """Yield the module and all its parts, each once, in the order of definition.
 
-    A part may refer to its owner.
+    A part may refer back to its owner.
     """
     seen: set[int] = set()
     stack: list[tuple[tuple[str, ...], Any, Any]] = [((), module, None)]
@@ -305,7 +308,10 @@ def walk(module: Module) -> Iterator[Part]:
 
 
 def _layers(module: Module) -> list[tuple[Part, int]]:
-    """List the modules with parameters of their own, or without parts; and how many."""
+    """List the layers, and how many parameters each has.
+
+    A layer is a module that has parameters of its own, or no parts.
+    """
     parts = list(walk(module))
     modules = [part for part in parts if isinstance(part.thing, Module)]
     with_parts = {id(part.owner) for part in modules}

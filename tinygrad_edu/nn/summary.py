@@ -1,4 +1,4 @@
-"""A network's layers in a table: what they give, and how many parameters they have."""
+"""The table of a network's layers: output shapes and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Shapes(Table):
 
 
 def output_shapes(modules: list[Any], run: Callable[[], Any]) -> dict[int, Any]:
-    """Run something; return the shape of what each module gave, by the module's id.
+    """Call `run`; return the output shape of each module, by the module's id.
 
-    It runs in evaluation, and the modules are left as they were.
+    The modules are in evaluation mode during the call, and unchanged after it.
     """
     shapes: dict[int, Any] = {}
 
@@ -55,5 +55,5 @@ def output_shapes(modules: list[Any], run: Callable[[], Any]) -> dict[int, Any]:
 
 
 def _shape(y: Any) -> Any:
-    """The shape of an array; of a tuple or list of them, those."""
+    """Return the shape of an array; for a tuple or a list, a list of shapes."""
     return [*map(_shape, y)] if isinstance(y, tuple | list) else np.shape(y)

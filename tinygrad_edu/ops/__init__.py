@@ -1,12 +1,12 @@
-"""The table of operations: how each is computed and how its gradient is passed back.
+"""The table of operations: the forward computation and the backward rules of each op.
 
-A rule is called with `g`, the cotangent of the answer, `y`, the answer, and the inputs;
-it gives the cotangent of one input. Rules are written in ops and operators: run on
-arrays they give numbers, run on Tensors they are recorded. They need not undo
-broadcasting: the traversal does.
+A rule is called as ``rule(g, y, *inputs)``, where `g` is the cotangent of the result
+`y`. It returns the cotangent of one input. Rules are written with ops and operators, so
+they work on arrays, and are recorded on Tensors. They need not undo broadcasting: the
+backward pass does.
 
 The names are NumPy's, so `sum`, `max`, `min` and `abs` here are not Python's. A chapter
-uses what earlier ones have, and its ``__all__`` says which names are public.
+imports only from simpler ones, and its ``__all__`` lists the public names.
 """
 
 from tinygrad_edu.engine.op import BUILT_IN, OPS

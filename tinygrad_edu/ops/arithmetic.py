@@ -1,4 +1,4 @@
-"""Arithmetic, and what is constant between its jumps: the sign, rounding."""
+"""Arithmetic, and functions that are constant between jumps: the sign, rounding."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ reciprocal = op(
     tex=r"\frac{{1}}{{{x}}}",
     signature="()->()",
     domain=NONZERO,
-    doc="1 over `x`.",
+    doc="Divide 1 by `x`.",
 ).vjp(x=lambda g, y, x: -g * y * y)
 
 negative = op(
@@ -89,7 +89,7 @@ positive = op(
     np.positive,
     tex="+{x}",
     signature="()->()",
-    doc="A copy of the same value.",
+    doc="Copy the value.",
 ).vjp(x=lambda g, y, x: g)
 
 abs = op(
@@ -108,17 +108,17 @@ sign = op(
     signature="()->()",
     kink=lambda x: x,
     subgradient="0 everywhere",
-    doc="-1, 0 or 1.",
+    doc="The sign of `x`: -1, 0 or 1.",
 ).vjp(x=lambda g, y, x: 0 * g)
 
 
 def _to_integers(x: Any) -> Any:
-    """How far x is from the nearest integer."""
+    """Return the distance of x from the nearest integer, with its sign."""
     return x - np.rint(x)
 
 
 def _to_halves(x: Any) -> Any:
-    """How far x is from the middle between two integers."""
+    """Return the distance of x from the middle between two integers, with its sign."""
     return x - np.floor(x) - 0.5
 
 
@@ -128,7 +128,7 @@ floor = op(
     signature="()->()",
     kink=_to_integers,
     subgradient="0 everywhere",
-    doc="The next integer below, or `x` itself if it is one.",
+    doc="The largest integer that is not above `x`.",
 ).vjp(x=lambda g, y, x: 0 * g)
 
 ceil = op(
@@ -137,17 +137,17 @@ ceil = op(
     signature="()->()",
     kink=_to_integers,
     subgradient="0 everywhere",
-    doc="The next integer above, or `x` itself if it is one.",
+    doc="The smallest integer that is not below `x`.",
 ).vjp(x=lambda g, y, x: 0 * g)
 
 trunc = op(
     np.trunc,
     tex=r"\operatorname{{trunc}} {x}",
     signature="()->()",
-    # There is no jump at 0.
+    # It does not jump at 0.
     kink=lambda x: np.abs(x) - np.maximum(np.rint(np.abs(x)), 1),
     subgradient="0 everywhere",
-    doc="The integer part: the next integer towards 0, or `x` itself if it is one.",
+    doc="The integer part: drop the digits after the point.",
 ).vjp(x=lambda g, y, x: 0 * g)
 
 rint = op(
@@ -156,7 +156,7 @@ rint = op(
     signature="()->()",
     kink=_to_halves,
     subgradient="0 everywhere",
-    doc="The nearest integer; if two are, the even one.",
+    doc="The nearest integer; if two are equally near, the even one.",
 ).vjp(x=lambda g, y, x: 0 * g)
 
 
@@ -167,9 +167,9 @@ rint = op(
     subgradient="0 everywhere",
 )
 def round(x: Any, *, decimals: int = 0) -> Any:
-    """The nearest number with so many decimals; if two are, that with the even digit.
+    """Round to a number of decimals; a tie goes to the even digit.
 
-    For a negative number of decimals, the nearest multiple of 10, 100, ...
+    A negative number of decimals rounds to a multiple of 10, 100, ...
     """
     return np.round(x, decimals)
 
@@ -183,7 +183,7 @@ floor_divide = op(
     domain={"b": NONZERO},
     kink=lambda a, b: _to_integers(a / b),
     subgradient="0 everywhere",
-    doc="How often `b` goes into `a`: the next integer below `a` / `b`.",
+    doc="Divide and round down: the largest integer that is not above `a` / `b`.",
 ).vjp(
     a=lambda g, y, a, b: 0 * g,
     b=lambda g, y, a, b: 0 * g,
@@ -195,8 +195,8 @@ remainder = op(
     signature="(),()->()",
     domain={"b": NONZERO},
     kink=lambda a, b: _to_integers(a / b),
-    subgradient="where a / b is an integer: as elsewhere 1 for a, -a / b for b",
-    doc="What `floor_divide` leaves of `a`; it has the sign of `b`.",
+    subgradient="where a / b is an integer: 1 for a, -a / b for b, as elsewhere",
+    doc="The remainder of `floor_divide`; it has the sign of `b`.",
 ).vjp(
     a=lambda g, y, a, b: g,
     b=lambda g, y, a, b: -g * floor_divide(a, b),

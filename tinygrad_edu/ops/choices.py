@@ -1,6 +1,6 @@
-"""Choices between values: `where`, the larger, the smaller.
+"""Choose between values: `where`, the larger, the smaller.
 
-Nothing of what was not chosen reaches a gradient, NaN included.
+A value that was not chosen gets gradient 0, even if it is NaN.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = [
     selects=True,
 )
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`.
+    """Choose `a` where the condition is true, else `b`.
 
-    Nothing of the branch that was not taken reaches a gradient, NaN included.
+    The branch that was not chosen gets gradient 0, even if its value is NaN.
     """
     return np.where(condition, a, b)
 
@@ -43,7 +43,7 @@ where.vjp(
 
 
 def _won(g: Any, a: Any, b: Any) -> Any:
-    """Give g where a > b, half of it where a = b; and g if one of them is NaN."""
+    """Return g where a > b or one of them is NaN, g / 2 where a = b, else 0."""
     return where(a < b, 0, where(a == b, g / 2, g))
 
 
@@ -75,7 +75,7 @@ minimum = op(
 
 
 def _unless_nan(share: Any, g: Any, a: Any, b: Any) -> Any:
-    """Give a its share among numbers; if it is NaN nothing, or half if b is as well."""
+    """Return `share` where a is a number; where it is NaN 0, or g / 2 if b is too."""
     return where(a != a, where(b != b, g / 2, 0), share)
 
 
@@ -107,7 +107,7 @@ fmin = op(
 
 
 def _to_bounds(x: Any, min: Any, max: Any) -> Any:
-    """How far x is from the nearest bound."""
+    """Return the distance of x from the nearest bound."""
     distances = [np.abs(x - bound) for bound in (min, max) if bound is not None]
     return reduce(np.minimum, distances, np.inf)
 
@@ -115,10 +115,10 @@ def _to_bounds(x: Any, min: Any, max: Any) -> Any:
 @composite(
     tex=r"\operatorname{{clip}}({x})",
     kink=_to_bounds,
-    subgradient="1/2 at a bound: as the maximum and minimum that it is made of",
+    subgradient="1/2 at a bound, as for maximum and minimum",
 )
 def clip(x: Any, *, min: Any = None, max: Any = None) -> Any:
-    """Limit the values to an interval; a bound may be None, a number or an array."""
+    """Limit values to an interval; a bound may be None, a number or an array."""
     if min is not None:
         x = maximum(x, min)
     if max is not None:

@@ -1,4 +1,4 @@
-"""Einstein's notation: any product of arrays, summed over the axes that are named."""
+"""Einstein notation: a product of arrays, summed over chosen axes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = [
     "einsum",
 ]
 
-LABELS = ascii_uppercase + ascii_lowercase  # in the order in which NumPy sorts letters
+LABELS = ascii_uppercase + ascii_lowercase  # NumPy sorts letters in this order
 NUMBERS = range(len(LABELS))
 
 
 class Einsum(Op):
-    """The op that is called in either of NumPy's forms.
+    """The op `einsum`, which accepts both of NumPy's call forms.
 
-    Both are brought to a third: a list of operands, and subscripts that name each axis
-    of each operand and of the output by a letter.
+    It converts them to one form: a list of operands, and subscripts with one letter for
+    each axis of each operand and of the output.
     """
 
     def _bind(
@@ -35,7 +35,7 @@ class Einsum(Op):
             operands, subscripts = _operands_and_subscripts(args)
             args, params = (operands,), params | {"subscripts": subscripts}
         arrays, bound = super()._bind(args, params)
-        given = bound or {}  # and never None, since subscripts are required
+        given = bound or {}  # never None, since subscripts are required
         ndims = [np.ndim(x) for x in arrays]
         return arrays, given | {"subscripts": _explicit(given["subscripts"], ndims)}
 
@@ -55,32 +55,32 @@ def _operands_and_subscripts(args: tuple[Any, ...]) -> tuple[list[Any], str]:
 
 
 def _letters(labels: Any) -> str:
-    """Write a list of numbers as letters."""
+    """Convert a list of axis numbers to letters."""
     try:
         return "".join("..." if n is ... else LABELS[NUMBERS.index(n)] for n in labels)
     except (TypeError, ValueError):
         raise TypeError(
-            "einsum: the axes are named by letters, einsum('ij,jk->ik', a, b), or by "
-            "lists of whole numbers below 52, einsum(a, [0, 1], b, [1, 2], [0, 2]); "
-            f"and not by {labels!r}"
+            "einsum: name the axes by letters, einsum('ij,jk->ik', a, b), or by lists "
+            "of integers below 52, einsum(a, [0, 1], b, [1, 2], [0, 2]), "
+            f"not by {labels!r}"
         ) from None
 
 
 def _explicit(subscripts: str, ndims: list[int]) -> str:
-    """Write out what an ellipsis stands for, and the output's letters."""
+    """Replace each ellipsis by letters, and add the output's letters if missing."""
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(ndims):
         raise ValueError(
-            f"einsum: {subscripts!r} names the axes of {len(terms)} operands, and "
-            f"there are {len(ndims)}"
+            f"einsum: {subscripts!r} names the axes of {len(terms)} operands, but "
+            f"the call has {len(ndims)}"
         )
     unnamed = [n - len(term.replace("...", "")) for term, n in zip(terms, ndims)]
     for term, ndim, n in zip(terms, ndims, unnamed):
         if n < 0 or (n > 0 and "..." not in term):
             raise ValueError(
                 f"einsum: {term!r} in {subscripts!r} does not fit an operand of {ndim} "
-                "dimensions; give each axis a letter, or '...' to some of them"
+                "dimensions; write one letter per axis, or '...' for several axes"
             )
     most = max(unnamed)
     free = "".join(c for c in ascii_letters if c not in subscripts)[:most]
@@ -89,18 +89,19 @@ def _explicit(subscripts: str, ndims: list[int]) -> str:
         output = "..." + "".join(once)
     elif most and "..." not in output:
         raise ValueError(
-            f"einsum: {subscripts!r} has '...' for {most} axes of the operands, and "
-            "none in the output; to sum over axes, give them letters"
+            f"einsum: {subscripts!r} has '...' for {most} axes of the operands, but "
+            "no '...' in the output; to sum over axes, name them by letters"
         )
     written = [term.replace("...", free[most - n :]) for term, n in zip(terms, unnamed)]
     return f"{','.join(written)}->{output.replace('...', free)}"
 
 
 def _einsum(*arrays: Any, subscripts: Any, optimize: Any = False) -> Any:
-    """The sum of products that Einstein's notation tells, with NumPy's subscripts.
+    """Compute the sum of products described by NumPy's einsum subscripts.
 
-    Each operand's axes are named by letters; what has the same letter is multiplied,
-    and summed over what the output does not name.
+    The subscripts name each axis of each operand by a letter. Axes with the same letter
+    are multiplied element by element. Letters that are not in the output are summed
+    over.
     """
     return np.einsum(subscripts, *arrays, optimize=optimize)
 
@@ -108,7 +109,7 @@ def _einsum(*arrays: Any, subscripts: Any, optimize: Any = False) -> Any:
 def _einsum_arrays(
     g: Any, y: Any, *arrays: Any, subscripts: str, optimize: Any
 ) -> Callable[[int], Any]:
-    """Take g for the operand, and its letters for the output's."""
+    """Compute an einsum in which g and the operand have changed places."""
     inputs, output = subscripts.split("->")
 
     def of_operand(i: int) -> Any:
@@ -121,7 +122,7 @@ def _einsum_arrays(
         summed = "".join(c for k, c in enumerate(names) if k not in alone)
         to_letters = f"{','.join(terms)}->{summed}"
         part = einsum(operands, subscripts=to_letters, optimize=optimize)
-        # Along an axis that no other has, each element has the same share in the sum.
+        # An axis that only this operand has was summed over: its elements share g.
         part = expand_dims(part, alone)
         sizes = dict(zip(letters, x.shape))
         shape = np.broadcast_shapes(part.shape, tuple(sizes.values()))
@@ -129,8 +130,8 @@ def _einsum_arrays(
             part = broadcast_to(part, shape)
         if len(names) == len(letters):
             return part
-        # Of an axis that is named twice, only the diagonal was taken. (An axis of size
-        # 1 has been broadcast.)
+        # A letter that occurs twice took the diagonal only. (An axis of size 1 was
+        # broadcast.)
         places = dict(zip(names, np.ix_(*map(range, part.shape))))
         diagonal = tuple(places[c] % n for c, n in zip(letters, x.shape))
         return add_at(part, diagonal, x.shape)

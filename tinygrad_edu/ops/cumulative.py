@@ -1,4 +1,4 @@
-"""Sums and products so far, along an axis."""
+"""Cumulative sums and products along an axis."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = [
 
 @op(tex=r"\textstyle\sum_{{j \le i}} {x}_j")
 def cumsum(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
-    """The sum up to each element, along an axis, or through all elements in order."""
+    """The sum up to each element along an axis; without one, over all in order."""
     return np.cumsum(x, axis=axis, dtype=dtype)
 
 
 def _from_the_end(g: Any, y: Any, x: Any, axis: Any, dtype: Any) -> Any:
-    """An element goes into its own sum and all later ones: sum g from the end."""
+    """Sum g from the end: an element is part of its own sum and of all later ones."""
     backwards = axis_index((axis or 0) % y.ndim, None, None, -1)
     total = getitem(cumsum(getitem(g, backwards), axis), backwards)
     return reshape(total, x.shape)
@@ -37,10 +37,11 @@ cumsum.vjp(x=_from_the_end)
 
 @composite(tex=r"\textstyle\prod_{{j \le i}} {x}_j")
 def cumprod(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
-    """The product up to each element, along an axis, or through all elements in order.
+    """The product up to each element along an axis; without one, over all in order.
 
-    Right also where a factor is 0. Products of 1, 2, 4, 8, ... neighbours in turn: each
-    is multiplied by the one that ends where it begins, until all begin at the front.
+    The gradient is right even if a factor is 0. The op computes products of 1, 2, 4,
+    8, ... neighbours in turn: in each round it multiplies each product by the one that
+    ends just before it, until every product starts at the first element.
     """
     x = as_factors(x, dtype)
     if axis is None or x.ndim == 0:

@@ -1,4 +1,4 @@
-"""Functions of one number, or of two: powers, exponentials, logarithms, their kin."""
+"""Functions of one or two numbers: powers, exponentials, logarithms, the sigmoid."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ LOG_2, LOG_10 = math.log(2), math.log(10)
 
 
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """The formula is b a^(b-1)."""
+    """Return g b a^(b-1)."""
     exponent = b - 1.0
     known = not isinstance(value_of(exponent), StandIn)
     if np.ndim(exponent) or not known or exponent < 0:
-        # Infinity to a negative power is 0: by the convention below, and if b is 0,
-        # where 0 times the power would be NaN for an `a` of which 1/a overflows.
+        # Replace `a` by infinity, so that the power is 0, in two cases: at a = 0 (the
+        # subgradient below), and at b = 0 if 1/a overflows, since 0 * inf is NaN.
         tiny = np.finfo(a.dtype).tiny
         overflows = (-tiny < a) & (a < tiny) & (b == 0)
         a = where((exponent < 0) & ((a == 0) | overflows), np.inf, a)
@@ -52,7 +52,7 @@ def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
-    """The formula is y log a; at a = 0 it is 0, for a negative base there is none."""
+    """Return g y log(a): 0 at a = 0, NaN for a negative base."""
     return g * where(a == 0, 0, y) * log(where(a == 0, 1, where(a < 0, np.nan, a)))
 
 
@@ -61,8 +61,8 @@ power = op(
     tex="{a}^{{{b}}}",
     signature="(),()->()",
     domain={"a": POSITIVE},
-    subgradient="at a = 0: for a, 0 if b < 1 (its slope there is infinite or none); "
-    "for b, 0",
+    subgradient="at a = 0: for a, 0 if b < 1 (where the slope is infinite or does not "
+    "exist); for b, 0",
     doc="`a` to the power of `b`. For a negative base, the gradient for `b` is NaN.",
 ).vjp(a=_power_a, b=_power_b)
 
@@ -78,7 +78,7 @@ sqrt = op(
     tex=r"\sqrt{{{x}}}",
     signature="()->()",
     domain=POSITIVE,
-    subgradient="0 at x = 0, so that norms have the gradient 0 there and not NaN",
+    subgradient="0 at x = 0, so that norms have gradient 0 there, not NaN",
     doc="The square root.",
 ).vjp(x=lambda g, y, x: g / where(y == 0, np.inf, 2 * y))
 
@@ -87,8 +87,8 @@ cbrt = op(
     tex=r"\sqrt[3]{{{x}}}",
     signature="()->()",
     kink=lambda x: x,
-    subgradient="0 at x = 0 (its slope there is infinite), as for the square root",
-    doc="The cube root; that of a negative number is negative.",
+    subgradient="0 at x = 0 (where the slope is infinite), as for the square root",
+    doc="The cube root; it is negative for a negative number.",
 ).vjp(x=lambda g, y, x: g / where(y == 0, np.inf, 3 * y * y))
 
 exp = op(
@@ -146,7 +146,7 @@ log1p = op(
 
 
 def _difference(a: Any, b: Any) -> Any:
-    """a - b, and 0 where they are the same infinity."""
+    """Return a - b, but 0 where both are the same infinity."""
     same = (a == b) & np.isinf(a)
     return where(same, 0, a) - where(same, 0, b)
 
@@ -177,13 +177,13 @@ logaddexp2 = op(
 @op(
     tex=r"\sigma({x})",
     signature="()->()",
-    plainly=lambda x: 1 / (1 + np.exp(-as_float(x))),
+    textbook=lambda x: 1 / (1 + np.exp(-as_float(x))),
 )
 def sigmoid(x: Any) -> Any:
     """The logistic function, 1/(1 + e^-x).
 
-    Accurate to a few units in the last place for all `x`, without overflow: with
-    e = exp(-abs(x)) it is 1/(1 + e) for positive `x` and e/(1 + e) for negative `x`.
+    It is accurate to a few units in the last place for all `x`, and never overflows:
+    with e = exp(-abs(x)) it is 1/(1 + e) for positive `x`, e/(1 + e) for negative `x`.
     """
     x = as_float(x)
     e = np.exp(-np.abs(x))
@@ -211,7 +211,7 @@ softplus.vjp(x=lambda g, y, x: g * sigmoid(x))
     selects=True,
 )
 def relu(x: Any) -> Any:
-    """The positive part; NaN stays NaN, in the gradient as well."""
+    """The positive part: max(x, 0). NaN stays NaN, also in the gradient."""
     return np.maximum(x, 0)
 
 
@@ -219,7 +219,7 @@ relu.vjp(x=lambda g, y, x: g * sign(y))
 
 
 def as_float(x: Any) -> Any:
-    """Convert integers: the negative of an unsigned one would be a large one."""
+    """Convert integers to floats, since -x of an unsigned integer would be large."""
     x = as_array(x)
     return x if x.dtype.kind in "fc" else x.astype(float)
 
@@ -237,7 +237,7 @@ def as_floats(a: Any, b: Any) -> tuple[Any, Any]:
     subgradient="0 at a = b = 0",
 )
 def xlogy(a: Any, b: Any) -> Any:
-    """a log(b), and 0 where a = 0, also at b = 0: as cross-entropy wants it."""
+    """a log(b), but 0 where a = 0, even at b = 0, as cross-entropy needs it."""
     a, b = as_floats(a, b)
     zero = (a == 0) & ~np.isnan(b)
     return np.where(zero, 0, a * np.log(np.where(zero, 1, b)))
@@ -256,7 +256,7 @@ xlogy.vjp(
     subgradient="0 at a = 0, b = -1",
 )
 def xlog1py(a: Any, b: Any) -> Any:
-    """a log(1 + b), and 0 where a = 0, also at b = -1; exact for small `b`."""
+    """a log(1 + b), but 0 where a = 0, even at b = -1; exact for small `b`."""
     a, b = as_floats(a, b)
     zero = (a == 0) & ~np.isnan(b)
     return np.where(zero, 0, a * np.log1p(np.where(zero, 0, b)))

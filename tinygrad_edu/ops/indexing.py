@@ -1,4 +1,4 @@
-"""A part of an array, by its index; and the inverse, zeros with a part added in."""
+"""Take a part of an array by an index; and the reverse, add a part to zeros."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 @op(tex="{x}_{{{index}}}", selects=True)
 def getitem(x: Any, *, index: Any) -> Any:
-    """``x[index]``, with any index that NumPy takes."""
+    """Return ``x[index]``, with any index that NumPy accepts."""
     return as_array(x)[index]
 
 
@@ -31,7 +31,7 @@ getitem.vjp(x=lambda g, y, x, index: add_at(g, index, x.shape))
 
 @op()
 def add_at(x: Any, *, index: Any, shape: Any) -> Any:
-    """Zeros of a shape, with `x` added at an index; where it repeats, values add up."""
+    """Add `x` to zeros of a shape at an index; repeated positions are summed."""
     x = np.asarray(x)
     answer = np.zeros(shape, x.dtype)
     parts = index if isinstance(index, tuple) else (index,)
@@ -48,16 +48,16 @@ add_at.vjp(x=lambda g, y, x, index, shape: getitem(g, index))
 
 
 def _may_repeat(part: Any) -> bool:
-    """Whether a part of an index may name an element twice: not slices, not masks."""
+    """Whether a part of an index may name an element twice; slices and masks cannot."""
     if isinstance(part, np.ndarray):
         return bool(part.dtype != bool)
     return not isinstance(part, int | slice | EllipsisType | None)
 
 
 def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
-    """Do with the elements of x what `rearrange` does with the numbers 0, 1, 2, ...
+    """Rearrange the elements of x as `rearrange` rearranges their numbers 0, 1, 2, ...
 
-    Of each element of the answer its number tells which element of x it is.
+    Each number in the rearranged array then tells which element of x goes there.
     """
     x = as_array(x)
     return getitem(reshape(x, -1), rearrange(np.arange(x.size).reshape(x.shape)))
@@ -65,10 +65,10 @@ def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
 
 @composite()
 def take(x: Any, *, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
-    """Elements, or slices along an axis, by their numbers; these may repeat.
+    """Take elements, or slices along an axis, by their indices, which may repeat.
 
-    With mode="wrap" numbers out of bounds count round, with mode="clip" they mean the
-    last.
+    For an index out of bounds, mode="wrap" starts again at the first element, and
+    mode="clip" takes the nearest one.
     """
     indices = value_of(indices)
     return gathered(x, lambda i: np.take(i, indices, axis, mode=mode))
@@ -76,6 +76,6 @@ def take(x: Any, *, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
 
 @composite()
 def take_along_axis(x: Any, *, indices: Any, axis: Any = -1) -> Any:
-    """Elements along an axis by their numbers, as `argsort` gives them."""
+    """Take elements along an axis by their indices, such as `argsort` returns."""
     indices = value_of(indices)
     return gathered(x, lambda i: np.take_along_axis(i, indices, axis))

@@ -1,4 +1,4 @@
-"""Arrays joined to one, and one split into several."""
+"""Join arrays, and split them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ __all__ = [
 
 @op()
 def concatenate(*arrays: Any, axis: int | None = 0) -> Any:
-    """Join a list of arrays along an axis that they have; laid flat if it is None."""
+    """Join a list of arrays along an existing axis; None flattens them first."""
     return np.concatenate(arrays, axis=axis)
 
 
 def _concatenate_arrays(
     g: Any, y: Any, *arrays: Any, axis: int | None
 ) -> Callable[[int], Any]:
-    """The part of g that stands where the array went."""
+    """Return, for the i-th array, the part of g at that array's place."""
     shapes = [np.shape(a) for a in arrays]
     if axis is None:
         ends = [0, *accumulate(map(math.prod, shapes))]
@@ -59,18 +59,18 @@ concatenate.vjp(arrays=_concatenate_arrays)
 
 
 def axis_index(axis: int, *part: int | None) -> tuple[slice, ...]:
-    """The index that is ``slice(*part)`` along an axis."""
+    """Return the index that applies ``slice(*part)`` to one axis."""
     return (slice(None),) * axis + (slice(*part),)
 
 
 @composite()
 def stack(*arrays: Any, axis: int = 0) -> Any:
-    """Join arrays of one shape along a new axis."""
+    """Join arrays of equal shapes along a new axis."""
     shapes = dict.fromkeys(np.shape(a) for a in arrays)
     if len(shapes) > 1:
         raise ValueError(
-            f"stack: the arrays must have one shape, and there are "
-            f"{' and '.join(map(str, shapes))}; to join along an axis that they have, "
+            f"stack: the arrays must have equal shapes, but they have "
+            f"{' and '.join(map(str, shapes))}; to join along an existing axis, use "
             "concatenate()"
         )
     shape = expand_dims(arrays[0], axis).shape
@@ -79,13 +79,13 @@ def stack(*arrays: Any, axis: int = 0) -> Any:
 
 @composite()
 def vstack(*arrays: Any) -> Any:
-    """Join along the first axis; vectors are rows."""
+    """Join along the first axis; vectors become rows."""
     return concatenate([atleast_2d(a) for a in arrays], 0)
 
 
 @composite()
 def hstack(*arrays: Any) -> Any:
-    """Join along the second axis; vectors end to end."""
+    """Join along the second axis; join vectors end to end."""
     whole = [atleast_1d(a) for a in arrays]
     return concatenate(whole, 0 if whole[0].ndim == 1 else 1)
 
@@ -98,7 +98,7 @@ def dstack(*arrays: Any) -> Any:
 
 @composite()
 def column_stack(*arrays: Any) -> Any:
-    """Join matrices along the second axis; vectors are columns."""
+    """Join matrices along the second axis; vectors become columns."""
     return concatenate([_column(a) for a in arrays], 1)
 
 
@@ -108,7 +108,7 @@ def _column(a: Any) -> Any:
 
 @composite()
 def append(x: Any, values: Any, *, axis: Any = None) -> Any:
-    """Join two arrays along an axis; or, without one, laid flat."""
+    """Join two arrays along an axis; without one, flatten them first."""
     if axis is None:
         return concatenate([reshape(x, -1), reshape(values, -1)])
     return concatenate([x, values], axis)
@@ -116,25 +116,25 @@ def append(x: Any, values: Any, *, axis: Any = None) -> Any:
 
 @composite()
 def array_split(x: Any, *, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split along an axis, at indices, or into parts that are as equal as can be."""
+    """Split along an axis: at indices, or into a number of nearly equal parts."""
     return _split(np.array_split, x, indices_or_sections, axis)
 
 
 @composite()
 def split(x: Any, *, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split along an axis, at indices, or into so many equal parts."""
+    """Split along an axis: at indices, or into a number of equal parts."""
     return _split(np.split, x, indices_or_sections, axis)
 
 
 @composite()
 def vsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
-    """Split along the first axis of a matrix, or of more dimensions."""
+    """Split along the first axis of an array of 2 or more dimensions."""
     return _split(np.split, _with_axes(x, 2, "vsplit"), indices_or_sections, 0)
 
 
 @composite()
 def hsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
-    """Split along the second axis; a vector along its only one."""
+    """Split along the second axis; split a vector along its only axis."""
     x = _with_axes(x, 1, "hsplit")
     return _split(np.split, x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
@@ -146,7 +146,7 @@ def dsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
 
 
 def _split(function: Callable[..., Any], x: Any, at: Any, axis: int) -> list[Any]:
-    """Split x as a function of NumPy's splits the numbers of the places on the axis."""
+    """Split x along an axis where a NumPy function splits the numbers 0, 1, 2, ..."""
     x = as_array(x)
     axis = normalize_axis_index(axis, x.ndim)
     parts = function(np.arange(x.shape[axis]), at)
@@ -158,7 +158,7 @@ def _with_axes(x: Any, least: int, name: str) -> Any:
     x = as_array(x)
     if x.ndim < least:
         raise ValueError(
-            f"{name}: it splits arrays of {least} dimensions or more, and this has the "
-            f"shape {x.shape}; split() along an axis takes any"
+            f"{name}: it splits arrays of {least} dimensions or more, but this has "
+            f"shape {x.shape}; use split() with axis="
         )
     return x

@@ -1,4 +1,4 @@
-"""Linear algebra as in `numpy.linalg`: of square matrices, and of stacks of them."""
+"""Linear algebra as in `numpy.linalg`, for square matrices and stacks of them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from tinygrad_edu.ops.shapes import astype
 __all__ = ["cholesky", "det", "inv", "logabsdet", "norm", "slogdet", "solve"]
 
 SINGULAR = (
-    "its rows are linearly dependent; leave out what is redundant, or add a small "
-    "multiple of the identity"
+    "its rows are linearly dependent; remove redundant rows, or add a small multiple "
+    "of the identity"
 )
 NOT_POSITIVE = (
-    "it has an eigenvalue that is not; if rounding is to blame, add a small multiple "
-    "of the identity"
+    "it has an eigenvalue that is not positive; if only by rounding, add a small "
+    "multiple of the identity"
 )
 
 
 @contextmanager
-def _telling(way_out: str) -> Iterator[None]:
+def _advising(way_out: str) -> Iterator[None]:
+    """Add a way out to NumPy's LinAlgError."""
     try:
         yield
     except np.linalg.LinAlgError as error:
@@ -40,7 +41,7 @@ def _telling(way_out: str) -> Iterator[None]:
 @op(tex="{x}^{{-1}}", signature="(n,n)->(n,n)")
 def inv(x: Any) -> Any:
     """The inverse of a matrix. To multiply by it, `solve` is faster and more exact."""
-    with _telling(SINGULAR):
+    with _advising(SINGULAR):
         return np.linalg.inv(x)
 
 
@@ -49,8 +50,8 @@ inv.vjp(x=lambda g, y, x: -matrix_transpose(y) @ g @ matrix_transpose(y))
 
 @op(tex="{a}^{{-1}} {b}", signature="(n,n),(n,k?)->(n,k?)")
 def solve(a: Any, b: Any) -> Any:
-    """The x for which a x = b; `b` is a vector if it has one axis, else a matrix."""
-    with _telling(SINGULAR):
+    """Solve a x = b for x. `b` is a vector if it has one axis, else a matrix."""
+    with _advising(SINGULAR):
         return np.linalg.solve(a, b)
 
 
@@ -74,14 +75,14 @@ solve.vjp(a=_solve_a, b=_solve_b)
 def det(x: Any) -> Any:
     """The determinant of a matrix.
 
-    Its gradient is that of a polynomial, and right also where the matrix is singular;
-    there it is slow, since the determinant is taken of each minor.
+    The gradient is right even for a singular matrix. There it is slow, since it
+    computes the determinant of each minor.
     """
     return np.linalg.det(x)
 
 
 def _cofactors(y: Any, x: Any) -> Any:
-    """The determinant of what is left without a row and a column, for each element."""
+    """Return the cofactor of each element: the signed determinant of its minor."""
     try:
         return y[..., None, None] * matrix_transpose(inv(x))
     except np.linalg.LinAlgError:  # singular
@@ -105,7 +106,7 @@ logabsdet.vjp(x=lambda g, y, x: g[..., None, None] * matrix_transpose(inv(x)))
 
 
 class SlogdetResult(NamedTuple):
-    """The determinant is ``sign * exp(logabsdet)``."""
+    """The sign and the logarithm: the determinant is ``sign * exp(logabsdet)``."""
 
     sign: Any
     logabsdet: Any
@@ -113,7 +114,7 @@ class SlogdetResult(NamedTuple):
 
 @composite(tex=r"\operatorname{{slogdet}} {x}", signature="(n,n)->(),()")
 def slogdet(x: Any) -> SlogdetResult:
-    """The determinant's sign, which is constant, and the log of its absolute value."""
+    """The determinant's sign, a constant, and the logarithm of its absolute value."""
     logarithm = logabsdet(x)
     if not isinstance(x, Node):
         return SlogdetResult(np.linalg.slogdet(x).sign, logarithm)
@@ -123,19 +124,19 @@ def slogdet(x: Any) -> SlogdetResult:
 
 @op(tex=r"\operatorname{{chol}} {x}", signature="(n,n)->(n,n)")
 def cholesky(x: Any) -> Any:
-    """The lower triangular L for which L L^T is x, a positive definite matrix.
+    """The Cholesky factor of a positive definite x: lower triangular L, with L L^T = x.
 
-    What is decomposed is (x + x^T)/2, so that the gradient is symmetric.
+    The op decomposes (x + x^T)/2, so that the gradient is symmetric.
     """
     x = np.asarray(x)
     if x.shape[-2] != x.shape[-1]:
         raise np.linalg.LinAlgError("the matrix is not square")
-    with _telling(NOT_POSITIVE):
+    with _advising(NOT_POSITIVE):
         return np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2)
 
 
 def _cholesky_x(g: Any, y: Any, x: Any) -> Any:
-    """L^-T P L^-1, made symmetric, where P is the lower half of L^T g.
+    """Return L^-T P L^-1, made symmetric, where P is the lower half of L^T g.
 
     I. Murray, "Differentiation of the Cholesky decomposition" (2016), section 3.3.
     """
@@ -151,9 +152,9 @@ cholesky.vjp(x=_cholesky_x)
 
 
 def _extreme(ord: Any, axes: tuple[int, ...]) -> Any:
-    """Which sums of absolute values the norm is the largest or the smallest of.
+    """Describe a norm that is the largest or smallest sum of absolute values.
 
-    Return `max` or `min`, and the axes that are summed over; or None.
+    Return `max` or `min`, and the axes to sum over; None for any other norm.
     """
     best = max if ord in (1, np.inf) else min
     if len(axes) == 2 and ord in (1, -1):
@@ -164,7 +165,7 @@ def _extreme(ord: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
-    """How far elements are from 0, and the largest sum from the next."""
+    """Return the distances of elements from 0, and of the best sum from the next."""
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     distances = np.abs(x).ravel()
     extreme = _extreme(ord, axes)
@@ -178,17 +179,19 @@ def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
 @composite(
     tex=r"\lVert {x} \rVert",
     kink=_norm_kink,
-    subgradient="0 where the norm is 0; and that of `abs`, `max` and `min`, if it is "
-    "made of them",
+    subgradient="0 where the norm is 0; else as for `abs`, `max` and `min`, where the "
+    "norm uses them",
 )
 def norm(x: Any, *, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """The norm of a vector or a matrix; of all elements, if there is no `ord` or axis.
+    """The norm of a vector or a matrix; without `ord` and axis, of all elements.
 
-    Of vectors, along one axis: the root of the sum of squares if `ord` is 2 or None,
-    sum(abs(x)^p)^(1/p) if it is another number p, the largest or the smallest absolute
-    value if it is inf or -inf. Of matrices, along two axes: the root of the sum of
-    squares if `ord` is "fro" or None; the largest sum of absolute values of a column if
-    it is 1, of a row if it is inf; and the smallest if it is -1 or -inf.
+    With one axis, the norm of vectors. `ord` may be 2 or None (the root of the sum of
+    squares), another number p (sum(abs(x)^p)^(1/p)), inf or -inf (the largest or
+    smallest absolute value).
+
+    With two axes, the norm of matrices. `ord` may be "fro" or None (the root of the sum
+    of squares), 1 or inf (the largest sum of absolute values of a column or a row), -1
+    or -inf (the smallest such sum).
     """
     x = as_array(x)
     if x.dtype.kind in "iub":
@@ -197,8 +200,8 @@ def norm(x: Any, *, ord: Any = None, axis: Any = None, keepdims: Any = False) ->
     if len(axes) not in (1, 2) and not (ord is None and axis is None):
         raise ValueError(
             f"norm: axis={axis} means {len(axes)} axes of an array of shape {x.shape}; "
-            "give one axis for the norms of vectors, two for those of matrices, or "
-            "leave out ord and axis for that of all elements"
+            "pass one axis for norms of vectors, two for norms of matrices, or leave "
+            "out ord and axis for the norm of all elements"
         )
     if ord is None or (ord == "fro" if len(axes) == 2 else ord == 2):
         return sqrt(sum(square(x), axes, keepdims=keepdims))
@@ -207,17 +210,17 @@ def norm(x: Any, *, ord: Any = None, axis: Any = None, keepdims: Any = False) ->
         return best(sum(abs(x), summed, keepdims=True), axes, keepdims)
     if len(axes) == 2:
         raise ValueError(
-            f"norm: ord={ord!r} of a matrix is none of 'fro', 1, -1, inf and -inf, and "
-            "there are no singular values here; for the norm of its elements as one "
-            "vector, reshape(x, -1)"
+            f"norm: for a matrix, ord must be 'fro', 1, -1, inf or -inf, not {ord!r} "
+            "(norms of singular values are not supported); for the norm of all its "
+            "elements as one vector, use reshape(x, -1)"
         )
     if ord == 0 or isinstance(ord, str):
         raise ValueError(
-            f"norm: ord={ord!r} of a vector: give a number other than 0, inf or -inf; "
-            "to count what is not 0, np.count_nonzero"
+            f"norm: for a vector, ord must be a number other than 0, inf or -inf, not "
+            f"{ord!r}; to count the elements that are not 0, use np.count_nonzero"
         )
     if ord == 1:
         return sum(abs(x), axes, keepdims=keepdims)
     p = float(ord)
-    # In NumPy 2.0, ``**`` takes short cuts and differs in the last place.
+    # Not ``**``: NumPy 2.0 computes it differently, with another last digit.
     return power(sum(power(abs(x), p), axes, keepdims=keepdims), 1 / p)

@@ -1,4 +1,4 @@
-"""Products of vectors, matrices, and stacks of them."""
+"""Products of vectors and matrices, and of stacks of matrices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def matrix_transpose(a: Any) -> Any:
-    """Transpose matrices: exchange the last two axes."""
+    """Transpose a matrix or a stack of them: exchange the last two axes."""
     return a.T if a.ndim == 2 else swapaxes(a, -1, -2)
 
 
@@ -62,7 +62,7 @@ def _summed_axis(b: Any) -> int:
 def dot(a: Any, b: Any) -> Any:
     """The product of matrices or vectors.
 
-    It sums over the last axis of `a` and the last but one of `b`, as NumPy's.
+    It sums over the last axis of `a` and the last but one of `b`, as in NumPy.
     """
     return np.dot(a, b)
 
@@ -103,7 +103,7 @@ matmul = op(
 
 @composite()
 def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Any:
-    """Sum over pairs of axes: lay both flat as matrices and multiply them."""
+    """Sum over pairs of axes: reshape both arrays to matrices and multiply them."""
     if isinstance(axes, int):
         axes = (range(np.ndim(a) - axes, np.ndim(a)), range(axes))
     a_summed = normalize_axis_tuple(axes[0], np.ndim(a))
@@ -126,7 +126,7 @@ def tensordot(a: Any, b: Any, *, axes: Any = 2) -> Any:
 
 @composite(tex=r"{a} {b}^T", signature="(m?,k),(n?,k)->(m?,n?)")
 def inner(a: Any, b: Any) -> Any:
-    """The inner products of vectors, those along the last axes of `a` and of `b`."""
+    """The inner products of the vectors along the last axes of `a` and `b`."""
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -135,19 +135,19 @@ def inner(a: Any, b: Any) -> Any:
 
 @composite(tex=r"{a} {b}^T", signature="(m),(n)->(m,n)")
 def outer(a: Any, b: Any) -> Any:
-    """Each element of `a` times each of `b`: a matrix, of arrays laid flat."""
+    """Multiply each element of `a` by each element of `b`; the result is a matrix."""
     return reshape(a, (-1, 1)) * reshape(b, (1, -1))
 
 
 @composite(tex=r"{a} \cdot {b}")
 def vdot(a: Any, b: Any) -> Any:
-    """The inner product of two arrays laid flat: one number."""
+    """The inner product of two flattened arrays: one number."""
     return dot(reshape(a, -1), reshape(b, -1))
 
 
 @composite(tex=r"{a} \otimes {b}")
 def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product: each element of `a`, replaced by itself times `b`."""
+    """The Kronecker product: replace each element of `a` by the element times `b`."""
     a, b = as_array(a), as_array(b)
     ndim = max(a.ndim, b.ndim)
     tall, wide = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
@@ -160,9 +160,9 @@ def kron(a: Any, b: Any) -> Any:
 def trace(
     x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None
 ) -> Any:
-    """The sum of the diagonal of a matrix, or of each in a stack of them.
+    """The sum of the diagonal of a matrix, or of each matrix in a stack.
 
-    A positive `offset` means a diagonal above the main one, a negative one below.
+    A positive `offset` means a diagonal above the main one, a negative one below it.
     """
     return sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
 
@@ -179,8 +179,8 @@ def cross(
 ) -> Any:
     """The cross product of vectors of 3 numbers.
 
-    They lie along `axisa` of `a` and `axisb` of `b`, and the answer's along `axisc`;
-    `axis` means all three.
+    The vectors lie along `axisa` of `a` and `axisb` of `b`, and along `axisc` of the
+    result. `axis` sets all three.
     """
     if axis is not None:
         axisa = axisb = axisc = axis
@@ -188,8 +188,8 @@ def cross(
     a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     if not a.shape[-1] == b.shape[-1] == 3:
         raise ValueError(
-            f"cross: the vectors have {a.shape[-1]} and {b.shape[-1]} numbers, and a "
-            "cross product is of 3 and 3; for vectors in a plane, append a 0"
+            f"cross: the vectors must have 3 elements each, not {a.shape[-1]} and "
+            f"{b.shape[-1]}; for vectors in a plane, append a 0"
         )
     i, j = [1, 2, 0], [2, 0, 1]
     product = a[..., i] * b[..., j] - a[..., j] * b[..., i]
@@ -197,21 +197,21 @@ def cross(
 
 
 def _rows(x: Any) -> Any:
-    """Lay all axes but the last flat."""
+    """Flatten all axes but the last."""
     *sizes, n = x.shape
     return x if len(sizes) == 1 else reshape(x, (math.prod(sizes), n))
 
 
 @op(tex=r"{x} {w}^T + {b}", signature="(m?,k),(n,k),(n)->(m?,n)")
 def linear(x: Any, w: Any, b: Any) -> Any:
-    """One layer's z = x w^T + b: `x` has an example a row, `w` the shape (out, in).
+    """Compute one layer, z = x w^T + b: one example per row of `x`; `w` is (out, in).
 
-    One op and not three, since it is faster: the gradient of `w` comes out in `w`'s own
-    memory order.
+    This is one op instead of three because it is faster: the gradient of `w` gets the
+    same memory order as `w`.
     """
     x, w, b = as_array(x), as_array(w), as_array(b)
     if w.ndim != 2 or b.shape != (len(w),) or x.ndim == 0:  # NumPy would broadcast
-        raise ValueError("w has the shape (n, k) and b the shape (n,)")
+        raise ValueError("w must have the shape (n, k) and b the shape (n,)")
     return x.dot(w.T) + b
 
 

@@ -1,4 +1,4 @@
-"""The same elements in another order, some of them repeated, or only some of them."""
+"""Rearrange elements: reorder, repeat, or select them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 @composite()
 def flip(x: Any, *, axis: Any = None) -> Any:
-    """Reverse the order of the elements along an axis, along several, or along all."""
+    """Reverse the order of the elements along one axis, several, or all."""
     x = as_array(x)
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return getitem(
@@ -45,37 +45,37 @@ def flip(x: Any, *, axis: Any = None) -> Any:
 
 @composite()
 def flipud(x: Any) -> Any:
-    """Reverse the order along the first axis: what was up is down."""
+    """Reverse the order along the first axis: turn a matrix upside down."""
     return flip(x, 0)
 
 
 @composite()
 def fliplr(x: Any) -> Any:
-    """Reverse the order along the second axis: what was left is right."""
+    """Reverse the order along the second axis: exchange left and right."""
     return flip(x, 1)
 
 
 @composite()
 def rot90(x: Any, *, k: int = 1, axes: Any = (0, 1)) -> Any:
-    """Turn by k right angles, from the first of two axes towards the second."""
+    """Rotate by k right angles, from the first of two axes towards the second."""
     return gathered(x, lambda i: np.rot90(i, k, axes))
 
 
 @composite()
 def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
-    """Shift along an axis; what falls off at the end comes in at the beginning."""
+    """Shift along an axis; elements pushed out at the end return at the start."""
     return gathered(x, lambda i: np.roll(i, shift, axis))
 
 
 @composite()
 def repeat(x: Any, *, repeats: Any, axis: Any = None) -> Any:
-    """Each element so many times in a row, along an axis, or laid flat."""
+    """Repeat each element `repeats` times along an axis; without one, flatten first."""
     return gathered(x, lambda i: np.repeat(i, repeats, axis))
 
 
 @composite()
 def tile(x: Any, *, reps: Any) -> Any:
-    """The whole so many times, along each axis."""
+    """Repeat the whole array, `reps` times along each axis."""
     return gathered(x, lambda i: np.tile(i, reps))
 
 
@@ -83,18 +83,18 @@ def tile(x: Any, *, reps: Any) -> Any:
 def pad(
     x: Any, *, pad_width: Any, mode: Any = "constant", constant_values: Any = 0
 ) -> Any:
-    """Add margins, as wide as `pad_width` tells for each side of each axis.
+    """Add margins; `pad_width` is the width for each side of each axis.
 
-    They hold `constant_values`; or elements of `x`, with a mode of "edge", "reflect",
-    "symmetric" or "wrap".
+    The margins contain `constant_values`, or elements of `x` if the mode is "edge",
+    "reflect", "symmetric" or "wrap".
     """
     x = as_array(x)
     if mode in ("edge", "reflect", "symmetric", "wrap"):
         return gathered(x, lambda i: np.pad(i, pad_width, mode))
     if mode != "constant":
         raise ValueError(
-            f"pad: the mode {mode!r} is not known; there are 'constant', 'edge', "
-            "'reflect', 'symmetric' and 'wrap'"
+            "pad: mode must be 'constant', 'edge', 'reflect', 'symmetric' or 'wrap', "
+            f"not {mode!r}"
         )
     inside = np.pad(np.ones(x.shape, bool), pad_width)
     margins = np.pad(
@@ -110,7 +110,7 @@ def pad(
     subgradient="equal elements keep their order",
 )
 def sort(x: Any, *, axis: Any = -1, kind: Any = "stable") -> Any:
-    """Sort along an axis, or all elements if it is None."""
+    """Sort along an axis; sort all elements if it is None."""
     if axis is None:
         x, axis = reshape(x, -1), 0
     return take_along_axis(x, np.argsort(value_of(x), axis, kind), axis)
@@ -123,7 +123,7 @@ def sort(x: Any, *, axis: Any = -1, kind: Any = "stable") -> Any:
     subgradient="equal elements in any order",
 )
 def partition(x: Any, *, kth: Any, axis: Any = -1, kind: Any = "introselect") -> Any:
-    """Bring the element `kth` by size to its place, the smaller ones before it."""
+    """Put the k-th smallest element at index `kth`, and the smaller ones before it."""
     if axis is None:
         x, axis = reshape(x, -1), 0
     return take_along_axis(x, np.argpartition(value_of(x), kth, axis, kind), axis)
@@ -131,23 +131,23 @@ def partition(x: Any, *, kth: Any, axis: Any = -1, kind: Any = "introselect") ->
 
 @composite()
 def diagonal(x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal of a matrix; of each in a stack, along the last axis.
+    """The diagonal of a matrix; for a stack, the diagonals along the last axis.
 
-    A positive `offset` means a diagonal above the main one, a negative one below.
+    A positive `offset` means a diagonal above the main one, a negative one below it.
     """
     return gathered(x, lambda i: np.diagonal(i, offset, axis1, axis2))
 
 
 @composite()
 def diag(x: Any, *, k: int = 0) -> Any:
-    """The matrix with a vector on its diagonal; or the diagonal of a matrix."""
+    """Make a matrix with a vector on its diagonal; or return a matrix's diagonal."""
     x = as_array(x)
     if x.ndim == 2:
         return diagonal(x, k)
     if x.ndim != 1:
         raise ValueError(
-            f"diag: it takes a vector or a matrix, and this has the shape {x.shape}; "
-            "diagonal() takes stacks of matrices"
+            f"diag: pass a vector or a matrix, not an array of shape {x.shape}; "
+            "for stacks of matrices use diagonal()"
         )
     places = np.diag(np.ones(x.shape, bool), k)
     return add_at(x, places, places.shape)
@@ -155,20 +155,20 @@ def diag(x: Any, *, k: int = 0) -> Any:
 
 @composite(signature="(m,n)->(m,n)")
 def tril(x: Any, *, k: int = 0) -> Any:
-    """The lower triangle, 0 above; the diagonal `k` is the last that is kept."""
+    """Keep the lower triangle, up to and including diagonal `k`; set the rest to 0."""
     x = as_array(x)
     return where(_below(x, k), x, np.zeros((), x.dtype))
 
 
 @composite(signature="(m,n)->(m,n)")
 def triu(x: Any, *, k: int = 0) -> Any:
-    """The upper triangle, 0 below; the diagonal `k` is the first that is kept."""
+    """Keep the upper triangle, from diagonal `k` on; set the rest to 0."""
     x = as_array(x)
     return where(_below(x, k - 1), np.zeros((), x.dtype), x)
 
 
 def _below(x: Any, k: int) -> Any:
-    """Where the elements of a matrix on and below the diagonal `k` are."""
+    """Return the mask of the elements on and below diagonal `k`."""
     rows, columns = np.indices(x.shape[-2:] if x.ndim > 1 else x.shape * 2)
     return columns - rows <= k
 
@@ -177,14 +177,14 @@ def _below(x: Any, k: int) -> Any:
 def diff(
     x: Any, *, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
 ) -> Any:
-    """The differences between neighbours along an axis, `n` times over.
+    """Take differences of neighbours along an axis, `n` times.
 
-    `prepend` and `append` are set before and after the elements first.
+    First, `prepend` and `append` are joined to the start and the end.
     """
     x = as_array(x)
     axis = normalize_axis_index(axis, x.ndim)
     if n < 0:
-        raise ValueError(f"diff: n={n} is how often differences are taken, 0 or more")
+        raise ValueError(f"diff: n must be 0 or more, the number of times, not {n}")
     if n == 0:
         return x
     parts = [part for part in (prepend, x, append) if part is not None]
@@ -197,7 +197,7 @@ def diff(
 
 
 def _as_slice(part: Any, x: Any, axis: int) -> Any:
-    """A number stands for a slice of x along an axis, full of it."""
+    """Convert a number to a slice of x along an axis, filled with it."""
     if np.ndim(part) > 0:
         return part
     if not isinstance(part, Node):

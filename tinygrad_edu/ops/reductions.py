@@ -1,4 +1,4 @@
-"""Many numbers made one, along one axis or several: sums, means, the largest."""
+"""Reduce many numbers to one, along one or more axes: sums, means, the largest."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ __all__ = [
 
 
 def _axes(axis: Any, ndim: int) -> Any:
-    """The axes of a reduction, counted from the front."""
+    """Return the axes of a reduction as non-negative numbers."""
     if axis is None or ndim == 0:
         return range(ndim)
     return normalize_axis_tuple(axis, ndim)
 
 
 def _kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
-    """The shape after a reduction with keepdims=True."""
+    """Return the shape after a reduction with keepdims=True."""
     axes = _axes(axis, len(shape))
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
 def _kept(r: Any, x: Any, axis: Any) -> Any:
-    """Give r, a reduction of x, the axes it lost, so that it broadcasts against x."""
+    """Add the lost axes to r, a reduction of x, so that it broadcasts against x."""
     return r if r.ndim == x.ndim else reshape(r, shape=_kept_shape(x.shape, axis))
 
 
 def _count(x: Any, axis: Any) -> int:
-    """How many elements of x go into each element of a reduction."""
+    """Return how many elements of x each element of a reduction combines."""
     return math.prod(np.shape(x)[i] for i in _axes(axis, np.ndim(x)))
 
 
 @op(tex=r"\sum_{{{axis}}} {x}")
 def sum(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    """The sum over an axis, over several, or over all."""
+    """The sum over one axis, several, or all."""
     return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
@@ -71,7 +71,7 @@ sum.vjp(
 def squared_norm(x: Any) -> Any:
     """The sum of the squares of all elements.
 
-    One op and not two, since it is faster: no array of squares is made.
+    This is one op instead of two because it is faster: it needs no array of squares.
     """
     return np.vdot(x, x)
 
@@ -80,7 +80,7 @@ squared_norm.vjp(x=lambda g, y, x: 2 * g * x)
 
 
 def _gaps(x: Any, axis: Any) -> Any:
-    """The differences between neighbours by size, among what is reduced to one."""
+    """Return the gaps between sorted elements, for each group that is reduced."""
     axes = _axes(axis, x.ndim)
     kept = [i for i in range(x.ndim) if i not in axes]
     shape = [x.shape[i] for i in kept]
@@ -89,7 +89,7 @@ def _gaps(x: Any, axis: Any) -> Any:
 
 
 def _share_of_best(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    best = (x == _kept(y, x, axis)) | (x != x)  # NaN is the answer if there is one
+    best = (x == _kept(y, x, axis)) | (x != x)  # a NaN among x is the result
     ties = np.sum(best, axis=axis, keepdims=True, dtype=g.dtype)
     return where(best, _kept(g, x, axis) / ties, 0)
 
@@ -124,7 +124,7 @@ min.vjp(x=_share_of_best)
 
 @op(tex=r"\log \sum e^{{{x}}}")
 def logsumexp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    """log(sum(exp(x))), without overflow: the largest is taken out of the sum first."""
+    """log(sum(exp(x))), without overflow: subtract the largest element first."""
     x = as_float(x)
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
@@ -142,7 +142,7 @@ logsumexp.vjp(
 
 @op(tex=r"\log \operatorname{{softmax}} {x}")
 def log_softmax(x: Any, *, axis: Any = -1) -> Any:
-    """The logarithm of `softmax`, accurate for large numbers and where it is near 0."""
+    """The logarithm of `softmax`; accurate for large `x` and for softmax near 0."""
     x = as_float(x)
     x = x - np.max(x, axis=axis, keepdims=True)
     return x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True))
@@ -150,20 +150,21 @@ def log_softmax(x: Any, *, axis: Any = -1) -> Any:
 
 log_softmax.vjp(
     x=lambda g, y, x, axis: (
-        g - exp(y) * sum(g, axis=axis, dtype=None, keepdims=True)  # in full: faster
+        # With all parameters written out, the call is faster.
+        g - exp(y) * sum(g, axis=axis, dtype=None, keepdims=True)
     )
 )
 
 
 @composite(tex=r"\operatorname{{softmax}} {x}")
 def softmax(x: Any, *, axis: Any = -1) -> Any:
-    """exp(x) over its sum along an axis."""
+    """exp(x) divided by its sum along an axis."""
     return exp(log_softmax(x, axis=axis))
 
 
 @composite(tex=r"\operatorname{{mean}} {x}")
 def mean(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    """The arithmetic mean; of integers, it is computed in float64."""
+    """The arithmetic mean; for integers, computed in float64."""
     x = as_array(x)
     if dtype is None and x.dtype == np.float16:  # the sum might overflow
         return astype(mean(x, axis, np.float32, keepdims), x.dtype)
@@ -176,10 +177,10 @@ def mean(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) 
 def average(
     x: Any, *, axis: Any = None, weights: Any = None, keepdims: Any = False
 ) -> Any:
-    """The mean of elements that count as much as their weights: sum(w x) / sum(w).
+    """The weighted mean: sum(w x) / sum(w).
 
-    `weights` has the shape of `x`, or the sizes of the axes that are averaged over. The
-    gradient reaches `weights`, if that is a Tensor.
+    `weights` has the shape of `x`, or the shape of the axes to average over. A Tensor
+    of weights gets a gradient too.
     """
     x = as_array(x)
     axes = None if axis is None else tuple(_axes(axis, x.ndim))
@@ -193,19 +194,19 @@ def average(
     total = sum(w, axis=axes, keepdims=keepdims)
     if np.any(total == 0):
         raise ValueError(
-            "average: the weights add up to 0, so there is no average; "
-            "sum(x * weights) divides by nothing"
+            "average: the weights add up to 0, so the average is not defined; "
+            "sum(x * weights) does not divide"
         )
     return sum(x * w, axis=axes, keepdims=keepdims) / total
 
 
 def _along(w: Any, x: Any, axis: Any) -> Any:
-    """Lay weights along the axes that are averaged over, in the order of `axis`."""
+    """Reshape weights so that they broadcast along the averaged axes of x."""
     axes = () if axis is None else normalize_axis_tuple(axis, x.ndim)
     if axis is None or w.shape != tuple(x.shape[i] for i in axes):
         raise ValueError(
-            f"average: the weights have shape {w.shape}; it must be that of x, "
-            f"{x.shape}, or that of the axes named by axis={axis}"
+            f"average: the weights have shape {w.shape}; they must have the shape of "
+            f"x, {x.shape}, or the shape of the axes in axis={axis}"
         )
     shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
     return reshape(transpose(w, tuple(np.argsort(axes))), shape)
@@ -220,12 +221,12 @@ def var(
     ddof: Any = 0,
     keepdims: Any = False,
 ) -> Any:
-    """The variance: squared deviations from the mean, over their number less `ddof`."""
+    """The variance: the sum of squared deviations from the mean, over n - `ddof`."""
     x = as_array(x)
     deviations = square(x - mean(x, axis, dtype, keepdims=True))
     total = sum(deviations, axis=axis, dtype=dtype, keepdims=keepdims)
     n = _count(x, axis) - ddof
-    return total / (n if n > 0 else 0)  # as NumPy: NaN or infinity, and a warning
+    return total / (n if n > 0 else 0)  # NaN or infinity and a warning, as in NumPy
 
 
 @composite(
@@ -261,7 +262,7 @@ def ptp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 
 @composite(tex=r"\prod {x}")
 def prod(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    """The product: a tree of products of two, so right also where a factor is 0."""
+    """The product, as a tree of products of two; right even if a factor is 0."""
     x = as_factors(x, dtype)
     n = _count(x, axis)
     if n == 0:
@@ -279,7 +280,7 @@ def prod(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) 
 
 
 def as_factors(x: Any, dtype: Any) -> Any:
-    """Convert x to the dtype of NumPy's products: no integers shorter than int."""
+    """Convert x to the dtype of NumPy's products: short integers become int."""
     x = as_array(x)
     dtype = np.prod(np.empty(0, x.dtype), dtype=dtype).dtype
     return x if x.dtype == dtype else astype(x, dtype)

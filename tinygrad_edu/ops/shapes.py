@@ -1,4 +1,4 @@
-"""The same elements in another shape, and in another dtype."""
+"""Change the shape or the dtype of an array; keep the order of its elements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @op()
 def reshape(x: Any, *, shape: Any) -> Any:
-    """Give the same elements, in the same order, another shape."""
+    """Change the shape, and keep the elements and their order."""
     return np.reshape(x, shape)
 
 
@@ -52,13 +52,13 @@ transpose.vjp(x=_transpose_x)
 
 @op()
 def broadcast_to(x: Any, *, shape: Any) -> Any:
-    """Repeat along new axes and along axes of size 1, as arithmetic does."""
+    """Repeat along new axes and axes of size 1, as arithmetic does."""
     answer = np.empty(shape, np.asarray(x).dtype)
     answer[...] = x
     return answer
 
 
-# The traversal sums over what was broadcast.
+# The backward pass sums over the broadcast axes.
 broadcast_to.vjp(x=lambda g, y, x, shape: g)
 
 
@@ -72,31 +72,31 @@ astype.vjp(x=lambda g, y, x, dtype: g)
 
 
 def _outline(x: Any) -> np.ndarray[Any, Any]:
-    """An array of the shape of x, in the memory of one element."""
+    """Return an array of the shape of x that takes the memory of one element."""
     return np.broadcast_to(np.False_, np.shape(x))
 
 
 @composite()
 def expand_dims(x: Any, *, axis: Any) -> Any:
-    """Insert axes of size 1 at the places `axis` of the answer."""
+    """Insert axes of size 1; `axis` gives their positions in the result."""
     return reshape(x, np.expand_dims(_outline(x), axis).shape)
 
 
 @composite()
 def squeeze(x: Any, *, axis: Any = None) -> Any:
-    """Remove axes of size 1: all of them, or those named."""
+    """Remove axes of size 1: all of them, or those in `axis`."""
     return reshape(x, np.squeeze(_outline(x), axis).shape)
 
 
 @composite()
 def atleast_1d(x: Any) -> Any:
-    """Make a number a vector of one; more dimensions stay."""
+    """Convert a number to a vector of one; keep arrays of more dimensions."""
     return reshape(x, np.atleast_1d(_outline(x)).shape)
 
 
 @composite()
 def atleast_2d(x: Any) -> Any:
-    """Make a vector a matrix of one row; more dimensions stay."""
+    """Convert a vector to a matrix of one row; keep arrays of more dimensions."""
     return reshape(x, np.atleast_2d(_outline(x)).shape)
 
 
@@ -108,17 +108,17 @@ def atleast_3d(x: Any) -> Any:
 
 @composite()
 def ravel(x: Any, *, order: str = "C") -> Any:
-    """Lay the elements in one row: row by row, or with order="F" column by column."""
+    """Flatten to one dimension: row by row, or with order="F" column by column."""
     if order not in ("C", "F"):
         raise ValueError(
-            f"ravel: order={order!r} depends on how NumPy laid out the memory; "
-            "say order='C', row by row, or order='F', column by column"
+            f"ravel: order must be 'C', row by row, or 'F', column by column, not "
+            f"{order!r}, which depends on the memory layout"
         )
     return reshape(x if order == "C" else transpose(x), -1)
 
 
 def _numbered_axes(x: Any) -> np.ndarray[Any, Any]:
-    """An array of the shape (0, 1, 2, ...): permuted, its shape is the permutation."""
+    """Return an array of shape (0, 1, 2, ...), whose shape shows how axes are moved."""
     return np.empty(range(np.ndim(x)))
 
 
@@ -130,11 +130,11 @@ def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
 
 @composite()
 def moveaxis(x: Any, *, source: Any, destination: Any) -> Any:
-    """Move an axis, or several, to new places; the others keep their order."""
+    """Move one or more axes to new positions; the others keep their order."""
     return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
 
 
 @composite()
 def rollaxis(x: Any, *, axis: int, start: int = 0) -> Any:
-    """Move an axis back until it lies before the axis `start`."""
+    """Move an axis so that it comes just before the axis `start`."""
     return transpose(x, np.rollaxis(_numbered_axes(x), axis, start).shape)

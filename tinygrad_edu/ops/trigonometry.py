@@ -1,4 +1,4 @@
-"""Angles: the functions of a circle and of a hyperbola, and their inverses."""
+"""Trigonometric and hyperbolic functions, and their inverses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 WITHIN_1 = Domain(-1.0, 1.0)
 
-# --- The circle -----------------------------------------------------------------------
+# --- Trigonometric functions ----------------------------------------------------------
 
 sin = op(
     np.sin,
@@ -61,7 +61,7 @@ arcsin = op(
     tex=r"\arcsin {x}",
     signature="()->()",
     domain=WITHIN_1,
-    doc="The angle from -pi/2 to pi/2 that has the sine `x`.",
+    doc="The angle between -pi/2 and pi/2 whose sine is `x`.",
 ).vjp(x=lambda g, y, x: g / sqrt((1 - x) * (1 + x)))
 
 arccos = op(
@@ -69,14 +69,14 @@ arccos = op(
     tex=r"\arccos {x}",
     signature="()->()",
     domain=WITHIN_1,
-    doc="The angle from 0 to pi that has the cosine `x`.",
+    doc="The angle between 0 and pi whose cosine is `x`.",
 ).vjp(x=lambda g, y, x: -g / sqrt((1 - x) * (1 + x)))
 
 arctan = op(
     np.arctan,
     tex=r"\arctan {x}",
     signature="()->()",
-    doc="The angle from -pi/2 to pi/2 that has the tangent `x`.",
+    doc="The angle between -pi/2 and pi/2 whose tangent is `x`.",
 ).vjp(x=lambda g, y, x: g * _over_squares(1.0, 1.0, x))
 
 hypot = op(
@@ -93,7 +93,7 @@ hypot = op(
 
 
 def _over_squares(x: Any, a: Any, b: Any) -> Any:
-    """x / (a^2 + b^2), without overflow, and 0 at a = b = 0."""
+    """Return x / (a^2 + b^2), without overflow, and 0 at a = b = 0."""
     distance = hypot(a, b)
     distance = where(distance == 0, np.inf, distance)
     return x / distance / distance
@@ -103,12 +103,11 @@ arctan2 = op(
     np.arctan2,
     tex=r"\operatorname{{arctan2}}({a}, {b})",
     signature="(),()->()",
-    # The distance from the half-line on which it jumps.
+    # The distance from the half-line where it jumps.
     kink=lambda a, b: np.hypot(a, np.maximum(b, 0)),
-    subgradient="0 at (0, 0); where it jumps, at a = 0 and b < 0, the slope at both "
-    "sides",
-    doc="The angle from -pi to pi at which the point (`b`, `a`) is seen from the "
-    "origin; note the order.",
+    subgradient="0 at (0, 0); at the jump, a = 0 and b < 0, the slope of both sides",
+    doc="The angle of the point (`b`, `a`) seen from the origin, between -pi and pi; "
+    "note the order.",
 ).vjp(
     a=lambda g, y, a, b: g * _over_squares(b, a, b),
     b=lambda g, y, a, b: -g * _over_squares(a, a, b),
@@ -118,17 +117,17 @@ deg2rad = op(
     np.deg2rad,
     tex=r"\frac{{\pi}}{{180}} {x}",
     signature="()->()",
-    doc="Degrees in radians.",
+    doc="Convert degrees to radians.",
 ).vjp(x=lambda g, y, x: deg2rad(g))
 
 rad2deg = op(
     np.rad2deg,
     tex=r"\frac{{180}}{{\pi}} {x}",
     signature="()->()",
-    doc="Radians in degrees.",
+    doc="Convert radians to degrees.",
 ).vjp(x=lambda g, y, x: rad2deg(g))
 
-# --- The hyperbola --------------------------------------------------------------------
+# --- Hyperbolic functions -------------------------------------------------------------
 
 sinh = op(
     np.sinh,

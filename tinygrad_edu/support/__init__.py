@@ -1,6 +1,6 @@
-"""Tools that know nothing of gradients: tables, nested structures, files, generators.
+"""Helpers without gradients: nested structures, random generators, tables, files.
 
-Read `tree` and `randomness` first; the engine uses them. `table` and `printable` are
-for what is shown, `files` and `columns` for what is written, `states` for what is
-saved, and `extras` for libraries that only a part of the package needs.
+Read `tree` and `randomness` first; the engine uses them. `table` and `printable` format
+output, `files` and `columns` read and write files, `states` checks saved states, and
+`extras` imports optional libraries.
 """

@@ -1,8 +1,8 @@
-"""Libraries that only a part of the package needs, imported where they are used.
+"""Import optional libraries where they are used, or say how to install them.
 
-NumPy is all that the package needs. What else a function takes, an extra of
-``pyproject.toml`` names. If it is missing, the error names the library itself: the
-package is installed from a checkout, so an index knows none of its extras.
+The package itself needs only NumPy. The extras in ``pyproject.toml`` list the optional
+libraries. An error names the library, not the extra: the package is installed from a
+checkout, so a package index does not know its extras.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["install", "load", "missing"]
 
-# What to install, if it is not called as the module is, or needs another package.
+# The packages to install, if they differ from the module's name.
 _PACKAGES = {
     "mpi4py": "mpi4py mpich",
     "numba": "numba scipy",
@@ -26,16 +26,16 @@ def load(module: str, user: str, instead: str = "") -> Any:
     Parameters
     ----------
     module : str
-        In full, as ``"matplotlib.figure"``.
+        The full name, such as ``"matplotlib.figure"``.
     user : str
-        What needs it: the error begins with this.
+        The function that needs it; the error starts with this name.
     instead : str
-        What works without it.
+        An alternative that works without it.
 
     Raises
     ------
     ModuleNotFoundError
-        If it cannot be imported: it is missing, or it lacks something itself.
+        If it cannot be imported: it, or something it needs, is missing.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def load(module: str, user: str, instead: str = "") -> Any:
 def missing(
     library: str, user: str, reason: str = "not installed", instead: str = ""
 ) -> ModuleNotFoundError:
-    """Return the error that says what `user` needs, and how to install it.
+    """Return an error that names the library and how to install it.
 
     >>> missing("numba", "compile: backend='numba'")
     ModuleNotFoundError("compile: backend='numba': needs numba (not installed): pip install numba scipy")

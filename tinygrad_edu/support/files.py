@@ -1,4 +1,4 @@
-"""A file is written whole or not at all: what was there stays until the new one is.
+"""Write files completely or not at all: the old file stays until the new one is ready.
 
 Pictures, pages, histories, checkpoints and downloads are all written by `replacing`.
 """
@@ -13,8 +13,8 @@ from stat import S_IMODE, S_ISDIR, S_ISREG
 
 __all__ = ["UNFINISHED", "damaged", "replacing", "write"]
 
-UNFINISHED = ".unfinished-"  # how the names of folders begin with a file in the making
-_LONGEST = 48  # characters of a file's name that such a folder's name ends in
+UNFINISHED = ".unfinished-"  # prefix of temporary folders
+_LONGEST = 48  # length of the suffix of temporary folders: the end of the file's name
 
 
 def write(who: str, path: str | os.PathLike[str], content: bytes) -> None:
@@ -25,20 +25,20 @@ def write(who: str, path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give the path of a new file; once that is written, it takes the place of `path`.
+    """Yield the path of a temporary file; after the block, rename it to `path`.
 
-    It is made in the same folder, so that to rename it is enough, and the disk has it
-    before it is renamed. It has the rights of the file that was there, or else those
-    that a new file has. A symbolic link stays one, and what it leads to is replaced.
-    What is no regular file, as a device or a pipe, is written to itself.
+    The temporary file is in the same folder, so that renaming is enough, and it is
+    synced to disk before. It gets the permissions of the old file, or those of a new
+    file if there is none. A symbolic link is kept, and its target is replaced. A device
+    or a pipe is written directly.
 
-    A process that is killed leaves the old file, and a folder whose name begins with
-    `UNFINISHED` and ends as that of `path` does.
+    If the process is killed, the old file stays, and so does a temporary folder whose
+    name starts with `UNFINISHED` and ends like that of `path`.
 
     Parameters
     ----------
     who : str
-        What the errors begin with: the name of the function that was called.
+        The name of the called function; errors start with it.
     path : path_like
 
     Raises
@@ -46,7 +46,7 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     OSError
         If there is no such folder, if `path` is a folder, or if it cannot be written.
     ValueError
-        If `path` can be the name of no file.
+        If `path` is not a valid file name.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> page.read_text()
     'all of it'
     """
-    from tempfile import TemporaryDirectory  # loads much that only writing needs
+    from tempfile import TemporaryDirectory  # slow to import, and only needed here
 
     name = os.fspath(path)
     if not name:
@@ -84,16 +84,16 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
             new = Path(scratch, target.name)
             new.touch()
             rights = S_IMODE(mode or new.stat().st_mode)
-            yield new  # some libraries put a file of their own there, with other rights
+            yield new  # some libraries replace the file, with other permissions
             _put_on_disk(new, os.O_RDWR)
             new.chmod(rights)
             new.replace(target)
-        with suppress(OSError):  # Windows opens no folders; some systems sync none
+        with suppress(OSError):  # not every system can open and sync a folder
             _put_on_disk(folder, os.O_RDONLY)
     except _BadNameError as error:
         raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
     except OSError as error:
-        if error.errno is None:  # one of those above
+        if error.errno is None:  # raised above
             raise
         raise type(error)(
             f"{who}: {name} cannot be written: {error.strerror}"
@@ -109,11 +109,11 @@ def _put_on_disk(path: Path, flags: int) -> None:
 
 
 class _BadNameError(Exception):
-    """What no file can be called."""
+    """Raised if a name is not a valid file name."""
 
 
 def _mode(name: str) -> int:
-    """Return the kind and the rights of a file, or 0 if there is none."""
+    """Return the type and permissions of a file, or 0 if there is none."""
     try:
         return os.stat(name).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -123,7 +123,7 @@ def _mode(name: str) -> int:
 
 
 def damaged(path: Path, fault: str) -> ValueError:
-    """Return the error to raise over a file: its name, the fault, the way out.
+    """Return the error for a damaged file: its name, the fault, the way out.
 
     >>> damaged(Path("train-labels"), "it is empty")
     ValueError('train-labels: it is empty; put an intact copy in its place')

@@ -1,4 +1,4 @@
-"""Names as they can be read: users, programs and files may give any string as one."""
+"""Make names printable: users, programs and files may use any string as a name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ LONGEST = 100  # characters
 
 
 def printable(name: Any) -> str:
-    r"""Return a name on one line, without what no reader or file could take.
+    r"""Return a name on one line that can be read and written to any file.
 
-    Space of any kind becomes a single blank; control characters, surrogates, and what
-    turns the direction of writing are left out, and so is the middle of a long name.
-    May be empty.
+    White space becomes a single blank. Control characters, surrogates and characters
+    that change the direction of writing are removed. A long name loses its middle. The
+    result may be empty.
 
     Examples
     --------
@@ -26,18 +26,18 @@ def printable(name: Any) -> str:
 
 
 def name_of(x: Any) -> str:
-    """Return the name that a Tensor or an array was given, printable, or nothing."""
+    """Return the printable name of a Tensor or an array, or ""."""
     name = getattr(x, "name", None)
     return "" if name is None else printable(name)
 
 
 def type_name(x: Any) -> str:
-    """Return the name of the type of `x`, printable."""
+    """Return the printable name of the type of `x`."""
     return printable(type(x).__name__)
 
 
 def shorten(text: str, length: int) -> str:
-    """Return the text, with its middle left out if it has more characters than that.
+    """Return the text; if it is longer than `length`, leave out its middle.
 
     Examples
     --------

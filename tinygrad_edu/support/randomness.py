@@ -1,4 +1,4 @@
-"""Generators of random numbers: made of a seed, and their state read and set."""
+"""Random generators: make one from a seed, read and set its state."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["generator", "is_generator", "set_state", "shuffled", "state_of"]
 
 
 def generator(rng: Any) -> Any:
-    """Return a generator of NumPy's as it is, and for a seed, or None, a new one.
+    """Return a NumPy generator unchanged; make a new one from a seed or None.
 
     Raises
     ------
     TypeError
-        If it is neither.
+        If `rng` is neither a generator nor a seed.
     """
     if hasattr(rng, "standard_normal"):
         return rng
@@ -24,25 +24,25 @@ def generator(rng: Any) -> Any:
         return np.random.default_rng(rng)
     except TypeError:
         raise TypeError(
-            f"rng is a generator of NumPy's, np.random.default_rng(0), or a seed such "
-            f"as 0, and not {rng!r}"
+            f"rng must be a NumPy generator, np.random.default_rng(0), or a seed such "
+            f"as 0, not {rng!r}"
         ) from None
 
 
 def shuffled(order: Any, rng: Any) -> Any:
-    """Return an array as it is without a generator or a seed, else a shuffled copy."""
+    """Return a shuffled copy of an array; if `rng` is None, the array itself."""
     return order if rng is None else generator(rng).permutation(order)
 
 
 def is_generator(x: Any) -> bool:
-    """Whether x is a generator, of NumPy's or of Python's."""
-    # Not a constant of this module: NumPy loads its random numbers when asked for them.
+    """Whether x is a random generator of NumPy or Python."""
+    # Not a constant of this module, since NumPy imports np.random when it is used.
     kinds = np.random.Generator, np.random.RandomState, random.Random
     return isinstance(x, kinds)
 
 
 def state_of(generator: Any) -> Any:
-    """Return what the next random numbers depend on."""
+    """Return the state of a generator, which determines its next numbers."""
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
     if isinstance(generator, np.random.RandomState):
@@ -51,7 +51,7 @@ def state_of(generator: Any) -> Any:
 
 
 def set_state(generator: Any, state: Any) -> None:
-    """Make a generator go on from a state that `state_of` gave."""
+    """Set a generator to a state that `state_of` returned."""
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
     elif isinstance(generator, np.random.RandomState):

@@ -1,4 +1,4 @@
-"""Whether a saved state fits what it is loaded into: all that differs, told at once."""
+"""Check that a saved state fits the object that loads it; report all differences."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["is_number", "matched", "raise_for", "wrong_names"]
 
 
 def matched(state: Any, wanted: Mapping[str, Any], whose: str) -> dict[str, Any]:
-    """Return copies of what is in a state, if it is what is wanted.
+    """Return copies of the entries of a state, if it matches `wanted`.
 
     Parameters
     ----------
     state : mapping of str to array, Tensor, number, or tuple of numbers
     wanted : mapping of the same
-        What the state must be like: the same names; arrays of the same shapes and
-        dtypes; numbers, and tuples of as many of them.
+        The state must have the same names, arrays of the same shapes and dtypes,
+        numbers for numbers, and tuples of the same length.
     whose : str
-        Begins the error.
+        The start of the error message.
 
     Raises
     ------
     TypeError
-        If the state is no mapping.
+        If the state is not a mapping.
     ValueError
-        If it differs. The message names every entry that is missing, unknown or of
-        another kind.
+        If it does not match. The message lists every entry that is missing, unknown or
+        of another kind.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def matched(state: Any, wanted: Mapping[str, Any], whose: str) -> dict[str, Any]
     ValueError: mine: the state does not fit, and nothing was changed:
     - missing: lr
     - unknown: v
-    - w: float64 (3,), where float64 (2,) is wanted
+    - w: expected float64 (2,), got float64 (3,)
     """
     faults = wrong_names(state, wanted, whose)
     found = {}
@@ -56,10 +56,10 @@ def matched(state: Any, wanted: Mapping[str, Any], whose: str) -> dict[str, Any]
 
 
 def wrong_names(state: Any, wanted: Mapping[str, Any], whose: str) -> list[str]:
-    """Tell which entries a state lacks, and which it should not have."""
+    """List the missing and the unknown entries of a state, as error messages."""
     if not isinstance(state, Mapping):
         raise TypeError(
-            f"{whose}: a state is a mapping, as state_dict() gives it, and not a "
+            f"{whose}: a state must be a mapping, such as state_dict() returns, not a "
             f"{type_name(state)}"
         )
     missing = [printable(name) for name in wanted if name not in state]
@@ -69,7 +69,7 @@ def wrong_names(state: Any, wanted: Mapping[str, Any], whose: str) -> list[str]:
 
 
 def raise_for(faults: list[str], whose: str) -> None:
-    """Raise if there are any."""
+    """Raise a ValueError that lists the faults, if there are any."""
     if faults:
         raise ValueError(
             f"{whose}: the state does not fit, and nothing was changed:\n- "
@@ -85,24 +85,24 @@ def is_number(x: Any) -> bool:
 
 
 def _copy(x: Any, like: Any) -> Any:
-    """Return a copy of what is found, of the kind of what is wanted; or raise."""
+    """Return a copy of `x` if it is of the same kind as `like`; else raise."""
     x = getattr(x, "array", x)  # a Tensor's value
     if isinstance(like, np.ndarray):
         fits = isinstance(x, np.ndarray | np.generic) and x.shape == like.shape
         if not fits or x.dtype != like.dtype:
             way_out = f"; convert it with astype({like.dtype})" * fits
-            raise ValueError(f"{_tell(x)}, where {_tell(like)} is wanted{way_out}")
+            raise ValueError(f"expected {_describe(like)}, got {_describe(x)}{way_out}")
         return np.array(x)
-    # Files know no tuples, and their numbers are arrays without dimensions.
+    # Files store tuples as lists, and numbers as arrays without dimensions.
     number = x.tolist() if isinstance(x, np.ndarray | np.generic) else x
     number = tuple(number) if isinstance(number, list) else number
-    is_alike = is_number(number) and _kind(number) == _kind(like)
-    if not is_alike:
-        raise ValueError(f"{_tell(x)}, where {_kind(like)} is wanted")
+    is_same_kind = is_number(number) and _kind(number) == _kind(like)
+    if not is_same_kind:
+        raise ValueError(f"expected {_kind(like)}, got {_describe(x)}")
     return number
 
 
-def _tell(x: Any) -> str:
+def _describe(x: Any) -> str:
     return f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else repr(x)
 
 

@@ -1,4 +1,4 @@
-"""A tuple of rows that shows as a table."""
+"""`Table`: a tuple of rows that is printed as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Table"]
 
 
 class Table(tuple[Any, ...]):
-    """Rows of one length, under a header; a subclass gives the header.
+    """Rows of equal length under a header; a subclass defines the header.
 
     Examples
     --------
@@ -47,5 +47,5 @@ def _cells(row: tuple[Any, ...]) -> list[str]:
 
 
 def _in_markdown(text: str) -> str:
-    """Write a text so that Markdown shows it as it is, with no markup of its own."""
+    """Escape a text so that Markdown shows it literally."""
     return re.sub(r"([\\`*_~$|\[\]])", r"\\\1", escape(text, quote=False))

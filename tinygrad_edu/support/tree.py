@@ -1,6 +1,6 @@
-"""Nested tuples, lists and dicts: what they hold, and the same with other contents.
+"""Nested tuples, lists and dicts: list their leaves, or replace them.
 
-A *leaf* is whatever is none of these (and not None, which holds nothing).
+A *leaf* is anything else, except None, which counts as empty.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rebuild(tree: Any, contents: Iterable[Any]) -> Any:
     if not isinstance(tree, CONTAINERS):
         return None if tree is None else next(contents)
     if isinstance(tree, dict):
-        new = copy(tree)  # a subclass stays what it is
+        new = copy(tree)  # keeps a subclass of dict
         new.update((key, rebuild(part, contents)) for key, part in tree.items())
         return new
     parts = [rebuild(part, contents) for part in tree]
@@ -45,7 +45,7 @@ def rebuild(tree: Any, contents: Iterable[Any]) -> Any:
 
 
 def pairs(tree: Any, other: Any) -> Iterator[tuple[Any, Any]]:
-    """Pair the leaves of a tree with those of another one of the same structure.
+    """Pair the leaves of two trees of the same structure.
 
     Raises
     ------
@@ -54,12 +54,12 @@ def pairs(tree: Any, other: Any) -> Iterator[tuple[Any, Any]]:
     """
     if isinstance(tree, dict):
         if not isinstance(other, dict) or tree.keys() != other.keys():
-            raise ValueError(f"{_kind(other)} stands where {_kind(tree)} should")
+            raise ValueError(f"expected {_kind(tree)}, got {_kind(other)}")
         for key, part in tree.items():
             yield from pairs(part, other[key])
     elif isinstance(tree, tuple | list):
         if not isinstance(other, tuple | list) or len(tree) != len(other):
-            raise ValueError(f"{_kind(other)} stands where {_kind(tree)} should")
+            raise ValueError(f"expected {_kind(tree)}, got {_kind(other)}")
         for part, counterpart in zip(tree, other):
             yield from pairs(part, counterpart)
     elif tree is not None:
