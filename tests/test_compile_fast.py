@@ -299,7 +299,7 @@ PROGRAMS = [
         y2 = np.sum(t2)
         t3[...] = x
         y3 = np.sum(t3)
-        return y1, y2, y3
+        return y1.copy(), y2, y3
         """,
     ),
     (
