@@ -10,6 +10,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.compiler import fast
 from tinygrad_edu.compiler.fast import Fast
+from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.recording import Recording
 
 X, M, S = np.arange(1.0, 4.0), np.arange(1.0, 7.0).reshape(2, 3), np.eye(3) + 1.0
@@ -439,3 +440,11 @@ def test_a_large_product_is_in_blocks_where_these_are_faster(
 def test_memory_is_counted_in_bytes() -> None:
     assert written(used_again, X).buffers == [24, 24]
     assert written(used_again, X.astype(np.float32)).buffers == [12, 12]
+
+
+def test_an_input_and_a_constant_are_answered_by_copies() -> None:
+    """Whoever writes to an answer writes to nothing that is used again."""
+    x, k = Variable((3,), np.dtype(float)), np.ones(3)
+    c = Variable((3,), np.dtype(float), constant=k)
+    program = Fast(Program((x,), (), (x, c, 2.0), {}))
+    assert program.source.endswith("    return x.copy(), c1.copy(), 2.0\n")
