@@ -22,9 +22,9 @@ def names(f: Any, *args: Any) -> tuple[list[str], list[str]]:
     return [called[x] for x in program.inputs], computed
 
 
-def training_step() -> Any:
+def training_step(**options: Any) -> Any:
     model = tg.nn.MLP([3, 4, 2], rng=0, dtype=float)
-    optimiser = tg.optim.SGD(model.parameters(), 0.5)
+    optimiser = tg.optim.SGD(model.parameters(), 0.5, **options)
 
     def step(x: Any, y: Any) -> Any:
         cost = tg.losses.mse(model(x), y)
@@ -46,6 +46,12 @@ def test_a_training_step_has_the_names_of_the_textbook() -> None:
     ]
     rest = [int(name[1:]) for name in computed if name.startswith("t")]
     assert rest == sorted(set(rest))
+
+
+def test_what_an_optimiser_keeps_is_called_so_and_numbered() -> None:
+    inputs, computed = names(training_step(momentum=0.9), M, np.ones((2, 2)))
+    assert inputs[6:] == [*(f"velocity_{i}" for i in range(4)), "lr", "momentum"]
+    assert "new_velocity_3" in computed
 
 
 def gradient(f: Any) -> Any:
