@@ -99,8 +99,24 @@ def test_what_is_computed_has_these_names(f: Any, args: Any, computed: str) -> N
     assert names(f, *args)[1] == computed.split()
 
 
-def array(constant: Any = None) -> Variable:
-    return Variable((3,), np.dtype(float), constant=constant)
+def array(constant: Any = None, label: str | None = None) -> Variable:
+    return Variable((3,), np.dtype(float), label, constant)
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("optimiser.lr", "lr"),
+        ("rates[1]", "rates_1"),
+        ("optimiser.state['m'][0]", "m_0"),
+        ("trainer.optimisers.second.state['m'][12]", "m_12"),
+        ("...", "x"),
+        (None, "x"),
+    ],
+)
+def test_an_input_is_called_by_the_end_of_its_path(label: str, name: str) -> None:
+    x = array(label=label)
+    assert name_variables(Program((x,), (), (x,), {})) == {x: name}
 
 
 def test_a_constant_is_numbered_and_no_layer() -> None:
