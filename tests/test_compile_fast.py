@@ -119,6 +119,20 @@ PROGRAMS = [
         """,
     ),
     (
+        lambda x, t: (np.sum(np.dot(np.sum(x), x)), np.sum(np.dot(t, x))),
+        (X, np.ones((2, 2, 3))),
+        """
+        t3 = empty((2, 2), np.float64)
+
+        t1 = np.sum(x)
+        t2 = dot(t1, x)
+        y1 = np.sum(t2)
+        t.dot(x, t3)
+        y2 = np.sum(t3)
+        return y1, y2
+        """,
+    ),
+    (
         lambda m: (np.sum(np.dot(m, m.T)), np.sum(np.matmul(m, m.T))),
         (M,),
         """
