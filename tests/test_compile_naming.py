@@ -84,6 +84,12 @@ def gradient(f: Any) -> Any:
             (X, X),
             "z1 t1 t2 t3 t4 t5 t6 a1 t7 loss da1 d t8 t9 t10 delta1 dx",
         ),
+        # An activation in a rule is no layer's: that of softplus is a sigmoid.
+        (
+            gradient(lambda x: tg.sum(tg.softplus(x * 2.0))),
+            (X,),
+            "z1 t1 t2 t3 t4 t5 a1 loss t6 t7 t8 t9 delta1 dx",
+        ),
         (
             gradient(lambda x: tg.sum(tg.square(x) * x)),
             (X,),
