@@ -1,5 +1,6 @@
 """The derivation of a gradient: as the textbook has it, and right to the value."""
 
+import itertools
 import re
 
 import numpy as np
@@ -261,6 +262,83 @@ def test_a_long_chain_is_explained_without_recursion():
     y.backward()
     last = float(text.rpartition("= ")[2])
     assert last == pytest.approx(x.grad.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("n", "by_paths"), [(12, True), (13, False)])
+def test_a_dozen_paths_are_told_one_by_one(n, by_paths):
+    x = leaf(0.5, "x")
+    y = 0.0
+    for i in range(n):
+        u = tg.sin(x)
+        u.name = f"u{i}"
+        y = y + u
+    chain = str(tg.explain(y, wrt=x)).split("\n\n")[2]
+    assert chain.startswith("dy/dx = ") is by_paths
+    y.backward()
+    assert float(chain.rpartition("= ")[2]) == pytest.approx(x.grad.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("n", "as_product"), [(60, True), (61, False)])
+def test_a_path_of_sixty_factors_is_told_as_a_product(n, as_product):
+    y = x = leaf(0.5, "x")
+    for i in range(n):
+        y = tg.sin(y)
+        y.name = f"u{i}"
+    chain = str(tg.explain(y)).split("\n\n")[2]
+    assert chain.startswith(f"du{n - 1}/dx = ") is as_product
+    y.backward()
+    assert float(chain.rpartition("= ")[2]) == pytest.approx(x.grad.item(), rel=1e-3)
+
+
+# --- How wide it is -------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=20))
+def test_what_is_given_fills_the_lines(lengths):
+    leaves = [leaf(float(i), f"{'v' * n}{i}") for i, n in enumerate(lengths)]
+    text = str(tg.explain(tg.stack(leaves).sum(), wrt=leaves[0]))
+    lines = text.split("\n\n")[1].splitlines()
+    assert lines[0].startswith("given: ")
+    assert all(line.startswith(" " * 7 + "v") for line in lines[1:])
+    assert " ".join(line.strip() for line in lines) == "given: " + ", ".join(
+        f"{x.name} = {x.item():g}" for x in leaves
+    )
+    for line, after in itertools.pairwise(lines):
+        assert line.endswith(",")
+        assert len(line[:-1]) <= 79
+        assert len(f"{line} {after.strip().partition(',')[0]}") > 79
+    assert len(lines[-1]) <= 79
+
+
+@pytest.mark.parametrize("length", [78, 79, 80])
+def test_an_equation_is_broken_if_it_is_longer_than_a_line(length):
+    x, w = leaf(2.0, "x"), leaf(3.0, "w" * (length - len("dy/dx =  = 3")))
+    chain = str(tg.explain(x * w, wrt=x)).split("\n\n")[2]
+    end = " = 3" if length <= 79 else "\n      = 3"
+    assert chain == f"dy/dx = {w.name}{end}"
+
+
+@pytest.mark.parametrize("length", [38, 39, 40])
+def test_derivatives_stand_side_by_side_in_half_a_line(length):
+    w = "w" * (length - len("dy/dx = 1, dy/d = 1"))
+    told = list(rows_of(tg.explain(leaf(2.0, "x") + leaf(3.0, w))).values())
+    if length <= 39:
+        assert told == [f"dy/dx = 1, dy/d{w} = 1"]
+    else:
+        assert told == ["dy/dx = 1", f"dy/d{w} = 1"]
+
+
+@pytest.mark.parametrize(("n", "more"), [(20, 0), (21, 1)])
+def test_of_twenty_leaves_all_are_derived(n, more):
+    leaves = [leaf(float(i), f"v{i}") for i in range(n)]
+    chains = str(tg.explain(tg.stack(leaves).sum())).split("\n\n")[2:]
+    assert [chain.split()[0] for chain in chains] == [
+        *(f"dy/dv{i}" for i in range(20)),
+        *["1"] * more,
+    ]
+    if more:
+        assert chains[-1] == "1 more: ask for them by explain(y, wrt=...)"
 
 
 # --- SymPy reads it, and agrees -------------------------------------------------------

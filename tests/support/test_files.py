@@ -321,6 +321,14 @@ def test_a_folder_that_cannot_be_synced_is_no_fault(tmp_path, monkeypatch, refus
 # --- Killed ---------------------------------------------------------------------------
 
 
+def test_what_is_unfinished_is_called_by_the_end_of_the_name(tmp_path):
+    name = "".join(chr(ord("0") + i) for i in range(60))
+    with replacing("draw", tmp_path / name) as new:
+        assert new.parent.name.startswith(UNFINISHED)
+        assert new.parent.name.endswith(f"-{name[12:]}")
+        assert name[11:] not in new.parent.name
+
+
 def test_nobody_can_tell_the_name_of_what_is_unfinished(tmp_path):
     """It is in a folder of its own, that only its owner may enter."""
     path, seen = tmp_path / "a.txt", set()

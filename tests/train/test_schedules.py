@@ -68,6 +68,12 @@ def test_halving_ends_at_one_128th() -> None:
     assert schedule(0, {}) == 1.0, "before there are figures"
 
 
+def test_halving_waits_ten_epochs_if_nothing_else_is_said() -> None:
+    schedule = schedules.halve_on_stall(1.0)
+    rates = [schedule(e, {"validation_accuracy": [0.5] * e}) for e in (10, 11, 20, 21)]
+    assert rates == [1, 1 / 2, 1 / 2, 1 / 4]
+
+
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [

@@ -23,8 +23,11 @@ safetensors = pytest.importorskip(
     "safetensors.numpy", reason="the extra named train is not installed"
 )
 
+DTYPES = ["float64", "float32", "float16", "bool"]
+DTYPES += [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+
 arrays = hnp.arrays(
-    st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.uint8, np.bool]),
+    st.sampled_from(DTYPES),
     hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
 )
 names = st.text(st.characters(codec="utf-8"), max_size=8).filter(
@@ -215,6 +218,14 @@ def test_as_many_arrays_are_written_as_can_be_read(tmp_path: Path, n: int) -> No
         assert stored[f"optimiser/m.{n - 1}"] == n - 1
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_each_dtype_comes_back(tmp_path: Path, dtype: str) -> None:
+    path = tmp_path / "a.safetensors"
+    write(path, {"a": np.array([0, 1], dtype)})
+    with Stored(path) as stored:
+        np.testing.assert_array_equal(stored["a"], np.array([0, 1], dtype), strict=True)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_order_of_bytes_in_memory_does_not_matter(
     tmp_path: Path, order: str
@@ -243,6 +254,8 @@ def entry(kind: str, shape: list[int], end: int) -> dict[str, Any]:
         (b"", "its 0 bytes end within its header"),
         (b"\x02\0\0\0", "its 4 bytes end within its header"),
         (b"\x09\0\0\0\0\0\0\0{}", "its 10 bytes end within its header"),
+        (b"\x03\0\0\0\0\0\0\0{}", "its 10 bytes end within its header"),
+        (b"\x02\0\0\0\0\0\0\1{}", "its 10 bytes end within its header"),
         (struct.pack("<Q", 2**64 - 1) + b"{}", "end within its header"),
         (b"PK\x03\x04" + bytes(100), "end within its header"),
         (forged(b"[]"), "it is no safetensors file"),
@@ -263,6 +276,28 @@ def test_what_is_no_such_file_is_named(
     path.write_bytes(content)
     with pytest.raises(ValueError, match=re.escape(f"{path}: ") + f".*{fault}"):
         Stored(path)
+
+
+@pytest.mark.parametrize("mark", [",", '"'])
+def test_a_header_may_have_so_many_marks_and_no_more(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "a.safetensors"
+    for n, fits in [(100_000, True), (100_001, False)]:
+        short = json.dumps({"__metadata__": {"note": ""}})
+        text = mark * (n - short.count(mark))
+        path.write_bytes(forged(short.replace('""', json.dumps(text)).encode()))
+        if fits:
+            with Stored(path) as stored:
+                assert stored.texts == {"note": text}
+        else:
+            with pytest.raises(ValueError, match="longer than that of any model"):
+                Stored(path)
+
+
+def test_an_array_may_have_as_many_dimensions_as_numpy_has(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write(path, {"a": np.ones((2,) + (1,) * 63)})
+    with Stored(path) as stored:
+        assert stored["a"].shape == (2,) + (1,) * 63
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`fit` is the loop that one would write by hand, and does what it is asked besides."""
 
+import itertools
 import os
 import re
 import signal
@@ -91,6 +92,15 @@ def test_a_seed_makes_it_the_same_to_the_last_bit():
     assert history["loss"].tobytes() == again["loss"].tobytes()
     assert not same(model, run(rng=1)[0])
     assert same(model, run(rng=np.random.default_rng(0))[0])
+
+
+def test_two_arrays_are_shuffled_and_taken_ten_rows_at_a_time_unless_told_otherwise():
+    data = examples(110)
+    model, optimiser = network()
+    fit(model, tg.losses.mse, optimiser, data, 1, rng=0, progress=False)
+    assert optimiser.steps == 11
+    assert same(model, run(1, data=data, batch_size=10, shuffle=True)[0])
+    assert not same(model, run(1, data=data, shuffle=False)[0])
 
 
 def test_methods_and_functions_are_models_too():
@@ -231,6 +241,18 @@ def test_evaluating_leaves_the_model_as_it_was():
 )
 def test_accuracy_is_the_share_of_right_answers(outputs, targets, share):
     assert accuracy(np.array(outputs), np.array(targets)) == pytest.approx(share)
+
+
+@given(rows=st.integers(1, 8), classes=st.integers(2, 4), seed=st.integers(0, 99))
+def test_accuracy_counts_the_right_answers_one_by_one(rows, classes, seed):
+    rng = np.random.default_rng(seed)
+    outputs, labels = rng.random((rows, classes)), rng.integers(classes, size=rows)
+    right = [row[label] == row.max() for row, label in zip(outputs, labels)]
+    for targets in (labels, np.eye(classes)[labels]):
+        assert accuracy(outputs, targets) == pytest.approx(np.mean(right))
+    yes, wanted = outputs[:, :1], rng.integers(2, size=(rows, 1))
+    right = [(y > 0.5) == bool(t) for (y,), (t,) in zip(yes, wanted)]
+    assert accuracy(yes, wanted) == pytest.approx(np.mean(right))
 
 
 @pytest.mark.parametrize("shapes", [((3,), (3,)), ((3, 2), (3, 1)), ((3, 2), (2,))])
@@ -420,6 +442,11 @@ def test_the_bar_knows_how_far_it_is(monkeypatch):
     second = r"epoch 2/2 loss \d\.\d{4} validation loss \d\.\d{4}"
     assert all(re.fullmatch(second, text) for text in texts[3:])
     bar.moves.clear()
+    _, history = run(3, batch_size=20, validation=examples(9))
+    latest = [text.rpartition(" ")[2] for _, text in bar.moves[3:]]
+    first, second, _ = history["validation_loss"]
+    assert latest == [f"{first:.4f}"] * 3 + [f"{second:.4f}"] * 3
+    bar.moves.clear()
     run(2)
     assert all("validation" not in text for _, text in bar.moves)
 
@@ -473,6 +500,30 @@ def test_ctrl_c_amid_an_epoch_waits_for_the_running_step(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [
         "epoch-0000-step-000003.safetensors"
     ]
+
+
+@pytest.mark.usefixtures("usual_ctrl_c")
+def test_seconds_are_those_of_the_training_before_it_was_stopped_too(
+    tmp_path, monkeypatch
+):
+    """By a clock that ticks when it is looked at: after each step and each epoch."""
+    clock, presses = itertools.count(100.0), [2]
+    monkeypatch.setattr(fitting, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr("tinygrad_edu.train.batches.TICK", 0.0)
+    x, y = examples()
+
+    def batches(rng):
+        for number, batch in enumerate(tg.data.minibatches(x, y, 10, rng)):
+            if number in presses:
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+    options = {"data": batches, "checkpoint": tmp_path}
+    run(2, **options)
+    next(clock)
+    presses.clear()
+    _, history = run(2, resume=True, **options)
+    assert history["seconds"].tolist() == [6.0, 6.0]
 
 
 def test_it_trains_in_a_thread_as_well():

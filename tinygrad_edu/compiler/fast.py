@@ -132,10 +132,8 @@ class Fast:
         if view is not None and np.may_share_memory(view, memory):
             self.setup.append(f"{name} = {text}")
             self._static[e.output] = view
-        elif (
-            e.function is np.transpose and len(e.args) == 1 and x in self.program.inputs
-        ):
-            self.expressions[e.output] = text, 9
+        elif e.function is np.transpose and e.args == (x,) and x in self.program.inputs:
+            self.expressions[e.output] = text, ATOM
         else:
             self.body.append(f"{name} = {text}")
 
@@ -153,12 +151,12 @@ class Fast:
         target = self.in_place.get(y)
         if target is not None:
             out = self.names[target]
-            self.expressions[y] = out, 9
+            self.expressions[y] = out, ATOM
         else:
             self._take_buffer(i, e)
             out = self.names[y]
         if e.function is np.dot:
-            a, b = (self._value(x, 9) for x in e.args)
+            a, b = (self._value(x, ATOM) for x in e.args)
             rows = rows_at_once(*e.args)
             if rows and small_products_are_faster():
                 blocks = self._blocks(y.shape[0], rows)
@@ -170,12 +168,12 @@ class Fast:
             name = self._function(UFUNC_OF[e.function])
             axis = e.params.get("axis")
             keep = ", True" if e.params.get("keepdims") else ""
-            x = self._value(e.args[0], 0)
+            x = self._value(e.args[0])
             self.body.append(
                 f"{name}.reduce({x}, {self._any(axis)}, None, {out}{keep})"
             )
         elif e.function in (astype, spread):
-            self.body.append(f"{out}[...] = {self._value(e.args[0], 0)}")
+            self.body.append(f"{out}[...] = {self._value(e.args[0])}")
         else:
             args = [self._operand(x, e) for x in e.args]
             # These two mean to take more than two operands one day.
@@ -195,12 +193,14 @@ class Fast:
 
     def _plain_call(self, e: Equation) -> str:
         if e.function is np.dot and isinstance(e.args[0], Variable) and e.args[0].ndim:
-            return f"{self._value(e.args[0], 9)}.dot({self._any(e.args[1])})"
+            return f"{self._value(e.args[0], ATOM)}.dot({self._any(e.args[1])})"
         if e.function is operator.getitem:
-            return f"{self._value(e.args[0], 9)}[{write_index(e.args[1], self._any)}]"
+            return (
+                f"{self._value(e.args[0], ATOM)}[{write_index(e.args[1], self._any)}]"
+            )
         if e.function is astype:
             dtype = self.space.dtype(e.args[1])
-            return f"{self._value(e.args[0], 9)}.astype({dtype})"
+            return f"{self._value(e.args[0], ATOM)}.astype({dtype})"
         args = [
             self._operand(x, e) if is_elementwise(e) else self._any(x) for x in e.args
         ]
@@ -213,9 +213,9 @@ class Fast:
 
     def _any(self, x: Any) -> str:
         """Write an argument of any kind."""
-        return self.space.write(x, lambda part: self._value(part, 0))
+        return self.space.write(x, self._value)
 
-    def _value(self, x: Any, precedence: int) -> str:
+    def _value(self, x: Any, precedence: int = 0) -> str:
         if not isinstance(x, Variable):
             text = self.space.value(x)
             return f"({text})" if text.startswith("-") and precedence > 6 else text
@@ -230,14 +230,14 @@ class Fast:
         """Write an operand: a number as an array, with which NumPy is faster."""
         is_known = not isinstance(x, Variable)
         if not is_known and x.dtype is not None:
-            return self._value(x, 0)
+            return self._value(x)
         if isinstance(x, list | tuple):
             return self._any(x)
         others = [
             z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
         ]
         if not others or isinstance(x, bool):
-            return self._value(x, 0)
+            return self._value(x)
         dtype = np.result_type(others[0], *([0.0] if not is_known else [x]))
         if is_known:
             return self._constant(np.array(x, dtype))
@@ -245,7 +245,7 @@ class Fast:
         if key not in self.constants:
             name = self.constants[key] = f"k{len(self.constants) + 1}"
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
-            self.body.append(f"{name}[()] = {self._value(x, 0)}")
+            self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
 
     def _constant(self, array: Any) -> str:
@@ -309,7 +309,7 @@ class Fast:
         for target, new in self.program.updates.items():
             if new in self.in_place:
                 continue
-            body.append(f"{self.names[target]}[...] = {self._value(new, 0)}")
+            body.append(f"{self.names[target]}[...] = {self._value(new)}")
         outputs = [self._output(x) for x in self.program.outputs]
         self.answer = ", ".join(outputs) or "None"
         body = self._quietly([*body, f"return {self.answer}"])
@@ -353,7 +353,7 @@ class Fast:
         )
 
     def _output(self, x: Any) -> str:
-        text = self._value(x, 0)
+        text = self._value(x)
         if not isinstance(x, Variable) or x.dtype is None:
             return text
         mine = x in self._fresh and x not in self._static and x not in self._root
@@ -362,7 +362,7 @@ class Fast:
 
 
 def _precedence(e: Equation) -> int:
-    return (INFIX | PREFIX).get(e.function, ("", 9))[1]
+    return (INFIX | PREFIX).get(e.function, ("", ATOM))[1]
 
 
 def _may_overflow(e: Equation) -> bool:

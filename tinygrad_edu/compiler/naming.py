@@ -100,25 +100,23 @@ def _layers(program: Program) -> dict[Variable, str]:
             continue
         readers = uses.get(x, [])
         inside = [r for r in readers if r.origin == e.origin]
-        if inside or (op == "linear" and e.origin.rule):  # not yet its answer
+        if inside or e.origin.rule:  # not yet its answer, or on the way back
             continue
         if op == "linear":
             layer += 1
             found[x] = f"z{layer}"
             continue
         z = _source(x, e.origin, definitions)
-        if z is None or z in program.inputs:
+        if z in program.inputs:
             continue
         if z not in found:
-            if e.origin.rule:
-                continue
             layer += 1
             found[z] = f"z{layer}"
         found.setdefault(x, found[z].replace("z", "a"))
     return found
 
 
-def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Any:
+def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Variable:
     """Go back from an activation's answer to what it was applied to."""
     while (e := definitions.get(x)) is not None and e.origin == origin:
         arrays = (z for z in e.inputs if z.dtype is not None and z.constant is None)

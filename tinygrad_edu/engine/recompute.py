@@ -35,8 +35,8 @@ __all__ = ["checkpoint", "remat"]
 def remat(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return the same function, but do not store its intermediate values.
 
-    The backward pass computes them again (rematerialises them). This saves memory and costs time: n
-    such steps in a row store only their n results.
+    The backward pass computes them again (rematerialises them). This saves memory and
+    costs time: n such steps in a row store only their n results.
 
     Parameters
     ----------

@@ -196,7 +196,7 @@ def _read_header(path: Path) -> bytes:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > size - 8:
+        if length > size - 8:
             raise damaged(path, f"its {size} bytes end within its header")
         return file.read(length)
 
