@@ -214,7 +214,7 @@ BREAKAGES: dict[str, tuple[str, dict[str, str], Op]] = {
         tg.add,
     ),
     "one slice for the sum over new axes": (
-        "fit",
+        "unbroadcast",
         {
             "cotangent.sum(axis=0 if extra == 1 else tuple(range(extra)))": (
                 "cotangent[(0,) * extra]"
@@ -223,12 +223,12 @@ BREAKAGES: dict[str, tuple[str, dict[str, str], Op]] = {
         tg.multiply,
     ),
     "the mean for the sum over axes that were repeated": (
-        "fit",
+        "unbroadcast",
         {"cotangent.sum(axis=repeated": "cotangent.mean(axis=repeated"},
         tg.multiply,
     ),
     "the dtype is left as it is": (
-        "fit",
+        "unbroadcast",
         {"cotangent.astype(like.dtype)": "cotangent"},
         tg.astype,
     ),

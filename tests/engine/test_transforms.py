@@ -500,7 +500,7 @@ def test_type_errors(call, message):
         ),
         (
             lambda: tg.jvp(np.sin, (1.0,), (1.0, 2.0)),
-            "jvp: in the tangent, a tuple of 2 stands where a tuple of 1 should",
+            "jvp: in the tangent, expected a tuple of 1, got a tuple of 2",
         ),
         (
             lambda: tg.vjp(np.sin, np.ones(3))[1](1.0),
@@ -508,7 +508,7 @@ def test_type_errors(call, message):
         ),
         (
             lambda: tg.vjp(lambda x: (x, x), 1.0)[1](1.0),
-            "vjp: in the cotangent, one float stands where a tuple of 2 should",
+            "vjp: in the cotangent, expected a tuple of 2, got one float",
         ),
         (
             lambda: tg.jacobian(np.sin, mode="backward")(1.0),

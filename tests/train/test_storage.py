@@ -221,7 +221,7 @@ def test_as_many_arrays_are_written_as_can_be_read(tmp_path: Path, n: int) -> No
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_each_dtype_comes_back(tmp_path: Path, dtype: str) -> None:
     path = tmp_path / "a.safetensors"
-    write(path, {"a": np.array([0, 1], dtype)})
+    write_arrays(path, {"a": np.array([0, 1], dtype)})
     with Stored(path) as stored:
         np.testing.assert_array_equal(stored["a"], np.array([0, 1], dtype), strict=True)
 
@@ -295,7 +295,7 @@ def test_a_header_may_have_so_many_marks_and_no_more(tmp_path: Path, mark: str) 
 
 def test_an_array_may_have_as_many_dimensions_as_numpy_has(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    write(path, {"a": np.ones((2,) + (1,) * 63)})
+    write_arrays(path, {"a": np.ones((2,) + (1,) * 63)})
     with Stored(path) as stored:
         assert stored["a"].shape == (2,) + (1,) * 63
 
