@@ -98,6 +98,19 @@ PROGRAMS = [
         """,
     ),
     (
+        lambda x, a: (
+            np.multiply(np.sum(x), [1.0, 2.0]),
+            np.add(a, [1.0, 2.0]),
+        ),
+        (X, 3.0),
+        """
+        t1 = np.sum(x)
+        y1 = multiply(t1, [1.0, 2.0])
+        y2 = add(a, [1.0, 2.0])
+        return y1, y2
+        """,
+    ),
+    (
         lambda x: np.reshape(np.sum(x), (1,)),
         (X,),
         """

@@ -442,6 +442,11 @@ def test_the_bar_knows_how_far_it_is(monkeypatch):
     second = r"epoch 2/2 loss \d\.\d{4} validation loss \d\.\d{4}"
     assert all(re.fullmatch(second, text) for text in texts[3:])
     bar.moves.clear()
+    _, history = run(3, batch_size=20, validation=examples(9))
+    latest = [text.rpartition(" ")[2] for _, text in bar.moves[3:]]
+    first, second, _ = history["validation_loss"]
+    assert latest == [f"{first:.4f}"] * 3 + [f"{second:.4f}"] * 3
+    bar.moves.clear()
     run(2)
     assert all("validation" not in text for _, text in bar.moves)
 

@@ -305,11 +305,11 @@ def _in_lines(equation: list[str]) -> str:
 def _shown(x: Any) -> str:
     """Write a number, or a few; nothing for more."""
     x = np.asarray(x)
-    if x.ndim == 0:
+    if not x.ndim:
         return f"{x:.4g}"
     if x.size > MOST_NUMBERS:
         return ""
-    if x.size == 0:
+    if not x.size:
         return "[]"
     return f"[{', '.join(map(_shown, x))}]"
 

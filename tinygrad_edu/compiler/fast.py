@@ -132,9 +132,7 @@ class Fast:
         if view is not None and np.may_share_memory(view, memory):
             self.setup.append(f"{name} = {text}")
             self._static[e.output] = view
-        elif (
-            e.function is np.transpose and len(e.args) == 1 and x in self.program.inputs
-        ):
+        elif e.function is np.transpose and e.args == (x,) and x in self.program.inputs:
             self.expressions[e.output] = text, ATOM
         else:
             self.body.append(f"{name} = {text}")

@@ -107,7 +107,7 @@ def _layers(program: Program) -> dict[Variable, str]:
             found[x] = f"z{layer}"
             continue
         z = _source(x, e.origin, definitions)
-        if z is None or z in program.inputs:
+        if z in program.inputs:
             continue
         if z not in found:
             if e.origin.rule:
@@ -118,7 +118,7 @@ def _layers(program: Program) -> dict[Variable, str]:
     return found
 
 
-def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Any:
+def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Variable:
     """Go back from an activation's answer to what it was applied to."""
     while (e := definitions.get(x)) is not None and e.origin == origin:
         arrays = (z for z in e.inputs if z.dtype is not None and z.constant is None)
