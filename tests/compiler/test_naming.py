@@ -84,11 +84,15 @@ def gradient(f: Any) -> Any:
             (X, X),
             "z1 t1 t2 t3 t4 t5 t6 a1 t7 loss da1 d t8 t9 t10 delta1 dx",
         ),
-        # An activation in a rule is no layer's: that of softplus is a sigmoid.
+        # A rule may be the first to compute the activation of a layer.
         (
-            gradient(lambda x: tg.sum(tg.softplus(x * 2.0))),
-            (X,),
-            "z1 t1 t2 t3 t4 t5 a1 loss t6 t7 t8 t9 delta1 dx",
+            gradient(
+                lambda x, y: tg.losses.cross_entropy_with_logits(
+                    tg.linear(x, M, np.ones(2)), y
+                )
+            ),
+            (M, np.ones((2, 2))),
+            "t1 t2 z1 t3 t4 t5 t6 t7 t8 t9 t10 t11 loss t12 t13 t14 a1 t15 delta1 dx",
         ),
         (
             gradient(lambda x: tg.sum(tg.square(x) * x)),
