@@ -100,7 +100,7 @@ def _layers(program: Program) -> dict[Variable, str]:
             continue
         readers = uses.get(x, [])
         inside = [r for r in readers if r.origin == e.origin]
-        if inside or e.origin.rule:  # not yet its answer, or on the way back
+        if inside or (op == "linear" and e.origin.rule):  # not yet its answer
             continue
         if op == "linear":
             layer += 1
@@ -110,6 +110,8 @@ def _layers(program: Program) -> dict[Variable, str]:
         if z in program.inputs:
             continue
         if z not in found:
+            if e.origin.rule:
+                continue
             layer += 1
             found[z] = f"z{layer}"
         found.setdefault(x, found[z].replace("z", "a"))
