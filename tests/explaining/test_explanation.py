@@ -464,13 +464,14 @@ def test_what_cancels_is_explained_in_every_form(y):
         assert f"d{derivation.quantities[y].text}/d{x.name} = " in text
     assert markdown.count("$$") == 2 * len(leaves)
     assert latex.count("{") == latex.count("}")
-    finite = all(np.isfinite(x.data) for x in topological_order(y))
+    # What cancels on paper leaves the rounding of what is subtracted in the engine.
+    is_small = all(abs(x.data) < 1e3 for x in topological_order(y))
     with np.errstate(all="ignore"):
         y.backward()
         for x in leaves:
             mine, right = derivation.cotangents[x].value, x.grad.data
             np.testing.assert_allclose(mine, right, rtol=1e-12)
-            if finite and np.isfinite(right):
+            if is_small and np.isfinite(right):
                 paths = derivation.paths(x, most=10**6, longest=100)
                 written = sum(derivation.along(path)[1].value for path in paths)
                 np.testing.assert_allclose(written, right, rtol=1e-9, atol=1e-9)
