@@ -20,6 +20,46 @@ settings.register_profile("fuzz", max_examples=2_000, deadline=None)
 settings.register_profile("mutation", phases=[Phase.generate])
 
 
+# For `pytest -m quick`, the everyday loop.
+settings.register_profile("quick", max_examples=10, deadline=None)
+
+# What takes long: other programs, browsers, processes, and every op against everything.
+SLOW = {
+    "tests/checking/test_properties.py",
+    "tests/checking/test_sabotage.py",
+    "tests/compiler/test_backends.py",
+    "tests/compiler/test_names.py",
+    "tests/compiler/test_passes.py",
+    "tests/compiler/test_programs.py",
+    "tests/compiler/test_random.py",
+    "tests/data/test_idx.py",
+    "tests/drawing/test_draw.py",
+    "tests/drawing/test_draw_parts.py",
+    "tests/explaining/test_stepper.py",
+    "tests/ops/test_ops.py",
+    "tests/ops/test_oracles.py",
+    "tests/test_docs.py",
+    "tests/test_examples.py",
+    "tests/test_lenet.py",
+    "tests/test_replay_book.py",
+    "tests/test_watch.py",
+    "tests/train/test_checkpoints.py",
+    "tests/train/test_parallel.py",
+    "tests/train/test_untrusted.py",
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "quick":
+        settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.partition("::")[0] not in SLOW:
+            item.add_marker("quick")
+
+
 @pytest.fixture
 def usual_ctrl_c() -> Iterator[None]:
     """Give Ctrl-C its usual effect, which it has not where a script runs pytest &."""
