@@ -292,7 +292,7 @@ def test_mnist_does_not_fall_back_when_told_where(tmp_path):
     out, err = run("train_mnist.py", "--data", tmp_path, status=1)
     assert not out
     assert len(err.splitlines()) == 1
-    assert f"{tmp_path} lacks" in err
+    assert f"{tmp_path} does not contain" in err
 
 
 @pytest.mark.skipif(
@@ -426,7 +426,7 @@ def test_mnist_in_two_processes_names_what_is_missing_once(tmp_path):
     assert done.returncode == 1
     assert not done.stdout
     assert len(done.stderr.splitlines()) == 1
-    assert f"{tmp_path} lacks" in done.stderr
+    assert f"{tmp_path} does not contain" in done.stderr
 
 
 # --- plot_sigmoid ---------------------------------------------------------------------

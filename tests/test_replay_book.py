@@ -333,6 +333,6 @@ def test_it_says_what_data_it_lacks(complete, monkeypatch, tmp_path):
         complaint = "a folder of mine holds 53 training images"
     else:
         monkeypatch.setenv("TINYGRAD_EDU_DATA", str(tmp_path))
-        complaint = "lacks train-images"
+        complaint = "does not contain train-images"
     with pytest.raises(SystemExit, match=complaint):
         book.main(["overfitting"])
