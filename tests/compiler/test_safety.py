@@ -1265,12 +1265,7 @@ def test_no_grad_around_and_inside() -> None:
 
     assert f(X).item() == 72
     assert w.grad.data.tolist() == [2, 8, 18]
-    with (
-        tg.no_grad(),
-        pytest.raises(
-            ValueError, match="backward: .* no leaf that requires a gradient"
-        ),
-    ):
+    with tg.no_grad(), pytest.raises(ValueError, match="backward: this Tensor depend"):
         f(X)
     assert w.grad.data.tolist() == [2, 8, 18]
     forward = tg.compile(lambda x: w * x)
