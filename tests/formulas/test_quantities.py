@@ -198,6 +198,14 @@ def test_what_was_made_of_a_constant_is_written_as_that():
     assert "1 - c2" in Quantities(topological_order(perceptron()), {}).names.values()
 
 
+def test_what_was_made_of_a_tensor_is_written_as_that():
+    x, w, h = tg.Tensor(np.ones((2, 3))), leaf(2, 1), leaf(3, 1)
+    y = (x.data.T @ w).sum() + (x @ h).sum()
+    names = Quantities(topological_order(y), {id(x): "x"})
+    assert "x^T" in names.names.values()
+    assert [constant.text for constant in names.constants] == []
+
+
 def test_a_constant_by_itself_is_no_complement():
     x, a = leaf(2), np.array([0.25, 0.5])
     names = Quantities(topological_order(tg.OPS["xlog1py"](a, x).sum()), {})

@@ -138,8 +138,7 @@ class Quantities:
 
     def constant(self, array: Array) -> Formula:
         """Return what stands for an array, which a rule may have made of others."""
-        if id(array) not in self.known:
-            self._name_constant(array)
+        self._name_constant(array)
         return self._stands_for(array)
 
     def read(self, x: Any, known: Mapping[int, Formula]) -> Formula:
