@@ -50,7 +50,7 @@ _REQUIRED = inspect.Parameter.empty  # the "default" of a parameter that has non
 
 
 class Domain(NamedTuple):
-    """The open interval of valid input values, without the points in `excluding`."""
+    """The open interval of valid input values, without the points in ``excluding``."""
 
     low: float = -np.inf
     high: float = np.inf

@@ -74,8 +74,8 @@ class Tensor(Node):
     Raises
     ------
     TypeError
-        If `data` is complex or not an array of numbers, if `requires_grad` is true for
-        integers or booleans, or if `name` is not a string.
+        If the data are complex or not an array of numbers, if the gradient of integers
+        or booleans is asked for, or if the name is not a string.
 
     Examples
     --------

@@ -177,7 +177,7 @@ class Module:
     def state_dict(self, copy: bool = True) -> dict[str, np.ndarray[Any, Any]]:
         """Return copies of the parameters' values, by path.
 
-        If `copy` is false, return the arrays themselves; the next training step changes
+        Without ``copy``, return the arrays themselves; the next training step changes
         them.
 
         Examples

@@ -150,7 +150,7 @@ class History:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
-        r"""Read such a file, or one that pandas or the module `json` wrote.
+        r"""Read such a file, or one that pandas or the module ``json`` wrote.
 
         That is, what ``frame.to_csv(path, index=False)``, ``frame.to_json(path)`` or
         ``json.dump({"loss": [0.5, 0.25]}, file)`` writes.
