@@ -99,7 +99,7 @@ def test_the_default_run_is_timed(report, figures):
         test_labels=labels[60_000:],
     )
     args = argparse.Namespace(
-        hidden=30, epochs=2, batch_size=10, lr=3.0, cost="mse", l2=0.0,
+        hidden=30, epochs=2, batch_size=10, lr=3.0, usual_lr=3.0, cost="mse", l2=0.0,
         init="scaled", seed=0, compile=True, checkpoint=None, resume=False,
     )  # fmt: skip
     few = columns(images[: 60_000 // SCALE], labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import escape
 from typing import Any, ClassVar
 
 __all__ = ["Table"]
@@ -48,4 +47,6 @@ def _cells(row: tuple[Any, ...]) -> list[str]:
 
 def _in_markdown(text: str) -> str:
     """Escape a text so that Markdown shows it literally."""
+    from html import escape  # loads a table of entities that only notebooks need
+
     return re.sub(r"([\\`*_~$|\[\]])", r"\\\1", escape(text, quote=False))
