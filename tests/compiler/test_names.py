@@ -67,6 +67,13 @@ def agrees(f, *args, **way):
 # --- Functions ------------------------------------------------------------------------
 
 
+@each_way
+def test_no_name_is_a_word_of_pythons(way):
+    """The gradient of `el` is not called `del`."""
+    agrees(lambda el: tg.grad(lambda el: (el * el * el).sum())(el), X, **way)
+    assert namespace.free("del", set()) == "del_2"
+
+
 @each_style
 def test_ops_of_one_name_are_two(style):
     a, b = leaky(0.1), leaky(0.5)

@@ -52,9 +52,9 @@ def identifier(name: str) -> str:
 
 
 def free(name: str, *taken: Collection[str]) -> str:
-    """Return a name, with a number behind it if it is taken already."""
+    """Return a name, with a number behind it if it is taken or one of Python's own."""
     choice, n = name, 1
-    while any(choice in names for names in taken):
+    while keyword.iskeyword(choice) or any(choice in names for names in taken):
         n += 1
         choice = f"{name}_{n}"
     return choice
