@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import StandIn, value_of
+from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.ops.arithmetic import subtract
@@ -267,10 +267,7 @@ def _check_probabilities(
     way_out: str = "convert labels to one-hot rows: np.eye(classes)[labels]",
 ) -> None:
     """Raise if a number is outside of [0, 1]; allow NaN."""
-    values = value_of(x)
-    if isinstance(values, StandIn):
-        values = values.value
-    values = np.asarray(values)
+    values = x.array if isinstance(x, Node) else np.asarray(x)
     if not values.size:
         return
     low = values.item(values.argmin())  # faster than min()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node, StandIn
+from tinygrad_edu.engine.graph import current_mode, value_of
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support.states import is_number, matched, raise_for
 
@@ -95,7 +95,7 @@ class Optimiser:
     def _faults(self, name: str, value: Any) -> list[str]:
         """Say what is wrong with a number that is to be set."""
         limit = self.limits.get(name)
-        if limit is None:
+        if limit is None or current_mode.get().tape is not None:
             return []
         parts = {name: value}
         if isinstance(value, tuple):  # of betas one is beta1
@@ -103,8 +103,6 @@ class Optimiser:
         below = f" and below {limit}" if limit < np.inf else ""
         faults = []
         for part, x in parts.items():
-            if isinstance(x, StandIn | Node):  # known once a compiled step runs
-                continue
             if not is_number(x):
                 raise TypeError(f"{type(self).__name__}: {part}={x!r} is no number")
             if not 0 <= x < limit:
@@ -117,7 +115,7 @@ class Optimiser:
         It is the same for all values of a shape and dtype; None, which means new
         memory, while the step is recorded by `compile`.
         """
-        if isinstance(like, StandIn):
+        if current_mode.get().tape is not None:
             return None
         key = like.shape, like.dtype
         memory = self._scratch.get(key)
@@ -141,6 +139,9 @@ class Optimiser:
         ValueError
             If none has.
         """
+        tape = current_mode.get().tape
+        if tape is not None:
+            tape.lend(self)
         moved = [i for i, p in enumerate(self.params) if p.accumulated is not None]
         if not moved:
             raise ValueError(
@@ -151,10 +152,15 @@ class Optimiser:
         for i in moved:
             p = self.params[i]
             state = [arrays[i] for arrays in self.state.values()]
-            self.update(p.array, p.accumulated.array, *state)
+            if tape is None:
+                self.update(p.array, p.accumulated.array, *state)
+            else:
+                self.update(value_of(p), value_of(p.accumulated), *state)
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""
+        if (tape := current_mode.get().tape) is not None:
+            tape.lend(self)
         for p in self.params:
             p.accumulated = None
 
@@ -287,7 +293,7 @@ class SGD(Optimiser):
     def _faults(self, name: str, value: Any) -> list[str]:
         faults = super()._faults(name, value)
         if name in _OF_VELOCITY and not (
-            faults or self.state or isinstance(value, StandIn | Node) or not value
+            faults or self.state or current_mode.get().tape is not None or not value
         ):
             faults.append(_OF_VELOCITY[name])
         return faults
@@ -524,7 +530,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Any:
     >>> w.grad
     Tensor([3., 4.])
     """
-    if not isinstance(max_norm, StandIn) and not max_norm > 0:
+    if isinstance(max_norm, int | float) and not max_norm > 0:
         raise ValueError(f"clip_gradients: max_norm={max_norm!r} must be above 0")
     leaves = _leaves(parameters, "clip_gradients")
     moved = [p for p in leaves if p.grad is not None]

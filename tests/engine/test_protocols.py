@@ -108,7 +108,7 @@ def test_every_function_that_has_an_op_of_its_name_goes_to_it():
     for function, op in protocols._OPS.items():
         if isinstance(function, np.ufunc):
             continue
-        names = protocols._defaults(function)
+        names = protocols.defaults_of(function)
         if not names or function is np.pad:  # it takes some by *args or **kwargs
             continue
         taken = [protocols.PARAMETERS.get(p, p) for p in names]
@@ -246,7 +246,7 @@ def test_each_form_of_an_axis_is_taken(function, shape):
     given = (lambda x: [x, x]) if protocols._OPS[function].variadic else lambda x: x
     for axis in AXES:
         _check_form(lambda f, x, a=axis: f(given(x), axis=a), function, value)
-        if list(protocols._defaults(function))[1:2] == ["axis"]:
+        if list(protocols.defaults_of(function))[1:2] == ["axis"]:
             _check_form(lambda f, x, a=axis: f(given(x), a), function, value)
 
 
@@ -255,7 +255,7 @@ def test_functions_written_in_c_are_called_as_numpy_tells():
         pytest.skip("NumPy before 2.4 does not tell")
     for function in protocols.WRITTEN_IN_C:
         theirs = inspect.signature(function).parameters.values()
-        assert protocols._defaults(function) == {p.name: p.default for p in theirs}
+        assert protocols.defaults_of(function) == {p.name: p.default for p in theirs}
 
 
 @pytest.mark.parametrize("digits", [(), (0,), (2,), (-1,)])
@@ -420,7 +420,7 @@ def test_parameters_stand_in_numpys_order():
         function = protocols._numpy(name)
         if function is None or isinstance(function, np.ufunc) or op.variadic:
             continue
-        names = list(protocols._defaults(function))[len(op.inputs) :]
+        names = list(protocols.defaults_of(function))[len(op.inputs) :]
         names = [protocols.PARAMETERS.get(p, p) for p in names]
         ours = [p for p in op.defaults if p in names]
         assert ours or not (names and op.defaults), name

@@ -25,7 +25,7 @@ import numpy as np
 from tinygrad_edu.compiler.expressions import dtype_name, literal, subscript
 from tinygrad_edu.compiler.functions import astype, replaced, spread
 from tinygrad_edu.compiler.program import Program
-from tinygrad_edu.engine.graph import Node, StandIn
+from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
 
 __all__ = ["Namespace", "free", "helper_source", "identifier"]
@@ -258,7 +258,7 @@ def helper_source(function: Any, known: dict[str, Definition]) -> set[str]:
             read |= helper_source(thing, known)
         elif isinstance(thing, int | float | str | tuple | type(None)):
             _enter(known, other, thing, f"{other} = {thing!r}")
-        elif inspect.isclass(thing) and issubclass(thing, Node | StandIn):
+        elif inspect.isclass(thing) and issubclass(thing, Node):
             stub = f"class {other}:  # which nothing here is\n    pass"
             _enter(known, other, thing, stub)
         elif thing is not np:

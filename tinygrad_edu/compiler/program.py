@@ -75,7 +75,7 @@ class Variable:
         return f"<{self.dtype} {self.shape} {self.label or ''}>"
 
 
-@dataclass(frozen=True)
+@dataclass
 class EquationOrigin:
     """Where an equation came from: the op, the rule that called it, the user's line."""
 
@@ -97,7 +97,7 @@ class Equation:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     params: dict[str, Any] = field(default_factory=dict)
-    origin: EquationOrigin = EquationOrigin()
+    origin: EquationOrigin = field(default_factory=EquationOrigin)
 
     @property
     def inputs(self) -> list[Variable]:

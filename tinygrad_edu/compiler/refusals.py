@@ -7,20 +7,15 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
-from tinygrad_edu.compiler.program import parts
-from tinygrad_edu.engine.debug import watch
-from tinygrad_edu.engine.graph import StandIn, Untraceable, current_mode
-from tinygrad_edu.engine.op import Op
-
 __all__ = [
     "CHOOSE",
     "LOOK",
     "MASK",
     "is_library",
     "is_library_code",
-    "masked",
     "place",
-    "untraceable",
+    "refusal",
+    "user_line",
 ]
 
 
@@ -46,41 +41,28 @@ def is_library_code(code: CodeType, names: dict[str, Any]) -> bool:
     return not is_doctest and is_library(names.get("__name__"))
 
 
-def place() -> str:
-    """Say which line of the user's is at work."""
+def user_line() -> tuple[str, int]:
+    """Return the file and the number of the user's line that is at work."""
     frame = sys._getframe()
     while frame.f_back and is_library_code(frame.f_code, frame.f_globals):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def place() -> str:
+    """Say which line of the user's is at work."""
+    return ":".join(map(str, user_line()))
 
 
 LOOK = "return from the function what you want to look at, and look at it outside"
 CHOOSE = "choose with np.where(condition, a, b), which computes both"
-
-
-def untraceable(what: str, way_out: str = LOOK) -> Untraceable:
-    """The error where a program would have to know a value, which changes."""
-    if current_mode.get().watch is watch:
-        what = "debug() looks at values"
-        way_out = "put debug() around the call, which then runs the function as it is"
-
-    def as_one_step(op: Op, values: Any, params: dict[str, Any]) -> Any:
-        for x in parts(list(values), params):
-            if isinstance(x, StandIn):
-                return x.tape.as_one_step(op, values, params)
-        raise TypeError(str(error)) from None
-
-    error = Untraceable(
-        f"compile: {what}, at {place()}, while the function is being recorded. The "
-        "program will run on other values as well, and this line's answer would be "
-        f"frozen into it: {way_out}",
-        as_one_step,
-    )
-    return error
-
-
 MASK = "multiply by the mask, or choose with np.where(mask, x, 0)"
 
 
-def masked() -> Untraceable:
-    return untraceable("how many elements a mask takes depends on its values", MASK)
+def refusal(what: str, way_out: str = LOOK) -> TypeError:
+    """The error where a program would have to know a value, which changes."""
+    return TypeError(
+        f"compile: {what}, at {place()}, while the function is being recorded. The "
+        "program will run on other values as well, and this line's answer would be "
+        f"frozen into it: {way_out}"
+    )

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node, StandIn, value_of
+from tinygrad_edu.engine.graph import Node, current_mode, value_of
 from tinygrad_edu.engine.op import Op, rules_of_arrays
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
@@ -51,13 +51,17 @@ def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) 
     If a rule fails, every `.grad` and the graph stay as they were.
     """
     cotangents, visited = pull_back({root: gradient}, create_graph)
+    tape = current_mode.get().tape
     with _ACCUMULATING:
         for leaf, g in cotangents.items():
             g = g if create_graph else value_of(g)
+            if tape is not None:
+                tape.see(leaf)
             before = leaf.accumulated
             if before is not None:
-                g = (before if create_graph else before.array) + g
-            leaf.accumulated = g if isinstance(g, Node) else leaf.__class__(g)
+                g = (before if create_graph else value_of(before)) + g
+            is_recorded = create_graph and isinstance(g, Node)
+            leaf.accumulated = g if is_recorded else leaf.__class__(g)
     if not (retain_graph or create_graph):
         for node in visited:
             node.op, node.inputs, node.params = RELEASED, (), None
@@ -80,6 +84,7 @@ def pull_back(
         For transforms: the indices of the nodes to differentiate with respect to. They
         count as leaves, even if an op made them; older nodes are constants.
     """
+    tape = current_mode.get().tape
     oldest, newest = variables.start, variables.stop - 1
     of_leaves: dict[Node, Any] = {}
     of_nodes: dict[Node, Any] = {}
@@ -104,6 +109,8 @@ def pull_back(
         visited.append(node)
         if create_graph:
             arguments = [g, node, *inputs]
+        elif tape is not None:
+            arguments = [g, *map(value_of, (node, *inputs))]
         else:
             arguments = [g, node.array]
             for x in inputs:
@@ -112,6 +119,8 @@ def pull_back(
         if op.variadic:
             rules = rules_of_arrays(rules, arguments, params)
             arguments, params = [], None
+        if tape is not None:
+            tape.pass_back(node)
         is_masked = op.selects or node in masked
 
         for x, rule in zip(inputs, rules):
@@ -140,6 +149,8 @@ def pull_back(
             else:
                 of_nodes[x] = cotangent
                 heappush(frontier, (-x.index, x))
+            if tape is not None:
+                tape.passed_back(node, x, of_nodes.get(x, of_leaves.get(x)))
     return of_leaves, visited
 
 
@@ -175,7 +186,7 @@ def keep_zeros(op: Op, g: Any, rule: Any, *arguments: Any, **params: Any) -> Any
     with np.errstate(all="ignore"):
         cotangent = rule(*arguments, **params)
     if op.elementwise and cotangent.shape == g.shape:
-        lost = (g == 0) & ~np.isfinite(value_of(cotangent))
-        if isinstance(lost, StandIn) or lost.any():
+        lost = (value_of(g) == 0) & ~np.isfinite(value_of(cotangent))
+        if current_mode.get().tape is not None or lost.any():
             return where(lost, 0, cotangent)
     return cotangent

@@ -21,13 +21,12 @@ __all__ = [
     "ModuleCall",
     "Node",
     "Params",
-    "StandIn",
-    "Untraceable",
     "check_function",
     "current_mode",
     "is_recorded",
     "new_index",
     "no_grad",
+    "query",
     "record",
     "sampled",
     "value_of",
@@ -90,29 +89,21 @@ class ModuleCall(NamedTuple):
     given: tuple[int, ...]  # the ids of its arguments
 
 
-class StandIn:
-    """Replaces an array while `compile` records a function as a program."""
-
-    __slots__ = ()
-
-    tape: Any  # the recording that it belongs to
-    value: Any  # the array at recording time; the program runs with other arrays
-
-
-class Untraceable(TypeError):  # noqa: N818
-    """Raised by code that needs an array and got a `StandIn`.
-
-    The op that runs this code then becomes a single step of the program.
-    """
-
-    def __init__(self, message: str, as_one_step: Callable[..., Any]) -> None:
-        super().__init__(message)
-        self.as_one_step = as_one_step
-
-
 def value_of(x: Any) -> Any:
     """Return the value of a node; return anything else unchanged."""
-    return x.array if isinstance(x, Node) else x
+    if not isinstance(x, Node):
+        return x
+    tape = current_mode.get().tape
+    return x.array if tape is None else tape.value(x)
+
+
+def query(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Apply a function that has no derivative to values: the result is a plain array."""
+    tape = current_mode.get().tape
+    if tape is not None:
+        return tape.query(function, args, kwargs)
+    kwargs = {name: value_of(x) for name, x in kwargs.items()}
+    return function(*map(value_of, args), **kwargs)
 
 
 def is_recorded(x: Any) -> bool:
@@ -157,6 +148,9 @@ _new = object.__new__
 
 def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:
     """Apply `op` to inputs that include a Node; return a node that records the op."""
+    mode = current_mode.get()
+    if mode.tape is not None:
+        return mode.tape.apply(op, inputs, params)
     values: list[Any] = []
     needs_grad = False
     for x in inputs:
@@ -173,14 +167,13 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
             return record(op, _constants(inputs), params)
 
     data = op.compute(values, params)
-    if data.__class__ is not ndarray and not isinstance(data, StandIn):
+    if data.__class__ is not ndarray:
         data = asarray(data)  # NumPy returns a scalar for a result without dimensions
 
     node = _new(kind)
     node.array = data
     node.accumulated = node.name = node.origin = None
     node.index = new_index()
-    mode = current_mode.get()
     if mode.recording and needs_grad and data.dtype.kind == "f":
         node.requires_grad = True
         node.op = op
@@ -197,7 +190,7 @@ def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> An
 
 def _is_plain(x: Any) -> bool:
     kind = x.__class__
-    if kind is float or kind is int or isinstance(x, StandIn):
+    if kind is float or kind is int:
         return True
     return kind is ndarray and x.dtype.kind in "fiub"
 

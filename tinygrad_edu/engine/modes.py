@@ -13,20 +13,58 @@ from contextvars import ContextVar
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
-__all__ = ["Block", "Mode", "Setting", "changed", "current_mode", "no_grad", "sampled"]
+__all__ = ["Block", "Mode", "Setting", "Tape", "changed", "current_mode", "no_grad", "sampled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Tape(Protocol):
+    """Follows everything that is done with Tensors, whether it needs a gradient or not.
+
+    While the mode has a tape, the value of a Tensor is not an array, but a constant
+    Tensor: so what is done with the value comes to the tape too.
+    """
+
+    def apply(self, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
+        """Apply an op and return the result, in place of `record`."""
+
+    def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Apply a function that has no derivative."""
+
+    def value(self, node: Any) -> Any:
+        """Return the value of a Tensor, as a constant Tensor."""
+
+    def alias(self, node: Any, of: Any) -> None:
+        """Note that a new Tensor has the value of another one."""
+
+    def see(self, leaf: Any) -> None:
+        """Note that the gradient of a leaf is read or set."""
+
+    def lend(self, optimiser: Any) -> None:
+        """Follow the numbers, the state and the parameters of an optimiser."""
+
+    def write(self, leaf: Any, value: Any) -> None:
+        """Give a leaf another value."""
+
+    def pass_back(self, node: Any) -> None:
+        """Note that the rules of a node come next."""
+
+    def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
+        """Note the cotangent of `x` after the rule of `node` has added its share."""
+
+    def refuse(self, what: str) -> NoReturn:
+        """Raise, since Python asks for a number, which the next run may change."""
 
 
 class Mode:
     """The settings that ops read; `no_grad` and `debug` change them for a while."""
 
-    __slots__ = ("block", "nested", "recording", "sample", "watch")
+    __slots__ = ("block", "nested", "recording", "sample", "tape", "watch")
 
     def __init__(
         self,
@@ -34,12 +72,14 @@ class Mode:
         watch: Callable[[Any, Any, tuple[Any, ...]], None] | None = None,
         nested: bool = False,  # true while a transform runs the user's function
         sample: Callable[..., Any] | None = None,  # replaces random draws
+        tape: Tape | None = None,  # follows everything that is computed
         block: Any = None,  # the innermost open `Block`
     ) -> None:
         self.recording = recording
         self.watch = watch
         self.nested = nested
         self.sample = sample
+        self.tape = tape
         self.block = block
 
 
@@ -66,6 +106,7 @@ class Block:
             get("watch", mode.watch),
             get("nested", mode.nested),
             get("sample", mode.sample),
+            get("tape", mode.tape),
             self,
         )
 

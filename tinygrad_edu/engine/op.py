@@ -22,8 +22,6 @@ from tinygrad_edu.engine.errors import explain_failure
 from tinygrad_edu.engine.graph import (
     Node,
     Params,
-    StandIn,
-    Untraceable,
     record,
     value_of,
 )
@@ -224,8 +222,6 @@ class Op:
             if params is None:
                 return self.forward(*values)
             return self.forward(*values, **params)
-        except Untraceable as met:
-            return met.as_one_step(self, values, params or {})
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             raise explain_failure(
                 self.name, self.signature, values, params, error
@@ -303,8 +299,6 @@ class Composite(Op):
         inputs, bound = self._bind(inputs, params)
         try:
             return self.forward(*inputs, **(bound or {}))
-        except Untraceable:
-            raise
         except (TypeError, ValueError, IndexError) as error:
             if str(error).partition(":")[0] in OPS:  # an inner op explained it already
                 raise
@@ -435,4 +429,4 @@ def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
 
 def as_array(x: Any) -> Any:
     """Convert a list or a number to an array, so that it has a shape; keep Tensors."""
-    return x if isinstance(x, Node | StandIn) else np.asarray(x)
+    return x if isinstance(x, Node) else np.asarray(x)

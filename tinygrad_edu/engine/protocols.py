@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node, is_recorded, record, value_of
+from tinygrad_edu.engine.graph import Node, is_recorded, query, record, value_of
 from tinygrad_edu.engine.op import OPS, Op
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shapes import astype
 
-__all__ = ["apply_function", "apply_ufunc"]
+__all__ = ["apply_function", "apply_ufunc", "defaults_of"]
 
 # NumPy's other names for ops in the table.
 ALIASES = {
@@ -114,7 +114,7 @@ def apply_ufunc(
             f"{', '.join(f'{k}=' for k in kwargs)}; use np.where() or .astype()"
         )
     if ufunc in _QUERIES:
-        return ufunc(*map(value_of, inputs))
+        return query(ufunc, *inputs)
     return _own_op(ufunc)(*inputs)
 
 
@@ -139,8 +139,7 @@ def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
     op = _OPS.get(function)
     if op is None:
         if function in _QUERIES:
-            kwargs = {name: value_of(x) for name, x in kwargs.items()}
-            return function(*map(value_of, args), **kwargs)
+            return query(function, *args, **kwargs)
         if function is np.array or function is np.asarray:
             return _array(*args, **kwargs)
         op = _own_op(function)
@@ -158,7 +157,7 @@ def _translate(
     The first `n` parameters are inputs. Of the others, those that have their default,
     such as ``out=None``, are dropped.
     """
-    defaults = _defaults(function)
+    defaults = defaults_of(function)
     names = list(defaults)
     if len(args) > len(names):
         return args, kwargs
@@ -178,7 +177,7 @@ def _translate(
 
 
 @cache
-def _defaults(function: Any) -> dict[str, Any]:
+def defaults_of(function: Any) -> dict[str, Any]:
     """Return the parameters of a NumPy function, with their defaults.
 
     The dict is empty if the operands have no names, as those of einsum.

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinygrad_edu.engine import autodiff, graph
 from tinygrad_edu.engine.errors import explain_failure
-from tinygrad_edu.engine.graph import Node, StandIn, current_mode, new_index, value_of
+from tinygrad_edu.engine.graph import Node, current_mode, new_index, query, value_of
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.protocols import apply_function, apply_ufunc
 from tinygrad_edu.ops.arithmetic import abs as absolute
@@ -97,9 +97,7 @@ class Tensor(Node):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        array: Any = value_of(data)
-        if not isinstance(array, StandIn):
-            array = np.asarray(array)
+        array: Any = data.array if isinstance(data, Node) else np.asarray(data)
         _check_real("Tensor", array.dtype)
         if dtype is not None and array.dtype != dtype:
             _check_real("Tensor", np.dtype(dtype))
@@ -118,6 +116,8 @@ class Tensor(Node):
         self.accumulated = self.op = self.params = self.origin = None
         self.inputs = ()
         self.index = new_index()
+        if isinstance(data, Node) and (tape := current_mode.get().tape) is not None:
+            tape.alias(self, data)
 
     # --- Differentiation --------------------------------------------------------------
 
@@ -182,26 +182,26 @@ class Tensor(Node):
 
     def detach(self) -> Tensor:
         """Return a constant Tensor of the same value, sharing its memory."""
-        return Tensor(self.array, name=self.name)
+        return Tensor(self, name=self.name)
 
     # --- The value --------------------------------------------------------------------
 
     @property
     def data(self) -> np.ndarray[Any, Any]:
-        return self.array
+        array: np.ndarray[Any, Any] = value_of(self)
+        return array
 
     @data.setter
     def data(self, value: Any) -> None:
-        array: Any = value_of(value)
+        array: Any = value.array if isinstance(value, Node) else value
         if array is self.array:  # `t.data -= 1` assigns the same array at the end
             return
-        if not isinstance(array, np.ndarray | np.generic | StandIn):
+        if not isinstance(array, np.ndarray | np.generic):
             raise TypeError(
                 "data: assign an array or a Tensor of real numbers, not "
                 f"{value!r:.80}; for a list or a number write np.array(...)"
             )
-        if not isinstance(array, StandIn):
-            array = np.asarray(array)
+        array = np.asarray(array)
         _check_real("data", array.dtype)
         if self.op is not None:
             raise TypeError(
@@ -212,20 +212,27 @@ class Tensor(Node):
             _check_float("data", array.dtype, "convert it with .astype(float)")
         if array.shape != self.array.shape or array.dtype != self.array.dtype:
             self.grad = None
-        self.array = array
+        tape = current_mode.get().tape
+        if tape is not None:
+            tape.write(self, value)
+        else:
+            self.array = array
 
     @property
     def grad(self) -> Any:
+        if (tape := current_mode.get().tape) is not None:
+            tape.see(self)
         return self.accumulated
 
     @grad.setter
     def grad(self, value: Any) -> None:
+        if (tape := current_mode.get().tape) is not None:
+            tape.see(self)
         if value is None:
             self.accumulated = None
             return
-        array: Any = value_of(value)
-        is_array = isinstance(array, np.ndarray | np.generic | StandIn)
-        if not is_array:
+        array: Any = value.array if isinstance(value, Node) else value
+        if not isinstance(array, np.ndarray | np.generic):
             raise TypeError(
                 "grad: assign an array or a Tensor of real numbers, or None to clear "
                 f"the gradient, not {value!r:.80}"
@@ -238,7 +245,8 @@ class Tensor(Node):
             )
         if array.dtype != self.array.dtype:
             value = value.astype(self.array.dtype)
-        self.accumulated = value if isinstance(value, Tensor) else Tensor(value)
+        is_array = isinstance(value, np.ndarray | np.generic)
+        self.accumulated = Tensor(value) if is_array else value
 
     # --- Queries ----------------------------------------------------------------------
 
@@ -267,11 +275,21 @@ class Tensor(Node):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return the value: the array itself, not a copy."""
-        return self.array
+        return self.data
 
     def item(self) -> Any:
         """Return the one element as a Python number."""
-        return self.array.item()
+        return self._known("item").item()
+
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers."""
+        return self._known("tolist").tolist()
+
+    def _known(self, what: str) -> np.ndarray[Any, Any]:
+        """Return the array for `what`, which makes a Python object of it."""
+        if (tape := current_mode.get().tape) is not None:
+            tape.refuse(what)
+        return self.array
 
     def __float__(self) -> float:
         if self.requires_grad and current_mode.get().recording:
@@ -289,7 +307,7 @@ class Tensor(Node):
                 "differentiated; call np.sin(), not math.sin(), build arrays with "
                 "np.stack() or np.where(); for the plain value write t.item()"
             )
-        return self.array.item()
+        return self._known(kind).item()
 
     def __round__(self, ndigits: int | None = None) -> Tensor:
         return self.round(ndigits or 0)
@@ -304,10 +322,10 @@ class Tensor(Node):
                 f"{self.shape}; format its mean() or one element, t[0], or write the "
                 "whole Tensor without a format"
             )
-        return format(self.data.item(), spec)
+        return format(self.item(), spec)
 
     def __bool__(self) -> bool:
-        return bool(self.array)
+        return bool(self._known("bool"))
 
     def __len__(self) -> int:
         return len(self.array)
@@ -318,7 +336,7 @@ class Tensor(Node):
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        text = np.array2string(self.array, separator=", ", prefix="Tensor(")
+        text = np.array2string(self._known("repr"), separator=", ", prefix="Tensor(")
         if self.dtype not in (np.float64, np.int64, np.bool_):
             text += f", dtype={self.dtype}"
         if self.requires_grad:
@@ -331,7 +349,7 @@ class Tensor(Node):
                 "array: converting this Tensor to an array would lose its graph; use "
                 ".data for its value, and stack() or concatenate() to join Tensors"
             )
-        return np.array(self.array, dtype, copy=copy)
+        return np.array(self._known("array"), dtype, copy=copy)
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
@@ -459,6 +477,9 @@ class Tensor(Node):
                 "requires a gradient in place; update it within `with tg.no_grad():`, "
                 "or make a new Tensor: t = t - u instead of t -= u"
             )
+        if (tape := current_mode.get().tape) is not None:
+            tape.write(self, record(op, (value_of(self), other)))
+            return self
         value = value_of(other)
         try:
             self.array = write(self.array, value)
@@ -471,22 +492,22 @@ class Tensor(Node):
     # --- Comparisons return plain arrays of bool; hashing is by identity --------------
 
     def __lt__(self, other: Any) -> Any:
-        return self.array < value_of(other)
+        return query(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return self.array <= value_of(other)
+        return query(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self.array > value_of(other)
+        return query(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.array >= value_of(other)
+        return query(operator.ge, self, other)
 
     def __eq__(self, other: Any) -> Any:
-        return self.array == value_of(other)
+        return query(operator.eq, self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return self.array != value_of(other)
+        return query(operator.ne, self, other)
 
     __hash__ = object.__hash__
 
@@ -565,8 +586,10 @@ def _refuse_to_be_stored(frame: FrameType) -> None:
 def _array_method(name: str) -> Callable[..., Any]:
     """Make a method that calls the array's: its result has no derivative."""
 
+    function = getattr(np, name)
+
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.array, name)(*args, **kwargs)
+        return query(function, self, *args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = f"Same as `numpy.ndarray.{name}`."
@@ -581,6 +604,5 @@ for _name in [
     "argpartition",
     "argsort",
     "nonzero",
-    "tolist",
 ]:
     setattr(Tensor, _name, _array_method(_name))

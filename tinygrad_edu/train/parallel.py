@@ -240,8 +240,7 @@ class DataParallel:
             `tg.grad` differentiates: neither can follow what the ranks exchange.
         """
         mode = current_mode.get()
-        # While compile records, it watches; so does debug(), which may.
-        if mode.nested or mode.watch not in (None, watch):
+        if mode.nested or mode.tape is not None:
             raise TypeError(
                 "parallel: what the ranks exchange can be neither recorded by "
                 "tg.compile nor differentiated; let it be the function that computes "

@@ -1,0 +1,281 @@
+"""What a function uses besides its arguments, and how to notice that it has changed.
+
+The function's own code leads to it: closures, globals, defaults, what these hold, and
+the attributes of modules and optimisers among them. Arrays found there are read afresh
+at every call of the program; everything else is frozen into it, and guarded.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+from collections import deque
+from collections.abc import Iterator
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.compiler.expressions import subscript
+from tinygrad_edu.compiler.refusals import is_library, is_library_code
+from tinygrad_edu.engine.op import BUILT_IN, Op
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.nn import Module
+from tinygrad_edu.optim import Optimiser
+from tinygrad_edu.support.randomness import is_generator
+
+__all__ = ["Captured", "Condition", "Site", "key_text"]
+
+MANY = 1000  # the elements of a longer list are not looked into
+PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
+ITEMS = (list, dict, deque)  # what keeps things under a number or key
+_CELL = type((lambda x: lambda: x)(0).__closure__[0])  # type: ignore[index]
+
+
+class Condition(NamedTuple):
+    """What must hold for a program to be right: a Python expression, and of what."""
+
+    source: str
+    path: str
+
+
+class Site(NamedTuple):
+    """A place where an array is kept, which a program reads afresh."""
+
+    access: str  # a Python expression
+    path: str  # what the user calls it
+    container: Any
+    key: Any  # an item's, or an attribute's; a closure's cell has none
+
+    def get(self) -> Any:
+        if isinstance(self.container, _CELL):
+            return self.container.cell_contents
+        if isinstance(self.container, ITEMS):
+            return self.container[self.key]
+        return getattr(self.container, self.key)
+
+    def set(self, value: Any) -> None:
+        if isinstance(self.container, _CELL):
+            self.container.cell_contents = value
+        elif isinstance(self.container, ITEMS):
+            self.container[self.key] = value
+        else:
+            setattr(self.container, self.key, value)
+
+
+class Captured:
+    """What the code of functions leads to.
+
+    Attributes
+    ----------
+    conditions : list of Condition
+    sites : list of Site
+        Where arrays are.
+    optimisers : dict of Optimiser to str
+        With what the user calls them.
+    paths : dict of int to str
+        What the user calls Tensors and optimisers, by `id`.
+    """
+
+    def __init__(self, things: dict[str, Any], refer: Any) -> None:
+        self.refer = refer
+        self.conditions: list[Condition] = []
+        self.sites: list[Site] = []
+        self.optimisers: list[Optimiser] = []
+        self.paths: dict[int, str] = {}
+        self._seen: set[int] = set()
+        self._arrays: dict[int, str] = {}  # with the access to the first of its sites
+        self._words: set[str] = set()  # that the code speaks of
+        for access, thing in things.items():
+            self._visit(thing, access, "")
+
+    def _require(self, source: str, path: str) -> None:
+        self.conditions.append(Condition(source, path))
+
+    def _visit(
+        self, thing: Any, access: str, path: str, site: Site | None = None
+    ) -> None:
+        if isinstance(thing, np.ndarray) and thing.dtype.kind in "fiub":
+            self._visit_array(thing, access, path, site)
+            return
+        if isinstance(thing, PLAIN):
+            self._visit_plain(thing, access, path)
+            return
+        reference = self.refer(thing)
+        if access != reference:
+            self._require(f"{access} is {reference}", path)
+        self.paths.setdefault(id(thing), path)
+        if id(thing) not in self._seen and not isinstance(thing, Tensor):
+            self._seen.add(id(thing))
+            self._visit_inside(thing, reference, path)
+
+    def _visit_array(
+        self, array: Any, access: str, path: str, site: Site | None
+    ) -> None:
+        if site is None or array.dtype == bool:  # a mask decides about shapes
+            self._require(f"{access} is {self.refer(array)}", path)
+            if array.dtype == bool:
+                copy = self.refer(array.copy())
+                self._require(f"({access} == {copy}).all()", path)
+                return
+            site = Site(access, path, None, None)
+        known = self._arrays.setdefault(id(array), access)
+        if known != access:
+            self._require(f"{access} is {known}", path)
+        self.sites.append(site)
+
+    def _visit_plain(self, thing: Any, access: str, path: str) -> None:
+        if thing is None or isinstance(thing, bool):
+            self._require(f"{access} is {thing}", path)
+            return
+        # The same object is the quick answer. 2 is not 2.0 here, and 0.0 not -0.0.
+        kind = self.refer(type(thing))
+        equal = f"{access} == {self.refer(thing)}"
+        if thing != thing or not thing:
+            equal = f"repr({access}) == {self.refer(repr(thing))}"
+        same = f"{access} is {self.refer(thing)}"
+        self._require(f"({same} or {access}.__class__ is {kind} and {equal})", path)
+
+    def _visit_inside(self, thing: Any, reference: str, path: str) -> None:
+        if isinstance(thing, FunctionType):
+            self._visit_function(thing, path)
+        elif isinstance(thing, MethodType):
+            for part in (thing.__self__, thing.__func__):
+                self._visit(part, self.refer(part), path or "self")
+        elif isinstance(thing, functools.partial):
+            for part in (thing.func, thing.args, thing.keywords):
+                self._visit(part, self.refer(part), path)
+        elif isinstance(thing, Op):
+            if thing.name not in BUILT_IN:
+                for part in (thing.forward, *thing.rules.values()):
+                    self._visit(part, self.refer(part), thing.name)
+        elif isinstance(thing, list | tuple | deque):
+            self._visit_elements(thing, reference, path)
+        elif isinstance(thing, dict):
+            keys = self.refer(list(thing))
+            self._require(f"[*{reference}] == {keys}", f"the keys of {path}")
+            for key in list(thing)[:MANY]:
+                self._visit_item(thing, reference, key, f"{path}[{key_text(key)}]")
+        elif isinstance(thing, set | frozenset | bytearray):
+            self._require(f"{reference} == {self.refer(type(thing)(thing))}", path)
+        elif isinstance(thing, ModuleType | type) or is_generator(thing):
+            pass
+        elif isinstance(thing, Optimiser):
+            self.optimisers.append(thing)
+            self._visit_names(vars(thing), path, except_numbers=True)
+        elif hasattr(thing, "__wrapped__"):  # another compiled function, or a cached one
+            self._visit(thing.__wrapped__, self.refer(thing.__wrapped__), path)
+        elif isinstance(thing, Module) or not is_library(type(thing).__module__):
+            self._visit_object(thing, reference, path)
+
+    def _visit_object(self, thing: Any, reference: str, path: str) -> None:
+        """Visit the attributes that the code speaks of, or all of a module's."""
+        for name, method in inspect.getmembers_static(type(thing)):
+            is_called = name in self._words or name in ("forward", "__call__")
+            if is_called and isinstance(method, FunctionType):
+                self._visit(method, self.refer(method), f"{path}.{name}")
+        if hasattr(thing, "__dict__"):
+            everything = isinstance(thing, Module)
+            self._visit_names(vars(thing), path, None if everything else self._words)
+        for name in _slots(type(thing)):
+            if name in self._words and hasattr(thing, name):
+                access, where = f"{reference}.{name}", f"{path}.{name}"
+                part = getattr(thing, name)
+                self._visit(part, access, where, Site(access, where, thing, name))
+
+    def _visit_elements(self, whole: Any, reference: str, path: str) -> None:
+        self._require(f"len({reference}) == {len(whole)}", f"the length of {path}")
+        for i in range(min(len(whole), MANY)):
+            self._visit_item(whole, reference, i, f"{path}[{i}]")
+
+    def _visit_item(self, whole: Any, reference: str, key: Any, path: str) -> None:
+        access = f"{reference}[{subscript(key, self.refer)}]"
+        site = None if isinstance(whole, tuple) else Site(access, path, whole, key)
+        self._visit(whole[key], access, path, site)
+
+    def _visit_names(
+        self,
+        names: dict[str, Any],
+        path: str,
+        words: set[str] | None = None,
+        except_numbers: bool = False,
+    ) -> None:
+        """Visit attributes: all, or those of some names."""
+        reference = self.refer(names)
+        for name, part in list(names.items()):
+            of_numbers = is_number(part) or name in ("_scratch", "state")
+            if (words is None or name in words) and not (except_numbers and of_numbers):
+                self._visit_item(names, reference, name, f"{path}.{name}".strip("."))
+
+    def _visit_function(self, f: FunctionType, path: str) -> None:
+        inner = getattr(f, "__wrapped__", None)
+        if is_library_code(f.__code__, f.__globals__):
+            # As tg.grad(f), or @tg.no_grad, which keep the user's in a closure.
+            for cell in f.__closure__ or ():
+                if callable(cell.cell_contents):
+                    self._visit(cell.cell_contents, self.refer(cell.cell_contents), "")
+            if inner is not None:
+                self._visit(inner, self.refer(inner), path)
+            return
+        reference = self.refer(f)
+        self._require(f"{reference}.__code__ is {self.refer(f.__code__)}", f.__name__)
+        self._words |= set(_words(f.__code__))
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
+            access = f"{self.refer(cell)}.cell_contents"
+            try:
+                part = cell.cell_contents
+            except ValueError:  # not yet assigned
+                continue
+            self._visit(part, access, name, Site(access, name, cell, None))
+        for name in ("__defaults__", "__kwdefaults__"):
+            part = getattr(f, name)
+            self._visit(part, f"{reference}.{name}", f"the defaults of {f.__name__}")
+        names = f.__globals__
+        reference = self.refer(names)
+        for name in dict.fromkeys(_globals(f.__code__)):
+            if name in names:
+                self._visit_item(names, reference, name, name)
+            elif name in vars(f):
+                self._visit_item(vars(f), self.refer(vars(f)), name, name)
+
+
+def key_text(key: Any) -> str:
+    """Write a key for people to read."""
+    try:
+        return repr(key)
+    except ValueError:  # as of a number with thousands of digits
+        return type(key).__name__
+
+
+def is_number(x: Any) -> bool:
+    """Whether an optimiser's attribute is a number, or a tuple of numbers."""
+    if isinstance(x, tuple):
+        return all(map(is_number, x))
+    return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def _slots(kind: type) -> Iterator[str]:
+    """Give the names of the attributes that a class has slots for."""
+    for base in kind.__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name not in ("__dict__", "__weakref__"):
+                yield name
+
+
+def _words(code: CodeType) -> Iterator[str]:
+    """Give the names that a function's code speaks of, those nested in it included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            yield from _words(constant)
+
+
+def _globals(code: CodeType) -> Iterator[str]:
+    """Give the names of globals, or builtins, among them."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+        elif inspect.iscode(instruction.argval):
+            yield from _globals(instruction.argval)
