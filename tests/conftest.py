@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
@@ -58,6 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.partition("::")[0] not in SLOW:
             item.add_marker("quick")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 @pytest.fixture
