@@ -20,11 +20,6 @@ PAIRED = {
 each_loss = pytest.mark.parametrize("name", PAIRED)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def leaf(value, dtype=np.float64):
     return tg.Tensor(value, requires_grad=True, dtype=dtype)
 

@@ -25,11 +25,6 @@ def no_gc():
     gc.enable()
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def leaf(value, dtype=np.float64):
     return tg.Tensor(value, requires_grad=True, dtype=dtype)
 

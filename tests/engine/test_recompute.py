@@ -9,11 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 import tinygrad_edu as tg
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def leaf(value):
     return tg.Tensor(value, requires_grad=True)
 

@@ -15,11 +15,6 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine.tensor import Tensor
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def leaf(value, dtype=np.float64, name=None):
     return Tensor(value, requires_grad=True, dtype=dtype, name=name)
 

@@ -17,11 +17,6 @@ from tinygrad_edu import Tensor
 numbers = st.floats(-2, 2)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def leaf(value):
     return Tensor(value, requires_grad=True)
 
