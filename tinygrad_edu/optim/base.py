@@ -1,7 +1,6 @@
 """What all optimisers share: the step over the parameters, checks, saving, resuming.
 
-A step changes each parameter in its own memory, and what it computes on the way is in
-memory that is there from step to step: `Optimiser.scratch`.
+A step changes each parameter in its own memory.
 """
 
 from __future__ import annotations
@@ -87,8 +86,9 @@ class Optimiser:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, unless it is a number beyond its limit."""
-        for fault in self._faults(name, value):
-            raise ValueError(f"{type(self).__name__}: {fault}")
+        faults = self._faults(name, value)
+        if faults:
+            raise ValueError(f"{type(self).__name__}: {faults[0]}")
         super().__setattr__(name, value)
 
     def _faults(self, name: str, value: Any) -> list[str]:
@@ -124,7 +124,7 @@ class Optimiser:
             memory = self._scratch[key] = np.empty_like(like)
         return memory
 
-    def update(self, p: Array, g: Array, *state: Array) -> None:
+    def update(self, p: Array, g: Array, *state: Any) -> None:
         """Change a parameter `p`, and its state, in place, given its gradient `g`.
 
         The state comes in the order of the names.
@@ -140,16 +140,15 @@ class Optimiser:
         ValueError
             If none has.
         """
-        moved = [i for i, p in enumerate(self.params) if p.accumulated is not None]
+        rows = zip(self.params, *self.state.values())
+        moved = [row for row in rows if row[0].accumulated is not None]
         if not moved:
             raise ValueError(
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
         super().__setattr__("steps", self.steps + 1)  # there is nothing to check
-        for i in moved:
-            p = self.params[i]
-            state = [arrays[i] for arrays in self.state.values()]
+        for p, *state in moved:
             self.update(p.array, p.accumulated.array, *state)
 
     def zero_grad(self) -> None:

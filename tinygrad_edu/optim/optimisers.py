@@ -1,4 +1,8 @@
-"""The optimisers: each is the formula of its paper."""
+"""The optimisers: each is the formula of its paper.
+
+`a` is memory for what is computed on the way, so that a step allocates nothing: see
+`Optimiser.scratch`.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +65,9 @@ class SGD(Optimiser):
 
     limits: ClassVar = {
         **Optimiser.limits,
-        **dict.fromkeys(("lr", "momentum", "weight_decay"), np.inf),
+        "lr": np.inf,
+        "momentum": np.inf,
+        "weight_decay": np.inf,
     }
 
     def __init__(
@@ -86,19 +92,18 @@ class SGD(Optimiser):
             faults.append(_OF_VELOCITY[name])
         return faults
 
-    def update(self, p: Array, g: Array, *velocity: Array) -> None:
-        """See the class."""
-        for v in velocity:
+    def update(self, p: Array, g: Array, v: Array | None = None) -> None:
+        a = self.scratch(p)
+        if v is not None:
             v *= self.momentum
             v += g
             if self.nesterov:
-                ahead = np.multiply(self.momentum, v, out=self.scratch(p))
-                g = np.add(g, ahead, out=ahead)
+                g = np.add(g, np.multiply(self.momentum, v, out=a), out=a)
             else:
                 g = v
         if self.weight_decay:
             p *= 1 - self.lr * self.weight_decay
-        p -= np.multiply(self.lr, g, out=self.scratch(p))
+        p -= np.multiply(self.lr, g, out=a)
 
 
 class RMSprop(Optimiser):
@@ -152,14 +157,10 @@ class RMSprop(Optimiser):
         self.alpha = alpha
         self.eps = eps
 
-    def update(self, p: Array, g: Array, *state: Array) -> None:
-        """See the class."""
-        (v,) = state
+    def update(self, p: Array, g: Array, v: Array) -> None:
         a = self.scratch(p)
         _average(v, self.alpha, np.multiply(g, g, out=a), a)
-        root = np.sqrt(v, out=a)
-        root += self.eps
-        p -= np.multiply(self.lr, np.divide(g, root, out=a), out=a)
+        _descend(p, self.lr, g, v, self.eps, a)
 
 
 class Adam(Optimiser):
@@ -215,17 +216,13 @@ class Adam(Optimiser):
         self.betas = beta1, beta2
         self.eps = eps
 
-    def update(self, p: Array, g: Array, *state: Array) -> None:
-        """See the class."""
+    def update(self, p: Array, g: Array, m: Array, v: Array) -> None:
         beta1, beta2 = self.betas
-        m, v = state
         a = self.scratch(p)
         _average(m, beta1, g, a)
         _average(v, beta2, np.multiply(g, g, out=a), a)
         c1, c2 = 1 - beta1**self.steps, (1 - beta2**self.steps) ** 0.5
-        root = np.sqrt(v, out=a)
-        root += self.eps * c2
-        p -= np.multiply(self.lr * c2 / c1, np.divide(m, root, out=a), out=a)
+        _descend(p, self.lr * c2 / c1, m, v, self.eps * c2, a)
 
 
 class AdamW(Adam):
@@ -270,12 +267,19 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps)
         self.weight_decay = weight_decay
 
-    def update(self, p: Array, g: Array, *state: Array) -> None:
-        """See the class."""
+    def update(self, p: Array, g: Array, m: Array, v: Array) -> None:
         p *= 1 - self.lr * self.weight_decay
-        super().update(p, g, *state)
+        super().update(p, g, m, v)
 
 
-def _average(mean: Array, beta: float, x: Array, memory: Array | None) -> None:
+def _average(mean: Array, beta: float, x: Array, a: Array | None) -> None:
     """Let a mean follow `x`: ``mean <- beta * mean + (1 - beta) * x``."""
-    mean += np.multiply(1 - beta, np.subtract(x, mean, out=memory), out=memory)
+    mean += np.multiply(1 - beta, np.subtract(x, mean, out=a), out=a)
+
+
+def _descend(
+    p: Array, lr: float, m: Array, v: Array, eps: float, a: Array | None
+) -> None:
+    """Step against `m`, in units of a size: ``p <- p - lr * m / (sqrt(v) + eps)``."""
+    size = np.add(np.sqrt(v, out=a), eps, out=a)
+    p -= np.multiply(lr, np.divide(m, size, out=a), out=a)
