@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis.extra import numpy as hnp
 
 import tinygrad_edu as tg
 from tinygrad_edu.optim import SGD, Adam, AdamW, RMSprop
 
 SHAPES = [(), (3,), (2, 3)]
+shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 
 MAKERS = {
     "SGD": lambda params: SGD(params, lr=0.3),

@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from tinygrad_edu import data
 from tinygrad_edu.data import digits, idx
 
-pytestmark = pytest.mark.filterwarnings("error")
-
-
 # XOR
 
 

@@ -6,10 +6,17 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from optimisers import MAKERS, SHAPES, differentiate, draw, each_optimiser, leaves
+from optimisers import (
+    MAKERS,
+    SHAPES,
+    differentiate,
+    draw,
+    each_optimiser,
+    leaves,
+    shapes,
+)
 
 import tinygrad_edu as tg
 from tinygrad_edu.optim import SGD, Adam, AdamW, Optimiser
@@ -199,7 +206,6 @@ def test_parameters_are_given_in_a_list_and_once():
 
 makers = st.sampled_from(list(MAKERS.values()))
 seeds = st.integers(0, 2**32 - 1)
-shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 dtypes = st.sampled_from([np.float32, np.float64])
 
 
@@ -224,7 +230,6 @@ def run(optimiser, gradients):
         optimiser.step()
 
 
-@settings(deadline=None)
 @given(
     makers, st.lists(shapes, min_size=1, max_size=3), dtypes, st.integers(0, 4), seeds
 )

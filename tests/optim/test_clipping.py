@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from optimisers import shapes
 
 import tinygrad_edu as tg
 from tinygrad_edu.optim import SGD, clip_gradients
 
-shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=4)
 finite = st.floats(-1e150, 1e150, allow_subnormal=False)
 
 
