@@ -1,8 +1,11 @@
 """What all tests share: the table of ops is left as found; a profile of Hypothesis."""
 
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import Phase, settings
 
@@ -58,6 +61,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.partition("::")[0] not in SLOW:
             item.add_marker("quick")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """Give a folder that Hypothesis may use from one example to the next."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

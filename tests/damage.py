@@ -31,7 +31,7 @@ else:
 
 with watched:
     import tinygrad_edu as tg
-    import tinygrad_edu.data.sets
+    import tinygrad_edu.data
     import tinygrad_edu.train
     from tinygrad_edu.train.checkpoints import Training, load
 

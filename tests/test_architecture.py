@@ -63,7 +63,7 @@ each_module = pytest.mark.parametrize("module", sorted(TREES))
 def imports(tree):
     """List what a tree imports, in full: "numpy", "tinygrad_edu.engine.graph.Node".
 
-    Also what it names to `import_module`, or to `extras.load`.
+    Also what it names to `import_module`, or to `extras.import_library`.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -73,7 +73,7 @@ def imports(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call):
             function = ast.unparse(node.func)
-            if function in ("import_module", "__import__", "load"):
+            if function in ("import_module", "__import__", "import_library"):
                 first = node.args[:1]
                 yield from (a.value for a in first if isinstance(a, ast.Constant))
 
@@ -155,7 +155,6 @@ def test_a_class_has_a_name_of_its_own():
 NAMESAKES = {
     "astype": "the op, and what it is in a compiled program",
     "sigmoid": "the op, and the judge's own",
-    "load": "weights at the front door; a library, for the modules that need one",
 }
 
 

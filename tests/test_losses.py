@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from leaves import leaf
 
 import tinygrad_edu as tg
 from tinygrad_edu import losses
@@ -20,15 +21,6 @@ PAIRED = {
 each_loss = pytest.mark.parametrize("name", PAIRED)
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def leaf(value, dtype=np.float64):
-    return tg.Tensor(value, requires_grad=True, dtype=dtype)
-
-
 def wide(*arrays):
     """Convert to NumPy's widest float, in which the formulas are judged."""
     return [np.asarray(array, np.longdouble) for array in arrays]
@@ -36,7 +28,7 @@ def wide(*arrays):
 
 def value_and_gradient(loss, prediction, target, c=1.0):
     """Return both for c times the loss: `c` is the random cotangent."""
-    x = leaf(prediction, np.asarray(prediction).dtype)
+    x = leaf(prediction)
     y = loss(x, target)
     assert y.shape == ()
     y.backward(c)
@@ -145,7 +137,7 @@ def test_losses_are_plain_functions_of_arrays_too(name, rng):
 
 @each_loss
 def test_losses_stay_float32(name, rng):
-    h = leaf(rng.uniform(0.2, 0.8, (3, 2)), np.float32)
+    h = leaf(rng.uniform(0.2, 0.8, (3, 2)), dtype=np.float32)
     loss = PAIRED[name](h, rng.uniform(0, 1, (3, 2)).astype(np.float32))
     assert loss.dtype == np.float32
     loss.backward()
@@ -285,7 +277,7 @@ def test_l2_takes_one_weight_or_an_iterator(rng):
 
 
 def test_l2_stays_float32():
-    w = leaf([[1.0, 2.0]], np.float32)
+    w = leaf([[1.0, 2.0]], dtype=np.float32)
     penalty = losses.l2([w, w], lam=0.3, n=4)
     assert penalty.dtype == np.float32
     penalty.backward()

@@ -249,6 +249,28 @@ def test_parts_of_one_name_are_told_apart_by_their_path():
     assert {row.parameter for row in comparison} == names
 
 
+def test_paths_do_for_parameters_with_names_of_their_own(lesson):
+    paths = lesson.model.named_parameters()
+    mine = dict(zip(paths, lesson.by_hand(), strict=True))
+    assert not paths.keys() & set(NAMES)
+    for wrt in (lesson.model, paths):
+        comparison = tg.compare(mine, lesson.mse, wrt)
+        assert comparison
+        assert verdicts(comparison).keys() == paths.keys()
+    mine.popitem()
+    with pytest.raises(ValueError, match=f"the parameters are {', '.join(paths)}$"):
+        tg.compare(mine, lesson.mse, lesson.model)
+
+
+def test_names_of_their_own_come_before_paths():
+    a, b = (
+        tg.Tensor(x, requires_grad=True, name=n) for x, n in ((2.0, "b"), (3.0, "a"))
+    )
+    crossed = tg.nn.Module()
+    crossed.a, crossed.b = a, b
+    assert tg.compare({"b": 4.0, "a": 27.0}, a**2 + b**3, crossed)
+
+
 @pytest.mark.parametrize(
     ("mine", "text"),
     [

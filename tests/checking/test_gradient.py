@@ -25,11 +25,6 @@ def a(rng):
     return rng.standard_normal((3, 4))
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def message(f, *inputs, **how):
     with pytest.raises(tg.GradientError) as caught:
         tg.gradcheck(f, *inputs, **how)

@@ -20,8 +20,6 @@ from tinygrad_edu.data.digits import _MIRRORS, _SHA256, _cache, _find, mnist, mn
 from tinygrad_edu.data.idx import read_idx
 from tinygrad_edu.data.sets import normalise
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 Arrays = dict[str, NDArray[Any]]
 
 NAMES = tuple(_SHA256)

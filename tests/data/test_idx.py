@@ -5,9 +5,7 @@ import re
 import struct
 import subprocess
 import sys
-import tempfile
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +19,10 @@ from numpy.typing import NDArray
 
 from tinygrad_edu.data.idx import _CHUNK, read_idx
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 endings = st.sampled_from(["", ".gz"])
 byte_arrays = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, min_side=1, max_side=6)
 )
-
-
-@pytest.fixture(scope="module")
-def scratch() -> Iterator[Path]:
-    """Give a folder that Hypothesis may use from one example to the next."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 @given(array=byte_arrays, end=endings)

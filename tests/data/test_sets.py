@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from tinygrad_edu import data
 from tinygrad_edu.data import digits, idx
-from tinygrad_edu.data import sets as data
-
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 # XOR
 
@@ -137,7 +134,7 @@ def test_minibatches_complain_when_called_and_not_when_first_used() -> None:
 # The module itself
 
 
-def test_the_readers_of_files_are_found_here_too() -> None:
+def test_the_readers_of_files_are_in_the_room() -> None:
     assert data.read_idx is idx.read_idx
     for name in digits.__all__:
         assert name in data.__all__
@@ -151,7 +148,7 @@ def test_importing_it_loads_nothing_that_only_a_download_needs() -> None:
         package = sys.modules["tinygrad_edu"] = types.ModuleType("tinygrad_edu")
         package.__path__ = sys.argv[1:]
         before = set(sys.modules)
-        import tinygrad_edu.data.sets
+        import tinygrad_edu.data
         print(*sorted(set(sys.modules) - before))
     """
     command = [sys.executable, "-c", program, str(Path(data.__file__).parents[1])]

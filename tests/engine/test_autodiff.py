@@ -11,27 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from leaves import leaf
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.autodiff import pull_back
-
-
-@pytest.fixture
-def no_gc():
-    """Switch the garbage collector off: what is freed is freed by counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def leaf(value, dtype=np.float64):
-    return tg.Tensor(value, requires_grad=True, dtype=dtype)
 
 
 def clear(*leaves):
@@ -146,7 +129,7 @@ def test_gradients_accumulate_until_they_are_cleared(rng):
 
 
 def test_a_gradient_is_a_constant_tensor_of_its_leafs_shape_and_dtype(rng):
-    x = leaf(rng.standard_normal((2, 3)), np.float32)
+    x = leaf(rng.standard_normal((2, 3)), dtype=np.float32)
     (x * rng.standard_normal(3)).sum().backward()
     assert type(x.grad) is tg.Tensor
     assert (x.grad.shape, x.grad.dtype) == (x.shape, x.dtype)
@@ -154,9 +137,9 @@ def test_a_gradient_is_a_constant_tensor_of_its_leafs_shape_and_dtype(rng):
 
 
 def test_each_leaf_has_the_gradient_in_its_own_dtype(rng):
-    a = leaf(rng.standard_normal(3), np.float32)
-    b = leaf(rng.standard_normal(3), np.float64)
-    c = leaf(rng.standard_normal(3), np.float16)
+    a = leaf(rng.standard_normal(3), dtype=np.float32)
+    b = leaf(rng.standard_normal(3), dtype=np.float64)
+    c = leaf(rng.standard_normal(3), dtype=np.float16)
     y, g = a * b * c, rng.standard_normal(3)
     assert y.dtype == np.float64
     y.backward(g)
@@ -183,7 +166,7 @@ def test_a_root_that_is_a_leaf_gets_what_it_is_given(rng):
 
 def test_the_gradient_of_a_number_starts_from_one(rng):
     for shape in ((), (1,), (1, 1)):
-        x = leaf(rng.standard_normal(shape), np.float32)
+        x = leaf(rng.standard_normal(shape), dtype=np.float32)
         (x * 3.0).backward()
         np.testing.assert_array_equal(
             x.grad.data, np.full(shape, 3, np.float32), strict=True
@@ -222,7 +205,7 @@ def test_the_starting_gradient_has_the_shape_of_the_answer(shape, create_graph):
 )
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_the_starting_gradient_is_converted(gradient, create_graph):
-    x = leaf([3.0, 5.0], np.float32)
+    x = leaf([3.0, 5.0], dtype=np.float32)
     (x * 2.0).backward(gradient, create_graph=create_graph)
     np.testing.assert_array_equal(
         x.grad.data, np.array([2, 4], np.float32), strict=True
@@ -411,7 +394,7 @@ def test_a_plain_gradient_added_to_a_recorded_one_is_a_constant(rng):
 
 def test_the_derivative_by_the_cotangent_is_the_forward_derivative(rng):
     """Reverse mode is linear in the cotangent, so its transpose is forward mode."""
-    x, v = leaf(rng.standard_normal(4)), leaf(rng.standard_normal(4), np.float32)
+    x, v = leaf(rng.standard_normal(4)), leaf(rng.standard_normal(4), dtype=np.float32)
     x.sin().backward(v, create_graph=True)
     product = x.grad
     np.testing.assert_allclose(product.data, v.data * np.cos(x.data), rtol=1e-14)

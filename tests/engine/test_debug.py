@@ -1,11 +1,11 @@
 """`debug()`: the line, the op, the input by its name; and silence without it."""
 
-import gc
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+from leaves import leaf
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import current_mode
@@ -16,10 +16,6 @@ def numpy_does_not_warn():
     """Let `debug()` be the first to find the NaN or infinity."""
     with np.errstate(all="ignore"):
         yield
-
-
-def leaf(value, name=None):
-    return tg.Tensor(value, requires_grad=True, dtype=float, name=name)
 
 
 def run(program, file="lesson.py", **names):
@@ -320,16 +316,12 @@ def test_debug_changes_no_number():
         assert gradients() == expected
 
 
+@pytest.mark.usefixtures("no_gc")
 def test_a_constant_recorded_under_debug_does_not_keep_its_inputs_alive():
     x = tg.Tensor([1.0])
     memory = weakref.ref(x)
-    gc.collect()
-    gc.disable()
-    try:
-        with tg.debug():
-            y = x * 2.0
-        del x
-        assert memory() is None
-    finally:
-        gc.enable()
+    with tg.debug():
+        y = x * 2.0
+    del x
+    assert memory() is None
     assert y.item() == 2.0

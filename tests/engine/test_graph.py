@@ -1,29 +1,15 @@
 """The graph: who remembers what, in which order, and who forgets in time."""
 
-import gc
 import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from leaves import leaf
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import Node, record
-
-
-@pytest.fixture
-def no_gc():
-    """Switch the garbage collector off: what is freed is freed by counting."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-def leaf(value=2.0):
-    return tg.Tensor(value, requires_grad=True)
-
 
 # --- What a node remembers ------------------------------------------------------------
 

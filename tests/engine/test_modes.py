@@ -11,13 +11,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from leaves import leaf
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.modes import Mode, Setting, changed, current_mode
-
-
-def leaf(value=2.0):
-    return tg.Tensor(value, requires_grad=True)
 
 
 def told(mode):

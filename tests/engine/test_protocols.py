@@ -5,16 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
+from leaves import leaf
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.engine import protocols
 from tinygrad_edu.engine.op import OPS
-
-
-def leaf(value):
-    return Tensor(value, requires_grad=True)
 
 
 @pytest.fixture

@@ -4,18 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from leaves import leaf
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def leaf(value):
-    return tg.Tensor(value, requires_grad=True)
 
 
 def test_derivatives_are_the_same_in_every_mode_and_order(rng):

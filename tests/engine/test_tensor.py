@@ -10,19 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from leaves import leaf
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.tensor import Tensor
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def leaf(value, dtype=np.float64, name=None):
-    return Tensor(value, requires_grad=True, dtype=dtype, name=name)
-
 
 # --- Making one -----------------------------------------------------------------------
 
@@ -464,7 +455,7 @@ def test_a_float_tensor_is_no_index():
         (leaf([1.0]), "Tensor([1.], requires_grad=True)"),
         (leaf([1.0]) * 2.0, "Tensor([2.], op=multiply)"),
         (
-            leaf([1.0], np.float32).exp() * 0.0,
+            leaf([1.0], dtype=np.float32).exp() * 0.0,
             "Tensor([0.], dtype=float32, op=multiply)",
         ),
     ],
@@ -500,7 +491,7 @@ IN_PLACE = [
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("wrap", [Tensor, np.asarray, leaf, list])
 def test_a_leaf_is_written_to_under_no_grad(operate, dtype, wrap, rng):
-    t = other_name = leaf(rng.uniform(1, 3, 4), dtype)
+    t = other_name = leaf(rng.uniform(1, 3, 4), dtype=dtype)
     memory, wanted = t.data, t.data.copy()
     numbers = rng.uniform(1, 3, 4)
     wanted = operate(wanted, numbers)
@@ -797,7 +788,7 @@ def test_what_numpy_offers_beyond_a_call_is_refused():
 )
 def test_an_array_or_a_tensor_may_be_the_gradient_so_far(wrap, shape, dtype, rng):
     w, c, before = (
-        leaf(np.ones(shape), dtype),
+        leaf(np.ones(shape), dtype=dtype),
         rng.normal(size=shape),
         rng.normal(size=shape),
     )
@@ -820,7 +811,7 @@ def test_whole_numbers_as_a_gradient_become_floats():
 
 
 def test_a_recorded_gradient_stays_recorded():
-    w = leaf(np.float32(3.0), np.float32)
+    w = leaf(np.float32(3.0), dtype=np.float32)
     w.grad = (w * w).astype(np.float64)
     assert w.grad.dtype == np.float32
     w.grad.backward()
@@ -878,7 +869,7 @@ each_copy = pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES.key
 @each_copy
 def test_a_copied_leaf_trains_on_its_own(duplicate, rng):
     for shape in ((), (2, 3)):
-        x = leaf(rng.standard_normal(shape), np.float32, name="W1")
+        x = leaf(rng.standard_normal(shape), name="W1", dtype=np.float32)
         y = duplicate(x)
         np.testing.assert_array_equal(y.data, x.data, strict=True)
         assert (type(y), y.name, y.requires_grad, y.is_leaf) == (Tensor, "W1", 1, 1)

@@ -9,21 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leaves import leaf
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 
 numbers = st.floats(-2, 2)
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def leaf(value):
-    return Tensor(value, requires_grad=True)
 
 
 def network(x, w):

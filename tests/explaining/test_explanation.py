@@ -8,6 +8,7 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leaves import leaf
 from sympy.parsing.sympy_parser import (
     convert_xor,
     implicit_multiplication,
@@ -17,10 +18,6 @@ from sympy.parsing.sympy_parser import (
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import topological_order
-
-
-def leaf(value, name):
-    return tg.Tensor(value, requires_grad=True, name=name)
 
 
 def scalar_network():

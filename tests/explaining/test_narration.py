@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from leaves import leaf
 from random_graphs import graphs, leaves_of
 
 import tinygrad_edu as tg
@@ -20,10 +21,6 @@ def steps_of(y, /, **named):
 
 def formulas_of(y, /, **named):
     return [formula for step in steps_of(y, **named) for formula in step.formulas]
-
-
-def leaf(value):
-    return tg.Tensor(value, requires_grad=True)
 
 
 def needs_gradient(x):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from chromium import in_browser, launched
 from hypothesis import given, settings
+from leaves import leaf
 from random_graphs import graphs
 
 import tinygrad_edu as tg
@@ -17,10 +18,6 @@ from tinygrad_edu.drawing.words import describe
 from tinygrad_edu.engine.graph import topological_order
 
 PHONE = {"width": 390, "height": 844}
-
-
-def leaf(value, name=None):
-    return tg.Tensor(value, requires_grad=True, name=name)
 
 
 def cube():

@@ -28,11 +28,6 @@ from tinygrad_edu.nn import (
 from tinygrad_edu.nn.initialising import INITIALISATIONS, draw_bias, draw_weight
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def parameter(value=1.0):
     return tg.Tensor(value, requires_grad=True)
 

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_library_is_imported():
-    assert extras.load("json.decoder", "reading") is sys.modules["json.decoder"]
+    decoder = extras.import_library("json.decoder", "reading")
+    assert decoder is sys.modules["json.decoder"]
 
 
 @pytest.mark.parametrize("error", [ImportError, RuntimeError])
@@ -23,7 +24,7 @@ def test_one_that_cannot_be_imported_is_named_with_the_reason(error, monkeypatch
 
     monkeypatch.setattr(extras, "import_module", fail)
     with pytest.raises(ModuleNotFoundError) as caught:
-        extras.load("mpi4py.MPI", "parallel", "one process does without")
+        extras.import_library("mpi4py.MPI", "parallel", "one process does without")
     assert str(caught.value) == (
         "parallel: needs mpi4py (no library): pip install mpi4py mpich; "
         "one process does without"
@@ -37,7 +38,8 @@ def test_what_is_installed_is_what_the_extras_name():
     extra = project["optional-dependencies"]
     named = {re.split(r"[^\w-]", line)[0] for lines in extra.values() for line in lines}
     source = "".join(p.read_text("utf-8") for p in ROOT.glob("tinygrad_edu/**/*.py"))
-    libraries = set(re.findall(r"\b(?:load|missing|install)\(\s*[\"'](\w+)", source))
+    naming = r"\b(?:import_library|missing|install)\(\s*[\"'](\w+)"
+    libraries = set(re.findall(naming, source))
     libraries -= {"no_such"}
     assert libraries >= {"matplotlib", "numba", "pygraphviz", "safetensors"}
     for library in libraries:

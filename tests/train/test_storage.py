@@ -5,8 +5,6 @@ import os
 import re
 import struct
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +31,6 @@ arrays = hnp.arrays(
 names = st.text(st.characters(codec="utf-8"), max_size=8).filter(
     lambda name: name != "__metadata__"
 )
-
-
-@pytest.fixture(scope="module")
-def scratch() -> Iterator[Path]:
-    """Give a folder that Hypothesis may use from one example to the next."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 @settings(deadline=None)  # it waits for the disk

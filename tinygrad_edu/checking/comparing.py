@@ -56,7 +56,8 @@ def compare(
     ----------
     mine : sequence of arrays, dict of str to array, or callable
         Your gradient: one array per parameter, in the order (or with the names) of
-        `wrt`; or a function without arguments that returns these.
+        `wrt`; or a function without arguments that returns these. A Module's parameters
+        go by their own names (``"W1"``) or by those of ``named_parameters()``.
     loss : Tensor
         The number to differentiate, computed from the parameters by ops. Its graph is
         kept, and no ``.grad`` is changed.
@@ -93,8 +94,8 @@ def compare(
             "compare: the loss is a Tensor of one number that depends on the "
             "parameters by recorded ops"
         )
-    parameters = _by_name(wrt)
     mine = mine() if callable(mine) else mine
+    parameters = _by_name(wrt, mine)
     if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
         mine = [mine]
     if not isinstance(mine, Iterable):
@@ -130,7 +131,8 @@ def compare(
     return Comparison(rows)
 
 
-def _by_name(wrt: Any) -> dict[str, Tensor]:
+def _by_name(wrt: Any, mine: Any) -> dict[str, Tensor]:
+    """Name the parameters by their own names, or by their paths if `mine` does."""
     if isinstance(wrt, Mapping):
         return dict(wrt)
     if isinstance(wrt, Module):
@@ -139,7 +141,8 @@ def _by_name(wrt: Any) -> dict[str, Tensor]:
         parameters = [wrt] if isinstance(wrt, Tensor) else list(wrt)
         paths = {f"parameter {i}": p for i, p in enumerate(parameters)}
     named = {p.name: p for p in paths.values() if p.name}
-    return named if len(named) == len(paths) else paths
+    by_path = isinstance(mine, Mapping) and mine.keys() & (paths.keys() - named.keys())
+    return paths if by_path or len(named) < len(paths) else named
 
 
 def _given(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:

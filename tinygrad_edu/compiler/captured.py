@@ -12,7 +12,7 @@ import functools
 import inspect
 from collections import deque
 from collections.abc import Iterator
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -159,14 +159,19 @@ class Captured:
                 self._visit_item(thing, reference, key, f"{path}[{key_text(key)}]")
         elif isinstance(thing, set | frozenset | bytearray):
             self._require(f"{reference} == {self.refer(type(thing)(thing))}", path)
-        elif isinstance(thing, ModuleType | type) or is_generator(thing):
+        elif isinstance(thing, ModuleType):
+            if not is_library(thing.__name__):
+                self._visit_names(vars(thing), path, self._words)
+        elif isinstance(thing, type) or is_generator(thing):
             pass
         elif isinstance(thing, Optimiser):
             self.optimisers.append(thing)
             self._visit_names(vars(thing), path, except_numbers=True)
         elif hasattr(thing, "__wrapped__"):  # another compiled function, or a cached one
             self._visit(thing.__wrapped__, self.refer(thing.__wrapped__), path)
-        elif isinstance(thing, Module) or not is_library(type(thing).__module__):
+        elif isinstance(thing, Module | SimpleNamespace) or not is_library(
+            type(thing).__module__
+        ):
             self._visit_object(thing, reference, path)
 
     def _visit_object(self, thing: Any, reference: str, path: str) -> None:

@@ -150,6 +150,7 @@ class Recording:
         self._tensors: dict[int, Tensor] = {}  # those from outside that are used
         self._accesses: dict[int, str] = {}  # to these
         self._gradients: dict[int, Any] = {}  # what they are at first, where it matters
+        self._read: set[int] = set()  # those whose gradient was there, or not, at first
         self._sites: list[tuple[Site, Any, Any]] = []  # with what is there at first
         self._lent: set[int] = set()  # optimisers
         self._by_reference = {
@@ -281,17 +282,19 @@ class Recording:
             access = self._accesses[id(tensor)] = self._refer(tensor)
         return access
 
-    def see(self, leaf: Any) -> None:
-        """Have the gradient of a leaf be an input of the program."""
+    def see(self, leaf: Any, is_read: bool) -> None:
+        """Have the gradient of a leaf be an input, unless it is overwritten first."""
         if leaf.index > self._tape.start or id(leaf) in self._gradients:
             return
         access = self._access(leaf)
         gradient = leaf.accumulated
-        if gradient is not None:
-            stand_in = Tensor(gradient.array)
+        if is_read:
+            self._read.add(id(leaf))
+        if is_read and gradient is not None:
             name = f"grad_{leaf.name or self._captured.paths.get(id(leaf)) or 'x'}"
-            bound = self._bind(name, gradient.array, f"{access}.accumulated.array", True)
-            self._tape._settle(stand_in, bound)
+            of = f"{access}.accumulated.array"
+            stand_in = Tensor(gradient.array)
+            self._tape.settle(stand_in, self._bind(name, gradient.array, of, True))
             leaf.accumulated = gradient = stand_in
         self._gradients[id(leaf)] = gradient
 
@@ -313,8 +316,6 @@ class Recording:
                 site = Site(access, f"{path}.{name}[{i}]", arrays, i)
                 bound = self._bind(f"{name}_{i}", array, access, True)
                 self._swap(site, Array.of(array, bound))
-        for p in optimiser.params:
-            self.see(p)
 
     def _number(self, value: Any, access: str, name: str) -> Any:
         """Return what stands for a number, or for a tuple of numbers."""
@@ -454,7 +455,7 @@ class Recording:
             if not access.startswith(("args[", "kwargs[")):
                 needs_grad = f"{access}.requires_grad is {tensor.requires_grad}"
                 yield Condition(needs_grad, str(tensor.name))
-            if key in self._gradients:
+            if key in self._read:
                 is_none = "is" if tensor.accumulated is None else "is not"
                 yield Condition(f"{access}.accumulated {is_none} None", access)
         for x, access in zip(self.program.inputs, self.accesses):

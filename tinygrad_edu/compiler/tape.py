@@ -197,7 +197,7 @@ class Tape:
         node.accumulated = node.name = node.origin = node.op = node.params = None
         node.requires_grad, node.inputs = False, ()
         node.index = new_index()
-        self._settle(node, answer._place if is_array else self._constant(answer))
+        self.settle(node, answer._place if is_array else self._constant(answer))
         return node
 
     def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -218,7 +218,7 @@ class Tape:
             return node
         place = self.place(node)
         array = Array.of(node.array, place)
-        self._settle(array, place)
+        self.settle(array, place)
         return array
 
     def alias(self, node: Any, of: Any) -> None:
@@ -228,11 +228,11 @@ class Tape:
             array = array.astype(node.array.dtype)
         elif node.requires_grad:
             array = array.copy()
-        self._settle(node, array._place)
+        self.settle(node, array._place)
 
-    def see(self, leaf: Any) -> None:
+    def see(self, leaf: Any, is_read: bool = True) -> None:
         """Have the gradient of a leaf from outside be an input of the program."""
-        self.recording.see(leaf)
+        self.recording.see(leaf, is_read)
 
     def lend(self, optimiser: Any) -> None:
         self.recording.lend(optimiser)
@@ -312,10 +312,10 @@ class Tape:
             place = self.recording.place_of(node, node.index < self.start)
             if place is None:  # made inside, of an array that is not recorded
                 place = self._constant(node.array)
-            self._settle(node, place)
+            self.settle(node, place)
         return place
 
-    def _settle(self, node: Any, place: Place) -> None:
+    def settle(self, node: Any, place: Place) -> None:
         if type(node) is not Array:
             self._places[id(node)] = place
             self._alive.append(node)
@@ -412,7 +412,7 @@ class Tape:
         self._write_down(variable, function, args, params, origin)
         root = None if base is None else base._place.base or base._place
         array = Array.of(np.asarray(answer), Place(variable, base=root))
-        self._settle(array, array._place)
+        self.settle(array, array._place)
         self.made.append((ref(array), origin))
         return array
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tinygrad_edu.data.idx import BROKEN_GZIP, read_idx
-from tinygrad_edu.support.extras import install, load
+from tinygrad_edu.support.extras import import_library, install
 from tinygrad_edu.support.files import damaged, replacing
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _fetch(url: str, target: Path, digest: str) -> None:
     """Download one file; give it its name only after its hash was checked."""
     import hashlib
 
-    pooch = load("pooch", "mnist")
+    pooch = import_library("pooch", "mnist")
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing("mnist", target) as part:
         pooch.HTTPDownloader(timeout=_TIMEOUT)(url, str(part), None)

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_edu.data.digits import Mnist, mnist, mnist_5k
-from tinygrad_edu.data.idx import read_idx
 from tinygrad_edu.support.randomness import shuffled
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = [
-    "Mnist",
-    "minibatches",
-    "mnist",
-    "mnist_5k",
-    "normalise",
-    "one_hot",
-    "read_idx",
-    "xor",
-]
+__all__ = ["minibatches", "normalise", "one_hot", "xor"]
 
 
 def xor(dtype: DTypeLike = np.float32) -> tuple[NDArray[Any], NDArray[Any]]:

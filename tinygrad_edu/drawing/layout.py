@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tinygrad_edu.drawing.measure import mono_width, width
 from tinygrad_edu.drawing.modules import enclosed
 from tinygrad_edu.drawing.picture import Box, Picture
-from tinygrad_edu.support.extras import load
+from tinygrad_edu.support.extras import import_library
 
 __all__ = ["Edge", "Frame", "Layout", "Place", "lay_out", "measure"]
 
@@ -164,7 +164,7 @@ def _arrange(
 
 def _graphviz() -> Any:
     others = "draw(y).dot and .mermaid do without"
-    return load("pygraphviz", "draw and step_through", others).AGraph
+    return import_library("pygraphviz", "draw and step_through", others).AGraph
 
 
 # --- The program for Graphviz: sizes and ports, no text -------------------------------

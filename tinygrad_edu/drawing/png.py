@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tinygrad_edu.support.extras import install, load
+from tinygrad_edu.support.extras import import_library, install
 
 __all__ = ["png_of"]
 
@@ -32,7 +32,7 @@ def png_of(svg: str, background: str, zoom: float) -> bytes:
 
 def _render(svg: str, **how: Any) -> bytes:
     fonts = _fonts_of_matplotlib()
-    resvg = load("resvg_py", "draw: a .png", ".svg, .dot and .mmd do without")
+    resvg = import_library("resvg_py", "draw: a .png", ".svg, .dot and .mmd do without")
     png: bytes = resvg.svg_to_bytes(svg_string=svg, font_dirs=fonts, **how)
     return png
 

@@ -42,8 +42,8 @@ class Tape(Protocol):
     def alias(self, node: Any, of: Any) -> None:
         """Note that a new Tensor has the value of another one."""
 
-    def see(self, leaf: Any) -> None:
-        """Note that the gradient of a leaf is read or set."""
+    def see(self, leaf: Any, is_read: bool = True) -> None:
+        """Note that the gradient of a leaf is read, or only set."""
 
     def lend(self, optimiser: Any) -> None:
         """Follow the numbers, the state and the parameters of an optimiser."""

@@ -227,7 +227,7 @@ class Tensor(Node):
     @grad.setter
     def grad(self, value: Any) -> None:
         if (tape := current_mode.get().tape) is not None:
-            tape.see(self)
+            tape.see(self, is_read=False)
         if value is None:
             self.accumulated = None
             return

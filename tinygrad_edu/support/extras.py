@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["install", "load", "missing"]
+__all__ = ["import_library", "install", "missing"]
 
 # The packages to install, if they differ from the module's name.
 _PACKAGES = {
@@ -20,7 +20,7 @@ _PACKAGES = {
 }
 
 
-def load(module: str, user: str, instead: str = "") -> Any:
+def import_library(module: str, user: str, instead: str = "") -> Any:
     """Import a module of another library for `user`, or say how to get it.
 
     Parameters
@@ -39,7 +39,7 @@ def load(module: str, user: str, instead: str = "") -> Any:
 
     Examples
     --------
-    >>> load("no_such", "History.plot", "History.save does without")
+    >>> import_library("no_such", "History.plot", "History.save does without")
     Traceback (most recent call last):
     ModuleNotFoundError: History.plot: needs no_such (No module named 'no_such'): pip install no_such; History.save does without
     """  # noqa: E501 (an error is one line)

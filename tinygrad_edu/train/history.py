@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from tinygrad_edu.support.columns import FORMATS
-from tinygrad_edu.support.extras import load
+from tinygrad_edu.support.extras import import_library
 from tinygrad_edu.support.files import damaged, replacing, write
 from tinygrad_edu.support.printable import shorten
 
@@ -207,7 +207,7 @@ class History:
         ModuleNotFoundError
             If Matplotlib is not installed.
         """
-        library = load("matplotlib.figure", "History.plot")
+        library = import_library("matplotlib.figure", "History.plot")
         panels = self._panels()
         size = (1 + 3.6 * max(1, len(panels)), 3.4)
         figure = library.Figure(size, layout="constrained")

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.support.extras import load
+from tinygrad_edu.support.extras import import_library
 
 __all__ = ["END", "PASS", "STEP", "Meeting", "world"]
 
@@ -61,7 +61,7 @@ def world() -> Any:
     >>> comm.rank, comm.size
     (0, 1)
     """
-    comm = load("mpi4py.MPI", "parallel").COMM_WORLD
+    comm = import_library("mpi4py.MPI", "parallel").COMM_WORLD
     if comm.size > 1:
         sys.excepthook = partial(_end_job, comm)
         leaving = _Leaving(comm)

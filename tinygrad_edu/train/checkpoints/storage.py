@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.support.extras import load
+from tinygrad_edu.support.extras import import_library
 from tinygrad_edu.support.files import damaged, replacing
 from tinygrad_edu.support.printable import printable
 
@@ -82,8 +82,8 @@ def _check_array(name: str, array: Array) -> None:
 
 
 def _library() -> Any:
-    load("safetensors.numpy", "checkpoints")
-    return load("safetensors", "checkpoints")
+    import_library("safetensors.numpy", "checkpoints")
+    return import_library("safetensors", "checkpoints")
 
 
 class StoredPart(Mapping[str, Array]):

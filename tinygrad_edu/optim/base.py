@@ -1,0 +1,240 @@
+"""What all optimisers share: the step over the parameters, checks, saving, resuming.
+
+A step changes each parameter in its own memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinygrad_edu.engine.graph import current_mode, value_of
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.states import is_number, matched, raise_for
+
+__all__ = ["Optimiser", "checked_parameters"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Optimiser:
+    """What optimisers share; a subclass defines ``update``.
+
+    Parameters
+    ----------
+    params : iterable of Tensor
+        Leaves that require a gradient.
+    *state : str
+        The names of what ``update`` remembers about each parameter from step to step.
+
+    Attributes
+    ----------
+    params : list of Tensor
+    state : dict of str to list of ndarray
+        By name, an array for each parameter, of its shape and dtype; zeros at first.
+    steps : int
+        How many steps were made.
+    limits : dict of str to float
+        Of the class: the numbers that are at least 0, by name, each below its limit.
+        Whatever sets them is held to it: constructor, attribute and `load_state_dict`.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    TypeError
+        If one of them is not such a Tensor.
+
+    Notes
+    -----
+    Numbers such as ``lr`` are attributes, and may be changed between steps, those of a
+    compiled function as well. To write an optimiser of your own, keep its numbers in
+    attributes and define ``update``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> class SignDescent(tg.optim.Optimiser):
+    ...     def __init__(self, params, lr):
+    ...         super().__init__(params)
+    ...         self.lr = lr
+    ...
+    ...     def update(self, p, g):
+    ...         p -= self.lr * np.sign(g)
+    >>> w = tg.Tensor([3.0, -4.0], requires_grad=True)
+    >>> optimiser = SignDescent([w], lr=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimiser.step()
+    >>> w.numpy()
+    array([ 2.5, -3.5])
+    """
+
+    limits: ClassVar[dict[str, float]] = {"steps": np.inf}
+
+    def __init__(self, params: Iterable[Tensor], *state: str) -> None:
+        self.params = checked_parameters(params, type(self).__name__)
+        if len(set(self.params)) < len(self.params):
+            raise ValueError(f"{type(self).__name__}: a parameter is there twice")
+        self.state = {
+            name: [np.zeros_like(p.data) for p in self.params] for name in state
+        }
+        self.steps = 0
+        self._scratch: dict[Any, Array] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, unless it is a number beyond its limit."""
+        faults = self._faults(name, value)
+        if faults:
+            raise ValueError(f"{type(self).__name__}: {faults[0]}")
+        super().__setattr__(name, value)
+
+    def _faults(self, name: str, value: Any) -> list[str]:
+        """Say what is wrong with a number that is to be set."""
+        limit = self.limits.get(name)
+        if limit is None or current_mode.get().tape is not None:
+            return []
+        parts = {name: value}
+        if isinstance(value, tuple):  # of betas one is beta1
+            parts = {f"{name.removesuffix('s')}{i}": x for i, x in enumerate(value, 1)}
+        below = f" and below {limit}" if limit < np.inf else ""
+        faults = []
+        for part, x in parts.items():
+            if not is_number(x):
+                raise TypeError(f"{type(self).__name__}: {part}={x!r} is no number")
+            if not 0 <= x < limit:
+                faults.append(f"{part}={x!r} must be at least 0{below}")
+        return faults
+
+    def scratch(self, like: Array) -> Array | None:
+        """Return memory for a value like another one, so that none is allocated.
+
+        It is the same for all values of a shape and dtype; None, which means new
+        memory, while a tape follows the step.
+        """
+        if current_mode.get().tape is not None:
+            return None
+        key = like.shape, like.dtype
+        memory = self._scratch.get(key)
+        if memory is None:
+            memory = self._scratch[key] = np.empty_like(like)
+        return memory
+
+    def update(self, p: Array, g: Array, *state: Any) -> None:
+        """Change a parameter `p`, and its state, in place, given its gradient `g`.
+
+        The state comes in the order of the names.
+        """
+        names = "".join(f", {name}" for name in self.state)
+        raise TypeError(f"{type(self).__name__}: define update(self, p, g{names})")
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient.
+
+        Raises
+        ------
+        ValueError
+            If none has.
+        """
+        tape = current_mode.get().tape
+        if tape is not None:
+            tape.lend(self)
+        rows = zip(self.params, *self.state.values())
+        moved = [row for row in rows if row[0].accumulated is not None]
+        if not moved:
+            raise ValueError(
+                f"{type(self).__name__}: no parameter has a gradient; "
+                "call backward() on the loss before step()"
+            )
+        super().__setattr__("steps", self.steps + 1)  # there is nothing to check
+        for p, *state in moved:
+            if tape is None:
+                self.update(p.array, p.accumulated.array, *state)
+            else:
+                self.update(value_of(p), value_of(p.grad), *state)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that were accumulated."""
+        for p in self.params:
+            p.grad = None
+
+    # --- Saving and resuming ----------------------------------------------------------
+
+    def state_dict(self, copy: bool = True) -> dict[str, Any]:
+        """Return what the next step depends on besides parameters and gradients.
+
+        That is its numbers under their names (``lr``, ``steps``, ...), and copies of
+        the arrays it remembers, under the name and the parameter's position: ``m.0``.
+        Without ``copy``, the arrays themselves, which the next step changes.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> tg.optim.SGD([w], lr=0.1, momentum=0.9).state_dict()["velocity.0"]
+        array([0., 0.])
+        """
+        arrays = self._arrays()
+        if copy:
+            arrays = {name: array.copy() for name, array in arrays.items()}
+        return self._numbers() | arrays
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that `state_dict` gave, of an optimiser like this one.
+
+        The learning rate becomes the saved one as well.
+
+        Raises
+        ------
+        TypeError
+            If it is no mapping.
+        ValueError
+            If anything is missing, unknown, or of another shape or dtype, or a number
+            is one that the constructor refuses. The message names all of it, and
+            nothing has changed.
+        """
+        numbers, arrays = self._numbers(), self._arrays()
+        found = matched(state, numbers | arrays, type(self).__name__)
+        self.check_numbers(found)
+        for name in numbers:
+            setattr(self, name, found[name])
+        for name, array in arrays.items():
+            array[...] = found[name]
+
+    def check_numbers(self, state: Mapping[str, Any]) -> None:
+        """Raise if a number of a state is one that the constructor refuses."""
+        faults = [
+            x for name in self._numbers() for x in self._faults(name, state[name])
+        ]
+        raise_for(faults, type(self).__name__)
+
+    def _numbers(self) -> dict[str, Any]:
+        return {name: x for name, x in vars(self).items() if is_number(x)}
+
+    def _arrays(self) -> dict[str, Array]:
+        return {
+            f"{name}.{i}": array
+            for name, arrays in self.state.items()
+            for i, array in enumerate(arrays)
+        }
+
+
+def checked_parameters(params: Any, who: str) -> list[Tensor]:
+    """Return a list of parameters; raise if they are none."""
+    if isinstance(params, Tensor) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"{who}: {type(params).__name__} is no list of parameters; pass "
+            "model.parameters() or [w]"
+        )
+    leaves = list(params)
+    if not leaves:
+        raise ValueError(f"{who}: there are no parameters")
+    for p in leaves:
+        if not (isinstance(p, Tensor) and p.requires_grad and p.is_leaf):
+            raise TypeError(
+                f"{who}: {p!r} is no leaf Tensor that requires a gradient; pass "
+                "model.parameters()"
+            )
+    return leaves
