@@ -7,9 +7,11 @@ at every call of the program; everything else is frozen into it, and guarded.
 
 from __future__ import annotations
 
+import builtins
 import dis
 import functools
 import inspect
+import operator
 from collections import deque
 from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
@@ -29,6 +31,9 @@ __all__ = ["Captured", "Condition", "Site", "key_text"]
 
 MANY = 1000  # the elements of a longer list are not looked into
 PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
+# Where code asks for attributes by names that are not written in it.
+BY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
+_EVERYTHING = "*"
 ITEMS = (list, dict, deque)  # what keeps things under a number or key
 _CELL = type((lambda x: lambda: x)(0).__closure__[0])  # type: ignore[index]
 
@@ -72,6 +77,10 @@ class Captured:
     conditions : list of Condition
     sites : list of Site
         Where arrays are.
+    tensors : dict of int to Tensor
+        By `id`.
+    masks : list of ndarray
+        Arrays of bool, which are frozen into the program.
     optimisers : dict of Optimiser to str
         With what the user calls them.
     paths : dict of int to str
@@ -80,13 +89,21 @@ class Captured:
 
     def __init__(self, things: dict[str, Any], refer: Any) -> None:
         self.refer = refer
+        self._words: set[str] = set()  # that the code speaks of
+        known = -1
+        while len(self._words) > known:  # a method may speak of more
+            known = len(self._words)
+            self._visit_all(things)
+
+    def _visit_all(self, things: dict[str, Any]) -> None:
         self.conditions: list[Condition] = []
         self.sites: list[Site] = []
+        self.tensors: dict[int, Tensor] = {}
+        self.masks: list[np.ndarray[Any, Any]] = []
         self.optimisers: list[Optimiser] = []
         self.paths: dict[int, str] = {}
         self._seen: set[int] = set()
         self._arrays: dict[int, str] = {}  # with the access to the first of its sites
-        self._words: set[str] = set()  # that the code speaks of
         for access, thing in things.items():
             self._visit(thing, access, "")
 
@@ -105,8 +122,12 @@ class Captured:
         reference = self.refer(thing)
         if access != reference:
             self._require(f"{access} is {reference}", path)
+        if isinstance(thing, tuple) and site is not None and _has_arrays(thing):
+            self.sites.append(site)
         self.paths.setdefault(id(thing), path)
-        if id(thing) not in self._seen and not isinstance(thing, Tensor):
+        if isinstance(thing, Tensor):
+            self.tensors[id(thing)] = thing
+        elif id(thing) not in self._seen:
             self._seen.add(id(thing))
             self._visit_inside(thing, reference, path)
 
@@ -115,11 +136,11 @@ class Captured:
     ) -> None:
         if site is None or array.dtype == bool:  # a mask decides about shapes
             self._require(f"{access} is {self.refer(array)}", path)
-            if array.dtype == bool:
-                copy = self.refer(array.copy())
-                self._require(f"({access} == {copy}).all()", path)
-                return
-            site = Site(access, path, None, None)
+        if array.dtype == bool:
+            self._require(f"({access} == {self.refer(array.copy())}).all()", path)
+            self.masks.append(array)
+        if site is None or array.dtype == bool:
+            return
         known = self._arrays.setdefault(id(array), access)
         if known != access:
             self._require(f"{access} is {known}", path)
@@ -176,23 +197,45 @@ class Captured:
 
     def _visit_object(self, thing: Any, reference: str, path: str) -> None:
         """Visit the attributes that the code speaks of, or all of a module's."""
-        for name, method in inspect.getmembers_static(type(thing)):
-            is_called = name in self._words or name in ("forward", "__call__")
-            if is_called and isinstance(method, FunctionType):
-                self._visit(method, self.refer(method), f"{path}.{name}")
+        for base in type(thing).__mro__:
+            if not is_library(base.__module__) and id(base) not in self._seen:
+                self._seen.add(id(base))
+                self._visit_class(base)
+        everything = isinstance(thing, Module) or _EVERYTHING in self._words
+        words = None if everything else self._words
         if hasattr(thing, "__dict__"):
-            everything = isinstance(thing, Module)
-            self._visit_names(vars(thing), path, None if everything else self._words)
+            length = f"len({self.refer(vars(thing))}) == {len(vars(thing))}"
+            self._require(length, f"{path}'s attributes")
+            self._visit_names(vars(thing), path, words)
         for name in _slots(type(thing)):
-            if name in self._words and hasattr(thing, name):
+            if (words is None or name in words) and hasattr(thing, name):
                 access, where = f"{reference}.{name}", f"{path}.{name}"
                 part = getattr(thing, name)
                 self._visit(part, access, where, Site(access, where, thing, name))
+
+    def _visit_class(self, kind: type) -> None:
+        """Visit the methods and class attributes that the code speaks of."""
+        length = f"len(vars({self.refer(kind)})) == {len(vars(kind))}"
+        self._require(length, f"{kind.__name__}'s attributes")
+        for name, part in list(vars(kind).items()):
+            if name not in self._words and name not in ("forward", "__call__"):
+                continue
+            path = f"{kind.__name__}.{name}"
+            access = f"vars({self.refer(kind)})[{name!r}]"
+            if isinstance(part, staticmethod | classmethod | property):
+                self._require(f"{access} is {self.refer(part)}", path)
+                part = part.fget if isinstance(part, property) else part.__func__
+                self._visit(part, self.refer(part), path)
+            else:
+                self._visit(part, access, path, Site(access, path, kind, name))
 
     def _visit_elements(self, whole: Any, reference: str, path: str) -> None:
         self._require(f"len({reference}) == {len(whole)}", f"the length of {path}")
         for i in range(min(len(whole), MANY)):
             self._visit_item(whole, reference, i, f"{path}[{i}]")
+        if len(whole) > MANY:  # only that the others are the same
+            rest, same = self.refer(list(whole)), self.refer(operator.is_)
+            self._require(f"all(map({same}, {reference}, {rest}))", path)
 
     def _visit_item(self, whole: Any, reference: str, key: Any, path: str) -> None:
         access = f"{reference}[{subscript(key, self.refer)}]"
@@ -209,8 +252,8 @@ class Captured:
         """Visit attributes: all, or those of some names."""
         reference = self.refer(names)
         for name, part in list(names.items()):
-            of_numbers = is_number(part) or name in ("_scratch", "state")
-            if (words is None or name in words) and not (except_numbers and of_numbers):
+            is_lent = is_number(part) or name in ("_scratch", "state")
+            if (words is None or name in words) and not (except_numbers and is_lent):
                 self._visit_item(names, reference, name, f"{path}.{name}".strip("."))
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
@@ -225,7 +268,8 @@ class Captured:
             return
         reference = self.refer(f)
         self._require(f"{reference}.__code__ is {self.refer(f.__code__)}", f.__name__)
-        self._words |= set(_words(f.__code__))
+        words = set(_words(f.__code__))
+        self._words |= words if words.isdisjoint(BY_NAME) else {_EVERYTHING}
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ()):
             access = f"{self.refer(cell)}.cell_contents"
             try:
@@ -234,15 +278,20 @@ class Captured:
                 continue
             self._visit(part, access, name, Site(access, name, cell, None))
         for name in ("__defaults__", "__kwdefaults__"):
-            part = getattr(f, name)
-            self._visit(part, f"{reference}.{name}", f"the defaults of {f.__name__}")
+            part, where = getattr(f, name), f"the defaults of {f.__name__}"
+            access = f"{reference}.{name}"
+            self._visit(part, access, where, Site(access, where, f, name))
         names = f.__globals__
         reference = self.refer(names)
-        for name in dict.fromkeys(_globals(f.__code__)):
+        used = dict.fromkeys(_globals(f.__code__))
+        for name in used:
             if name in names:
                 self._visit_item(names, reference, name, name)
-            elif name in vars(f):
-                self._visit_item(vars(f), self.refer(vars(f)), name, name)
+        hidden = frozenset(used) & vars(builtins).keys() - names.keys()
+        if hidden:  # a builtin may be hidden by a global of its name
+            known = self.refer(hidden)
+            self._require(f"{reference}.keys().isdisjoint({known})", f.__name__)
+        self._visit_names(vars(f), f.__name__, self._words)
 
 
 def key_text(key: Any) -> str:
@@ -258,6 +307,17 @@ def is_number(x: Any) -> bool:
     if isinstance(x, tuple):
         return all(map(is_number, x))
     return isinstance(x, int | float) and not isinstance(x, bool)
+
+
+def _has_arrays(x: Any) -> bool:
+    if isinstance(x, tuple):
+        return any(map(_has_arrays, x))
+    return is_lent(x)
+
+
+def is_lent(x: Any) -> bool:
+    """Whether an array is read afresh: not a mask, which decides about shapes."""
+    return isinstance(x, np.ndarray) and x.dtype.kind in "fiu"
 
 
 def _slots(kind: type) -> Iterator[str]:

@@ -96,7 +96,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = current_mode.get()
-        if mode.nested or mode.watch is not None:  # differentiated, watched, recorded
+        # Where it is differentiated, recorded or debugged, the function runs as it is.
+        if mode.nested or mode.tape is not None or mode.watch is not None:
             return self._f(*args, **kwargs)
         with self._lock:
             variants = self._variants if mode.recording else self._without_grad

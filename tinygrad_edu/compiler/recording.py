@@ -22,6 +22,7 @@ from tinygrad_edu.compiler.captured import (
     Captured,
     Condition,
     Site,
+    is_lent,
     is_number,
     key_text,
 )
@@ -150,12 +151,11 @@ class Recording:
         self._tensors: dict[int, Tensor] = {}  # those from outside that are used
         self._accesses: dict[int, str] = {}  # to these
         self._gradients: dict[int, Any] = {}  # what they are at first, where it matters
+        self._bound: dict[Place, Tensor] = {}  # those that had this memory at first
+        self._lent_conditions: list[Condition] = []
         self._read: set[int] = set()  # those whose gradient was there, or not, at first
         self._sites: list[tuple[Site, Any, Any]] = []  # with what is there at first
         self._lent: set[int] = set()  # optimisers
-        self._by_reference = {
-            id(self._evaluate(site.access)): site for site in self._captured.sites
-        }
         self._arrays: dict[int, Place] = {}  # that arrays found have, by id
         inside = changed({"tape": tape, "sample": self._sample, "nested": False})
         try:
@@ -186,17 +186,31 @@ class Recording:
         finally:
             for tensor, array, gradient in self._before:
                 tensor.array, tensor.accumulated = array, gradient
+            for site, value, _ in reversed(self._sites):
+                site.set(value)
+            for mask in self._frozen:
+                mask.flags.writeable = True
+
+    @contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Put the arrays back for a while, for a function that is one step."""
+        stand_ins = [(site, site.get()) for site, _, _ in self._sites]
+        try:
             for site, value, _ in self._sites:
                 site.set(value)
+            yield
+        finally:
+            for site, stand_in in stand_ins:
+                site.set(stand_in)
 
     def _lend_all(self) -> None:
         """Put Arrays in place of the arrays that the function leads to."""
         self._before: list[tuple[Tensor, Any, Any]] = []
+        self._frozen = [x for x in self._captured.masks if x.flags.writeable]
+        for mask in self._frozen:
+            mask.flags.writeable = False
         for site in self._captured.sites:
-            if site.container is not None:
-                value = site.get()
-                array = Array.of(value, self._place_of_array(value, site))
-                self._swap(site, array)
+            self._swap(site, self._array(site.get(), site.access, site.path))
         for optimiser in self._captured.optimisers:
             self.lend(optimiser)
 
@@ -211,12 +225,20 @@ class Recording:
         self._inputs[bound] = access
         return bound
 
-    def _place_of_array(self, array: Any, site: Site) -> Place:
-        found = self._arrays.get(id(array))
-        if found is None:
-            found = self._bind(site.path, array, site.access, False)
-            self._arrays[id(array)] = found
-        return found
+    def _array(self, x: Any, access: str, path: str) -> Any:
+        """Return what stands for an array, or for a tuple with arrays in it."""
+        if isinstance(x, tuple):
+            parts = [
+                self._array(part, f"{access}[{i}]", f"{path}[{i}]")
+                for i, part in enumerate(x)
+            ]
+            return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+        if not is_lent(x):
+            return x
+        bound = self._arrays.get(id(x))
+        if bound is None:
+            bound = self._arrays[id(x)] = self._bind(path, x, access, False)
+        return Array.of(x, bound)
 
     def _arguments(self) -> tuple[Any, Any, dict[str, Any]]:
         """Return what the function gets, and the parts of it that are data."""
@@ -258,8 +280,7 @@ class Recording:
     def place_of(self, x: Any, is_outside: bool) -> Place | None:
         """Return the memory of a Tensor or array that the tape meets first."""
         if not isinstance(x, Node):
-            site = self._by_reference.get(id(x))
-            return None if site is None else self._place_of_array(x, site)
+            return self._arrays.get(id(x))
         if not is_outside:
             return self.place_of(x.array, True)
         if x.op is not None and current_mode.get().recording:
@@ -270,7 +291,12 @@ class Recording:
             )
         access = self._access(x)
         name = x.name or self._captured.paths.get(id(x)) or "x"
-        return self._bind(name, x.array, f"{access}.array", True)
+        bound = self._bind(name, x.array, f"{access}.array", True)
+        self._bound[bound] = x
+        return bound
+
+    def is_argument(self, bound: Place) -> bool:
+        return self._inputs[bound].startswith(("args[", "kwargs["))
 
     def _access(self, tensor: Any) -> str:
         """Return the expression for a Tensor from outside, which may be changed."""
@@ -310,7 +336,14 @@ class Recording:
                 access = self._item(self._refer(attributes), name)
                 site = Site(access, f"{path}.{name}", attributes, name)
                 self._swap(site, self._number(value, access, name))
+        state = self._refer(optimiser.state)
+        self._lent_conditions += [
+            Condition(f"{self._item(self._refer(attributes), 'state')} is {state}", path),
+            Condition(f"[*{state}] == {list(optimiser.state)!r}", path),
+        ]
         for name, arrays in optimiser.state.items():
+            same = f"{self._item(state, name)} is {self._refer(arrays)}"
+            self._lent_conditions.append(Condition(same, path))
             for i, array in enumerate(arrays):
                 access = f"{self._refer(arrays)}[{i}]"
                 site = Site(access, f"{path}.{name}[{i}]", arrays, i)
@@ -385,7 +418,11 @@ class Recording:
                 now = tensor.accumulated
                 if now is self._gradients[id(tensor)]:
                     continue
-                if now is None or tape.place(tensor) in tape.written:
+                bound = next((b for b, t in self._bound.items() if t is tensor), None)
+                is_updated = bound in tape.written or (
+                    bound is not None and tape.place(tensor) is not bound
+                )
+                if now is None or is_updated:
                     self.effects.append(f"{access}.accumulated = None")
                 else:
                     value = output(tape.place(now).read())
@@ -423,7 +460,10 @@ class Recording:
 
     def _make_program(self, outputs: list[Any]) -> None:
         tape = self._tape
-        updates = {b.first: b.variable for b in tape.written}
+        updates = {b.first: b.read() for b in tape.written}
+        for bound, tensor in self._bound.items():
+            if (now := tape.place(tensor)) is not bound:
+                updates[bound.first] = now.read()
         read = {x for x in (*outputs, *updates, *updates.values()) if _is_variable(x)}
         for e in reversed(tape.equations):
             if e.output in read:
@@ -447,6 +487,8 @@ class Recording:
 
     def _of_inputs(self) -> Iterator[Condition]:
         """Give what must hold of the inputs that are not arguments."""
+        yield from self._lent_conditions
+        yield from self._of_arguments()
         for x, truth in self._tape.guards:
             (access,) = (a for b, a in self._inputs.items() if b.first is x)
             yield Condition(f"bool({access}) is {truth}", access)
@@ -470,6 +512,23 @@ class Recording:
                 f"and {access}.__class__ is {self._refer(type(array))})",
                 str(x.label),
             )
+
+    def _of_arguments(self) -> Iterator[Condition]:
+        """Give which of the Tensors that are arguments are the same, and which not."""
+        arguments = {a: x for a, x in self._given.items() if isinstance(x, Tensor)}
+        found = self._captured.tensors | self._tensors
+        others = {k: x for k, x in found.items() if k not in map(id, arguments.values())}
+        seen: dict[str, Tensor] = {}
+        for access, x in arguments.items():
+            if id(x) in self._captured.tensors:
+                yield Condition(f"{access} is {self._refer(x)}", access)
+            elif others:
+                no = self._refer(frozenset(others.values()))
+                yield Condition(f"{access} not in {no}", access)
+            for other, y in seen.items():
+                same = "is" if x is y else "is not"
+                yield Condition(f"{access} {same} {other}", access)
+            seen[access] = x
 
     def counts(self) -> dict[str, str] | None:
         """Tell what becomes of each number, with ``{0}`` for the first input.

@@ -150,6 +150,11 @@ class Tape:
 
     def apply(self, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
         """Apply an op: lower it to equations, and make the node that it makes."""
+        if current_mode.get().watch is not None:
+            self.fail(
+                "debug() looks at values",
+                "put debug() around the call, which then runs the function as it is",
+            )
         tensors = [x for x in inputs if isinstance(x, Node) and type(x) is not Array]
         if tensors:
             inputs = tuple(map(self._as_input, inputs))
@@ -237,18 +242,34 @@ class Tape:
     def lend(self, optimiser: Any) -> None:
         self.recording.lend(optimiser)
 
+    def rebind(self, leaf: Any, value: Any) -> None:
+        """Give a Tensor other memory, as ``t.data = array`` does."""
+        before, array = self.place(leaf), self._fitted(value)
+        if (leaf.array.shape, leaf.array.dtype) != (array.shape, array.dtype):
+            if leaf.index < self.start:
+                self.fail(
+                    f"the function replaces {before.name}, {leaf.array.dtype} "
+                    f"{leaf.array.shape}, by {array.dtype} {array.shape}",
+                    "keep its shape and dtype, or assign outside of the function",
+                )
+        leaf.array = array.array
+        self.settle(leaf, array._place)
+
     def write(self, leaf: Any, value: Any) -> None:
         """Give the memory of a node another value."""
         place = self.place(leaf)
         array = self._fitted(value, leaf.array.shape, leaf.array.dtype)
-        if array is not None and array._place is place:
+        if array._place is place:
             return
         if place.base is not None or not place.writable:
-            what = "a view of another array"
-            if place.base is None:
-                what = f"{place.name}, which the function is given or finds,"
+            what = f"its argument {place.name}"
+            if place.base is not None:
+                what = "a view of an array"
+            elif not self.recording.is_argument(place):
+                what = f"the array {place.name}"
             self.fail(
-                f"{what} is written to", "compute a new array: x = x + 1 for x += 1"
+                f"the function writes to {what}",
+                "compute a new array: x = x + 1 for x += 1",
             )
         place.variable = array._place.read()
         place.writes += 1
@@ -258,15 +279,15 @@ class Tape:
             if (node := reference()) is not None:
                 node.array = array.array
 
-    def _fitted(self, value: Any, shape: Any, dtype: Any) -> Any:
-        """Return a value as an Array of a shape and dtype, as writing makes it."""
+    def _fitted(self, value: Any, shape: Any = None, dtype: Any = None) -> Any:
+        """Return a value as an Array, of a shape and dtype, as writing makes it."""
         if isinstance(value, Node):
             value = self.value(value)
         else:
             value = self.enter(np.positive, (value,), {})
-        if value.dtype != dtype:
+        if dtype is not None and value.dtype != dtype:
             value = self.enter(astype, (value, dtype), {})
-        if value.shape != shape:
+        if shape is not None and value.shape != shape:
             value = self.enter(np.broadcast_to, (value, shape), {})
         return value
 
@@ -470,10 +491,10 @@ class Array(Tensor):
     ) -> Any:
         if any(isinstance(x, Node) and type(x) is not Array for x in inputs):
             return NotImplemented
-        out = kwargs.pop("out", None)
         if method == "__call__":
-            answer = _tape().enter(ufunc, inputs, kwargs)
-        elif method == "reduce" and ufunc in REDUCTIONS:
+            return _tape().call(ufunc, inputs, kwargs)
+        out = kwargs.pop("out", None)
+        if method == "reduce" and ufunc in REDUCTIONS:
             kwargs.setdefault("axis", inputs[1] if len(inputs) > 1 else 0)
             answer = _tape().call(REDUCTIONS[ufunc], inputs[:1], kwargs)
         elif method == "at":
@@ -548,6 +569,9 @@ class Array(Tensor):
     @property
     def T(self) -> Any:  # noqa: N802, as NumPy spells it
         return _transposed(self) if self.ndim > 1 else self
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        _tape().refuse("number")
 
     def __complex__(self) -> Any:
         _tape().refuse("complex")
@@ -646,7 +670,8 @@ class Number:
     ) -> Any:
         if any(isinstance(x, Node) for x in inputs):
             return NotImplemented
-        return self.tape.enter(getattr(ufunc, method), inputs, kwargs)
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        return self.tape.enter(function, inputs, kwargs)
 
     @property
     def __class__(self) -> Any:
@@ -669,7 +694,7 @@ def _number_operator(name: str) -> None:
         if not all(type(x) in (int, float, Number) for x in inputs):
             return NotImplemented
         if compares:
-            tape.refuse("bool")
+            tape.refuse("comparison")
         return tape.enter(function, inputs, {})
 
     setattr(Number, f"__{name}__", apply)
@@ -694,6 +719,7 @@ REASONS = {
         "is not needed",
     ),
     "bool": ("the function branches on a value", CHOOSE),
+    "comparison": ("the function branches on a number", CHOOSE),
     "format": TEXT,
     "hash": (
         "a value is looked up in a dict or set",
@@ -747,7 +773,8 @@ def _is_shaped_by_values(function: Any, args: Any, kwargs: Any) -> bool:
 def _normal(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
     """Return the arguments without those at their defaults, and what ``out`` is."""
     if isinstance(function, np.ufunc):
-        return args, kwargs, kwargs.pop("out", None)
+        (out,) = kwargs.pop("out", (None,))
+        return args, kwargs, out
     defaults = defaults_of(function)
     names = list(defaults)
     if function in REDUCTIONS.values() or (
@@ -787,7 +814,8 @@ def _one_step(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
     forward: Any = op.forward
     if type(forward).__hash__ is None:  # as of a dataclass that can be called
         forward = forward.__call__
-    answer = tape.enter(forward, tuple(arrays), params)
+    with tape.recording.put_back():
+        answer = tape.enter(forward, tuple(arrays), params)
     return tape.enter(np.asarray, (answer,), {}) if type(answer) is Number else answer
 
 

@@ -49,7 +49,10 @@ class Tape(Protocol):
         """Follow the numbers, the state and the parameters of an optimiser."""
 
     def write(self, leaf: Any, value: Any) -> None:
-        """Give a leaf another value."""
+        """Write to the memory of a leaf."""
+
+    def rebind(self, leaf: Any, value: Any) -> None:
+        """Give a leaf other memory, as ``t.data = array`` does."""
 
     def pass_back(self, node: Any) -> None:
         """Note that the rules of a node come next."""

@@ -121,7 +121,7 @@ def apply_ufunc(
 def _write(ufunc: Any, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> Any:
     """Write the result to arrays, for ``array -= t``; raise if a gradient is lost."""
     name = ufunc.__name__
-    if any(isinstance(array, Node) for array in out):
+    if not all(isinstance(array, np.ndarray) for array in out):
         raise TypeError(
             f"{name}: out= must be an array, not a Tensor; write y = np.exp(t) instead "
             "of np.exp(t, out=y)"
@@ -131,7 +131,7 @@ def _write(ufunc: Any, inputs: tuple[Any, ...], out: tuple[Any, ...]) -> Any:
             f"{name}: {_IN_PLACE}; if you need no gradient, write it within "
             "`with tg.no_grad():`"
         )
-    return ufunc(*map(value_of, inputs), out=out)
+    return query(ufunc, *inputs, out=out)
 
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:

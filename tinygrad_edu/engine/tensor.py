@@ -214,7 +214,7 @@ class Tensor(Node):
             self.grad = None
         tape = current_mode.get().tape
         if tape is not None:
-            tape.write(self, value)
+            tape.rebind(self, value)
         else:
             self.array = array
 

@@ -157,8 +157,11 @@ class Optimiser:
 
     def zero_grad(self) -> None:
         """Forget the gradients that were accumulated."""
+        tape = current_mode.get().tape
         for p in self.params:
-            p.grad = None
+            if tape is not None:
+                tape.see(p, is_read=False)
+            p.accumulated = None
 
     # --- Saving and resuming ----------------------------------------------------------
 
