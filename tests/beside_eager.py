@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 X = np.array([1.0, 2.0, 3.0])
+# An AttributeError: an array's method that a program cannot have.
+REFUSALS = TypeError, ValueError, AttributeError
 
 
 def leaf(*values):
@@ -84,17 +86,17 @@ def right(case, **options):
         raise AssertionError("this is refused") from refusal
 
 
-def right_or_refused(case, **options):
+def right_or_refused(case, *helpers, **options):
     """Assert that the compiled function does as the eager one, or says why it cannot.
 
-    It may raise a TypeError or a ValueError of its own. The message names a line of the
-    case, and nothing that is held has changed.
+    It may raise an error of its own. The message names a line of the case, or of what
+    it calls, and nothing that is held has changed.
     """
     refusal = refusal_of(case, **options)
     if refusal is not None:
-        f = case()[0]
+        lines = set().union(*map(lines_of, [case, case()[0], *helpers]))
         assert str(refusal).startswith("compile: "), repr(refusal)
-        assert lines_named(refusal) & (lines_of(case) | lines_of(f)), str(refusal)
+        assert lines_named(refusal) & lines, str(refusal)
 
 
 def refusal_of(case, **options):
@@ -106,7 +108,7 @@ def refusal_of(case, **options):
             found.append(now)
             i = len(found) - 1
             assert same(now, wanted[i]), f"call {i}: {now} for {wanted[i]}"
-    except (TypeError, ValueError) as error:
+    except REFUSALS as error:
         return error
     assert len(found) == len(wanted)
     return None
@@ -128,7 +130,7 @@ def guarded(f, held, options):
         before = copied(held)
         try:
             return compiled(*args, **kwargs)
-        except (TypeError, ValueError) as error:
+        except REFUSALS as error:
             if not same(copied(held), before):
                 raise AssertionError("a refusal has changed something") from error
             raise
