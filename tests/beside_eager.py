@@ -16,6 +16,7 @@ import numpy as np
 import tinygrad_edu as tg
 
 __all__ = [
+    "REFUSALS",
     "X",
     "copied",
     "leaf",

@@ -85,7 +85,7 @@ COPIES = {
     "copy": lambda a: a.copy(),
     "array": lambda a: np.array(a),
     "asarray": lambda a: np.asarray(a),
-    "array, copy=False": lambda a: np.array(a, copy=None),
+    "array, copy=None": lambda a: np.array(a, copy=None),
     "slice": lambda a: a[:],
     "list": lambda a: a[[0, 1, 2]],
     "positive": lambda a: +a,
