@@ -7,7 +7,6 @@ fails is printed as a program with its seed, made as short as it can be.
 """
 
 import linecache
-from itertools import count
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from random_steps import Step, World, steps
 
 import tinygrad_edu as tg
 
-numbers = count()
+FILE = "random_step.py"
 LARGE = 1e8
 PHASES = [Phase.reuse, Phase.generate, Phase.shrink]
 
@@ -48,9 +47,8 @@ def largest(x):
 
 def check(step: Step, style: str) -> bool:
     """Return whether a step is refused; raise if it does other than the eager one."""
-    file = f"random_step_{next(numbers)}.py"
-    linecache.cache[file] = (1, None, step.source.splitlines(True), file)
-    eager, mine = World(step, file), World(step, file)
+    linecache.cache[FILE] = (1, None, step.source.splitlines(True), FILE)
+    eager, mine = World(step, FILE), World(step, FILE)
     compiled = tg.compile(mine.step, style=style)
     for arguments, change in zip(step.arguments, [*step.between, "pass"]):
         eager.draw(arguments)
@@ -63,7 +61,7 @@ def check(step: Step, style: str) -> bool:
         try:
             answer = mine.call(compiled)
         except REFUSALS as error:
-            check_refusal(error, file)
+            check_refusal(error)
             assert close(copied(mine.held(True)), before, 0.0), "it changed something"
             return True
         got = copied([answer, mine.held(step.keeps_gradients)])
@@ -73,9 +71,9 @@ def check(step: Step, style: str) -> bool:
     return False
 
 
-def check_refusal(error, file):
+def check_refusal(error):
     assert str(error).startswith("compile: "), repr(error)
-    assert f"{file}:" in str(error), str(error)
+    assert f"{FILE}:" in str(error), str(error)
 
 
 @pytest.mark.parametrize("style", ["fast", "readable"])
