@@ -43,20 +43,28 @@ def zeros(*shape: int) -> np.ndarray:
 # --- Multilayer perceptrons -----------------------------------------------------------
 
 
-def mlp(*sizes: int, batch: int) -> Problem:
-    """Sigmoid layers, W stored (out, in), as in `nn.Linear`."""
+def mlp(*sizes: int, batch: int, classifies: bool = False) -> Problem:
+    """Layers with W stored (out, in), as in `nn.Linear`.
+
+    All are sigmoid, with mean squared error; or tanh, with softmax and cross-entropy.
+    """
     weights, rng = draws()
     p = {}
     for i, (n_in, n_out) in enumerate(pairwise(sizes), 1):
         p |= {f"W{i}": weights(n_in, n_out).T.copy(), f"b{i}": zeros(n_out)}
 
     def loss(lib: Any, p: Any, x: Any, y: Any) -> Any:
+        h = x
         for i in range(1, len(sizes)):
-            x = lib.sigmoid(x @ p[f"W{i}"].T + p[f"b{i}"])
-        return lib.np.sum((x - y) ** 2) / (2 * len(y))
+            z = h @ p[f"W{i}"].T + p[f"b{i}"]
+            h = lib.np.tanh(z) if classifies else lib.sigmoid(z)
+        if classifies:
+            return -lib.np.sum(lib.log_softmax(z) * y) / len(y)
+        return lib.np.sum((h - y) ** 2) / (2 * len(y))
 
-    x, y = (rng.random((batch, n), np.float32) for n in (sizes[0], sizes[-1]))
-    return Problem(loss, p, x, y, lr=0.5)
+    x = rng.random((batch, sizes[0]), np.float32)
+    y = np.eye(sizes[-1], dtype=np.float32)[rng.integers(sizes[-1], size=batch)]
+    return Problem(loss, p, x, y, lr=0.1)
 
 
 def by_hand() -> Problem:
@@ -83,35 +91,42 @@ def by_hand() -> Problem:
 STEPS, HIDDEN, BATCH, INPUTS, OUTPUTS = 16, 32, 16, 16, 4
 
 
-def recurrent(gates: int, cell: Callable[..., Any]) -> Problem:
-    """A cell over all steps, and a linear layer on what it ends with."""
+def recurrent(gates: int, cell: Callable[..., Any], apart: bool = False) -> Problem:
+    """A cell over all steps, and a linear layer on what it ends with.
+
+    The gates' weights are side by side in one matrix, or each in one of its own.
+    """
     weights, rng = draws()
-    p = {
-        "Wx": weights(INPUTS, gates * HIDDEN),
-        "Wh": weights(HIDDEN, gates * HIDDEN),
-        "b": zeros(gates * HIDDEN),
-        "V": weights(HIDDEN, OUTPUTS),
-        "c": zeros(OUTPUTS),
-    }
+    matrices, width = (gates, HIDDEN) if apart else (1, gates * HIDDEN)
+    p = {"V": weights(HIDDEN, OUTPUTS), "c": zeros(OUTPUTS)}
+    for i in range(matrices):
+        p |= {f"Wx{i}": weights(INPUTS, width), f"Wh{i}": weights(HIDDEN, width)}
+        p |= {f"b{i}": zeros(width)}
+
+    def linear(p: Any, i: int, x: Any, h: Any) -> Any:
+        return x @ p[f"Wx{i}"] + h @ p[f"Wh{i}"] + p[f"b{i}"]
 
     def loss(lib: Any, p: Any, xs: Any, y: Any) -> Any:
-        state = zeros(BATCH, HIDDEN), zeros(BATCH, HIDDEN)
-        for t in range(STEPS):
-            state = cell(lib, xs[t] @ p["Wx"] + state[0] @ p["Wh"] + p["b"], state)
-        return lib.np.mean((state[0] @ p["V"] + p["c"] - y) ** 2)
+        h = c = zeros(BATCH, HIDDEN)
+        for x in xs:
+            zs = [linear(p, i, x, h) for i in range(matrices)]
+            if not apart:
+                zs = [zs[0][:, k : k + HIDDEN] for k in range(0, width, HIDDEN)]
+            h, c = cell(lib, zs, c)
+        return lib.np.mean((h @ p["V"] + p["c"] - y) ** 2)
 
     xs = rng.standard_normal((STEPS, BATCH, INPUTS), np.float32)
     return Problem(loss, p, xs, rng.standard_normal((BATCH, OUTPUTS), np.float32))
 
 
-def rnn_cell(lib: Any, z: Any, state: Any) -> Any:
-    return lib.np.tanh(z), None
+def rnn_cell(lib: Any, zs: Any, c: Any) -> Any:
+    return lib.np.tanh(zs[0]), c
 
 
-def lstm_cell(lib: Any, z: Any, state: Any) -> Any:
-    i, f, o, g = (z[:, k * HIDDEN : (k + 1) * HIDDEN] for k in range(4))
-    c = lib.sigmoid(f) * state[1] + lib.sigmoid(i) * lib.np.tanh(g)
-    return lib.sigmoid(o) * lib.np.tanh(c), c
+def lstm_cell(lib: Any, zs: Any, c: Any) -> Any:
+    i, f, o = map(lib.sigmoid, zs[:3])
+    c = f * c + i * lib.np.tanh(zs[3])
+    return o * lib.np.tanh(c), c
 
 
 # --- A small GPT ----------------------------------------------------------------------
@@ -157,10 +172,14 @@ def mini_gpt() -> Problem:
 
 
 PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "RNN, T 16, H 32, B 16": lambda: recurrent(1, rnn_cell),
+    "RNN, T 16, H 32, B 16": lambda: recurrent(1, rnn_cell, apart=True),
     "LSTM, T 16, H 32, B 16": lambda: recurrent(4, lstm_cell),
+    "LSTM, a matrix a gate": lambda: recurrent(4, lstm_cell, apart=True),
     "mini-GPT, 2 blocks, D 32, T 16, B 8": mini_gpt,
     "MLP 64-64-64-10 x 32": lambda: mlp(64, 64, 64, 10, batch=32),
+    "MLP 64-64-64-10 x 32, softmax": lambda: mlp(
+        64, 64, 64, 10, batch=32, classifies=True
+    ),
     "MLP 20-20-20-20-20-5 x 16": lambda: mlp(20, 20, 20, 20, 20, 5, batch=16),
     "by hand 784-30-10 x 10": by_hand,
 }

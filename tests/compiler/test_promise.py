@@ -311,8 +311,8 @@ LOOKS = {
     "float": lambda x: W * float(tg.sum(W * x)),
     "int": lambda x: W * int(tg.sum(W * x)),
     "if": lambda x: W * (1.0 if tg.sum(W * x) > 0 else 2.0),
-    "while": lambda x: [x := x - 1 for _ in iter(lambda: bool(x.sum() > 0), False)],
-    "and": lambda x: W * x and 1.0,
+    "bool": lambda x: W * bool(x.sum() > 0),
+    "and": lambda x: W * (tg.sum(W * x) and 1.0),
     "item": lambda x: W * tg.sum(W * x).item(),
     "tolist": lambda x: W.tolist(),
     "asarray": lambda x: W * np.asarray(x),
@@ -548,10 +548,7 @@ def test_transforms_around(style):
 
 @each_style
 def test_results_belong_to_the_caller(style):
-    """Results are never overwritten by later calls, nor is anything by writing to them.
-
-    Of all that a program gives, no two arrays share memory.
-    """
+    """Results are never overwritten by later calls, and writing to them is safe."""
     w = leaf()
     f, _ = step_of(lambda x: tg.sum((w * x) ** 2), w)
 
