@@ -19,6 +19,9 @@ settings.load_profile("tests")
 # For the readers of files, in tests/train/test_untrusted.py.
 settings.register_profile("fuzz", max_examples=2_000, deadline=None)
 
+# For random steps, in tests/compiler/test_random_steps.py.
+settings.register_profile("programs", max_examples=20_000, deadline=None)
+
 # Mutation testing is content with the first failure.
 settings.register_profile("mutation", phases=[Phase.generate])
 
@@ -35,6 +38,7 @@ SLOW = {
     "tests/compiler/test_passes.py",
     "tests/compiler/test_programs.py",
     "tests/compiler/test_random.py",
+    "tests/compiler/test_random_steps.py",
     "tests/data/test_idx.py",
     "tests/drawing/test_draw.py",
     "tests/drawing/test_draw_parts.py",

@@ -12,39 +12,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from beside_eager import X, copied, leaf, same
 
 import tinygrad_edu as tg
 
-X = np.array([1.0, 2.0, 3.0])
 STYLES = ["fast", "readable"]
 each_style = pytest.mark.parametrize("style", STYLES)
 Pair = namedtuple("Pair", "a b")
-
-
-def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(list(values) or X, requires_grad=True, dtype=float, name="w")
-
-
-def copied(x: Any) -> Any:
-    """What an answer is now, in arrays that nobody changes later."""
-    if isinstance(x, tg.Tensor):
-        return ("Tensor", x.data.copy())
-    if isinstance(x, dict):
-        return {key: copied(part) for key, part in x.items()}
-    if isinstance(x, list | tuple):
-        return (type(x), [copied(part) for part in x])
-    return np.copy(x) if isinstance(x, np.ndarray) else x
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray | np.floating):
-        dtype = getattr(b, "dtype", None)
-        return a.dtype == dtype and np.allclose(a, b, 1e-12, 1e-12, equal_nan=True)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same, a, b))
-    return type(a) is type(b) and (a == b or a != a)
 
 
 def assert_as_eager(scenario: Any, style: str = "fast") -> Any:
