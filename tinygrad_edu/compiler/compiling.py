@@ -239,7 +239,11 @@ class _Variant:
 
     def _link(self, recording: Recording, backend: str) -> None:
         """Write the functions that say whether the program fits, and that run it."""
-        names = recording.names | {"step": self._program["step"], "tensor": _tensor}
+        names = recording.names | {
+            "apart": _apart,
+            "step": self._program["step"],
+            "tensor": _tensor,
+        }
         call = f"step({', '.join(recording.accesses)})"
         outputs = recording.program.outputs
         if len(outputs) == 1:
@@ -322,6 +326,15 @@ def _kind(x: Any) -> Any:
     """What makes a NumPy scalar of a number, where the output is one."""
     is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
     return x.dtype.type if is_scalar else None
+
+
+def _apart(given: tuple[Any, ...], written: tuple[Any, ...]) -> bool:
+    """Whether no array that is given has memory of one that is written to."""
+    for x in given:
+        for array in written:
+            if x is array or (x.base is not None and np.may_share_memory(x, array)):
+                return False
+    return True
 
 
 _new = object.__new__

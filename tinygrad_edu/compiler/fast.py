@@ -307,7 +307,7 @@ class Fast:
     def _assemble(self) -> str:
         body = self.body
         for target, new in self.program.updates.items():
-            if new in self.in_place:
+            if self.in_place.get(new) is target:
                 continue
             body.append(f"{self.names[target]}[...] = {self._value(new)}")
         outputs = [self._output(x) for x in self.program.outputs]

@@ -233,7 +233,7 @@ class Recording:
                 for i, part in enumerate(x)
             ]
             return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-        if not is_lent(x):
+        if type(x) is Array or not is_lent(x):  # two functions may share a place
             return x
         bound = self._arrays.get(id(x))
         if bound is None:
@@ -489,6 +489,7 @@ class Recording:
         """Give what must hold of the inputs that are not arguments."""
         yield from self._lent_conditions
         yield from self._of_arguments()
+        yield from self._apart()
         for x, truth in self._tape.guards:
             (access,) = (a for b, a in self._inputs.items() if b.first is x)
             yield Condition(f"bool({access}) is {truth}", access)
@@ -512,6 +513,20 @@ class Recording:
                 f"and {access}.__class__ is {self._refer(type(array))})",
                 str(x.label),
             )
+
+    def _apart(self) -> Iterator[Condition]:
+        """Require that no argument has the memory of what is written to."""
+        inputs = dict(zip(self.program.inputs, self.accesses))
+        written = [inputs[x] for x in self.program.updates]
+        given = [
+            access
+            for x, access in inputs.items()
+            if access.startswith(("args[", "kwargs[")) and access not in written
+            if x.dtype is not None and isinstance(self._evaluate(access), np.ndarray)
+        ]
+        if given and written:
+            source = f"apart(({', '.join(given)},), ({', '.join(written)},))"
+            yield Condition(source, "the arguments")
 
     def _of_arguments(self) -> Iterator[Condition]:
         """Give which of the Tensors that are arguments are the same, and which not."""
@@ -562,12 +577,12 @@ class Recording:
     def _check_memory(self) -> None:
         """Raise if memory that is written to is also read as another input."""
         arrays = {b: self._evaluate(access) for b, access in self._inputs.items() if b.first.dtype is not None and access not in self._drawn}
-        for b in self._tape.written:
+        for b, line in self._tape.written.items():
             for other, array in arrays.items():
                 if b is not other and np.may_share_memory(arrays[b], array):
                     raise TypeError(
-                        f"compile: the function changes {b.name}, and {other.name} "
-                        "looks at the same memory, which a program could not follow; "
+                        f"compile: the function changes {b.name}, at {line}, and "
+                        f"{other.name} looks at the same memory, which a program could not follow; "
                         "pass or keep a copy()"
                     )
 
@@ -578,10 +593,10 @@ class Recording:
         self._sites, self._gradients = [], dict.fromkeys(self._gradients)
         if any(node() is not None for node, _ in made):
             gc.collect()  # gradients with a graph refer to themselves
-        for node, origin in made:
+        for node, line in made:
             if node() is not None:
                 raise TypeError(
-                    f"compile: what is computed at {origin.file}:{origin.line} is kept "
+                    f"compile: what is computed at {line} is kept "
                     "after the call (in a list, an attribute or another object), where "
                     "it would hold no value; return it from the function instead"
                 )

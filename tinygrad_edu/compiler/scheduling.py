@@ -86,7 +86,7 @@ def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
     """Order the equations so that parameters can be updated where they are.
 
     Returns the program, and for each variable that may be written over an input that
-    input: it is computed as soon as nobody reads the old value any more.
+    input. That is done last, so that a call that fails changes nothing.
     """
     definitions = program.definitions()
     root = roots(program)
@@ -111,7 +111,11 @@ def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
             continue  # something reads the new value and the old one
         in_place[new] = target
         before[mine] |= others
-    order = _topological(before, {place[x] for x in in_place})
+    late = {place[x] for x in in_place}
+    for i in range(len(program.equations)):
+        if not late.isdisjoint(before[i]):
+            late.add(i)
+    order = _topological(before, late)
     equations = tuple(program.equations[i] for i in order)
     return replace(program, equations=equations), in_place
 
@@ -130,14 +134,14 @@ def _behind(i: int, before: dict[int, set[int]]) -> set[int]:
     return found
 
 
-def _topological(before: dict[int, set[int]], early: set[int]) -> list[int]:
-    """Keep the order where possible; put what is early as early as it can be."""
+def _topological(before: dict[int, set[int]], late: set[int]) -> list[int]:
+    """Keep the order where possible; put what is late as late as it can be."""
     after: dict[int, list[int]] = {}
     missing = {i: len(b) for i, b in before.items()}
     for i, b in before.items():
         for j in b:
             after.setdefault(j, []).append(i)
-    ready = [(i not in early, i) for i, n in missing.items() if n == 0]
+    ready = [(i in late, i) for i, n in missing.items() if n == 0]
     heapq.heapify(ready)
     order = []
     while ready:
@@ -146,5 +150,5 @@ def _topological(before: dict[int, set[int]], early: set[int]) -> list[int]:
         for j in after.get(i, ()):
             missing[j] -= 1
             if missing[j] == 0:
-                heapq.heappush(ready, (j not in early, j))
+                heapq.heappush(ready, (j in late, j))
     return order

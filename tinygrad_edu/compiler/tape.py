@@ -28,7 +28,7 @@ from tinygrad_edu.compiler.program import (
     change,
     parts,
 )
-from tinygrad_edu.compiler.refusals import CHOOSE, LOOK, MASK, refusal, user_line
+from tinygrad_edu.compiler.refusals import CHOOSE, LOOK, MASK, place as user_place, refusal, user_line
 from tinygrad_edu.engine.graph import Node, current_mode, new_index
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
@@ -127,8 +127,8 @@ class Tape:
     Attributes
     ----------
     equations : list of Equation
-    written : list of Place
-        The memory from outside that was written to.
+    written : dict of Place to str
+        The memory from outside that was written to, with the line that did it.
     failure : Exception or None
         The first refusal, even if the function has caught it.
     """
@@ -136,7 +136,7 @@ class Tape:
     def __init__(self, recording: Any) -> None:
         self.recording = recording
         self.equations: list[Equation] = []
-        self.written: dict[Place, None] = {}
+        self.written: dict[Place, str] = {}  # with the line that does it
         self.guards: list[tuple[Variable, bool]] = []  # numbers whose truth was asked
         self.failure: Exception | None = None
         self.start = new_index()
@@ -144,7 +144,7 @@ class Tape:
         self._alive: list[Node] = []  # so that no id is used twice
         self._op = ""
         self._done = 0  # equations that belong to no rule, or know it
-        self.made: list[tuple[ref[Node], EquationOrigin]] = []
+        self.made: list[tuple[ref[Node], str]] = []  # with the lines
 
     # --- Called by the engine ---------------------------------------------------------
 
@@ -203,6 +203,7 @@ class Tape:
         node.requires_grad, node.inputs = False, ()
         node.index = new_index()
         self.settle(node, answer._place if is_array else self._constant(answer))
+        self.made.append((ref(node), user_place()))
         return node
 
     def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -274,7 +275,7 @@ class Tape:
         place.variable = array._place.read()
         place.writes += 1
         if place.name:
-            self.written[place] = None
+            self.written[place] = user_place()
         for reference in place.nodes:
             if (node := reference()) is not None:
                 node.array = array.array
@@ -358,7 +359,7 @@ class Tape:
                 return answer
             return self.value(self._tensor(answer))  # which may be written to
         if function is np.copyto and len(args) == 2 and not kwargs:
-            self.write(*args)
+            self.write_out(*args)
             return None
         args, kwargs, out = _normal(function, args, kwargs)
         if function is np.reshape:
@@ -433,8 +434,9 @@ class Tape:
         self._write_down(variable, function, args, params, origin)
         root = None if base is None else base._place.base or base._place
         array = Array.of(np.asarray(answer), Place(variable, base=root))
+        array._is_scalar = not isinstance(answer, np.ndarray)
         self.settle(array, array._place)
-        self.made.append((ref(array), origin))
+        self.made.append((ref(array), f"{origin.file}:{origin.line}"))
         return array
 
     def _write_down(
@@ -467,13 +469,14 @@ class Array(Tensor):
     does and a Tensor does not (writing in place, ``&``), it does as well.
     """
 
-    __slots__ = ("_place",)
+    __slots__ = ("_is_scalar", "_place")
+    _is_scalar: bool  # as of NumPy's scalars, which cannot be written to
     _place: Place
 
     @classmethod
     def of(cls, array: Any, place: Place) -> Array:
         new = object.__new__(cls)
-        new.array, new._place = array, place
+        new.array, new._place, new._is_scalar = array, place, False
         new.accumulated = new.name = new.origin = new.op = new.params = None
         new.requires_grad, new.inputs = False, ()
         new.index = new_index()
@@ -482,7 +485,7 @@ class Array(Tensor):
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """What isinstance() goes by: a program does what is done for an array."""
-        return np.ndarray
+        return self.dtype.type if self._is_scalar else np.ndarray
 
     # --- What NumPy hands over --------------------------------------------------------
 
@@ -521,6 +524,8 @@ class Array(Tensor):
             tape.write(self, tape.enter(replaced, (self, index, value), {}))
 
     def _in_place(self, op: Op, write: Any, other: Any) -> Any:
+        if self._is_scalar:
+            return _tape().apply(op, (self, other), None)
         if isinstance(other, Node) and type(other) is not Array:
             return op.forward(self, other, out=self)  # raises if it would be recorded
         _tape().write(self, _tape().apply(op, (self, other), None))
@@ -552,6 +557,12 @@ class Array(Tensor):
 
     def flatten(self) -> Any:
         return _reshaped(self, -1).copy()
+
+    def sort(self, axis: int = -1, **kwargs: Any) -> None:
+        self[...] = np.sort(self, axis, **kwargs)
+
+    def partition(self, kth: Any, axis: int = -1, **kwargs: Any) -> None:
+        self[...] = np.partition(self, kth, axis, **kwargs)
 
     def copy(self) -> Any:
         return _tape().enter(np.positive, (self,), {})
@@ -777,11 +788,12 @@ def _normal(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         return args, kwargs, out
     defaults = defaults_of(function)
     names = list(defaults)
-    if function in REDUCTIONS.values() or (
-        "out" in names and len(args) > names.index("out")
-    ):
-        kwargs = dict(zip(names[1:], args[1:])) | kwargs
-        args = args[:1]
+    n = names.index("out") if "out" in names else len(args)
+    if function in REDUCTIONS.values():
+        n = 1
+    if len(args) > n:
+        kwargs = dict(zip(names[n:], args[n:])) | kwargs
+        args = args[:n]
     out = kwargs.get("out")
     kwargs = {
         name: x
