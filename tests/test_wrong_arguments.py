@@ -33,11 +33,11 @@ MODEL = tg.nn.MLP([2, 2, 1], rng=0)
         ),
         (
             lambda: tg.save(MODEL, "model.safetensors"),
-            r"save: the model is an nn.Module, .* str; call save\(path, model\)",
+            r"save: expected an nn.Module, .* str; call save\(path, model\)",
         ),
         (
             lambda: tg.load("model.safetensors", MODEL.state_dict()),
-            "load: the model is an nn.Module, and this is of type dict",
+            "load: expected an nn.Module, not a value of type dict",
         ),
         (lambda: tg.nn.MLP(3), "nn: sizes must be a list of integers"),
         (lambda: tg.nn.MLP([2.5, 1]), r"nn: sizes must be .* not \[2.5, 1\]"),

@@ -523,9 +523,7 @@ def test_whatever_a_name_was_set_to_can_be_drawn(name, part):
 @pytest.mark.parametrize("theme", ["blue", "", None, 3, ["x"], {}])
 def test_another_theme_is_refused(theme):
     x = tg.Tensor([1.0], requires_grad=True)
-    with pytest.raises(
-        ValueError, match=r"^draw: theme must be 'auto', 'light' or 'dark'"
-    ):
+    with pytest.raises(ValueError, match=r"^draw: theme must be 'auto', 'light' or"):
         tg.draw(x * 2, theme=theme)
 
 

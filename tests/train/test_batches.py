@@ -135,8 +135,8 @@ def test_a_function_makes_them_given_the_generator():
 @pytest.mark.parametrize(
     ("data", "done", "complaint"),
     [
-        (lambda: [], 0, "gave 0 mini-batches for epoch 1, of which 0 were done"),
-        (lambda: iter([]), 0, "a generator gives them once"),
+        (lambda: [], 0, "gave 0 mini-batches for epoch 1, of which 0 were"),
+        (lambda: iter([]), 0, "a generator works only once"),
         (lambda: [examples(2)], 3, "gave 1 mini-batches for epoch 1, of which 3"),
     ],
 )
