@@ -168,7 +168,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why():
         return sums(x, y) if x.sum() > 0 else sums(y, x)
 
     function = BatchFunction(branches, True, "training step")
-    with pytest.warns(UserWarning, match="the training step is not compiled") as caught:
+    with pytest.warns(UserWarning, match="training step cannot be compiled") as caught:
         losses = list(steps(function, examples(9), Run(), 4, False, None))
     assert "branches on a value" in str(caught[0].message)
     assert "test_batches.py" in str(caught[0].message)

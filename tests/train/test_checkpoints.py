@@ -406,9 +406,7 @@ def test_the_error_names_the_checkpoint_that_is_intact(tmp_path, damaged):
         assert "resume" not in told
         return
     names = " and ".join(path.name for path in there[3 - damaged :])
-    way_out = (
-        f"The earlier {there[2 - damaged].name} is intact: remove {names} to resume"
-    )
+    way_out = f"The earlier {there[2 - damaged].name} is intact: remove {names} to "
     assert way_out in told
     for path in there[3 - damaged :]:
         path.unlink()
