@@ -142,7 +142,7 @@ def _periods(code: Array, wiring: Array) -> list[int]:
     """Guess periods: distances at which equal ops occur often.
 
     An op that occurs several times in a turn gives shorter distances too. So compare
-    with the last few occurrences, and compare sequences of 2 and 4 ops as well.
+    with the last few occurrences, and compare sequences of 2 and 3 ops as well.
     """
     n = len(code)
     # The distance back to the inputs distinguishes ops. But an input that all turns

@@ -365,7 +365,7 @@ def _check_saving(module: Any, keep_best: bool, folder: Any, resume: bool) -> No
 
 @contextmanager
 def _using(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]:
-    """Lock the folder, if there is one, and load its latest checkpoint."""
+    """Lock the folder, if there is one; resume from its latest checkpoint if asked."""
     if folder is None:
         yield
         return
