@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.data.sets import minibatches
-from tinygrad_edu.engine.debug import watch
 from tinygrad_edu.engine.graph import current_mode
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support.randomness import shuffled
