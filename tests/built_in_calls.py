@@ -129,7 +129,7 @@ def regular(op: Op, x: Array) -> Array:
 
 
 def choices(op: Op) -> dict[str, Choice]:
-    """Find what to pass for each parameter; what has none is left at its default."""
+    """Return a strategy for each parameter; those without one keep their default."""
     names = (name for name in op.defaults if f"{op.name}.{name}" in PARAMETERS)
     return strategies.choices(op, {x: PARAMETERS[f"{op.name}.{x}"] for x in names})
 

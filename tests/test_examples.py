@@ -251,11 +251,11 @@ def test_mnist_goes_on_from_a_checkpoint(tiny_mnist):
     options = "--data", tiny_mnist, "--hidden", 4, "--checkpoint", folder
     _, err = run("train_mnist.py", *options, status=1)
     assert err.startswith("train_mnist: fit: ")
-    assert "holds checkpoints of an earlier training" in err
+    assert "has checkpoints of an earlier training" in err
     (latest,) = folder.glob("epoch-0003-*")
     latest.write_bytes(latest.read_bytes()[:-1])
     _, err = run("train_mnist.py", *options, "--resume", status=1)
-    assert err.startswith(f"train_mnist: {latest}: it is no safetensors file")
+    assert err.startswith(f"train_mnist: {latest}: it is not a safetensors file")
 
 
 @pytest.mark.usefixtures("usual_ctrl_c")

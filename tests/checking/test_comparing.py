@@ -124,7 +124,7 @@ def test_a_derivative_of_sigmoid_left_out_is_found_in_its_layer(lesson):
     delta2 = (a2 - lesson.y) / 5
     delta1 = (delta2 @ w2) * a1 * (1 - a1)
     mine = lesson.from_deltas(delta2, delta1)
-    slip = "wrong: the derivative of sigmoid is left out (whose answer has shape {})"
+    slip = "wrong: the derivative of sigmoid is left out (output shape {})"
     found = verdicts(tg.compare(mine, lesson.mse, lesson.model))
     assert set(found.values()) == {slip.format("(5, 2)")}
 
@@ -162,18 +162,18 @@ def test_where_no_shape_tells_the_slip_is_found_in_its_layer():
     right = dict.fromkeys(NAMES, "right")
     assert found(delta2, delta1) == right
 
-    of_sigmoid = "wrong: the derivative of sigmoid is left out (whose answer has shape"
+    of_sigmoid = "wrong: the derivative of sigmoid is left out (output shape"
     assert found(error, error @ w2 * prime1) == dict.fromkeys(
         NAMES, f"{of_sigmoid} (5, 3))"
     )
     first = dict.fromkeys(["W1", "b1"], f"{of_sigmoid} (5, 3))")
     assert found(delta2, delta2 @ w2) == right | first
 
-    transposed = "wrong: delta is passed back through the weight transposed (of W2, b2)"
+    transposed = "wrong: delta is passed back through the transposed weight (of W2, b2)"
     first = dict.fromkeys(["W1", "b1"], transposed)
     assert found(delta2, delta2 @ w2.T * prime1) == right | first
 
-    own = "wrong: the layer's own activation stands for that of the one before (of {})"
+    own = "wrong: the layer's own activation is used, not the previous layer's (of {})"
     last = {"W2": own.format("W2, b2")}
     assert found(delta2, delta1, dw2=delta2.T @ a2) == right | last
     first = {"W1": own.format("W1, b1")}
@@ -184,8 +184,8 @@ def test_a_penalty_left_out_is_found(lesson):
     loss = lesson.cross_entropy + tg.losses.l2(lesson.model.weights, 0.5, 20)
     found = verdicts(tg.compare(lesson.by_hand("cross-entropy"), loss, lesson.model))
     assert found == {
-        "W2": "wrong: what comes by way of squared_norm is left out (of W2)",
-        "W1": "wrong: what comes by way of squared_norm is left out (of W1)",
+        "W2": "wrong: the part through squared_norm is left out (of W2)",
+        "W1": "wrong: the part through squared_norm is left out (of W1)",
         "b2": "right",
         "b1": "right",
     }
@@ -196,7 +196,7 @@ def test_a_penalty_by_way_of_many_inputs_left_out_is_found(lesson):
     loss = lesson.cross_entropy + (joined * joined).sum()
     found = verdicts(tg.compare(lesson.by_hand("cross-entropy"), loss, lesson.model))
     assert found["W1"] == found["W2"] == "right"
-    wrong = "wrong: what comes by way of concatenate is left out (of b1, b2)"
+    wrong = "wrong: the part through concatenate is left out (of b1, b2)"
     assert found["b1"] == found["b2"] == wrong
 
 
@@ -290,5 +290,5 @@ def test_an_array_is_wanted_for_each_parameter(lesson, mine, text):
     "loss", [3.0, tg.Tensor(1.0), tg.Tensor([1.0, 2.0], requires_grad=True)]
 )
 def test_a_loss_is_one_number_that_depends(lesson, loss):
-    with pytest.raises(ValueError, match="the loss is a Tensor of one number"):
+    with pytest.raises(ValueError, match="the loss must be a Tensor with one number"):
         tg.compare(lesson.by_hand(), loss, lesson.model)

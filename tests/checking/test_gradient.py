@@ -104,10 +104,10 @@ SLIPS = {
     "it is zero": lambda g, y, x: 0 * g * x,
     "it ignores g": lambda g, y, x: 2 * x + 0 * g,
     "it passes g on": lambda g, y, x: g,
-    "the factor x is there once too often": lambda g, y, x: 2 * g * x * x,
+    "the factor x is there one time too many": lambda g, y, x: 2 * g * x * x,
     "it is 3 times too large": lambda g, y, x: 6 * g * x,
     "it is 4 times too small": lambda g, y, x: g * x / 2,
-    "it is none of the usual slips": lambda g, y, x: 2 * g * x + tg.sin(x),
+    "no common mistake explains it": lambda g, y, x: 2 * g * x + tg.sin(x),
 }
 
 
@@ -158,7 +158,7 @@ def test_a_missing_sum_over_a_broadcast_axis_is_named(declare, a, rng, which, ke
     )
     b = rng.standard_normal((1, 4) if keep else 4)
     text = message(lambda x: tg.sin(wrong(a, x)).sum(), b)
-    assert "the sum over axis 0 of the answer is missing" in text
+    assert "the sum over axis 0 of the output is missing" in text
     assert "input b" in text
 
 
@@ -171,7 +171,7 @@ def test_the_rule_of_another_input_is_named(declare, a):
     )
     text = message(lambda x, y: tg.sin(wrong(x, y)).sum(), a, a + 1)
     assert "input a" in text
-    assert "it is the rule of the input b" in text
+    assert "it is the rule for the input b" in text
 
 
 def test_one_of_many_inputs_is_named(declare, a):
@@ -191,7 +191,7 @@ def test_a_rule_that_is_not_recorded_is_found_in_second_order(declare):
     text = message(lambda x: cube(x).sum(), [1.0, 2.0], order=2)
     assert text.startswith("gradcheck: the second derivative for x at [")
     assert f"the gradient of {cube.name}" in text
-    assert "without recording it" in text
+    assert "does a rule use .data" in text
 
 
 def test_what_is_not_recorded_is_guessed_at(a):
@@ -250,7 +250,7 @@ def test_a_rule_may_use_a_tensor_that_is_constant(declare):
 
 def test_a_kink_of_a_branch_that_is_not_recorded_is_found():
     text = message(lambda x: tg.where(x.data > 0, 2.0 * x, x).sum(), [0.0, 1.0])
-    assert "you are at a kink: to the left and right of it the slopes differ" in text
+    assert "you are at a kink: the slopes to the left and right of it differ" in text
 
 
 def test_an_op_that_is_not_at_its_kink_is_not_blamed(declare):
@@ -261,7 +261,7 @@ def test_an_op_that_is_not_at_its_kink_is_not_blamed(declare):
 
 def test_a_step_that_is_too_coarse_is_not_blamed_on_a_rule():
     text = message(lambda x: tg.sin(1e9 * x).sum(), [0.3, 1.0])
-    assert "the step is too coarse here" in text
+    assert "the step is too large here" in text
     assert "rule" not in text
 
 
@@ -305,7 +305,7 @@ def not_finite(x):
         (draws, [1.0], ValueError, "random"),
         (changes, [1.0], ValueError, "changes its input x"),
         (lambda x: x.sum(), [np.nan], ValueError, "input 0 has a NaN"),
-        (not_finite, [1.0], ValueError, "gives a NaN or an infinity"),
+        (not_finite, [1.0], ValueError, "output has a NaN or an infinity"),
     ],
 )
 def test_what_cannot_be_checked_says_why(f, inputs, error, text):
@@ -316,7 +316,7 @@ def test_what_cannot_be_checked_says_why(f, inputs, error, text):
 def test_calls_that_make_no_sense():
     with pytest.raises(ValueError, match="give the inputs"):
         tg.gradcheck(lambda: None)
-    with pytest.raises(ValueError, match="order is 1 or 2"):
+    with pytest.raises(ValueError, match="order must be 1 or 2"):
         tg.gradcheck(lambda x: x, [1.0], order=3)
     x = tg.Tensor(1.0, requires_grad=True)
     with pytest.raises(ValueError, match="input 0 was computed"):

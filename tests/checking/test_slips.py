@@ -32,7 +32,7 @@ def slip_of(wrong):
         (7 * RIGHT, "it is 7 times too large: divide by the batch"),
         (RIGHT / 7, "it is 7 times too small: do not divide by the batch"),
         (RIGHT / FACTOR, "the factor y is missing"),
-        (RIGHT * FACTOR, "the factor y is there once too often"),
+        (RIGHT * FACTOR, "the factor y is there one time too many"),
         (OTHER, "it is another"),
         (RIGHT + OTHER, None),
     ],

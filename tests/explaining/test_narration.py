@@ -175,8 +175,8 @@ def test_the_sentences_of_a_small_graph():
         "multiply computes t from x and c.",
         "add computes t1 from t and x.",
         "sum computes y from t1.",
-        "The backward pass begins at the end. y changes exactly as much as itself: its "
-        "gradient is 1.",
+        "The backward pass begins at the end. The derivative of y with respect to "
+        "itself is 1.",
         back.format("y", "sum", "t1", "dy/dt1") + alone.format("t1"),
         back.format("t1", "add", "t", "dt1/dt") + alone.format("t"),
         back.format("t1", "add", "x", "\u2202t1/\u2202x")

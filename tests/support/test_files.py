@@ -161,7 +161,7 @@ def test_an_empty_path_is_refused(tmp_path, monkeypatch):
     y = tg.Tensor(3.0, requires_grad=True) * 2.0
     with pytest.raises(ValueError, match=r"^step_through: the path is empty"):
         tg.step_through(y, "")
-    with pytest.raises(ValueError, match=r"^draw: save it as \.svg, .*, and not as ''"):
+    with pytest.raises(ValueError, match=r"^draw: save it as \.svg, .*, not as ''"):
         tg.draw(y).save("")
     assert os.listdir(tmp_path) == []
 

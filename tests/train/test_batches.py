@@ -135,8 +135,8 @@ def test_a_function_makes_them_given_the_generator():
 @pytest.mark.parametrize(
     ("data", "done", "complaint"),
     [
-        (lambda: [], 0, "gave 0 mini-batches for epoch 1, of which 0 were done"),
-        (lambda: iter([]), 0, "a generator gives them once"),
+        (lambda: [], 0, "gave 0 mini-batches for epoch 1, of which 0 were"),
+        (lambda: iter([]), 0, "a generator works only once"),
         (lambda: [examples(2)], 3, "gave 1 mini-batches for epoch 1, of which 3"),
     ],
 )
@@ -168,7 +168,7 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_why():
         return sums(x, y) if x.sum() > 0 else sums(y, x)
 
     function = BatchFunction(branches, True, "training step")
-    with pytest.warns(UserWarning, match="the training step is not compiled") as caught:
+    with pytest.warns(UserWarning, match="training step cannot be compiled") as caught:
         losses = list(steps(function, examples(9), Run(), 4, False, None))
     assert "branches on a value" in str(caught[0].message)
     assert "test_batches.py" in str(caught[0].message)

@@ -80,12 +80,12 @@ def test_equal_are_those_with_the_same_figures() -> None:
     ("columns", "fault"),
     [
         ({"a": [1.0], "b": []}, "the columns differ in length: {'a': 1, 'b': 0}"),
-        ({"a": [[1.0]]}, r"a is no column, its shape is \(1, 1\)"),
-        ({"a": 1.0}, r"a is no column, its shape is \(\)"),
-        ({"1st": [1.0]}, "'1st' names no figure"),
-        ({"<b>": [1.0]}, "'<b>' names no figure"),
-        ({"a" * 101: [1.0]}, "names no figure: a name is at most 100 letters"),
-        ({1: [1.0]}, "1 names no figure"),
+        ({"a": [[1.0]]}, r"a must have one axis, but its shape is \(1, 1\)"),
+        ({"a": 1.0}, r"a must have one axis, but its shape is \(\)"),
+        ({"1st": [1.0]}, "'1st' is not a valid name"),
+        ({"<b>": [1.0]}, "'<b>' is not a valid name"),
+        ({"a" * 101: [1.0]}, "is not a valid name: use at most 100 letters"),
+        ({1: [1.0]}, "1 is not a valid name"),
     ],
 )
 def test_what_is_no_history_is_refused(columns: object, fault: str) -> None:
@@ -94,12 +94,12 @@ def test_what_is_no_history_is_refused(columns: object, fault: str) -> None:
 
 
 def test_a_figure_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(KeyError, match=r"no 'val_loss'; there is loss, test_accuracy"):
+    with pytest.raises(KeyError, match=r"no column 'val_loss'; .* loss, test_accuracy"):
         History(FIGURES)["val_loss"]
-    with pytest.raises(KeyError, match="there is nothing yet"):
+    with pytest.raises(KeyError, match="columns are: none yet"):
         History()["loss"]
     for enter in (History(FIGURES).append, lambda x: History(FIGURES).note(**x)):
-        with pytest.raises(ValueError, match="'no name' names no figure"):
+        with pytest.raises(ValueError, match="'no name' is not a valid name"):
             enter({"no name": 1.0})
 
 
@@ -129,7 +129,7 @@ def test_what_pandas_and_json_write_is_read(tmp_path: Path) -> None:
     by_json.write_text(json.dumps({"loss": [np.inf, -np.inf]}))
     assert History.load(csv) == History.load(by_json) == infinite
     pandas.DataFrame({"loss": [0.5]}).to_csv(csv)  # with a column of row numbers
-    with pytest.raises(ValueError, match=r"a\.csv: History: '' names no figure"):
+    with pytest.raises(ValueError, match=r"a\.csv: History: '' is not a valid name"):
         History.load(csv)
 
 
@@ -147,12 +147,12 @@ def test_a_mark_of_the_encoding_does_no_harm(tmp_path: Path, mark: bytes) -> Non
         ("x.csv", b"", "it is empty"),
         ("x.json", b"[1]", "it holds no object"),
         ("x.json", b'{"a": [1], "b": []}', "the columns differ in length"),
-        ("x.json", b'{"a b": [1]}', "'a b' names no figure"),
-        ("x.csv", b"1,2\n", "'1' names no figure"),
+        ("x.json", b'{"a b": [1]}', "'a b' is not a valid name"),
+        ("x.csv", b"1,2\n", "'1' is not a valid name"),
         ("x.csv", b"a;b\n1;2\n", "line 2: could not convert string to float: '1;2'"),
         ("x.csv", b"a\n\x001\n", "line 2: could not convert string to float"),
         ("x.csv", b"a\n\xff\n", "can't decode byte 0xff in position 2"),
-        ("x.csv", b"a" * 100_000, "names no figure"),
+        ("x.csv", b"a" * 100_000, "is not a valid name"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_fault(
@@ -176,7 +176,7 @@ def test_a_file_has_a_limit(tmp_path: Path, end: str, monkeypatch) -> None:
     monkeypatch.setattr(module, "_LARGEST", size)
     assert History.load(path) == history
     history.note(more=1.0)
-    with pytest.raises(ValueError, match=f"^History.save: .*at most {size} are read"):
+    with pytest.raises(ValueError, match=f"^History.save: .*at most {size};"):
         history.save(path)
     assert History.load(path) == History(FIGURES), "what was there is kept"
     monkeypatch.setattr(module, "_LARGEST", size - 1)
@@ -188,7 +188,7 @@ def test_a_file_has_a_limit(tmp_path: Path, end: str, monkeypatch) -> None:
 
 @pytest.mark.parametrize("use", [History.load, History().save])
 def test_the_ending_says_what_it_is(tmp_path: Path, use: Callable[..., object]) -> None:
-    with pytest.raises(ValueError, match=r"x\.txt: .* ends in \.json or \.csv"):
+    with pytest.raises(ValueError, match=r"x\.txt: .* end in \.json or \.csv"):
         use(tmp_path / "x.txt")
 
 

@@ -438,7 +438,7 @@ def test_a_rank_does_not_wait_for_ever():
     parallel = late(repeat(False), timeout=0.02)
     with pytest.raises(TimeoutError, match=r"rank 0 has waited 0\.02 seconds"):
         parallel.average(0.0, n=1)
-    with pytest.raises(RuntimeError, match="raise the timeout"):
+    with pytest.raises(RuntimeError, match="use a larger timeout"):
         parallel.average(0.0, n=1)
 
 
@@ -488,7 +488,7 @@ def test_the_exchange_can_be_neither_compiled_nor_differentiated():
             return x * parallel.average(0.0, n=1)
 
         for f in (tg.compile(step), tg.compile(average), tg.grad(average)):
-            with pytest.raises(TypeError, match="let it be the function that computes"):
+            with pytest.raises(TypeError, match="compile only the function that"):
                 f(np.ones(1))
         np.testing.assert_array_equal(w.data, 1)
         with tg.debug():

@@ -101,13 +101,13 @@ def test_what_would_lead_beyond_the_memory_is_refused(kind, change):
     plain = to_plain(like)
     for key, x in change.items():
         plain[key] = plain[key] | x if isinstance(x, dict) else x
-    with pytest.raises(ValueError, match="of a random generator: at most "):
+    with pytest.raises(ValueError, match="of a random generator: expected an integer"):
         from_plain(plain, like)
 
 
 def test_the_state_of_another_kind_is_named():
     plain = to_plain(state_of(KINDS["PCG64DXSM"](0)))
-    with pytest.raises(ValueError, match="is a PCG64, and not a 'PCG64DXSM'"):
+    with pytest.raises(ValueError, match="is a PCG64, not a 'PCG64DXSM'"):
         from_plain(plain, state_of(KINDS["PCG64"](0)))
-    with pytest.raises(ValueError, match="are due"):
+    with pytest.raises(ValueError, match="expected bit_generator, "):
         from_plain(to_plain(state_of(KINDS["Philox"](0))), state_of(KINDS["SFC64"](0)))

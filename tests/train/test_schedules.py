@@ -77,9 +77,12 @@ def test_halving_waits_ten_epochs_if_nothing_else_is_said() -> None:
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda: schedules.step(0.1, every=0), "step: every is a number of epochs"),
-        (lambda: schedules.cosine(0.1, epochs=0), "cosine: epochs is a number"),
-        (lambda: schedules.halve_on_stall(0.1, 0), "halve_on_stall: patience is 1"),
+        (lambda: schedules.step(0.1, every=0), "step: every must be 1"),
+        (lambda: schedules.cosine(0.1, epochs=0), "cosine: epochs must be 1"),
+        (
+            lambda: schedules.halve_on_stall(0.1, 0),
+            "patience must be 1 or more",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -165,7 +165,7 @@ def test_a_pipe_is_refused_and_stays(tmp_path: Path) -> None:
     """The library would put a file in its place."""
     path = tmp_path / "pipe.safetensors"
     os.mkfifo(path)
-    with pytest.raises(OSError, match=r"^save: .*pipe\.safetensors is no regular file"):
+    with pytest.raises(OSError, match=r"^save: .*pipe\.safetensors is not a regular"):
         write_arrays(path, {"a": np.zeros(3)})
     assert path.is_fifo()
 
@@ -177,10 +177,10 @@ def test_a_pipe_is_refused_and_stays(tmp_path: Path) -> None:
     ("arrays", "fault"),
     [
         ({"__metadata__": np.zeros(2)}, "'__metadata__' has a name that the format"),
-        ({"\ud800": np.zeros(2)}, r"'\\ud800' has a name that is no text"),
-        ({"a": np.zeros(2, np.complex64)}, "'a' is of complex64, which the format"),
-        ({"a": np.zeros(2, np.longdouble)}, f"'a' is of {np.dtype('g')}, which"),
-        ({"a": np.array([10**30])}, "'a' is of object, which the format"),
+        ({"\ud800": np.zeros(2)}, r"'\\ud800' has a name that is not valid text"),
+        ({"a": np.zeros(2, np.complex64)}, "'a' has dtype complex64, which the format"),
+        ({"a": np.zeros(2, np.longdouble)}, f"'a' has dtype {np.dtype('g')}"),
+        ({"a": np.array([10**30])}, "'a' has dtype object, which the format"),
     ],
 )
 def test_what_could_not_be_read_again_is_refused(
@@ -199,7 +199,7 @@ def test_as_many_arrays_are_written_as_can_be_read(tmp_path: Path, n: int) -> No
     path = tmp_path / "a.safetensors"
     many = {f"optimiser/m.{i}": np.full((), float(i)) for i in range(n)}
     if n > 10_000:
-        with pytest.raises(ValueError, match=f"^save: {n} arrays are more than"):
+        with pytest.raises(ValueError, match=f"could not read {n} arrays"):
             write_arrays(path, many)
         assert os.listdir(tmp_path) == []
         return
@@ -249,13 +249,13 @@ def entry(kind: str, shape: list[int], end: int) -> dict[str, Any]:
         (b"\x02\0\0\0\0\0\0\1{}", "its 10 bytes end within its header"),
         (struct.pack("<Q", 2**64 - 1) + b"{}", "end within its header"),
         (b"PK\x03\x04" + bytes(100), "end within its header"),
-        (forged(b"[]"), "it is no safetensors file"),
-        (forged(b"\xff\xff"), "it is no safetensors file"),
-        (forged({"a": entry("F64", [2], 16)}, bytes(15)), "no safetensors file"),
-        (forged({"a": entry("F64", [2], 16)}, bytes(17)), "no safetensors file"),
-        (forged({"a": entry("F64", [3], 16)}, bytes(16)), "no safetensors file"),
-        (forged({"a": entry("F64", [2**62, 2], 16)}, bytes(16)), "no safetensors"),
-        (forged({"a": entry("F99", [2], 16)}, bytes(16)), "no safetensors file"),
+        (forged(b"[]"), "it is not a safetensors file"),
+        (forged(b"\xff\xff"), "it is not a safetensors file"),
+        (forged({"a": entry("F64", [2], 16)}, bytes(15)), "not a safetensors file"),
+        (forged({"a": entry("F64", [2], 16)}, bytes(17)), "not a safetensors file"),
+        (forged({"a": entry("F64", [3], 16)}, bytes(16)), "not a safetensors file"),
+        (forged({"a": entry("F64", [2**62, 2], 16)}, bytes(16)), "not a safetensors"),
+        (forged({"a": entry("F99", [2], 16)}, bytes(16)), "not a safetensors file"),
         (forged(b'{"a":' + b'"",' * 200_000 + b"0}"), "longer than that of any model"),
         (forged(b'{"a":[' + b"1," * 200_000 + b"1]}"), "longer than that of any model"),
     ],
@@ -294,9 +294,9 @@ def test_an_array_may_have_as_many_dimensions_as_numpy_has(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("kind", "shape", "fault"),
     [
-        ("BF16", [8], "a is an array of BF16 of 1 dimensions, which NumPy has none of"),
-        ("F8_E4M3", [16], "a is an array of F8_E4M3"),
-        ("F64", [2] + [1] * 64, "a is an array of F64 of 65 dimensions"),
+        ("BF16", [8], "a is a BF16 array with 1 axes, which NumPy does not"),
+        ("F8_E4M3", [16], "a is a F8_E4M3 array"),
+        ("F64", [2] + [1] * 64, "a is a F64 array with 65 axes"),
         ("F64", [0, 2**62, 2**62], r"a of shape .*4611686018427387904\): "),
     ],
 )

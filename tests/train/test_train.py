@@ -142,7 +142,7 @@ def test_what_cannot_be_compiled_is_trained_all_the_same():
         loss = tg.losses.mse(outputs, targets)
         return loss if loss.item() < 9 else 9 * loss
 
-    with pytest.warns(UserWarning, match="training step is not compiled, but runs"):
+    with pytest.warns(UserWarning, match="training step cannot be compiled and runs"):
         model, _ = run(loss=branching)
     plain, _ = run(compile=False)
     assert same(model, plain)
@@ -601,14 +601,14 @@ def test_more_epochs_may_follow_later(tmp_path):
 def test_it_is_said_that_nothing_is_left_to_do(tmp_path, capsys):
     options = {"checkpoint": tmp_path, "resume": True, "progress": True}
     run(3, **options)
-    assert "nothing is left" not in capsys.readouterr().out
+    assert "nothing to do" not in capsys.readouterr().out
     for epochs in (3, 2):
         _, history = run(epochs, **options)
         assert history.stopped == "all epochs are done"
-        told = f"nothing is left to do: 3 epochs are done, of {epochs}\n"
+        told = f"nothing to do: 3 of {epochs} epochs are done\n"
         assert capsys.readouterr().out == told
     run(4, **options)
-    assert "nothing is left" not in capsys.readouterr().out
+    assert "nothing to do" not in capsys.readouterr().out
 
 
 def test_what_ended_it_ends_it_again(tmp_path):
@@ -621,7 +621,7 @@ def test_what_ended_it_ends_it_again(tmp_path):
 
 def test_an_earlier_training_is_not_mixed_with_another(tmp_path):
     run(1, checkpoint=tmp_path)
-    with pytest.raises(ValueError, match="holds checkpoints of an earlier training"):
+    with pytest.raises(ValueError, match="has checkpoints of an earlier training"):
         run(1, checkpoint=tmp_path)
 
 
@@ -631,10 +631,10 @@ def test_an_earlier_training_is_not_mixed_with_another(tmp_path):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"epochs": 0}, "fit: epochs is 0, and must be 1 or more"),
-        ({"batch_size": 0}, "fit: batch_size is 0, and must be 1 or more"),
-        ({"patience": 0}, "fit: patience is 0, and must be 1 or more"),
-        ({"resume": True}, "fit: resume from where"),
+        ({"epochs": 0}, "fit: epochs must be 1 or more, not 0"),
+        ({"batch_size": 0}, "fit: batch_size must be 1 or more, not 0"),
+        ({"patience": 0}, "fit: patience must be 1 or more, not 0"),
+        ({"resume": True}, "fit: resume=True needs a folder"),
         ({"metrics": {"loss": accuracy}}, "fit: a metric is called loss"),
         ({"metrics": {"accuracy": accuracy}}, "validation={'train': data}"),
         (
@@ -649,13 +649,13 @@ def test_an_earlier_training_is_not_mixed_with_another(tmp_path):
                 "metrics": {"b_loss": accuracy},
                 "validation": dict.fromkeys(["a", "a_b"], examples()),
             },
-            "fit: two figures are called a_b_loss; rename",
+            "fit: two figures have the name a_b_loss; rename",
         ),
         (
             {"metrics": {"my metric": accuracy}, "validation": examples()},
-            "'validation_my metric' names no figure",
+            "'validation_my metric' is not a valid name",
         ),
-        ({"validation": {"2nd": examples()}}, "'2nd_loss' names no figure"),
+        ({"validation": {"2nd": examples()}}, "'2nd_loss' is not a valid name"),
         ({"data": (examples()[0], examples(3)[1])}, "43 rows in x, 3 in y"),
     ],
 )
@@ -670,7 +670,7 @@ def test_what_makes_no_sense_is_refused_before_it_begins(options, complaint):
 @pytest.mark.parametrize("options", [{"restore_best": True}, {"checkpoint": "run"}])
 def test_a_function_has_no_weights_to_keep(options):
     model, optimiser = network()
-    with pytest.raises(TypeError, match="it must be a Module, or a method of one"):
+    with pytest.raises(TypeError, match="must be a Module, or a Module's method"):
         fit(lambda x: model(x), tg.losses.mse, optimiser, examples(), 1, **options)
 
 

@@ -63,8 +63,8 @@ def test_the_damage_reaches_what_is_deep_inside():
     gather()
     for fault in (
         "end within its header",
-        "it is no safetensors file",
-        "it holds no training",
+        "it is not a safetensors file",
+        "it contains no training",
         "Sequential: ",
         "Adam: ",
         "of a random generator: ",

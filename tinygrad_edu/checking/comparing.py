@@ -32,7 +32,7 @@ class ComparedParameter(NamedTuple):
 
     parameter: str
     shape: tuple[int, ...]
-    relative_difference: float  # the largest one, by the largest element
+    relative_difference: float  # the largest one, divided by the largest element
     verdict: str
 
 
@@ -91,7 +91,7 @@ def compare(
     """
     if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
         raise ValueError(
-            "compare: the loss is a Tensor of one number that depends on the "
+            "compare: the loss must be a Tensor with one number, computed from the "
             "parameters by recorded ops"
         )
     mine = mine() if callable(mine) else mine
@@ -100,31 +100,32 @@ def compare(
         mine = [mine]
     if not isinstance(mine, Iterable):
         raise TypeError(
-            "compare: mine is a list of arrays, or a dict of them by name, and this is "
-            f"of type {type(mine).__name__}"
+            "compare: mine must be a list of arrays, or a dict of name to array, not a "
+            f"{type(mine).__name__}"
         )
-    given = _given(mine, parameters)
+    arrays = _arrays_by_name(mine, parameters)
     checked_graph("compare", loss, sys._getframe(1))
     right = _gradients(loss, parameters)
     slips: list[tuple[str, dict[str, Array]]] = []
     rows = []
-    for name in _as_visited(loss, parameters):
+    for name in _in_backward_order(loss, parameters):
         gradient = right[name]
         tolerance = rtol
         if tolerance is None:
             tolerance = 1e-7 if gradient.dtype.itemsize >= 8 else 1e-3
-        difference = _difference(given[name], gradient)
+        array = arrays[name]
+        difference = _difference(array, gradient)
         verdict = "right"
         if not difference <= tolerance:
             slips = slips or list(_slips(loss, parameters))
             slip = likeliest_slip(
-                given[name],
+                array,
                 lambda g: _difference(g, gradient) <= tolerance,  # noqa: B023
                 sizes=_sizes(loss),
                 factors={},
-                others=[(what, found[name]) for what, found in slips],
+                others=[(slip, wrong[name]) for slip, wrong in slips],
             )
-            verdict = f"wrong: {slip or _first_sight(given[name], gradient)}"
+            verdict = f"wrong: {slip or _worst_element(array, gradient)}"
         rows.append(
             ComparedParameter(printable(name), gradient.shape, difference, verdict)
         )
@@ -145,7 +146,7 @@ def _by_name(wrt: Any, mine: Any) -> dict[str, Tensor]:
     return paths if by_path or len(named) < len(paths) else named
 
 
-def _given(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
+def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
     if not isinstance(mine, Mapping):
         arrays = list(mine)
         if len(arrays) != len(parameters):
@@ -175,8 +176,8 @@ def _listed(names: Iterable[Any]) -> str:
     return ", ".join(map(printable, names))
 
 
-def _as_visited(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
-    """Name the parameters in the order in which backpropagation comes to them."""
+def _in_backward_order(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
+    """List the names of the parameters in the order of backpropagation."""
     names: dict[Node, str] = {p: name for name, p in parameters.items()}
     inputs = (x for node in topological_order(loss) for x in node.inputs)
     visited = [names[x] for x in inputs if isinstance(x, Node) and x in names]
@@ -189,14 +190,14 @@ def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Arra
 
 
 def _difference(array: Array, gradient: Array) -> float:
-    """The largest difference, relative to the gradient's largest element."""
+    """Return the largest difference, relative to the gradient's largest element."""
     if array.shape != gradient.shape:
         return np.inf
     size = np.max(np.abs(gradient), initial=0.0) or 1.0
     return float(np.max(np.abs(array - gradient), initial=0.0) / size)
 
 
-def _first_sight(array: Array, gradient: Array) -> str:
+def _worst_element(array: Array, gradient: Array) -> str:
     if array.shape != gradient.shape:
         return f"it has the shape {array.shape}"
     worst = np.unravel_index(np.argmax(np.abs(array - gradient)), array.shape)
@@ -204,11 +205,11 @@ def _first_sight(array: Array, gradient: Array) -> str:
     return f"it is {array[worst]:.4g} and should be {gradient[worst]:.4g}{where}"
 
 
-# --- What people get wrong ------------------------------------------------------------
+# --- Common slips ---------------------------------------------------------------------
 
 
 def _sizes(loss: Tensor) -> dict[str, int]:
-    """The numbers of rows that occur: one of them is the number of examples."""
+    """Return the row counts of all arrays; one of them is the number of examples."""
     rows = {len(x.data) for x in topological_order(loss) if x.data.ndim}
     return {f"the number of rows, {n}": n for n in sorted(rows)}
 
@@ -216,11 +217,11 @@ def _sizes(loss: Tensor) -> dict[str, int]:
 def _slips(
     loss: Tensor, parameters: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Give pairs of a slip in the derivation and the gradients to which it leads.
+    """Yield each common slip, with the gradients that it leads to.
 
-    A slip is made in the engine's own walk, at one node: its rules are exchanged.
+    To make a slip, run the engine's own backward pass with other rules at one node.
     """
-    activations: dict[Any, Array] = {}  # what an elementwise op made of a node
+    activations: dict[Any, Array] = {}  # a node, and an elementwise op's output for it
     for node in topological_order(loss):
         if node.op is None:
             continue
@@ -229,21 +230,21 @@ def _slips(
             activations[node.inputs[0]] = node.data
             slips[f"the derivative of {node.op.name} is left out"] = _without_derivative
         if node.op.name == "sigmoid_cross_entropy":
-            what = "a factor sigmoid'(z) is there: cross-entropy has delta = a - y"
-            slips[what] = _times_sigmoid_prime
+            slip = "sigmoid'(z) is one factor too many: cross-entropy has delta = a - y"
+            slips[slip] = _times_sigmoid_prime
         if node.op.name == "linear":
             x, w, _ = map(value_of, node.inputs)
             if w.shape == w.T.shape:
-                slips["delta is passed back through the weight transposed"] = _by_w_t
+                slips["delta is passed back through the transposed weight"] = _by_w_t
             a = activations.get(node)
             if a is not None and a.shape == np.shape(x):
-                what = "the layer's own activation stands for that of the one before"
-                slips[what] = partial(_by_activation, a)
+                slip = "the layer's own activation is used, not the previous layer's"
+                slips[slip] = partial(_by_activation, a)
         if any(x is p for x in node.inputs for p in parameters.values()):
-            slips[f"what comes by way of {node.op.name} is left out"] = _nothing
-        for what, change in slips.items():
+            slips[f"the part through {node.op.name} is left out"] = _nothing
+        for slip, change in slips.items():
             with _changed(node, change):
-                yield f"{what} ({_describe(node)})", _gradients(loss, parameters)
+                yield f"{slip} ({_describe(node)})", _gradients(loss, parameters)
 
 
 def _without_derivative(rules: Rules) -> Rules:
@@ -278,7 +279,7 @@ def _zeros(i: int, g: Any, y: Any, *inputs: Any, **params: Any) -> Array:
 
 
 class _ChangedOp(NamedTuple):
-    """An op with other rules: it has all that the backward pass uses."""
+    """An op with other rules; it has only the attributes that a backward pass uses."""
 
     name: str
     rule_of_each: Rules
@@ -289,7 +290,7 @@ class _ChangedOp(NamedTuple):
 
 @contextmanager
 def _changed(node: Node, change: Change) -> Iterator[None]:
-    """Exchange the rules of one node for a while."""
+    """Replace the rules of one node within the block."""
     op = node.op
     rules = [*op.rule_of_each] * (len(node.inputs) if op.variadic else 1)
     node.op = _ChangedOp(op.name, change(rules))
@@ -301,5 +302,5 @@ def _changed(node: Node, change: Change) -> Iterator[None]:
 
 def _describe(node: Node) -> str:
     parameters = [name_of(x) for x in node.inputs if name_of(x)]
-    shape = f"whose answer has shape {node.data.shape}"
+    shape = f"output shape {node.data.shape}"
     return f"of {', '.join(parameters)}" if parameters else shape

@@ -1,4 +1,4 @@
-"""Find the op whose rule is wrong, and what the fault looks like.
+"""Find the op whose rule is wrong, and describe the fault.
 
 Each recorded op is checked alone, at the inputs of the recorded call.
 """
@@ -24,18 +24,18 @@ Array = np.ndarray[Any, Any]
 
 
 def causes(probe: Probe, position: int, worst: Check, order: int) -> list[str]:
-    """Say why a leaf's derivative by reverse mode is not that by differences.
+    """Say why reverse mode and differences give a leaf different derivatives.
 
     Parameters
     ----------
     probe : Probe
         The function that was checked.
     position : int
-        The leaf.
+        Which leaf.
     worst : Check
-        The direction in which the two are furthest apart.
+        The check of the direction in which the two differ most.
     order : {1, 2}
-        Whether it is a first or a second derivative.
+        1 for a first derivative, 2 for a second.
     """
     computed: list[Node] = []
 
@@ -47,13 +47,13 @@ def causes(probe: Probe, position: int, worst: Check, order: int) -> list[str]:
     with Setting("gradcheck", watch=remember):
         probe.f(*probe.leaves)
     found: list[str] = []
-    if worst.tells:
+    if worst.is_precise:
         found = [fault for node in computed for fault in _faults(node, order)]
     return list(dict.fromkeys(found)) or [_without_fault(probe, position, worst)]
 
 
 def _faults(node: Node, order: int) -> Iterator[str]:
-    """Probe the rules of one node's op."""
+    """Check the rules of one node's op; yield a message for each fault."""
     op, values = node.op, _values(node)
     places = [i for i, value in enumerate(values) if _is_float(value)]
 
@@ -76,9 +76,9 @@ def _faults(node: Node, order: int) -> Iterator[str]:
         if all(probe.bends(position, check.direction) for check in checks):
             convention = op.subgradient or "not declared"
             yield (
-                f"you are at a kink of {op.name} (called at {node.origin}): to the "
-                "left and right of it the slopes differ. What its rule gives there is "
-                f"a convention ({convention}); check somewhere else"
+                f"you are at a kink of {op.name} (called at {node.origin}): the slopes "
+                "to the left and right of it differ. There, the rule follows a "
+                f"convention ({convention}); check at another point"
             )
             continue
         yield (
@@ -90,8 +90,8 @@ def _faults(node: Node, order: int) -> Iterator[str]:
         for position, _ in _wrong(probe.second(rng), rng):
             yield (
                 f"the gradient of {op.name} (called at {node.origin}) is right, but "
-                f"the derivative of that for its input {names[position]} is wrong; "
-                "does a rule compute something without recording it, by .data?"
+                f"its derivative with respect to {names[position]} is wrong; does a "
+                "rule use .data, so that a part of it is not recorded?"
             )
 
 
@@ -104,19 +104,19 @@ def _is_float(value: Any) -> bool:
 
 
 def _wrong(probe: Probe, rng: np.random.Generator) -> Iterator[tuple[int, list[Check]]]:
-    """Give the leaves whose gradient is wrong, and the checks that tell so."""
+    """Yield each leaf whose gradient is wrong, with the checks that show it."""
     for position, checks in enumerate(probe.checks(rng)):
         wrong = [
             check
             for check in checks
-            if check.tells and check.excess > probe.tolerance(position, check)
+            if check.is_precise and check.excess > probe.tolerance(position, check)
         ]
         if wrong:
             yield position, wrong
 
 
 def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
-    """Name the fault of a rule."""
+    """Describe the fault of a rule."""
     x, g = probe.leaves[position], probe.cotangent
     y = probe.f(*probe.leaves).data
     gradients = probe.gradients()
@@ -124,31 +124,31 @@ def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
     checks = probe.checks(np.random.default_rng(2))[position]
     axis = _axis_without_sum(probe, position, checks)
     if axis is not None:
-        return f"the sum over axis {axis} of the answer is missing (it was broadcast)"
+        return f"the sum over axis {axis} of the output is missing (it was broadcast)"
 
-    sizes = {f"the length of the answer's axis {i}": n for i, n in enumerate(y.shape)}
-    sizes |= {f"the length of its own axis {i}": n for i, n in enumerate(x.shape)}
-    sizes["the number of its elements"] = x.size
+    sizes = {f"the length of the output's axis {i}": n for i, n in enumerate(y.shape)}
+    sizes |= {f"the length of the input's axis {i}": n for i, n in enumerate(x.shape)}
+    sizes["the number of the input's elements"] = x.size
     factors: dict[str, Array] = {}
     if op.elementwise:
         factors = {"y": y, "(1 - y)": 1 - y}
         factors |= {name: leaf.data for name, leaf in zip(names, probe.leaves)}
-    with_threefold_g = Probe(probe.f, probe.leaves, 3 * g).gradients()[position]
+    with_tripled_g = Probe(probe.f, probe.leaves, 3 * g).gradients()[position]
     others = {
-        "it ignores g, the upstream gradient": with_threefold_g,
+        "it ignores g, the upstream gradient": with_tripled_g,
         "it passes g on; the op's own derivative is missing as a factor": g,
     }
     for other, gradient in enumerate(gradients):
         if other != position:
-            others[f"it is the rule of the input {names[other]}"] = gradient
+            others[f"it is the rule for the input {names[other]}"] = gradient
     return (
         likeliest_slip(wrong, _agrees(checks), sizes, factors, others.items())
-        or "it is none of the usual slips"
+        or "no common mistake explains it"
     )
 
 
 def _agrees(checks: Sequence[Check]) -> Callable[[Array], bool]:
-    """Return a function that tells whether an array can be the right gradient."""
+    """Return a function: whether an array can be the right gradient."""
     tolerance = 1e-3 * scale(checks)
 
     def agrees(gradient: Array) -> bool:
@@ -164,7 +164,7 @@ def _agrees(checks: Sequence[Check]) -> Callable[[Array], bool]:
 def _axis_without_sum(
     probe: Probe, position: int, checks: Sequence[Check]
 ) -> int | None:
-    """Find the axis of the answer of which a rule took one slice, and not the sum."""
+    """Find the output axis over which a rule forgot to sum: it took one slice."""
     shape, g = probe.leaves[position].shape, probe.cotangent
     extra = g.ndim - len(shape)
     for axis, n in enumerate(g.shape):
@@ -184,13 +184,13 @@ def _axis_without_sum(
 
 def _without_fault(probe: Probe, position: int, worst: Check) -> str:
     if probe.bends(position, worst.direction):
-        return "you are at a kink: to the left and right of it the slopes differ"
-    if not worst.tells:
+        return "you are at a kink: the slopes to the left and right of it differ"
+    if not worst.is_precise:
         return (
-            "the step is too coarse here: differences of larger and smaller steps "
-            f"disagree by {worst.error:.1g}; check where the function is smoother"
+            "the step is too large here: larger and smaller steps give differences "
+            f"{worst.error:.1g} apart; check where the function is smoother"
         )
     return (
         "the rule of every recorded op agrees with differences, so a part of the "
-        "function is not recorded: .data, float(), detach(), or a Tensor made anew?"
+        "function is not recorded: do you use .data, float(), detach() or Tensor()?"
     )

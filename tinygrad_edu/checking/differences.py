@@ -15,20 +15,20 @@ import numpy as np
 
 __all__ = ["Estimate", "bends", "derivative", "first_step"]
 
-SHRINK = 4.0  # from one step to the next
+SHRINK = 4.0  # each step is this many times smaller than the one before
 _EPS = float(np.finfo(float).eps)
-ROUNDS = 10  # and so many more, if the first ones leave the domain
+ROUNDS = 10  # steps to use; up to as many more are tried outside the domain
 
 
 class Estimate(NamedTuple):
-    """A derivative, and about how far it may be off."""
+    """A derivative, and an estimate of its error."""
 
     value: float
     error: float
 
 
 def first_step(x: np.ndarray[Any, Any], direction: np.ndarray[Any, Any]) -> float:
-    """Return the largest step to take from `x`, by the dtype and size of what moves.
+    """Return the largest step from `x`, given the dtype and size of what moves.
 
     Examples
     --------
@@ -44,9 +44,9 @@ def derivative(
 ) -> Estimate:
     """Return phi'(0) by central differences with steps from `h` downwards.
 
-    A step that leaves the function's domain, so that a value is not finite, is skipped;
-    if all do, the answer is NaN and its error infinite. `rounding` is how far the
-    values of phi may be off.
+    A step that leaves the function's domain gives a value that is not finite; it is
+    skipped. If all steps do, the result is NaN, with an infinite error. `rounding`
+    is the rounding error of phi's values.
 
     Examples
     --------
@@ -60,29 +60,28 @@ def derivative(
         with np.errstate(all="ignore"):
             right, left = phi(h), phi(-h)
             row = [(right - left) / (2 * h)]
-        feigned = max(rounding, _EPS * max(abs(right), abs(left))) / h
+        noise = max(rounding, _EPS * max(abs(right), abs(left))) / h
         h /= SHRINK
         if not np.isfinite(row[0]):
             continue
         for order, old in enumerate(previous, 1):
             finer = row[-1]
             row.append(finer + (finer - old) / (SHRINK ** (2 * order) - 1))
-            error = max(abs(row[-1] - finer), abs(row[-1] - old), feigned)
+            error = max(abs(row[-1] - finer), abs(row[-1] - old), noise)
             if error < best.error:
                 best = Estimate(float(row[-1]), float(error))
         previous = row
         if len(row) == ROUNDS:
             break
-    # Where phi swings faster than the steps, some agree by chance: but not the finest.
-    if previous and abs(previous[0] - best.value) > 10 * feigned + 1e-4 * abs(
-        best.value
-    ):
+    # If phi oscillates faster than the steps, some steps agree by chance, but the
+    # finest one does not.
+    if previous and abs(previous[0] - best.value) > 10 * noise + 1e-4 * abs(best.value):
         return Estimate(best.value, float(abs(previous[0] - best.value)))
     return best
 
 
 def bends(phi: Callable[[float], float], h: float) -> bool:
-    """Whether the slopes to the left and right of 0 differ, however small the step.
+    """Whether the slopes to the left and right of 0 differ even for small steps.
 
     Examples
     --------
@@ -95,7 +94,7 @@ def bends(phi: Callable[[float], float], h: float) -> bool:
         right, left = (phi(h) - here) / h, (here - phi(-h)) / h
         differences.append(abs(right - left))
         h /= SHRINK
-    # At a kink the difference stays as it is; where the function is smooth it shrinks
+    # At a kink the difference stays the same; where the function is smooth, it shrinks
     # with the step.
     slope = max(abs(right), abs(left))
     steady = abs(differences[-1] - differences[-2]) <= 0.1 * differences[-1]

@@ -27,7 +27,7 @@ Function = Callable[..., Any]
 
 
 class GradientError(AssertionError, ValueError):
-    """Raised for a wrong gradient; the message says where, and the likely fault."""
+    """The error for a wrong gradient; the message says where, and the likely fault."""
 
 
 class CheckedInput(NamedTuple):
@@ -38,7 +38,7 @@ class CheckedInput(NamedTuple):
     dtype: str
     order: int
     checked: str
-    relative_difference: float  # the largest one, by the largest derivative
+    relative_difference: float  # the largest one, divided by the largest derivative
 
 
 class Report(Table):
@@ -105,11 +105,11 @@ def gradcheck(
     """
     check_function("gradcheck", f)
     if order not in (1, 2):
-        raise ValueError(f"gradcheck: order is 1 or 2, and not {order!r}")
+        raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
     leaves = _leaves(inputs)
     names = _names(f, leaves)
     rng = np.random.default_rng(0)
-    probe = Probe(f, leaves, normal(rng, _answer(f, leaves, names)))
+    probe = Probe(f, leaves, normal(rng, _output(f, leaves, names)))
     rows = _rows(probe, names, rng, 1, rtol, atol)
     if order == 2:
         rows += _rows(probe.second(rng), names, rng, 2, rtol, atol)
@@ -124,7 +124,7 @@ def _rows(
     rtol: float | None,
     atol: float | None,
 ) -> list[CheckedInput]:
-    """Check each input; raise at the first that is wrong."""
+    """Check each input; raise for the first wrong one."""
     rows = []
     for position, checks in enumerate(probe.checks(rng)):
         x, name = probe.leaves[position], names[position]
@@ -153,22 +153,22 @@ def _rows(
 
 def _headline(name: str, check: Check, order: int, tolerance: float) -> str:
     which = "second derivative" if order == 2 else "gradient"
-    verdict = "is wrong" if check.tells else "cannot be checked"
+    verdict = "is wrong" if check.is_precise else "cannot be checked"
     return (
         f"gradcheck: the {which} for {name}{_place(check.direction)} {verdict}: "
         f"reverse mode gives {check.reverse:.8g}, differences give "
-        f"{check.difference:.8g} (and may differ by {tolerance:.1g})"
+        f"{check.difference:.8g} (allowed difference: {tolerance:.1g})"
     )
 
 
 def _place(direction: Array) -> str:
-    """Name the coordinate, if it is one."""
+    """Write the coordinate that a direction follows; "" if it is none."""
     if direction.ndim == 0 or np.count_nonzero(direction) != 1:
         return ""
     return f" at {[int(i) for i in np.argwhere(direction)[0]]}"
 
 
-# --- What is given --------------------------------------------------------------------
+# --- The function and its inputs ------------------------------------------------------
 
 
 def _leaves(inputs: Sequence[Any]) -> list[Tensor]:
@@ -184,8 +184,8 @@ def _leaves(inputs: Sequence[Any]) -> list[Tensor]:
         x = given if is_parameter else Tensor(given)
         if x.dtype.kind != "f":
             raise TypeError(
-                f"gradcheck: input {position} is {x.dtype}, and only floats have a "
-                "gradient; pass floats, or let the function close over what is constant"
+                f"gradcheck: input {position} is {x.dtype}, but only floats have a "
+                "gradient; pass floats, or use the constant inside the function instead"
             )
         if not np.isfinite(x.data).all():
             raise ValueError(f"gradcheck: input {position} has a NaN or an infinity")
@@ -194,43 +194,43 @@ def _leaves(inputs: Sequence[Any]) -> list[Tensor]:
 
 
 def _names(f: Function, leaves: Sequence[Tensor]) -> list[str]:
-    """Name each input: as it is called itself, or as the function calls it."""
+    """Name each input by its own name, or by the function's parameter."""
     parameters = inspect.signature(f).parameters if inspect.isroutine(f) else {}
     called = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     called += [f"input {i}" for i in range(len(called), len(leaves))]
     return [name_of(x) or name for x, name in zip(leaves, called)]
 
 
-def _answer(f: Function, leaves: list[Tensor], names: list[str]) -> Tensor:
+def _output(f: Function, leaves: list[Tensor], names: list[str]) -> Tensor:
     """Evaluate the function; raise if it cannot be checked."""
     before = [x.data.copy() for x in leaves]
     y, again = f(*leaves), f(*leaves)
     for x, array, name in zip(leaves, before, names):
         if x.data.tobytes() != array.tobytes():
             raise ValueError(
-                f"gradcheck: the function changes its input {name}; work on a copy"
+                f"gradcheck: the function changes its input {name}; change a copy"
             )
     if not isinstance(y, Tensor):
         what = "nothing (None)" if y is None else f"a {type(y).__name__}"
         raise TypeError(
-            f"gradcheck: the function returns {what}, and not a Tensor; "
+            f"gradcheck: the function returns {what}, not a Tensor; "
             + (
                 "check its parts one by one, or return a combination of them"
                 if isinstance(y, tuple | list | dict)
-                else "return what the ops gave, not .data, item() or float()"
+                else "return the result of the ops, without .data, item() or float()"
             )
         )
     if not y.requires_grad:
         raise ValueError(
-            "gradcheck: the function's answer does not depend on its inputs by "
-            "recorded ops, so it cannot be differentiated (.data, detach(), no_grad() "
-            "or integers on the way?)"
+            "gradcheck: the output does not depend on the inputs through recorded ops, "
+            "so it cannot be differentiated; do you use .data, detach(), no_grad() or "
+            "integers?"
         )
     if not np.isfinite(y.data).all():
-        raise ValueError("gradcheck: the function gives a NaN or an infinity here")
+        raise ValueError("gradcheck: the function's output has a NaN or an infinity")
     if y.data.tobytes() != again.data.tobytes():
         raise ValueError(
-            "gradcheck: two evaluations of the function differ; if it draws random "
-            "numbers, draw them once outside, or seed the generator inside"
+            "gradcheck: two calls of the function give different outputs; if it draws "
+            "random numbers, draw them before, or seed the generator inside"
         )
     return y

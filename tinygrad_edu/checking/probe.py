@@ -1,4 +1,4 @@
-"""A function's derivatives found twice: by reverse mode and by differences.
+"""Compute a function's derivatives twice: by reverse mode and by differences.
 
 A `Probe` multiplies the output of a function by a cotangent c and sums, to get one
 number, <c, f(x)>. Then it measures how that number changes when an input moves.
@@ -22,8 +22,8 @@ __all__ = ["FEW", "Check", "Probe", "normal"]
 
 Array = np.ndarray[Any, Any]
 
-FEW = 24  # an input of at most so many elements is moved along each coordinate,
-DIRECTIONS = 8  # a larger one along so many random directions
+FEW = 24  # an input with at most this many elements is moved along each coordinate,
+DIRECTIONS = 8  # a larger one along this many random directions
 RTOL = {2: 1e-1, 4: 2e-3, 8: 1e-6}  # by the number of bytes of the dtype
 
 
@@ -33,24 +33,24 @@ class Check(NamedTuple):
     direction: Array
     reverse: float
     difference: float
-    error: float  # about how far the difference may be off
+    error: float  # an estimate of the error of the difference
 
     @property
-    def tells(self) -> bool:
-        """Whether the difference may be off by a hundredth at most, or by nothing."""
+    def is_precise(self) -> bool:
+        """Whether the error of the difference is at most 1 %, or next to nothing."""
         return self.error <= max(1e-2 * abs(self.difference), 1e-8 * abs(self.reverse))
 
     @property
     def excess(self) -> float:
-        """How far the two are apart, beyond what the difference may be off."""
+        """How far the two are apart, beyond the error of the difference."""
         apart = abs(self.reverse - self.difference)
-        if self.tells:
+        if self.is_precise:
             return apart - 2 * self.error
         return max(apart, self.error) if np.isfinite(self.error) else np.inf
 
 
 class Probe:
-    """A function of Tensors, the leaves at which to look at it, and a cotangent."""
+    """A function of Tensors, the leaves to evaluate it at, and a cotangent."""
 
     def __init__(
         self, f: Callable[..., Any], leaves: Sequence[Tensor], cotangent: Array
@@ -100,7 +100,7 @@ class Probe:
         return bends(lambda t: self.value(position, t * direction), h)
 
     def checks(self, rng: np.random.Generator) -> list[list[Check]]:
-        """Return, for each leaf, its derivatives along some directions."""
+        """Return a list for each leaf: the derivatives along some directions."""
         return [
             [
                 Check(
@@ -120,7 +120,7 @@ class Probe:
         rtol: float | None = None,
         atol: float | None = None,
     ) -> float:
-        """Return by how much the two derivatives of a check may differ."""
+        """Return the largest allowed difference of a check's two derivatives."""
         if rtol is None:
             rtol = RTOL[min(8, self.leaves[position].dtype.itemsize)]
         if atol is None:
@@ -128,10 +128,10 @@ class Probe:
         return rtol * max(abs(check.reverse), abs(check.difference)) + atol
 
     def second(self, rng: np.random.Generator) -> Probe:
-        """Return the probe whose gradients have the second derivatives.
+        """Return the probe that checks the second derivatives.
 
-        Its function is a random combination of the gradients, computed by rules that
-        are recorded.
+        Its function is a random combination of the gradients. Their backward pass is
+        recorded, so it can be differentiated.
         """
         weights = [normal(rng, x) for x in self.leaves]
 
@@ -148,13 +148,13 @@ class Probe:
 
 
 def scale(checks: Sequence[Check]) -> float:
-    """Return the size of the largest derivative."""
+    """Return the largest absolute value of all derivatives."""
     sizes = [max(abs(c.reverse), abs(c.difference)) for c in checks]
     return max(filter(np.isfinite, sizes), default=0.0)
 
 
 def normal(rng: np.random.Generator, x: Tensor) -> Array:
-    """Draw an array of the shape and dtype of `x`."""
+    """Draw a random array of the shape and dtype of `x`."""
     return np.asarray(rng.standard_normal(x.shape), x.dtype)
 
 

@@ -20,10 +20,10 @@ from tinygrad_edu.checking.strategies import (
     Array,
     Call,
     arrays,
+    as_one,
     calls,
     shapes_for,
     show,
-    strung,
     values_in,
 )
 from tinygrad_edu.engine.graph import Node, no_grad, topological_order
@@ -89,16 +89,15 @@ def check_op(
     >>> check_op(leaky, slope=st.just(0.5), examples=5)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    AssertionError: leaky: the gradient by x is not that of central differences
+    AssertionError: leaky: the gradient with respect to x disagrees with central ...
         call       leaky(x=-0.0625, slope=0.5)
         ...
     """
     if not isinstance(op, Op):
         raise TypeError(
-            f"check_op: it takes an op, made by tg.op, and this is of type "
-            f"{type(op).__name__}"
+            f"check_op: expected an op, made with tg.op, not a {type(op).__name__}"
         )
-    # Derandomized, so that a failure comes back until its cause is gone.
+    # Derandomized: a failure occurs again in each run until its cause is fixed.
     profile = settings(
         max_examples=examples,
         deadline=None,
@@ -106,7 +105,7 @@ def check_op(
         database=None,
         report_multiple_bugs=False,
         phases=[Phase.generate, Phase.shrink],
-        verbosity=Verbosity.quiet,  # the message says all that there is to say
+        verbosity=Verbosity.quiet,  # the error message says everything
     )
     strategy = calls(op, shapes=shapes, **parameters)
     # Run them in order, so that the most basic fault is reported first.
@@ -115,7 +114,7 @@ def check_op(
 
 
 def _only_assertions(check: Check) -> Check:
-    """Let other errors be AssertionErrors too, which name the call."""
+    """Turn any other error into an AssertionError that shows the call."""
 
     @wraps(check)
     def checked(call: Call) -> None:
@@ -136,9 +135,9 @@ def check_manners(call: Call) -> None:
     """Check that arguments are not changed, and that gradients share no memory."""
     leaves = call._replace(constant=frozenset()).leaves()
     variables = [x for x in leaves if isinstance(x, Tensor)]
-    answer = call.run(deepcopy(call.inputs))
-    _expect_array(answer, call)
-    cotangent = np.random.default_rng(call.seed).standard_normal(answer.shape)
+    result = call.run(deepcopy(call.inputs))
+    _expect_array(result, call)
+    cotangent = np.random.default_rng(call.seed).standard_normal(result.shape)
     passed = [*call.inputs, *call.params.values(), cotangent]
     held = [*passed, *(x.data for x in variables)]
     before = deepcopy(held)
@@ -146,7 +145,7 @@ def check_manners(call: Call) -> None:
     call.run(call.inputs)
     call.run(leaves).backward(cotangent)
     for now, then in zip(held, before):
-        claim = "something that was passed in was changed"
+        claim = "it changes an array that was passed in"
         _expect(_same(now, then), call, claim, before=then, after=now)
     gradients = [x.grad.data for x in variables]
     shared = any(
@@ -161,36 +160,36 @@ def check_ways_to_call(call: Call) -> None:
     expected = call.run(call.inputs)
     _expect_array(expected, call)
     tensors = [Tensor(x) for x in call.inputs]
-    answers = {
+    results = {
         "Tensors": call.run(tensors),
         "arrays and Tensors": call.run(call.leaves()),
     }
     with no_grad():
-        answers["Tensors under no_grad()"] = unrecorded = call.run(call.leaves())
-    _expect(unrecorded.is_leaf, call, "no_grad() does not keep it from being recorded")
+        results["Tensors under no_grad()"] = unrecorded = call.run(call.leaves())
+    _expect(unrecorded.is_leaf, call, "it is recorded although no_grad() is on")
     if not op.variadic:
         positional = [params.get(name, op.defaults[name]) for name in op.defaults]
         named = dict(zip(op.inputs, tensors))
         method = getattr(Tensor, op.name, None)
-        _expect(callable(method), call, "Tensors have no such method")
-        answers["Tensors by name"] = strung(op(**named, **params))
-        answers["Tensors by place"] = strung(op(*tensors, *positional))
-        answers["a Tensor, as its method,"] = strung(
+        _expect(callable(method), call, "Tensor has no method of this name")
+        results["Tensors by name"] = as_one(op(**named, **params))
+        results["Tensors by place"] = as_one(op(*tensors, *positional))
+        results["a Tensor, as its method,"] = as_one(
             getattr(tensors[0], op.name)(*tensors[1:], *positional)
         )
-    for way, answer in answers.items():
-        claim = f"called on {way} it does not answer as on arrays"
-        is_same = isinstance(answer, Tensor) and _same(answer.data, expected)
-        _expect(is_same, call, claim, got=answer, expected=expected)
+    for way, result in results.items():
+        claim = f"called on {way} it gives another result than on arrays"
+        is_same = isinstance(result, Tensor) and _same(result.data, expected)
+        _expect(is_same, call, claim, got=result, expected=expected)
 
 
 def check_value(call: Call) -> None:
     """Check that the result is finite in the domain; an elementwise op broadcasts."""
     y = call.run(call.inputs)
-    _expect(np.isfinite(y).all(), call, "the answer is not finite", got=y)
+    _expect(np.isfinite(y).all(), call, "the result is not finite", got=y)
     if call.op.elementwise:
         shape = np.broadcast_shapes(*(x.shape for x in call.inputs))
-        claim = "the answer's shape is not that of the signature"
+        claim = "the result does not have the shape of the signature"
         _expect(np.shape(y) == shape, call, claim, got=np.shape(y), expected=shape)
 
 
@@ -208,8 +207,9 @@ def check_gradient(call: Call) -> None:
                 direction[place] = 1
                 slope = _derivative(call.run, call.inputs, {position: direction})
                 expected[place] = np.sum(cotangent * slope)
-            claim = f"the gradient by {call.name(position)} is not that of central "
-            _expect_close(x.grad.data, expected, call, claim + "differences", cotangent)
+            what = f"the gradient with respect to {call.name(position)}"
+            claim = f"{what} disagrees with central differences"
+            _expect_close(x.grad.data, expected, call, claim, cotangent)
 
 
 def check_second_order(call: Call) -> None:
@@ -236,7 +236,7 @@ def check_second_order(call: Call) -> None:
     along.backward()
 
     slope = _derivative(call.run, call.inputs, directions)
-    claim = "the gradient's gradient by the cotangent is not the forward derivative"
+    claim = "the gradient's derivative with respect to the cotangent is wrong"
     _expect_close(_gradient_of(cotangent), slope, call, claim, cotangent.data)
 
     def gradient(inputs: Sequence[Array]) -> Any:
@@ -246,7 +246,7 @@ def check_second_order(call: Call) -> None:
 
     second = np.concatenate([_gradient_of(leaves[i]).ravel() for i in directions])
     expected = _derivative(gradient, call.inputs, directions)
-    claim = "the gradient's gradient is not that of differences of the gradient"
+    claim = "the second derivative disagrees with differences of the gradient"
     _expect_close(second, expected, call, claim, cotangent.data)
 
 
@@ -268,7 +268,7 @@ def check_forward(call: Call) -> None:
     _, pullback = vjp(run, *primals)
     pairs = zip(tangents, pullback(cotangent))
     expected = np.add.reduce([np.vdot(v, g) for v, g in pairs])
-    claim = "forward mode does not agree with reverse mode"
+    claim = "forward mode disagrees with reverse mode"
     _expect_close(np.vdot(cotangent, tangent), expected, call, claim, cotangent)
 
 
@@ -279,17 +279,18 @@ def check_float32(call: Call) -> None:
     leaves = call.leaves()
     y = call.run(leaves)
     if not converts:
-        _expect_float32(topological_order(y), call, "the answer")
+        _expect_float32(topological_order(y), call, "the result")
     y.backward(np.ones(y.shape, y.dtype), create_graph=True)
     for position, x in enumerate(leaves):
         if isinstance(x, Tensor):
             nodes = [x.grad] if converts else topological_order(x.grad)
-            _expect_float32(nodes, call, f"the gradient by {call.name(position)}")
+            what = f"the gradient with respect to {call.name(position)}"
+            _expect_float32(nodes, call, what)
             x.zero_grad()
 
 
 CHECKS: tuple[Check, ...] = (
-    check_manners,  # first, since an op that changes its inputs spoils the rest
+    check_manners,  # first: an op that changes its inputs spoils the other checks
     check_ways_to_call,
     check_value,
     check_gradient,
@@ -320,17 +321,17 @@ def _gradient_of(leaf: Tensor) -> Array:
 
 
 def _expect(holds: Any, call: Call, claim: str, **facts: Any) -> None:
-    """Raise an AssertionError with the facts, unless `holds` is true."""
+    """Raise an AssertionError that shows the facts, unless `holds` is true."""
     if not holds:
-        facts_met = {"call": str(call)} | {name: show(x) for name, x in facts.items()}
-        lines = [f"    {name:9}  {fact}" for name, fact in facts_met.items()]
+        texts = {"call": str(call)} | {name: show(x) for name, x in facts.items()}
+        lines = [f"    {name:9}  {text}" for name, text in texts.items()]
         raise AssertionError("\n".join([f"{call.op.name}: {claim}", *lines]))
 
 
 def _expect_close(
     got: Any, expected: Any, call: Call, claim: str, cotangent: Array
 ) -> None:
-    """Expect two to be equal up to 1e-6, relative to the largest element or to 1."""
+    """Expect a difference of at most 1e-6, relative to the largest element or 1."""
     tolerance = 1e-6 * np.max(np.abs(expected), initial=1)
     close = got.shape == np.shape(expected) and np.all(
         np.abs(got - expected) <= tolerance
@@ -338,9 +339,9 @@ def _expect_close(
     _expect(close, call, claim, cotangent=cotangent, got=got, expected=expected)
 
 
-def _expect_array(answer: Any, call: Call) -> None:
-    is_array = isinstance(answer, np.ndarray | np.generic)
-    _expect(is_array, call, "called on arrays it does not give an array", got=answer)
+def _expect_array(result: Any, call: Call) -> None:
+    is_array = isinstance(result, np.ndarray | np.generic)
+    _expect(is_array, call, "called on arrays it does not return an array", got=result)
 
 
 def _expect_float32(nodes: Sequence[Node], call: Call, what: str) -> None:

@@ -26,13 +26,13 @@ def likeliest_slip(
     wrong : ndarray
         The wrong gradient.
     agrees : callable
-        Whether an array is the right gradient, as far as that is known.
+        Returns whether an array agrees with what is known of the right gradient.
     sizes : dict of str to int
-        Numbers that may have been forgotten as a factor, by what they count.
+        Numbers that may be missing as a factor, keyed by what they count.
     factors : dict of str to ndarray
-        Quantities that may have been forgotten as a factor, by name.
+        Quantities that may be missing as a factor, by name.
     others : iterable of (str, ndarray)
-        Wrong gradients that are known beforehand, each with what leads to it.
+        Known mistakes, each with the wrong gradient that it gives.
 
     Examples
     --------
@@ -45,8 +45,8 @@ def likeliest_slip(
     if not np.any(wrong):
         return "it is zero"
     with np.errstate(all="ignore"):
-        for slip, mended in _mended(wrong, sizes, factors):
-            if agrees(mended):
+        for slip, repaired in _repaired(wrong, sizes, factors):
+            if agrees(repaired):
                 return slip
     atol = 1e-6 * float(np.max(np.abs(wrong)))
     for slip, other in others:
@@ -55,10 +55,10 @@ def likeliest_slip(
     return None
 
 
-def _mended(
+def _repaired(
     wrong: Array, sizes: Mapping[str, int], factors: Mapping[str, Array]
 ) -> Iterator[tuple[str, Array]]:
-    """Give pairs of a slip and the gradient without it."""
+    """Yield each slip, with the gradient after undoing it."""
     yield "its sign is flipped", -wrong
     yield "it is twice as large as it should be", wrong / 2
     yield "it is half as large as it should be", wrong * 2
@@ -71,4 +71,4 @@ def _mended(
     for what, factor in factors.items():
         if factor.shape in (wrong.shape, ()):
             yield f"the factor {what} is missing", wrong * factor
-            yield f"the factor {what} is there once too often", wrong / factor
+            yield f"the factor {what} is there one time too many", wrong / factor

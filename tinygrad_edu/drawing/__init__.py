@@ -1,8 +1,8 @@
 """`draw`: the recorded graph as a picture.
 
 Read in this order: `picture` chooses what to show (with `modules`, `repeats` and
-`words`), `layout` arranges it (with `measure`), and `svg`, `png` and `source` write it
-(`source`: text for Graphviz and Mermaid).
+`words`); `layout` arranges it (with `measure`); `svg`, `png` and `source` write it.
+`source` writes text for Graphviz and Mermaid.
 """
 
 from __future__ import annotations
@@ -65,19 +65,19 @@ class Drawing:
         return mermaid_of(self._picture)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Save the picture as .svg, .png, .dot or .mmd (Mermaid), by the path's suffix.
+        """Save the picture; the path's suffix is .svg, .png, .dot or .mmd (Mermaid).
 
         A .png cannot follow the reader's mode: it is light, unless the theme is "dark".
 
         Raises
         ------
         ValueError
-            If the suffix is another one.
+            If it has another suffix.
         OSError
-            If the file cannot be written: there is no such folder, say. A file that was
-            there is kept.
+            If the file cannot be written, for example because the folder does not
+            exist. An existing file is kept.
         ModuleNotFoundError
-            If PyGraphviz is missing, for .svg and .png, or resvg, for .png.
+            If PyGraphviz is missing (for .svg and .png) or resvg (for .png).
 
         Examples
         --------
@@ -85,7 +85,7 @@ class Drawing:
         >>> x = tg.Tensor(3.0, requires_grad=True)
         >>> tg.draw(x * x).save("square.jpg")
         Traceback (most recent call last):
-        ValueError: draw: save it as .svg, .png, .dot or .mmd, and not as 'square.jpg'
+        ValueError: draw: save it as .svg, .png, .dot or .mmd, not as 'square.jpg'
         """
         match Path(path).suffix:
             case ".svg":
@@ -94,7 +94,7 @@ class Drawing:
                 theme = "light" if self._theme == "auto" else self._theme
                 svg = svg_of(self._picture, self._layout, theme)
                 size = max(self._layout.width, self._layout.height)
-                zoom = min(2.0, LARGEST_PNG / size)  # 2 is sharp on fine screens too
+                zoom = min(2.0, LARGEST_PNG / size)  # 2 is sharp on any screen
                 content = png_of(svg, THEMES[theme].background, zoom)
             case ".dot":
                 content = self.dot.encode()
@@ -102,7 +102,7 @@ class Drawing:
                 content = self.mermaid.encode()
             case _:
                 raise ValueError(
-                    "draw: save it as .svg, .png, .dot or .mmd, and not as "
+                    "draw: save it as .svg, .png, .dot or .mmd, not as "
                     f"{Path(path).name!r}"
                 )
         write("draw", path, content)
@@ -121,19 +121,19 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     The arrows into an op come from its inputs, from left to right if their order
     matters. Numbers among the inputs are written next to the op. A frame contains the
     values that a module (`nn.Module`) computed, and the parameters that only it uses.
-    Small values are written in full, and so are the gradients of leaves after
+    Small values are written in full. So are the gradients of leaves, after
     ``backward(retain_graph=True)``.
 
-    A large picture leaves out details. If the graph has more than 24 ops, only the
-    first and the last turn of a loop are shown (the same ops on the same shapes, wired
-    in the same way). After that, at most the first and the last 80 ops are shown. If a
-    single op has many inputs that are used nowhere else, only the first and the last of
-    them are shown.
+    A large picture leaves out details. In a graph of more than 24 ops, only the first
+    and the last turn of a loop are shown. (The turns of a loop are the same ops on the
+    same shapes, connected in the same way.) If more than 160 ops remain, only the first
+    and the last 80 are shown. If an op has many inputs that are used nowhere else, only
+    the first few and the last one are shown.
 
     Parameters
     ----------
     y : Tensor
-        The end of the graph, for example a loss.
+        The result of the graph, for example a loss.
     collapse : bool
         Whether to leave out repeats.
     theme : {"auto", "light", "dark"}
@@ -142,20 +142,20 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     Returns
     -------
     Drawing
-        A notebook shows it; ``.save("graph.svg")`` writes it to a file, also as
-        ``.png``, ``.dot`` or ``.mmd``; ``.svg``, ``.dot`` and ``.mermaid`` are the text
-        of these files.
+        A notebook shows it. ``.save("graph.svg")`` writes it to a file; the suffix may
+        also be ``.png``, ``.dot`` or ``.mmd``. ``.svg``, ``.dot`` and ``.mermaid`` are
+        the text of these files.
 
     Raises
     ------
     TypeError
-        If `y` is no Tensor.
+        If `y` is not a Tensor.
     ValueError
-        If the graph was released by ``backward()``, if what it was computed from has
-        changed since, or if there is no such theme.
+        If the graph was released by ``backward()``, if a value that it was computed
+        from has changed since, or if the theme is unknown.
     ModuleNotFoundError
-        If PyGraphviz is missing, once the picture is asked for as SVG or PNG; or
-        resvg, for PNG. The message says how to install it.
+        If PyGraphviz is missing (when the picture is written as SVG or PNG) or resvg
+        (for PNG). The message says how to install it.
 
     Examples
     --------
@@ -170,10 +170,12 @@ def draw(y: Any, *, collapse: bool = True, theme: str = "auto") -> Drawing:
     """
     if not isinstance(y, Node):
         raise TypeError(
-            f"draw: it draws the graph behind a Tensor, and this is {type(y).__name__}"
+            f"draw: expected a Tensor, not a value of type {type(y).__name__}"
         )
     if not isinstance(theme, str) or theme not in {"auto", *THEMES}:
-        raise ValueError(f"draw: theme is 'auto', 'light' or 'dark', and not {theme!r}")
+        raise ValueError(
+            f"draw: theme must be 'auto', 'light' or 'dark', not {theme!r}"
+        )
     frame = sys._getframe(1)
     nodes = topological_order(y)
     names = Quantities(nodes, names_of(y, frame)).names

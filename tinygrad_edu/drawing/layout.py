@@ -1,7 +1,7 @@
 """Arrange the boxes and edges with Graphviz's `dot`.
 
-To Graphviz, a box and its op are one rectangle. The arrows into an op end side by side,
-in the order of its inputs, so that ``a - b`` is not read as ``b - a``.
+For Graphviz, a box and its op are one rectangle. The arrows into an op end next to each
+other, in the order of its inputs, so that ``a - b`` is not read as ``b - a``.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from tinygrad_edu.support.extras import import_library
 
 __all__ = ["Edge", "Frame", "Layout", "Place", "lay_out", "measure"]
 
-# Sizes in pixels; fonts too.
+# All sizes are in pixels, font sizes too.
 NAME, SMALL, OP = 13.0, 11.0, 12.0
 HEADER_HEIGHT, LINE_HEIGHT, OP_HEIGHT, OP_OVERLAP = 18.0, 15.0, 22.0, 6.0
 PADDING_X, PADDING_Y, GAP = 10.0, 6.0, 8.0
-SLOT = 22.0  # the least room for the end of an arrow
-MOST_SLOTS = 12  # of more arrows, all end in one place
+SLOT = 22.0  # the least width for the end of an arrow
+MOST_SLOTS = 12  # if there are more arrows, all end at one point
 GRADIENT = "grad "
 FRAME_LABEL = 18.0
-LARGE = 100  # boxes
+LARGE = 100  # a picture with more boxes gets a rougher layout, which is faster
 
 
 class Size(NamedTuple):
-    """How large a box and its op are."""
+    """The size of a box and its op."""
 
     width: int
     height: int
@@ -36,12 +36,12 @@ class Size(NamedTuple):
 
     @property
     def above(self) -> float:
-        """How far the op stands out above the box."""
+        """How far the op extends above the box."""
         return OP_HEIGHT - OP_OVERLAP if self.op_width else 0.0
 
 
 class Place(NamedTuple):
-    """Where a box is: its rectangle, and that of its op (None for a leaf)."""
+    """The rectangles of a box and of its op (None for a leaf)."""
 
     x: float
     y: float
@@ -51,11 +51,11 @@ class Place(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """An arrow: a spline, point by point, and where its tip is."""
+    """An arrow: the points of its spline, and its tip."""
 
     start: int
     end: int
-    number: int  # among the inputs of its end
+    number: int  # which input of `end` it is
     points: list[tuple[float, float]]
     tip: tuple[float, float]
 
@@ -71,7 +71,7 @@ class Frame(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Coordinates run to the right and down, from the top left corner."""
+    """Positions of everything; coordinates grow to the right and down."""
 
     width: float
     height: float
@@ -81,7 +81,7 @@ class Layout(NamedTuple):
 
 
 def measure(box: Box) -> Size:
-    """Return how much room a box needs."""
+    """Return the size that a box needs for its text."""
     header = width(box.name, NAME, bold=True) + width(box.shape, SMALL)
     header += GAP if box.name and box.shape else 0.0
     label = width(GRADIENT, SMALL)
@@ -112,7 +112,7 @@ def lay_out(picture: Picture) -> Layout:
     layout = _arrange(picture, sizes, slots)
     if len(slots) == len(several):
         return layout
-    # Where the order does not matter, arrows take the slot on the side they come from.
+    # If the order does not matter, sort the arrows by the side that they come from.
     directions = {(e.end, e.number): _direction(e) for e in layout.edges}
     for box in several:
         if not box.in_order:
@@ -123,7 +123,7 @@ def lay_out(picture: Picture) -> Layout:
 
 
 def _direction(edge: Edge) -> float:
-    """Return where an arrow that goes to the top of a box comes from: its x."""
+    """Return how far to the right an arrow comes from, above the box it points to."""
     x, y = edge.tip
     above = [px - x for px, py in edge.points if py < y - OP_HEIGHT]
     return above[-1] if above else 0.0
@@ -132,7 +132,7 @@ def _direction(edge: Edge) -> float:
 def _arrange(
     picture: Picture, sizes: dict[int, Size], slots: dict[int, list[int]]
 ) -> Layout:
-    """Let Graphviz do it; arrows without a slot end in the middle."""
+    """Let Graphviz arrange the picture; arrows without a slot end in the middle."""
     graph = _graphviz()(string=_program(picture, sizes, slots))
     graph.layout(prog="dot")
     x0, y0, x1, y1 = _numbers(graph.graph_attr["bb"])
@@ -163,7 +163,7 @@ def _arrange(
 
 
 def _graphviz() -> Any:
-    others = "draw(y).dot and .mermaid do without"
+    others = "draw(y).dot and .mermaid do not need it"
     return import_library("pygraphviz", "draw and step_through", others).AGraph
 
 
@@ -173,7 +173,7 @@ def _graphviz() -> Any:
 def _program(
     picture: Picture, sizes: dict[int, Size], slots: dict[int, list[int]]
 ) -> str:
-    # Of a large graph the last few pixels would take most of the time.
+    # In a large graph, the last small improvements would take most of the time.
     limit = "nslimit=2, " if len(picture.boxes) > LARGE else ""
     ranksep = 0.6 if picture.modules else 0.45
     lines = [

@@ -1,7 +1,7 @@
-"""Estimate the width of a text without a font: an upper bound, per character.
+"""Estimate the width of a text without a font: an upper bound per character.
 
-The widths are those of DejaVu Sans, one of the widest fonts that a browser might take,
-so that what was measured here fits its box everywhere.
+The widths are those of DejaVu Sans, one of the widest fonts that a browser may use. So
+a text fits its box in every browser.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from unicodedata import combining, east_asian_width
 
 __all__ = ["mono_width", "width"]
 
-# In units of the font size, what is not here is taken to be as wide as _OTHER.
+# In units of the font size; any other character counts as _OTHER.
 _WIDTHS = {
     character: units
     for units, characters in {
@@ -32,13 +32,13 @@ _MONO = 0.61
 
 
 def width(text: str, size: float, bold: bool = False) -> float:
-    """Bound the width of a text in a sans-serif font of that size."""
+    """Return an upper bound of the width of a text in a sans-serif font."""
     units = sum(_WIDTHS[c] if c in _WIDTHS else _unusual(c) for c in text)
     return units * size * (_BOLD if bold else 1.0)
 
 
 def mono_width(text: str, size: float) -> float:
-    """Bound the width of a text in a font whose characters are of one width."""
+    """Return an upper bound of the width of a text in a monospace font."""
     return len(text) * size * _MONO
 
 

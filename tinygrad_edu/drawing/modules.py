@@ -20,9 +20,9 @@ class DrawnModule(NamedTuple):
     """A call of a module, drawn as a frame around what it computed."""
 
     name: str
-    outer: int | None  # the position of the frame that it is in
+    outer: int | None  # the position of the frame around it
     call: ModuleCall
-    stop: int  # the number of its last output
+    stop: int  # the index of its last output
 
 
 def modules_of(
@@ -35,9 +35,9 @@ def modules_of(
     Parameters
     ----------
     nodes : sequence of Node
-        In the order of creation.
+        The nodes in the order of creation.
     """
-    stops: dict[int, tuple[ModuleCall, int]] = {}  # by where they start
+    stops: dict[int, tuple[ModuleCall, int]] = {}  # by the first node's index
     for node in nodes:
         for call in map(ModuleCall._make, getattr(node, "calls", ())):
             stops[call.start] = call, node.index
@@ -60,7 +60,7 @@ def modules_of(
 
 
 def common(modules: Sequence[DrawnModule], places: Iterable[int | None]) -> int | None:
-    """Return the innermost call that all of the places are in."""
+    """Return the innermost call that contains all of the places."""
     first, *others = set(places)
     for other in others:
         around = set(outwards(modules, other))
@@ -69,14 +69,14 @@ def common(modules: Sequence[DrawnModule], places: Iterable[int | None]) -> int 
 
 
 def outwards(modules: Sequence[DrawnModule], module: int | None) -> Iterable[int]:
-    """List a call, the call that it was made in, and so on."""
+    """Yield a call, then the call around it, and so on."""
     while module is not None:
         yield module
         module = modules[module].outer
 
 
 def enclosed(modules: Sequence[DrawnModule], module: int | None, statement: str) -> str:
-    """Put a statement of Graphviz's language into the clusters of calls around it."""
+    """Nest a Graphviz statement in the clusters of all calls around it."""
     for around in outwards(modules, module):
         statement = f"subgraph cluster_{around} {{ {statement} }}"
     return statement

@@ -1,4 +1,4 @@
-"""Choose what to draw of a graph: boxes for values, each with its op.
+"""Choose what to show of a graph: a box for each value, with its op.
 
 A `Picture` does not depend on layout or file format.
 """
@@ -30,10 +30,10 @@ KINDS = {
     "result": "result",
     "more": "not shown",
 }
-# Where it does not matter, or is clear from the names, which input is which.
+# Ops whose inputs are shown in any order: it does not matter, or names show it.
 IN_ANY_ORDER = {"add", "multiply", "maximum", "minimum", "linear"}
-LONGEST = 30  # characters in a name or an op
-MANY = 8  # an op of more inputs does not show all leaves among them
+LONGEST = 30  # the most characters in a name or an op
+MANY = 8  # an op with more inputs shows only some of the leaves among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +43,24 @@ class Box:
     Attributes
     ----------
     key : int
-        The number of the node, ``node.index``; of a plain array, a negative number; of
-        "more", that of the first value that it stands for.
+        For a node, ``node.index``; for a plain array, a negative number; for "more",
+        the key of the first value that it replaces.
     kind : {"parameter", "constant", "computed", "result", "more"}
-        What it is; "more" stands for several that are not shown.
+        "more" is one box for several values that are not shown.
     op : str
         The symbol or the name of the op; empty for a leaf and for "more".
     inputs : tuple of int
-        The keys of what the op was applied to. Numbers are part of `op`.
+        The keys of the op's inputs. Inputs that are numbers are part of `op` instead.
     in_order : bool
-        Whether the order of the inputs shall be seen.
+        Whether the arrows must be in the order of the inputs.
     module : int or None
-        In which module it was computed: a position in ``picture.modules``.
+        The module that computed the value: a position in ``picture.modules``.
     name, shape : str
-        Both may be empty: not everything has a name, and a number needs no shape.
+        Empty for a value without a name, and for a single number.
     value, gradient : tuple of str
-        Line by line; empty if there is none.
+        Lines of text; empty if there is none.
     about : str
-        The same in words.
+        A description for a tooltip.
     """
 
     key: int
@@ -77,10 +77,10 @@ class Box:
 
 
 class Picture(NamedTuple):
-    """Boxes, each after its inputs; the modules they are in; what the keys stand for.
+    """The boxes, each after its inputs, and their modules.
 
-    `sources` has the Node or the array of every key but those of "more"; `keys` tells
-    which box shows a value, by the value's ``id``, also of values in a "more".
+    `sources` gives the Node or array for each key, except for "more". `keys` gives the
+    key of the box that shows a value (also a "more"), by the value's ``id``.
     """
 
     boxes: list[Box]
@@ -100,13 +100,13 @@ def picture_of(
     Parameters
     ----------
     y : Tensor
-        The end of the graph.
+        The result of the graph.
     names : dict of int to str, optional
         Names by ``id``, as `names_of` gives them.
     gradients : dict of int to array, optional
-        Gradients by key; by default the ``.grad`` of the leaves.
+        Gradients by key; by default, the ``.grad`` of the leaves.
     collapse : bool
-        Whether to leave out repeats, see `spans_to_hide`.
+        Whether to leave out repeats; see `spans_to_hide`.
 
     Raises
     ------
@@ -116,8 +116,8 @@ def picture_of(
     nodes = topological_order(y)[::-1]
     if any(node.op is RELEASED for node in nodes):
         raise ValueError(
-            "draw: a part of this graph was released by backward(); draw it before, or "
-            "pass retain_graph=True to backward()"
+            "draw: a part of this graph was released by backward(); draw it before "
+            "that, or pass retain_graph=True to backward()"
         )
     if gradients is None:
         gradients = {n.index: n.grad.data for n in nodes if n.grad is not None}
@@ -129,10 +129,10 @@ def picture_of(
 
 
 class _Scene:
-    """The nodes of a graph that are shown, and their boxes.
+    """Chooses which values of a graph share a box, and which have one of their own.
 
-    `keys` tells which box shows a value, by the value's id. Some boxes stand for
-    several values, `crowds`; what is in no box is not shown.
+    `keys` gives the key of the box that shows a value, by the value's id. A box for
+    several values is in `crowds`. Values without a key are not shown.
     """
 
     def __init__(
@@ -143,7 +143,8 @@ class _Scene:
         self.modules, self.inside = modules_of(nodes)
         self.homes = self._homes_of_parameters()
         self.keys = {id(node): node.index for node in (*self.computed, y)}
-        self.crowds: dict[int, tuple[int, list[Any]]] = {}  # with the number of turns
+        # For the key of a crowd: the number of turns, and the values.
+        self.crowds: dict[int, tuple[int, list[Any]]] = {}
         for span in spans_to_hide(self.computed, self._looks(), collapse):
             self._crowd(self.computed[span.start : span.stop], span.turns)
         self._choose_leaves()
@@ -162,7 +163,7 @@ class _Scene:
         return looks
 
     def _choose_leaves(self) -> None:
-        """Show what the shown ops were applied to; of very many, some as a crowd."""
+        """Show the inputs of the shown ops; if they are many, most as a crowd."""
         shown = [x for x in self.computed if self.keys[id(x)] not in self.crowds]
         uses = Counter(id(x) for node in shown for x in node.inputs)
         arrays = count(-1, -1)
@@ -182,7 +183,7 @@ class _Scene:
         self.keys |= dict.fromkeys(map(id, values), key)
 
     def is_number(self, x: Any) -> bool:
-        """Whether it is written into the op's label: a constant without a name."""
+        """Whether a value is written into the op: a single constant without a name."""
         if isinstance(x, Node):
             is_constant = x.op is None and not x.requires_grad
             return is_constant and x.data.ndim == 0 and id(x) not in self.names
@@ -198,9 +199,9 @@ class _Scene:
         return self.homes.get(id(x)) if made_in is None else made_in
 
     def _homes_of_parameters(self) -> dict[int, int | None]:
-        """Find the modules that parameters belong to: nothing else uses them.
+        """Find the module of each parameter: no other module uses it.
 
-        What a module was called on does not belong to it.
+        A parameter that is an argument of a module does not belong to it.
         """
         homes: dict[int, int | None] = {}
         for node in self.computed:
@@ -216,7 +217,7 @@ class _Scene:
 
 
 class _Artist:
-    """Makes the boxes for what is shown."""
+    """Makes the boxes of a scene."""
 
     def __init__(self, scene: _Scene, gradients: Mapping[int, Any]) -> None:
         self.scene, self.gradients = scene, gradients
@@ -224,7 +225,7 @@ class _Artist:
         self.sources: dict[int, Any] = {}
 
     def draw(self) -> None:
-        """Draw what was computed in order; leaves just before they are needed."""
+        """Draw computed values in order, and each leaf just before its first use."""
         for node in self.scene.computed or [self.scene.y]:
             if self.scene.keys[id(node)] not in self.boxes:
                 self._draw(node)
@@ -274,28 +275,28 @@ class _Artist:
         )
 
     def _arrows(self, key: int, nodes: Iterable[Node]) -> tuple[int, ...]:
-        """Return the keys of what the nodes were computed from; draw what is not yet.
+        """Return the keys of the nodes' inputs; draw inputs that have no box yet.
 
-        There is one for each input, but only one from or to a crowd.
+        There is one key for each input; but a crowd has only one arrow from or to it.
         """
         crowds = self.scene.crowds
         arrows: list[int] = []
-        met = {key}
+        seen = {key}
         for node in nodes:
             for x in node.inputs:
                 start = self.scene.keys.get(id(x))
                 if start is None or (
-                    start in met and (start in crowds or key in crowds)
+                    start in seen and (start in crowds or key in crowds)
                 ):
                     continue
-                met.add(start)
+                seen.add(start)
                 arrows.append(start)
                 if start not in self.boxes:
                     self._draw(x)
         return tuple(arrows)
 
     def _add(self, box: Box, x: Any) -> None:
-        """Add a box, with what is written in it."""
+        """Complete a box with its text, and add it."""
         data = np.asarray(value_of(x))
         name = shorten(self.scene.names.get(id(x), ""), LONGEST)
         shape = str(data.shape) if data.ndim else ""
@@ -316,7 +317,7 @@ class _Artist:
 def _without_empty_modules(
     boxes: Iterable[Box], modules: Sequence[DrawnModule]
 ) -> tuple[list[Box], list[DrawnModule]]:
-    """Leave out the modules of which nothing is shown."""
+    """Leave out the modules that contain no box."""
     boxes = list(boxes)
     used = {m for box in boxes for m in outwards(modules, box.module)}
     new: dict[int | None, int | None] = {None: None}

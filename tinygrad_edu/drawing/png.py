@@ -1,4 +1,4 @@
-"""SVG to PNG, and the fonts for it."""
+"""Render SVG as PNG, and find fonts for that."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ __all__ = ["png_of"]
 
 
 def png_of(svg: str, background: str, zoom: float) -> bytes:
-    """Render a picture, each of its pixels as `zoom` pixels.
+    """Render a picture, enlarged by `zoom`.
 
     Raises
     ------
     ModuleNotFoundError
         If the renderer is not installed.
     ValueError
-        If there is no font, so that no text would be seen.
+        If there is no font, so that the picture would have no text.
     """
-    if not _writes_text():
+    if not _has_font():
         raise ValueError(
-            "draw: there is no font on this machine, and a .png would be without text; "
-            f"{install('matplotlib')}, which brings one, or save it as .svg"
+            "draw: this machine has no font, so a .png would have no text; "
+            f"{install('matplotlib')}, which includes one, or save it as .svg"
         )
     return _render(svg, background=background, zoom=zoom)
 
 
-def _render(svg: str, **how: Any) -> bytes:
+def _render(svg: str, **options: Any) -> bytes:
     fonts = _fonts_of_matplotlib()
-    resvg = import_library("resvg_py", "draw: a .png", ".svg, .dot and .mmd do without")
-    png: bytes = resvg.svg_to_bytes(svg_string=svg, font_dirs=fonts, **how)
+    resvg = import_library(
+        "resvg_py", "draw: a .png", ".svg, .dot and .mmd do not need it"
+    )
+    png: bytes = resvg.svg_to_bytes(svg_string=svg, font_dirs=fonts, **options)
     return png
 
 
 @cache
-def _writes_text() -> bool:
+def _has_font() -> bool:
     """Test whether text is rendered: without a font the renderer silently skips it."""
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">{}</svg>'
     text = '<text y="9" font-family="sans-serif, DejaVu Sans">M</text>'
@@ -46,7 +48,7 @@ def _writes_text() -> bool:
 
 
 def _fonts_of_matplotlib() -> list[str]:
-    """Name the folder with the fonts that come with Matplotlib, if it is there."""
+    """Return the folder of Matplotlib's fonts, if Matplotlib is installed."""
     spec = find_spec("matplotlib")
     if spec is None or spec.origin is None:
         return []

@@ -1,9 +1,9 @@
-"""Choose what a large picture leaves out: repeats, or else the middle.
+"""Choose what a large picture leaves out: repeats first, then the middle.
 
-The nodes of a graph are in order of creation. So a loop gives a sequence that repeats:
-the same ops on the same shapes, with inputs whose positions move on by the same stride
-in each turn. The stride is 0 for a weight that all turns share, and the length of a
-turn for values of the turn before, and for inputs that are new in each turn.
+The nodes of a graph are in the order of creation. So a loop gives a repeating sequence:
+the same ops on the same shapes, with inputs whose positions grow by the same stride in
+each turn. The stride is 0 for a weight that all turns share. It is the length of a turn
+for values of the turn before, and for inputs that are new in each turn.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ __all__ = ["Span", "spans_to_hide"]
 
 Array = np.ndarray[Any, Any]
 
-SMALL = 24  # a graph of no more ops is shown in full
-LIMIT = 160  # no more ops are shown, whatever the graph
-FEWEST = 2  # turns that are hidden; with the first and the last they are four
-WORTHWHILE = 6  # ops that are hidden
-SLOTS = 8  # an op of more inputs counts as unlike any other
-TRIED = 24  # periods that are tried
-FAR = 24  # positions back, and no matter how many
-MIX = 1_000_003  # makes numbers that are unlikely to be equal by chance
+SMALL = 24  # a graph with at most this many ops is shown in full
+LIMIT = 160  # the most ops that are shown of any graph
+FEWEST_TURNS = 2  # hide no fewer; with the first and the last turn, a loop has 4
+FEWEST_OPS = 6  # hide no fewer
+SLOTS = 8  # an op with more inputs counts as different from all others
+MOST_PERIODS = 24  # to try
+FAR = 24  # inputs this many positions back, or more, all count as equally far
+MIX = 1_000_003  # a factor that makes equal hashes unlikely
 
 
 class Span(NamedTuple):
     """Ops that are not shown, from `start` up to `stop` in the order of creation.
 
-    They are turns of `period` ops each; if that is 0, they are no repeats.
+    They are turns of `period` ops each; the period is 0 if they do not repeat.
     """
 
     start: int
@@ -47,17 +47,17 @@ class Span(NamedTuple):
 def spans_to_hide(
     nodes: Sequence[Node], labels: Sequence[Any], collapse: bool = True
 ) -> list[Span]:
-    """Return the spans of computed nodes that are not shown.
+    """Return the spans of computed nodes to hide.
 
     Parameters
     ----------
     nodes : sequence of Node
-        In the order of creation.
+        The nodes in the order of creation.
     labels : sequence
-        A hashable description of each node; nodes that look the same have equal ones.
+        A hashable description of each node, equal for nodes that look the same.
     collapse : bool
-        Whether to leave out repeats. The rest is shown up to a limit in any case; of
-        more, the first and the last.
+        Whether to hide repeats. If more than `LIMIT` nodes remain, the middle is hidden
+        in any case.
     """
     spans: list[Span] = []
     if collapse and len(nodes) > SMALL:
@@ -78,8 +78,8 @@ def spans_to_hide(
 def _as_numbers(nodes: Sequence[Node], labels: Sequence[Any]) -> tuple[Array, Array]:
     """Return a code for each label, and the wiring of each node.
 
-    All values, computed or not, are numbered in the order in which they appear. The
-    wiring is the node's own number and those of its inputs, -1 where there is none.
+    All values, computed or not, are numbered in the order in which they appear. A
+    node's wiring is its own number and its inputs' numbers (-1 for no input).
     """
     codes: dict[Any, int] = {}
     numbers: dict[int, int] = {}
@@ -98,7 +98,7 @@ def _as_numbers(nodes: Sequence[Node], labels: Sequence[Any]) -> tuple[Array, Ar
 
 
 def _repeats(code: Array, wiring: Array) -> list[Span]:
-    """Find what repeats, and hide all turns but the first and the last."""
+    """Find repeats; return all turns except the first and the last."""
     wiring = wiring[:, wiring.max(axis=0) >= 0]
     found = [
         span
@@ -109,7 +109,7 @@ def _repeats(code: Array, wiring: Array) -> list[Span]:
     taken = np.zeros(len(code), bool)
     spans = []
     for span in found:
-        turn = span.period  # the first and the last turn are to be shown
+        turn = span.period  # reserve the first and the last turn too: they are shown
         if not taken[span.start - turn : span.stop + turn].any():
             taken[span.start - turn : span.stop + turn] = True
             spans.append(span)
@@ -117,20 +117,20 @@ def _repeats(code: Array, wiring: Array) -> list[Span]:
 
 
 def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span]:
-    same = np.zeros(len(code), bool)  # equal to the node one period before
+    same = np.zeros(len(code), bool)  # the code is equal to that one period before
     same[period:] = code[period:] == code[:-period]
-    regular = np.zeros(len(code), bool)  # so is that, and the inputs move on steadily
+    regular = np.zeros(len(code), bool)  # also two periods before, with equal strides
     step = wiring[period:] - wiring[:-period]
     steady = (step[period:] == step[:-period]).all(axis=1)
     regular[2 * period :] = same[2 * period :] & same[period:-period] & steady
     edges = np.flatnonzero(np.diff(regular, prepend=False, append=False))
     runs = edges.reshape(-1, 2)
-    least = max(FEWEST, -(-WORTHWHILE // period))  # hidden turns
+    least = max(FEWEST_TURNS, -(-FEWEST_OPS // period))  # turns to hide
     long = (runs[:, 1] - runs[:, 0]) // period >= least - 1
     for begin, stop in runs[long].tolist():
         turns = (stop - begin) // period + 2
         start = stop - turns * period
-        before = start - period  # the first turn of a loop may have been given more
+        before = start - period  # a loop's first turn may have other inputs
         if before >= 0 and same[start : start + period].all():
             start = before
             turns += 1
@@ -139,14 +139,14 @@ def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span
 
 
 def _periods(code: Array, wiring: Array) -> list[int]:
-    """Guess periods: distances at which the same occurs often.
+    """Guess periods: distances at which equal ops occur often.
 
-    What stands several times in each turn is met at shorter distances too, so not only
-    the last occurrence counts, and longer pieces than one op are looked at as well.
+    An op that occurs several times in a turn gives shorter distances too. So compare
+    with the last few occurrences, and compare sequences of 2 and 3 ops as well.
     """
     n = len(code)
-    # How far back the inputs are tells ops apart, unless it is far: what all turns
-    # share comes to be ever further back.
+    # The distance back to the inputs distinguishes ops. But an input that all turns
+    # share is further back in each turn, so all far inputs count as equally far.
     back = np.minimum(wiring[:, :1] - wiring[:, 1:], FAR)
     pieces = code * MIX + back @ MIX ** np.arange(2, 2 + back.shape[1])
     counts = np.zeros(n, np.int64)
@@ -156,6 +156,6 @@ def _periods(code: Array, wiring: Array) -> list[int]:
             same = pieces[order[nth:]] == pieces[order[:-nth]]
             counts += np.bincount((order[nth:] - order[:-nth])[same], minlength=n)
         pieces[1:] += pieces[:-1] * MIX
-    counts[n // (FEWEST + 2) + 1 :] = 0
-    often = np.argsort(-counts, kind="stable")[:TRIED]
+    counts[n // (FEWEST_TURNS + 2) + 1 :] = 0
+    often = np.argsort(-counts, kind="stable")[:MOST_PERIODS]
     return [int(period) for period in often if counts[period] > 0]

@@ -12,15 +12,15 @@ from tinygrad_edu.drawing.words import SPACE
 
 __all__ = ["dot_of", "mermaid_of"]
 
-# What means something in Mermaid, also in the Markdown, the formulas ($$) and the
-# directives (%%) that it reads in texts, is written as its number there; and spaces are
-# such that make no list of "1. 2.".
+# Characters with a meaning in Mermaid are written as their numbers. Mermaid also reads
+# Markdown, formulas ($$) and directives (%%) in texts. No-break spaces keep it from
+# turning "1. 2." into a list.
 _IN_MERMAID = str.maketrans(
     {c: f"#{ord(c)};" for c in '"#&<>`;\\$%{}*_~'} | {" ": SPACE}
 )
-# Graphviz reads entities of HTML.
+# Graphviz reads HTML entities.
 _IN_DOT = str.maketrans({"&": "&amp;", "\\": r"\\", '"': r"\"", "\n": r"\n"})
-# There is one theme: with fills and text of their own, boxes can be read on any ground.
+# One theme is enough: boxes have their own fill and text colour, for any background.
 _COLOURS = {
     kind: (*getattr(THEMES["light"], kind), THEMES["light"].text)
     for kind in ("parameter", "constant", "computed", "result", "more")
@@ -55,7 +55,7 @@ def dot_of(picture: Picture) -> str:
 
 
 def mermaid_of(picture: Picture) -> str:
-    """Write a picture in Mermaid's language, which Markdown has in many places."""
+    """Write a picture in Mermaid's language, which many Markdown sites show."""
     ids = {box.key: f"v{i}" for i, box in enumerate(picture.boxes)}
     lines = ["flowchart TD"]
     opened: tuple[int, ...] = ()
@@ -91,7 +91,7 @@ def mermaid_of(picture: Picture) -> str:
 
 
 def _lines(box: Box) -> list[str]:
-    """Write what is in a box."""
+    """Return the lines of text in a box."""
     header = f"{box.name} {box.shape}".strip()
     gradient = [f"grad {line}" for line in box.gradient]
     return [line for line in (header, *box.value, *gradient) if line]
@@ -102,6 +102,6 @@ def _quoted(text: str) -> str:
 
 
 def _text(lines: list[str]) -> str:
-    """Quote lines; what means something to Mermaid is written as its number."""
+    """Quote lines for Mermaid."""
     text = "<br>".join(line.translate(_IN_MERMAID) for line in lines)
     return f'"{text}"'

@@ -1,9 +1,9 @@
 """Write the picture as SVG: shapes and text with classes, and a style sheet.
 
-A script can find these: ``<g class="node data" data-node="K">`` is the box of the value
-with the key K, ``<g class="node op" data-node="K">`` the op that computed it,
-``<g class="edge" data-from="K" data-to="K2">`` the arrow from a value to an op. In a
-box the elements of class "value" and "gradient" have the numbers.
+Scripts can find these elements: ``<g class="node data" data-node="K">`` is the box of
+the value with the key K, ``<g class="node op" data-node="K">`` is the op that computed
+it, and ``<g class="edge" data-from="K" data-to="K2">`` is the arrow from a value to an
+op. In a box, the elements of class "value" and "gradient" contain the numbers.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
 class Theme(NamedTuple):
-    """Colours: a fill and a border for each kind of box, and what is around them."""
+    """Colours: a fill and a border for each kind of box, and all others."""
 
     background: str
     text: str
     muted: str
     line: str
     gradient: str
-    op: tuple[str, str]  # its fill, its text
+    op: tuple[str, str]  # fill and text
     parameter: tuple[str, str]
     constant: tuple[str, str]
     computed: tuple[str, str]
@@ -128,7 +128,7 @@ def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
         _rectangle(inner, frame.x, frame.y, frame.width, frame.height, RADIUS)
     for edge in layout.edges:
         _draw_edge(graph, edge)
-    for frame in layout.frames:  # over the edges, which may cross it
+    for frame in layout.frames:  # the label is drawn over edges that cross it
         inner = _add(graph, "g", {"class": "module"})
         _text(inner, frame.x + GAP, frame.y + FRAME_LABEL - 3, frame.name, "label")
     for box in picture.boxes:
@@ -271,7 +271,7 @@ def _short(x: float) -> str:
 
 
 def style_sheet(theme: str) -> str:
-    """Return the style sheet for a theme; each rule speaks of such pictures only."""
+    """Return the style sheet for a theme; its rules apply only to these pictures."""
     ours = f"svg.tinygrad-graph.{theme}"
     lines = [
         f"{ours} {{ font-family: {FONT}; max-width: 100%; height: auto }}",

@@ -22,13 +22,13 @@ SYMBOLS = {
     "power": "^",
     "matmul": "@",
 }
-ROWS = COLUMNS = 4  # a value that has no more is written in full
-LONGEST = 14  # characters of a parameter that is shown
-SPACE = "\N{NO-BREAK SPACE}"  # several other spaces are drawn as one
+ROWS = COLUMNS = 4  # the most rows and columns of a value that is written in full
+LONGEST = 14  # the most characters of a parameter that is shown
+SPACE = "\N{NO-BREAK SPACE}"  # several ordinary spaces would be drawn as one
 
 
 def describe(data: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    """Write a value as lines of text; for a large array, its range.
+    """Write a value as lines of text: in full if it is small, else its range.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def number_text(x: Any, digits: int = 4) -> str:
 
 
 def _in_full(rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    """Write each number to 3 digits, however small it is beside the others."""
+    """Write each number with 3 digits of its own, in columns."""
     cells = [[number_text(x, 3) for x in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     return tuple((2 * SPACE).join(map(_right, row, widths)) for row in cells)
@@ -72,15 +72,15 @@ def _right(text: str, width: int) -> str:
 
 
 def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
-    """Write an op with its parameters and those of its inputs that are numbers.
+    """Write an op with its parameters, and with its inputs that are numbers.
 
     Parameters
     ----------
     op : Op
     numbers : sequence of str
-        An entry for each input: the number, or nothing if an arrow stands for it.
+        An entry for each input: the number, or "" if an arrow shows the input.
     params : dict or None
-        Only those are written that are short, and not the default.
+        The parameters of the call. Defaults and long values are not written.
 
     Examples
     --------

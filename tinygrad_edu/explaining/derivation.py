@@ -1,7 +1,7 @@
 """Derivations: the backward pass of a graph, written as formulas.
 
-What several ops do to quantities without a name is written into one line: at most one
-function that is not linear, so that each line has a derivative that one sees.
+Several ops on quantities without a name are written into one line. A line applies at
+most one non-linear function, so that its derivative is easy to see.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 
 __all__ = ["Derivation", "Line", "Link"]
 
-LARGEST_LINE = 8  # the ops that are written into one line
+LARGEST_LINE = 8  # the most ops in one line
 
 
 class Link(NamedTuple):
-    """How one quantity depends on another, by the line that defines it.
+    """How a quantity depends on another one in its line.
 
     Attributes
     ----------
     y, x : Tensor
         The quantity to differentiate, and the one to differentiate with respect to.
     factor : Formula or None
-        The derivative dy/dx, where the cotangent is multiplied by it; else None.
+        The derivative dy/dx, if the rule multiplies the cotangent by it; else None.
     cotangent : Formula
-        What `y` adds to the cotangent of `x`, in terms of its own.
+        The contribution to the cotangent of `x`, in terms of the cotangent of `y`.
     """
 
     y: Node
@@ -59,26 +59,26 @@ class Line(NamedTuple):
 
 
 class Derivation:
-    """The lines that lead from the leaves to `y`, newest first, and what they imply.
+    """The lines from the leaves to `y`, newest first, with all their derivatives.
 
     Parameters
     ----------
     nodes : list of Tensor
         The graph, newest first.
     given : dict of int to str
-        The names that there are, by `id`: see `names_of`.
+        The known names, by ``id`` of the node: see `names_of`.
     wanted : iterable of Tensor
-        Quantities that get a line of their own, with a name or without.
+        Quantities that get a line of their own even without a name.
 
     Attributes
     ----------
     lines : list of Line
     quantities : dict of Node to Name
-        All that has a name, constants included.
+        All quantities that have a name, constants included.
     constants : list of Name
-        The arrays that went into it.
+        The names of arrays that are inputs of ops.
     cotangents : dict of Node to Derivative
-        The derivative of the last quantity by each of the others, with its value.
+        The derivative of `y` with respect to each quantity, with its value.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Derivation:
         return self._names.read(x, self._known)
 
     def _line(self, y: Node, shares: dict[Node, list[Share]], kept: set[Node]) -> Line:
-        """Differentiate a quantity by those that its line speaks of."""
+        """Differentiate a quantity with respect to the others in its line."""
         name = self._known.pop(id(y))
         formula = self._read(y)
         self._known[id(y)] = name
@@ -140,31 +140,31 @@ class Derivation:
                     if is_inside:
                         inside.append(share.x)
         links = [self._link(y, x, cotangent) for x, cotangent in found.items()]
-        return Line(y, formula, sorted(links, key=_place))
+        return Line(y, formula, sorted(links, key=_sort_key))
 
     def _link(self, y: Node, x: Node, cotangent: Formula) -> Link:
         g = self.cotangents[y]
-        if y is self.y:  # whose own cotangent is 1
+        if y is self.y:  # its own cotangent is 1
             cotangent = replace(cotangent, g, number(1, g.shape))
             return Link(y, x, cotangent, cotangent)
         fits = g.shape in ((), x.data.shape)
         return Link(y, x, without(cotangent, g) if fits else None, cotangent)
 
-    def told(self, link: Link) -> tuple[Derivative, Formula]:
-        """Return a derivative and what it is.
+    def equation(self, link: Link) -> tuple[Derivative, Formula]:
+        """Return the two sides of the equation for a link's derivative.
 
-        It is dy/dx; or, where no factor will do since `y` sums over elements of `x`,
-        what goes through `y` of dL/dx.
+        The left side is dy/dx. If `y` sums over elements of `x`, dy/dx is no single
+        factor; then the left side is the part of the gradient dL/dx through `y`.
         """
         y, x, factor, cotangent = link
         if factor is not None:
-            partial = self._acts_otherwise(x, y)
+            partial = self._acts_indirectly(x, y)
             return self._names.slope(y, x, factor, partial=partial), factor
         via = self._names.name(y) if len(self._into[x]) > 1 else ""
         return self._names.gradient(x, cotangent, via=via), cotangent
 
     def paths(self, x: Node, most: int, longest: int) -> list[list[Link]] | None:
-        """Return the ways from `y` to `x`; None if there are too many, or too long."""
+        """Return all paths from `y` to `x`; None if they are too many or too long."""
         ways, longest_to = Counter({self.y: 1}), Counter({self.y: 0})
         for line in self.lines:
             for link in line.links:
@@ -183,11 +183,11 @@ class Derivation:
         return found
 
     def along(self, path: Iterable[Link]) -> tuple[Formula, Formula]:
-        """Multiply the derivatives along a path: in symbols, and written out."""
+        """Multiply the derivatives along a path: as symbols, and as formulas."""
         symbols: Formula = self.cotangents[self.y]
         written: Formula = number(1, self.y.data.shape)
         for link in path:
-            symbol, formula = self.told(link)
+            symbol, formula = self.equation(link)
             if link.y is self.y:
                 symbols, written = symbol, formula
             elif link.factor is not None:
@@ -200,7 +200,7 @@ class Derivation:
         return symbols, written
 
     def back_to(self, x: Node) -> list[tuple[Derivative, Formula]]:
-        """Return the cotangents on the way from `y` back to `x`, each as a sum."""
+        """Return each cotangent between `y` and `x`, and the sum that it equals."""
         between = {x}
         for line in reversed(self.lines):
             if any(link.x in between for link in line.links):
@@ -211,8 +211,8 @@ class Derivation:
             for z in sorted(between, key=lambda node: -node.index)
         ]
 
-    def _acts_otherwise(self, x: Node, y: Node) -> bool:
-        """Whether `x` acts on `y` also through quantities between them."""
+    def _acts_indirectly(self, x: Node, y: Node) -> bool:
+        """Whether `x` affects `y` also through quantities between them."""
         if len(self._into[x]) == 1:
             return False
         stack = [link.x for link in self._links[y] if link.x is not x]
@@ -227,8 +227,8 @@ class Derivation:
         return False
 
 
-def _place(link: Link) -> tuple[bool, int]:
-    """Leaves come first, and then the order is that of creation."""
+def _sort_key(link: Link) -> tuple[bool, int]:
+    """Sort leaves first, then by the order of creation."""
     return link.x.op is not None, link.x.index
 
 
@@ -240,28 +240,29 @@ def _lines(
 ) -> set[Node]:
     """Choose the quantities that get a line of their own.
 
-    Those that have a name, and those that another function than a linear one was
-    applied to after such a function, or that several are made of.
+    These are the quantities with a name. Others are added where a line would be too
+    long, would apply a second non-linear function, or where several quantities use the
+    result of a non-linear function.
     """
     uses = Counter(
         x for node in nodes for x in {z for z in node.inputs if isinstance(z, Node)}
     )
     kept = {node for node in nodes if id(node) in names or node.op is None} | wanted
-    bends: dict[Node, int] = {}  # functions that are not linear, back to what is kept
+    depths: dict[Node, int] = {}  # how many non-linear functions in a row, in its line
     sizes: dict[Node, int] = {}
     for node in reversed(nodes):
         if node not in shares:
             continue
-        most, size = 0, 1
+        depth, size = 0, 1
         for share in shares[node]:
-            x, bend = share.x, not is_linear(share)
-            before = 0 if x in kept else bends[x]
-            if x not in kept and (before + bend > 1 or size + sizes[x] > LARGEST_LINE):
+            x, more = share.x, not is_linear(share)
+            before = 0 if x in kept else depths[x]
+            if x not in kept and (before + more > 1 or size + sizes[x] > LARGEST_LINE):
                 kept.add(x)
                 before = 0
-            most = max(most, before + bend)
+            depth = max(depth, before + more)
             size += 0 if x in kept else sizes[x]
-        bends[node], sizes[node] = most, size
-        if most and uses[node] > 1:
+        depths[node], sizes[node] = depth, size
+        if depth and uses[node] > 1:
             kept.add(node)
     return kept

@@ -19,40 +19,39 @@ from tinygrad_edu.support.printable import name_of
 
 __all__ = ["Explanation", "explain"]
 
-MOST_PATHS = 12  # beyond that, the chain rule is told node by node
+MOST_PATHS = 12  # with more paths, the chain rule is written node by node
 LONGEST_PATH = 60
-MOST_CHAINS = 20  # that are told; ask for others by wrt=
-MOST_NUMBERS = 6  # of an array that is shown in full
+MOST_CHAINS = 20  # gradients that are shown; wrt= selects others
+MOST_NUMBERS = 6  # in an array that is shown in full
 MOST_CHARACTERS = 24  # of an array in the table
 LINE_LENGTH = 79
 HEADER = ("function", "first derivative", "value", "shape")
 
-Write = Callable[..., str]  # a formula, and maybe the shape that it shall fill
+Write = Callable[..., str]  # takes a formula, and optionally the shape to show
 
 
 def explain(y: Any, wrt: Any = None) -> Explanation:
     r"""Derive the gradient of `y`, as you would by hand.
 
     First, a table lists each quantity with its formula and derivatives. Then the chain
-    rule multiplies the derivatives along each path from `y` to the quantity to
-    differentiate with respect to, and adds the paths. The derivatives are printed from
-    the ops' own backward rules.
+    rule multiplies the derivatives along each path, from `y` back to the quantity to
+    differentiate with respect to, and adds up the paths. The derivatives come from the
+    ops' own backward rules.
 
-    Quantities have the names of their Tensors, ``Tensor(..., name="w1")`` or
-    ``z.name = "z"``, else those of the variables that hold them, else z1, a1, ... for
-    the layers of a network; parameters of a module have their path in it, conv1.kernel.
-    The rest is numbered in the order of computation, t1, t2, ..., as `draw` and
-    `step_through` show it; but an intermediate result without a name is written into
-    the line that uses it, as far as its derivative stays plain.
+    A quantity has the name of its Tensor, ``Tensor(..., name="w1")`` or
+    ``z.name = "z"``. Without that, it has the name of your variable; a module's
+    parameter has its path, conv1.kernel; a layer's values are z1, a1, ... All other
+    quantities are numbered in the order of computation, t1, t2, ..., as in `draw` and
+    `step_through`. If an intermediate result has no name, its formula is written into
+    the line that uses it, unless the derivative would become hard to read.
 
-    Where quantities are arrays, ``*`` multiplies element by element (in LaTeX
-    :math:`\odot`), and matrix products stand side by side.
+    For arrays, ``*`` multiplies element by element (in LaTeX :math:`\odot`); a matrix
+    product is written without a sign.
 
     Parameters
     ----------
     y : Tensor
-        A single number, recorded; its graph must not have been released by
-        ``backward()``.
+        A single number with a recorded graph, which ``backward()`` has not released.
     wrt : Tensor or sequence of Tensor, optional
         The quantities to differentiate with respect to: any that `y` depends on. By
         default, all leaves that require a gradient.
@@ -97,7 +96,7 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
         return Explanation(nodes, names, wanted)
     except RecursionError:
         raise ValueError(
-            "explain: the rule of an op takes too many steps to be written as a formula"
+            "explain: the formula for an op's rule is too long to be written"
         ) from None
 
 
@@ -112,14 +111,14 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
     for x in wanted:
         if not isinstance(x, Node):
             raise TypeError(
-                f"explain: wrt is a Tensor or several, and not {type(x).__name__}; "
+                f"explain: wrt must be a Tensor or several, not {type(x).__name__}; "
                 "only a Tensor has a gradient"
             )
         called = f"{name!r}" if (name := name_of(x)) else "a Tensor in wrt"
         if x not in behind:
             raise ValueError(
-                f"explain: y was not computed from {called}, so there is nothing to "
-                "differentiate by"
+                f"explain: y was not computed from {called}, so it has no derivative "
+                "with respect to it"
             )
         if not x.requires_grad:
             raise ValueError(
@@ -129,7 +128,7 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
 
 
 class Explanation:
-    """A derivation. It prints as text, and a notebook shows it as mathematics.
+    """A derivation. It prints as text; a notebook shows it as formulas.
 
     `explain` makes it; ``.derivation`` holds its formulas.
     """
@@ -163,7 +162,7 @@ class Explanation:
     __repr__ = __str__
 
     def to_markdown(self) -> str:
-        """Return it as Markdown, with its formulas between dollar signs."""
+        """Return the derivation as Markdown, with formulas between dollar signs."""
         rows = [HEADER, ("---",) * len(HEADER)]
         for line in self.derivation.lines:
             function, derivatives, *rest = self._row(line, in_latex)
@@ -174,7 +173,7 @@ class Explanation:
         return "\n\n".join([table, given, *self._chains_in_latex(), *self._left_out()])
 
     def to_latex(self) -> str:
-        """Return it as LaTeX, in display mode."""
+        """Return the derivation as LaTeX, in display mode."""
         rows = [tuple(map(_upright, HEADER))]
         for line in self.derivation.lines:
             function, derivatives, *rest = self._row(line, in_latex)
@@ -195,10 +194,10 @@ class Explanation:
     # --- The table --------------------------------------------------------------------
 
     def _row(self, line: Line, write: Write) -> tuple[str, list[str], str, str]:
-        """Tell a quantity: its formula, its derivatives, its value and its shape."""
+        """Write a quantity's formula, derivatives, value and shape."""
         derivatives = [
             f"{write(left)} = {write(right, left.shape)}"
-            for left, right in map(self.derivation.told, line.links)
+            for left, right in map(self.derivation.equation, line.links)
         ]
         value = line.y.data
         return (
@@ -210,23 +209,23 @@ class Explanation:
         )
 
     def _given(self, write: Write) -> list[str]:
-        """List what everything was computed from, as far as it is spoken of.
+        """Write the leaves and constants that the derivation mentions.
 
-        A formula in which all cancels still has derivatives with respect to leaves.
+        A leaf that cancels in a formula may still be mentioned in its derivative.
         """
         lines, quantities = self.derivation.lines, self.derivation.quantities
         links = [link for line in lines for link in line.links]
-        told = [line.formula for line in lines]
-        told += [link.factor or link.cotangent for link in links]
-        told += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
-        named = set().union(*map(names_in, told))
+        formulas = [line.formula for line in lines]
+        formulas += [link.factor or link.cotangent for link in links]
+        formulas += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
+        mentioned = set().union(*map(names_in, formulas))
         leaves = [name for node, name in quantities.items() if node.op is None]
         return [
             f"{write(x)} = {value}"
-            if (value := _told(x.data, write))
+            if (value := _numbers(x.data, write))
             else _of_shape(x, write)
             for x in [*leaves, *self.derivation.constants]
-            if x in named
+            if x in mentioned
         ]
 
     # --- The chain rule ---------------------------------------------------------------
@@ -253,59 +252,59 @@ class Explanation:
         if paths is None:
             return self._node_by_node(x, write)
         total = self.derivation.cotangents[x]
-        told = [self._path(path, write) for path in paths]
-        value = _told(total.data, write)
-        if len(told) == 1:
-            return [_distinct([write(total), *told[0], value])]
+        lines = [self._path(path, write) for path in paths]
+        value = _numbers(total.data, write)
+        if len(lines) == 1:
+            return [_distinct([write(total), *lines[0], value])]
         symbols = added(*(self.derivation.along(path)[0] for path in paths))
         equations = [[write(total), write(symbols, total.shape)]]
-        equations += map(_distinct, told)
+        equations += map(_distinct, lines)
         if value:
-            values = _joined(" + ", [path[-1] for path in told])
+            values = _joined(" + ", [line[-1] for line in lines])
             equations.append(_distinct([write(total), values, value]))
         return equations
 
     @np.errstate(all="ignore")
     def _path(self, path: Sequence[Link], write: Write) -> list[str]:
-        """Tell a path: in symbols, written out, in numbers, and their product."""
+        """Write a path as symbols, as formulas, as a product of numbers, as a value."""
         symbols, written = self.derivation.along(path)
         factors = [link.factor for link in path if link.factor is not None]
         numbers = ""
         is_scalar = all(link.x.data.ndim == 0 for link in path)
         if factors and len(factors) == len(path) and is_scalar:
             times = " * " if write is in_text else r" \cdot "
-            numbers = _joined(times, [_told(f.value, write) for f in factors])
+            numbers = _joined(times, [_numbers(f.value, write) for f in factors])
         shape = written.shape
-        told = [write(symbols, shape), write(written, shape)]
-        return [*told, numbers, _told(written.value, write)]
+        formulas = [write(symbols, shape), write(written, shape)]
+        return [*formulas, numbers, _numbers(written.value, write)]
 
     def _node_by_node(self, x: Node, write: Write) -> list[list[str]]:
-        """Add up what each quantity gets from those that use it, from `y` back to `x`.
+        """Write each gradient from `y` back to `x` as a sum over the quantity's uses.
 
-        Where there are many paths, that is what makes reverse mode fast.
+        This is how reverse mode stays fast when there are many paths.
         """
         return [
             _distinct(
-                [write(total), write(formula, total.shape), _told(total.data, write)]
+                [write(total), write(formula, total.shape), _numbers(total.data, write)]
             )
             for total, formula in self.derivation.back_to(x)
         ]
 
 
 def _wrapped(derivatives: list[str]) -> list[str]:
-    """Put derivatives below each other if they are too long to stand side by side."""
+    """Put derivatives on one line if they fit, else each on a line of its own."""
     line = ", ".join(derivatives)
     return [line] if len(line) <= LINE_LENGTH // 2 else derivatives
 
 
 def _distinct(parts: list[str]) -> list[str]:
-    """Leave out what is empty, and what repeats what stands before it."""
+    """Leave out empty parts, and parts that repeat the one before."""
     parts = list(filter(None, parts))
     return [x for x, before in zip(parts, ["", *parts]) if x != before]
 
 
 def _in_lines(equation: list[str]) -> str:
-    """Write an equation, below each other what is too long for one line."""
+    """Write an equation; if it is too long, each ``=`` on a line of its own."""
     line = " = ".join(equation)
     if len(line) <= LINE_LENGTH:
         return line
@@ -314,7 +313,7 @@ def _in_lines(equation: list[str]) -> str:
 
 
 def _shown(x: Any) -> str:
-    """Write a number, or a few; nothing for more."""
+    """Write a number or a small array; "" for a large one."""
     x = np.asarray(x)
     if not x.ndim:
         return f"{x:.4g}"
@@ -325,13 +324,13 @@ def _shown(x: Any) -> str:
     return f"[{', '.join(map(_shown, x))}]"
 
 
-def _told(x: Any, write: Write) -> str:
-    """Write a number, or a few, in a notation."""
+def _numbers(x: Any, write: Write) -> str:
+    """Write a number or a small array in the notation of `write`."""
     return _shown(x) if write is in_text else numbers_in_latex(_shown(x))
 
 
 def _in_short(x: Any) -> str:
-    """Write a number, or a few if they take no more room than their range."""
+    """Write a number or a short array; of a longer one, the range."""
     text = _shown(x)
     if 0 < len(text) <= MOST_CHARACTERS:
         return text
@@ -339,7 +338,7 @@ def _in_short(x: Any) -> str:
 
 
 def _in_width(head: str, parts: list[str]) -> str:
-    """Write a list, on several lines if it is long."""
+    """Join parts with commas, on several lines if they are long."""
     lines = [head + parts[0]]
     for part in parts[1:]:
         if len(f"{lines[-1]}, {part}") <= LINE_LENGTH:
@@ -351,7 +350,7 @@ def _in_width(head: str, parts: list[str]) -> str:
 
 
 def _joined(operator: str, numbers: list[str]) -> str:
-    """Write numbers with an operator between them, and brackets round negative ones."""
+    """Join numbers with an operator; negative ones are in brackets."""
     first, *rest = numbers
     return operator.join([first, *(f"({x})" if x[0] == "-" else x for x in rest)])
 

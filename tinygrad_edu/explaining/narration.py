@@ -24,11 +24,11 @@ from tinygrad_edu.formulas.writing import in_text
 __all__ = ["Figure", "Narrator", "Step"]
 
 Array = np.ndarray[Any, Any]
-MANY = 8  # names in a sentence
+MOST_NAMES = 8  # in a sentence
 ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth"]
 FACTORS = ["first factor", "second factor"]
 TERMS = ["first term", "second term"]
-# What an op's inputs are called, to tell them apart.
+# Names for an op's inputs, to distinguish two uses of the same quantity.
 ROLES = {
     "add": TERMS,
     "subtract": TERMS,
@@ -42,7 +42,7 @@ ROLES = {
 
 
 class Figure(NamedTuple):
-    """Numbers that a step shows, and how they go with those before them."""
+    """Numbers that a step shows, and the operator between them and the ones before."""
 
     title: str
     array: Array
@@ -50,14 +50,14 @@ class Figure(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of the walk."""
+    """One step of the forward or the backward pass."""
 
     kind: str  # "given", "compute", "start", "contribute" or "done"
     sentence: str
     formulas: list[str]
     figures: list[Figure]
-    node: Node | None = None  # whose op is at work
-    contribution: Contribution | None = None  # what passes an edge
+    node: Node | None = None  # the op's output
+    contribution: Contribution | None = None  # of a step along one edge
 
 
 def _op(x: Any) -> Any:
@@ -65,12 +65,12 @@ def _op(x: Any) -> Any:
 
 
 class Narrator:
-    """Tells the forward and the backward pass of a graph.
+    """Describes the forward and the backward pass of a graph.
 
     Parameters
     ----------
     names : Quantities
-        What everything is called; the last quantity is a single number.
+        The names of all quantities; the last quantity is a single number.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Narrator:
         self.names, self.name = names, names.name
         self.nodes, self.y = names.nodes, names.y
         self.quantities = [x for x in quantities(self.nodes) if id(x) in names.names]
-        # What each node was computed from, as the bits of a number.
+        # All nodes that each node was computed from, as the bits of an integer.
         self._bit = {node: 1 << i for i, node in enumerate(reversed(self.nodes))}
         self._behind: dict[Node, int] = {}
         for node in reversed(self.nodes):
@@ -108,12 +108,12 @@ class Narrator:
         return self.names.gradient(x).text
 
     def formula(self, node: Node) -> str:
-        """Write down how a node was computed."""
+        """Write how a node was computed, as an equation."""
         formula = in_text(self.names.formula(node), node.data.shape)
         return f"{self.name(node)} = {formula}"
 
     def steps(self) -> Iterator[Step]:
-        """Give the steps of the forward pass, then those of the backward pass."""
+        """Yield the steps of the forward pass, then those of the backward pass."""
         yield self._given()
         for node in forward_pass(self.nodes):
             yield self._compute(node)
@@ -144,7 +144,7 @@ class Narrator:
     def _start(self) -> Step:
         sentence = (
             "The backward pass begins at the end. "
-            f"{self.name(self.y)} changes exactly as much as itself: its gradient is 1."
+            f"The derivative of {self.name(self.y)} with respect to itself is 1."
         )
         slope = self.slope(self.y)
         figures = [Figure(slope, np.ones_like(self.y.data))]
@@ -171,7 +171,7 @@ class Narrator:
             formula = f"{part.text} = {in_text(cotangent, part.shape)}"
             figures.append(Figure(wanted, value, "\u2192"))
         else:
-            partial = bool(role) or self._acts_otherwise(share)
+            partial = bool(role) or self._acts_indirectly(share)
             slope = self.names.slope(node, x, factor, partial=partial, role=role)
             local = slope.text
             sentence += f": it is multiplied by the local derivative {local}."
@@ -183,11 +183,11 @@ class Narrator:
             figures[-1] = figures[-1]._replace(title="contribution")
         if before is not None:
             figures += [Figure("so far", before, "+"), Figure(wanted, total, "=")]
-        sentence += f" {self._standing(contribution)}"
+        sentence += f" {self._count(contribution)}"
         return Step("contribute", sentence, [formula], figures, node, contribution)
 
     def _role(self, share: Share) -> str:
-        """Tell two uses of the same input by the same op apart: "as first factor"."""
+        """Distinguish two uses of an input by the same op: "as first factor"."""
         if sum(x is share.x for x in share.node.inputs) == 1:
             return ""
         roles = ROLES.get(share.node.op.name)
@@ -196,13 +196,13 @@ class Narrator:
         n = share.position + 1
         return f"as {ORDINALS[n - 1] if n <= len(ORDINALS) else f'{n}th'} input"
 
-    def _acts_otherwise(self, share: Share) -> bool:
-        """Whether an input acts on the answer also through another input."""
+    def _acts_indirectly(self, share: Share) -> bool:
+        """Whether an input affects the output also through another input."""
         others = [x for x in share.node.inputs if isinstance(x, Node)]
         return any(self._behind[x] & self._bit[share.x] for x in others)
 
-    def _standing(self, contribution: Contribution) -> str:
-        """Tell where the sum of the contributions stands."""
+    def _count(self, contribution: Contribution) -> str:
+        """Say which contribution this is, and whether the gradient is complete."""
         *_, number, of = contribution
         x = self.name(contribution.share.x)
         if of == 1:
@@ -226,8 +226,8 @@ class Narrator:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Write names as a sentence has them; each once, and not too many."""
+    """Join names for a sentence: each name once, and not too many."""
     names = list(dict.fromkeys(names))
-    if len(names) > MANY:
-        names = [*names[: MANY - 1], f"{len(names) - MANY + 1} more"]
+    if len(names) > MOST_NAMES:
+        names = [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more"]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

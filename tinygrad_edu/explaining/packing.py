@@ -11,11 +11,11 @@ __all__ = ["Arrays"]
 
 Array = np.ndarray[Any, Any]
 
-LONGEST = 2000  # rows or columns: no screen shows more
+LONGEST = 2000  # rows or columns; no screen shows more
 
 
 class Arrays:
-    """Arrays that a page refers to by their numbers; equal ones are kept once.
+    """Arrays that a page refers to by number; equal arrays are kept once.
 
     Examples
     --------
@@ -33,7 +33,7 @@ class Arrays:
         self._arrays: list[Array] = []
 
     def add(self, array: Any) -> int:
-        """Keep an array as it is now, and return its number."""
+        """Keep a copy of an array, and return its number."""
         array = np.asarray(array)
         kind = "f4" if _fits(array) else "f8"
         array = array.astype(f"<{kind}")
@@ -44,13 +44,13 @@ class Arrays:
         return self._numbers[key]
 
     def packed(self, budget: int) -> list[dict[str, Any]]:
-        """Write the arrays, the largest ones with fewer rows and columns if need be.
+        """Write the arrays as text of at most `budget` characters in total.
 
-        An array is written as rows, those of its last axis, in base64: float32, which
-        has 7 digits, or float64 where its range is needed. Every ``steps[0]``-th row
-        and every ``steps[1]``-th column is there, such that all take no more
-        characters than `budget` (unless there are very many arrays), and none has
-        more rows or columns than a screen.
+        An array is written row by row (along its last axis), in base64: as float32,
+        which has 7 digits, or as float64 if its values need the range. If the text
+        would be too long, or an array larger than a screen, only every ``steps[0]``-th
+        row and every ``steps[1]``-th column is kept. Very many arrays exceed the budget
+        all the same.
         """
         limit = max((array.size for array in self._arrays), default=0)
         while True:
@@ -61,13 +61,13 @@ class Arrays:
 
 
 def _fits(array: Array) -> bool:
-    """Whether float32 tells the values to its 7 digits."""
+    """Whether float32 holds the values to 7 digits."""
     with np.errstate(all="ignore"):
         return np.allclose(array.astype("f4"), array, rtol=1e-6, atol=0, equal_nan=True)
 
 
 def _pack(array: Array, limit: int) -> dict[str, Any]:
-    """Write every so many-th row and column: of the longer axis fewer first."""
+    """Write an array with at most `limit` elements; thin out the longer axis first."""
     rows = array.reshape(-1, array.shape[-1] if array.ndim and array.size else 1)
     steps = [1, 1]
     part = rows

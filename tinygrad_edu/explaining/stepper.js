@@ -1,6 +1,6 @@
 "use strict";
-// Shows the model that `stepper.py` wrote into the page. What is shown depends on one
-// number only, that of the step: `show(number)` makes the page what it is then.
+// Shows the model that `stepper.py` wrote into the page. The content depends only on the
+// number of the step: `show(number)` updates the whole page.
 
 const $ = (selector) => document.querySelector(selector);
 const model = JSON.parse($("#model").textContent);
@@ -21,7 +21,7 @@ function h(tag, attributes = {}, ...children) {
 
 const decoded = new Map();
 
-// An array by its number. It has rows and columns, whatever its shape: every so many-th.
+// Return an array by its number, as rows and columns (some may be left out).
 function arrayOf(number) {
   if (!decoded.has(number)) decoded.set(number, decode(model.arrays[number]));
   return decoded.get(number);
@@ -68,7 +68,7 @@ function typeset(formula) {
 const code = (formula) => h("code", {}, typeset(formula));
 const shapeText = (shape) => (shape.length ? shape.join(" \u00d7 ") : "a number");
 
-// What is said of an array in one line.
+// Describe an array in one line.
 function summary({ numbers, shape }) {
   if (numbers.length === 1) return format(numbers[0]);
   if (!numbers.length) return shapeText(shape);
@@ -92,7 +92,7 @@ function figure(title, number, room, sign = "") {
       : isSmall && isWhole ? table(array) : heatMap(array, room));
 }
 
-// A cell's colour: blue below 0, orange above, the more the larger.
+// Colour a cell: blue below 0, orange above; a larger number has a stronger colour.
 function tint(cell, number, largest) {
   if (!Number.isFinite(number)) cell.className = "broken";
   else if (number) cell.className = number < 0 ? "negative" : "positive";
@@ -115,14 +115,14 @@ function table(array) {
   return h("table", { class: "numbers" }, body);
 }
 
-// A canvas with a pixel for each element; pointer and arrow keys tell the numbers.
+// A canvas with a pixel for each element; pointer and arrow keys show the numbers.
 function heatMap(array, room) {
   const { rows, columns, numbers } = array;
   const across = Math.min(room.width / columns, 1.2);
   const down = Math.min(room.height / rows, 1.2);
-  const width = columns * Math.min(across, down * 5);  // cells are not too long
+  const width = columns * Math.min(across, down * 5);  // cells are not too wide
   const height = rows * Math.min(down, across * 5);
-  const label = `Heat map, ${shapeText(array.shape)}. Arrow keys tell the numbers.`;
+  const label = `Heat map, ${shapeText(array.shape)}. Arrow keys show the numbers.`;
   const canvas = h("canvas", {
     width: columns, height: rows, tabindex: 0, role: "img", "aria-label": label,
   });
@@ -198,7 +198,7 @@ function paint(canvas, { rows, columns, numbers, largest }) {
 
 const svg = $("#picture svg");
 const boxes = new Map();  // the boxes of values in the picture, by key
-const ops = new Map();  // those of the ops that computed them
+const ops = new Map();  // the boxes of the ops that computed them, by key
 const edges = new Map();  // the edges, by "from-to"
 
 svg.setAttribute("role", "group");
@@ -213,7 +213,7 @@ for (const edge of svg.querySelectorAll(".edge")) {
   edges.set(ends, [...(edges.get(ends) ?? []), edge]);
 }
 
-// At which step a value is there, and which step makes the gradient what it is then.
+// For each node: the step that computes it, and the steps that change its gradient.
 const bornAt = new Map();
 const gradients = new Map(model.nodes.map(({ key }) => [key, []]));
 steps.forEach((step, number) => {
@@ -237,7 +237,7 @@ for (const node of model.nodes) {
   }
 }
 
-// Make a node's box what it is at a step.
+// Show a node's box as it is at a step.
 function update(node, number) {
   const box = boxes.get(node.key);
   const isKnown = (bornAt.get(node.key) ?? 0) <= number;
@@ -248,17 +248,17 @@ function update(node, number) {
   box.classList.toggle("pending", !isKnown);
   box.classList.toggle("graded", Boolean(gradient));
   box.classList.toggle("incomplete", gradient?.complete === false);
-  // Before there is a gradient, its place is kept.
+  // Without a gradient yet, keep the old text: it is hidden, but takes up its space.
   box.querySelectorAll(".gradient .numbers tspan").forEach((line, i) => {
     if (gradient) line.textContent = gradient.lines[i];
   });
-  const told = [node.name, node.formula ?? node.kind];
-  if (isKnown) told.push(`value ${summary(arrayOf(node.value))}`);
+  const parts = [node.name, node.formula ?? node.kind];
+  if (isKnown) parts.push(`value ${summary(arrayOf(node.value))}`);
   if (gradient) {
     const soFar = gradient.complete ? "" : " so far";
-    told.push(`gradient ${summary(arrayOf(gradient.array))}${soFar}`);
+    parts.push(`gradient ${summary(arrayOf(gradient.array))}${soFar}`);
   }
-  box.setAttribute("aria-label", told.join(", "));
+  box.setAttribute("aria-label", parts.join(", "));
 }
 
 let lit = [];
@@ -285,8 +285,8 @@ function light(step) {
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-// Scroll the graph, and nothing but the graph, so that what is highlighted is seen: all
-// of the node that gets its value or gradient, and of the rest as much as there is room.
+// Scroll the graph, and only the graph, to show what is highlighted: first the node that
+// gets its value or gradient, then as much of the rest as there is room for.
 function reveal(step) {
   if (!lit.length) return;
   const target = step.to ?? step.node;
@@ -312,11 +312,11 @@ function reveal(step) {
   });
 }
 
-const EDGE = 4;  // px that are seen around a node
-const READABLE = 0.85;  // the smallest text of the picture is 11 px, times this
+const EDGE = 4;  // px to show around a node
+const READABLE = 0.85;  // the smallest zoom at which text of 11 px can be read
 const natural = svg.viewBox.baseVal;
 let scale = 1;
-let current = -1;  // the step that is shown
+let current = -1;  // the number of the shown step
 
 function zoom(to) {
   scale = Math.min(to, 4);
@@ -325,7 +325,7 @@ function zoom(to) {
   if (current >= 0) reveal(steps[current]);
 }
 
-// The largest size at which all of the graph is seen, or all of its width.
+// The largest zoom that shows the graph's full width (across), or the whole graph.
 function sizes() {
   const frame = $("#picture");
   const { paddingLeft, paddingTop, paddingBottom } = getComputedStyle(frame);
@@ -334,10 +334,10 @@ function sizes() {
   return { across, whole: Math.min(across, room / natural.height, 2.2) };
 }
 
-// All of the graph.
+// Show the whole graph.
 const fit = () => zoom(sizes().whole);
 
-// At first as much of it as can be read, and the steps move on to the rest.
+// Begin with a readable part of the graph; the steps scroll to the rest.
 function begin(comfortable) {
   const { across, whole } = sizes();
   zoom(Math.max(whole, Math.min(across, comfortable), READABLE));
@@ -379,7 +379,7 @@ const details = $("#details");
 function openDetails(node) {
   play(false);
   const facts = h("dl");
-  const fact = (term, ...told) => facts.append(h("dt", {}, term), h("dd", {}, ...told));
+  const fact = (term, ...text) => facts.append(h("dt", {}, term), h("dd", {}, ...text));
   if (node.formula) fact("computed", code(node.formula));
   else fact("is", node.kind);
   if (node.about) fact(node.op, node.about);
@@ -402,7 +402,7 @@ function openDetails(node) {
 
 $("#close").addEventListener("click", () => details.close());
 details.addEventListener("click", (event) => {
-  if (event.target === details) details.close();  // a click beside it
+  if (event.target === details) details.close();  // a click outside the dialog
 });
 
 // --- Controls --------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """`step_through`: the forward and the backward pass in a browser, step by step.
 
-It writes a single file with the picture, the numbers and the program that shows them.
-The program's source is beside this module: `stepper.html`, `stepper.css` and
+It writes one file with the picture, the numbers and the script that shows them. The
+sources of the page are next to this module: `stepper.html`, `stepper.css` and
 `stepper.js`.
 """
 
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 _FILES = Path(__file__).parent
 MOST_OPS = 1000
-BUDGET = 700_000  # characters that a page's numbers may take
+BUDGET = 700_000  # the most characters for a page's numbers
 
 
 def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
@@ -91,8 +91,8 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     ops = sum(node.op is not None for node in nodes)
     if ops > MOST_OPS:
         raise ValueError(
-            f"step_through: this graph has {ops} ops, and a page shows at most "
-            f"{MOST_OPS}; take a smaller example, with fewer turns of the loop"
+            f"step_through: this graph has {ops} ops, but a page shows at most "
+            f"{MOST_OPS}; use a smaller example, with fewer turns of the loop"
         )
     narrator = Narrator(Quantities(nodes, names_of(y, frame)))
     write("step_through", path, _page(narrator).encode())
@@ -103,14 +103,14 @@ def _page(narrator: Narrator) -> str:
     """Assemble the page."""
     model = _Model(narrator)
     script = _read("stepper.js")
-    of_script = b64encode(sha256(script.encode()).digest()).decode()
+    script_hash = b64encode(sha256(script.encode()).digest()).decode()
     return Template(_read("stepper.html")).substitute(
-        policy=f"default-src 'none'; script-src 'sha256-{of_script}'; "
+        policy=f"default-src 'none'; script-src 'sha256-{script_hash}'; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
         title=escape(narrator.name(narrator.y)),
         style=_read("stepper.css"),
         picture=svg_of(model.picture, lay_out(model.picture)),
-        # In JSON a "<" stands in strings only; written like this it ends no element.
+        # JSON has "<" only inside strings; escaped, it cannot end the script element.
         model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
         script=script,
     )
@@ -121,9 +121,9 @@ def _read(name: str) -> str:
 
 
 class _Model:
-    """All that a page shows: the picture, and in plain dicts and lists the rest.
+    """The content of a page: the picture, and the steps as plain dicts and lists.
 
-    The page refers to nodes by their keys in the picture, and to arrays by numbers.
+    The page refers to nodes by their keys in the picture, and to arrays by number.
     """
 
     def __init__(self, narrator: Narrator) -> None:
@@ -151,7 +151,7 @@ class _Model:
         return {"nodes": nodes, "steps": steps, "arrays": self.arrays.packed(BUDGET)}
 
     def _node(self, box: Box, x: Any) -> Json:
-        """Describe a node, or an array that went in."""
+        """Describe a node, or an array that is an input of the graph."""
         value, gradient = value_of(x), self.gradients.get(box.key)
         content: Json = {
             "key": box.key,
@@ -194,14 +194,14 @@ class _Model:
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
             content["to"] = keys.get(id(share.x))
-            # Of several edges between the two, which one.
+            # Which one of several edges between the two nodes.
             before = share.node.inputs[: share.position]
             content["edge"] = sum(x is share.x for x in before)
             content["gradient"] = self._gradient(total, number == of)
         return content
 
     def _gradient(self, array: Any, is_complete: bool) -> Json:
-        """A gradient as it stands, and how the picture shows it."""
+        """Describe a gradient as it is now, and its text in the picture."""
         return {
             "array": self.arrays.add(array),
             "lines": describe(np.asarray(array)),
@@ -210,13 +210,13 @@ class _Model:
 
 
 def _about(op: Op) -> str:
-    """The first sentence of the op's docstring, without the call that begins it."""
+    """Return the first paragraph of the op's docstring, without the call."""
     first = (op.__doc__ or "").partition("\n\n")[0]
     return first.removeprefix(f"{op}: ").replace("\n", " ").replace("`", "")
 
 
 def _source(origin: Origin | None) -> Json | None:
-    """The line of the user's program, if it was recorded under debug()."""
+    """Return the line of the user's program, if recorded under debug()."""
     if origin is None:
         return None
     text = linecache.getline(origin.file, origin.line).strip()

@@ -28,14 +28,14 @@ class Contribution(NamedTuple):
     Attributes
     ----------
     share : Share
-        What passes the edge, from the op's answer ``share.node`` to its input
+        The cotangent that passes from the op's output ``share.node`` to its input
         ``share.x``.
     before : array or None
-        What the contributions before it add up to, if there are any.
+        The sum of the earlier contributions, if there are any.
     total : array
-        The same with this one.
+        The sum after this contribution.
     number, of : int
-        It is the first, second, ... of so many.
+        Which contribution it is, from 1, and how many there are.
     """
 
     share: Share
@@ -56,7 +56,7 @@ def backward_pass(nodes: Sequence[Node]) -> Iterator[Contribution]:
     Raises
     ------
     ValueError
-        If the graph was recorded under `debug`, and a value was changed since.
+        If the graph was recorded under `debug`, and a value has changed since.
 
     Examples
     --------

@@ -96,9 +96,9 @@ def _copy(x: Any, like: Any) -> Any:
     # Files store tuples as lists, and numbers as arrays without dimensions.
     number = x.tolist() if isinstance(x, np.ndarray | np.generic) else x
     number = tuple(number) if isinstance(number, list) else number
-    is_same_kind = is_number(number) and _kind(number) == _kind(like)
+    is_same_kind = is_number(number) and _number_kind(number) == _number_kind(like)
     if not is_same_kind:
-        raise ValueError(f"expected {_kind(like)}, got {_describe(x)}")
+        raise ValueError(f"expected {_number_kind(like)}, got {_describe(x)}")
     return number
 
 
@@ -106,7 +106,7 @@ def _describe(x: Any) -> str:
     return f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else repr(x)
 
 
-def _kind(number: Any) -> str:
+def _number_kind(number: Any) -> str:
     if isinstance(number, tuple):
         return f"a tuple of {len(number)} numbers"
     return "True or False" if isinstance(number, bool | np.bool) else "a number"

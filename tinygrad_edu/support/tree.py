@@ -54,19 +54,19 @@ def pairs(tree: Any, other: Any) -> Iterator[tuple[Any, Any]]:
     """
     if isinstance(tree, dict):
         if not isinstance(other, dict) or tree.keys() != other.keys():
-            raise ValueError(f"expected {_kind(tree)}, got {_kind(other)}")
+            raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
         for key, part in tree.items():
             yield from pairs(part, other[key])
     elif isinstance(tree, tuple | list):
         if not isinstance(other, tuple | list) or len(tree) != len(other):
-            raise ValueError(f"expected {_kind(tree)}, got {_kind(other)}")
+            raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
         for part, counterpart in zip(tree, other):
             yield from pairs(part, counterpart)
     elif tree is not None:
         yield tree, other
 
 
-def _kind(tree: Any) -> str:
+def _structure(tree: Any) -> str:
     if isinstance(tree, dict):
         return f"a dict of {', '.join(map(repr, tree)) or 'nothing'}"
     if isinstance(tree, tuple | list):

@@ -1,9 +1,9 @@
-"""Training: `fit` is the loop over epochs and mini-batches, with what one wants of it.
+"""Training: `fit` is the loop over epochs and mini-batches.
 
-The loop is in `fitting`, and reads on a screen. Around it there are rooms for the
-learning rate (`schedules`), the mini-batches of an epoch (`batches`), the eye of the
-user (`progress`) and Ctrl-C (`interrupts`). The figures are kept in a `History`, and
-what it takes to go on later in `tinygrad_edu.train.checkpoints`.
+Read `fitting` first: it contains the loop. `schedules` changes the learning rate,
+`batches` goes through the mini-batches of an epoch, `progress` shows how far training
+is, `interrupts` handles Ctrl-C, and `history` stores the measured values. `checkpoints`
+saves a training to resume it later. `job` and `parallel` train in several processes.
 """
 
 from tinygrad_edu.train import schedules

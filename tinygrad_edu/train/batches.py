@@ -1,4 +1,4 @@
-"""The mini-batches of an epoch: found, run through a function, and judged."""
+"""Go through the mini-batches of an epoch: run the training steps, or evaluate."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["BatchFunction", "as_arrays", "evaluated", "order_of", "steps"]
 
 Array = np.ndarray[Any, Any]
 
-TICK = 0.05  # seconds after which the caller is told how far it is
-CHUNK = 1000  # examples to evaluate at a time: what comes of them fits the cache
+TICK = 0.05  # seconds after which the caller gets the losses so far
+CHUNK = 1000  # examples to evaluate at a time; their results fit the cache
 
 
 class BatchFunction:
-    """A function of inputs and targets, run as one NumPy program if that can be."""
+    """A function of inputs and targets; it runs as one NumPy program if possible."""
 
     def __init__(self, f: Callable[[Any, Any], Any], compiled: bool, name: str) -> None:
         self._f, self._compiled, self._name = f, compile(f) if compiled else None, name
@@ -37,17 +37,17 @@ class BatchFunction:
                 reason = str(error)
                 if not reason.startswith("compile: "):
                     raise
-            self._compiled = None  # nothing has been changed by the attempt
+            self._compiled = None  # the attempt has changed nothing
             warnings.warn(
-                f"fit: the {self._name} is not compiled, but runs as it is written, "
-                f"since {reason.removeprefix('compile: ')}. (compile=False says that "
-                "you know.)",
+                f"fit: the {self._name} cannot be compiled and runs as it is written: "
+                f"{reason.removeprefix('compile: ')}. (compile=False turns off this "
+                "warning.)",
                 stacklevel=2,
             )
         return self._f(x, y)
 
     def on_rows(self, x: Array, y: Array, rows: Array, size: int) -> list[float]:
-        """Call it on so many rows at a time, in their order; return the losses."""
+        """Call the function on `size` rows at a time, in order; return the losses."""
         if self._compiled is not None and len(rows) > size:
             losses: list[float]
             losses = self._compiled.epoch(x, y, size, rows=rows).tolist()
@@ -60,20 +60,20 @@ class BatchFunction:
 
 
 def as_arrays(data: Any) -> tuple[Array, Array] | None:
-    """Return the two arrays that data are, or None if they are mini-batches."""
+    """Return the two arrays of the data, or None if the data are mini-batches."""
     if not isinstance(data, tuple) or len(data) != 2:
         return None
     x, y = (np.asarray(value_of(part)) for part in data)
     if len(x) != len(y) or not len(x):
         raise ValueError(
-            f"fit: the data have {len(x)} rows in x, {len(y)} in y; an example needs "
-            "both, and one is needed at least"
+            f"fit: the data have {len(x)} rows in x, {len(y)} in y; both need the same "
+            "number of rows, 1 or more"
         )
     return x, y
 
 
 def order_of(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
-    """Tell what the steps of an epoch follow from; two arrays by a checksum.
+    """Describe what decides the steps of an epoch; arrays by a checksum.
 
     >>> order_of((np.zeros((4, 2)), np.zeros((4, 1))), 2, shuffle=True)["data"]
     '4 examples of float64 (2,) and float64 (1,), checksum baf465ae'
@@ -98,10 +98,10 @@ def steps(
     shuffle: bool,
     every: int | None,
 ) -> Iterator[list[float]]:
-    """Run a function on the mini-batches of an epoch; give the losses of a few a time.
+    """Run a function on the mini-batches of an epoch; yield the losses of a few a time.
 
-    As many as take a moment; and the caller has its turn after `every` so many. Steps
-    of the epoch that are done already are skipped.
+    It yields when a moment has passed, and after every `every` mini-batches. Steps of
+    the epoch that are already done are skipped.
     """
     arrays, done = as_arrays(data), len(training.losses)
     training.begin_epoch()
@@ -120,8 +120,8 @@ def steps(
     if not found or found < done:
         raise ValueError(
             f"fit: the data gave {found} mini-batches for epoch "
-            f"{len(training.history) + 1}, of which {done} were done before; a "
-            "generator gives them once: pass a list, or a function that makes them anew"
+            f"{len(training.history) + 1}, of which {done} were already done; a "
+            "generator works only once: pass a list, or a function that makes a new one"
         )
 
 
@@ -162,10 +162,10 @@ def _on_batches(
 def evaluated(
     function: BatchFunction, data: Any, metrics: Mapping[str, Callable[[Any, Any], Any]]
 ) -> dict[str, float]:
-    """Return the loss and the metrics, given what makes outputs and a loss of a batch.
+    """Return the loss and the metrics; the function returns a batch's output and loss.
 
-    The loss is the mean over the examples, if it is that over a mini-batch. A metric is
-    told all outputs and targets at once.
+    The loss is the mean over all examples, if the function returns the mean over a
+    mini-batch. A metric gets all outputs and targets at once.
     """
     arrays = as_arrays(data)
     parts = data
@@ -180,7 +180,7 @@ def evaluated(
             outputs.append(value_of(output))
             targets.append(value_of(y))
     if not outputs:
-        raise ValueError("evaluate: there are no examples; a generator gives them once")
+        raise ValueError("evaluate: there are no examples; a generator works only once")
     h, y = np.concatenate(outputs), np.concatenate(targets)
     figures = {"loss": total / len(y)}
     return figures | {name: float(metric(h, y)) for name, metric in metrics.items()}

@@ -1,4 +1,4 @@
-"""The loop of a training, over epochs and mini-batches; and what it asks."""
+"""The training loop, over epochs and mini-batches."""
 
 from __future__ import annotations
 
@@ -51,83 +51,84 @@ def fit(
     checkpoint: str | Path | Folder | None = None,
     resume: bool = False,
 ) -> History:
-    """Train a model: an update for each mini-batch, epoch after epoch.
+    """Train a model: one update for each mini-batch, in each epoch.
 
     Parameters
     ----------
     model : Module or one of its methods
-        Makes outputs of inputs: ``model``, or ``model.logits``.
+        Computes outputs from inputs: ``model``, or ``model.logits``.
     loss : callable
-        Makes one number of outputs and targets: ``tg.losses.mse``, or a function of
-        your own, which may add a penalty.
+        Computes one number from outputs and targets: ``tg.losses.mse``, or a function
+        of your own, which may add a penalty.
     optimiser : Optimiser
-        Of the model's parameters.
+        The optimiser of the model's parameters.
     data : (x, y), or mini-batches
-        Two arrays, one example a row. Or mini-batches ``(x, y)``: a list or anything
-        else that can be gone through again for each epoch; or a function that makes
-        them for an epoch, given the random generator.
+        Two arrays, with an example in each row. Or mini-batches ``(x, y)``: a list, or
+        any other iterable that can be used again in each epoch. Or a function that
+        makes the mini-batches of an epoch from the random generator.
     epochs : int
-        How many times to go through the data, in all: also those before a resume.
+        How many times to go through the data, including the epochs before a resume.
     batch_size : int
-        Examples an update, if the data are two arrays; the last one may have fewer.
+        The examples in a mini-batch, if the data are two arrays; the last mini-batch
+        may have fewer.
     shuffle : bool
-        Whether two arrays are shuffled for each epoch.
+        Whether to shuffle two arrays for each epoch.
     rng : Generator, RandomState or int, optional
-        What shuffles, or its seed. With a seed, training does the same each time, to
-        the last bit, on one machine.
+        The generator that shuffles, or a seed. With a seed, each run on the same
+        machine gives the same result, to the last bit.
     validation : (x, y), list of mini-batches, or dict of these by name
-        What to evaluate on after each epoch. Figures are called ``validation_loss`` and
-        so on, or by the names given.
+        The data to evaluate on after each epoch. The figures are called
+        ``validation_loss`` and so on; the keys of a dict replace ``validation``.
     metrics : dict of str to callable, optional
-        Makes a number of all outputs and targets of the validation data, as arrays:
-        ``{"accuracy": tg.train.accuracy}``.
+        Functions of all outputs and targets of the validation data, as arrays, each of
+        which returns a number: ``{"accuracy": tg.train.accuracy}``.
     schedule : callable, optional
-        Gives the learning rate of the next epoch, or None to end; is told how many
-        epochs are done, and the history. There are some in `tg.train.schedules`.
+        Returns the learning rate of the next epoch, or None to end. Its arguments are
+        the number of finished epochs and the history. See `tg.train.schedules`.
     clip : float, optional
-        The norm that all gradients together may have; longer ones are scaled down.
+        The largest allowed norm of all gradients together; longer ones are scaled down.
     monitor : str, optional
-        The figure by which epochs are compared: by default the first validation loss,
-        without validation the loss.
+        The figure that compares epochs. The default is the first validation loss;
+        without validation, the training loss.
     best : {min, max}
-        Which is the best of its values.
+        Whether the smallest or the largest value of that figure is the best.
     patience : int, optional
-        End after so many epochs in which that figure has not improved.
+        End if that figure has not improved for this many epochs.
     restore_best : bool, optional
-        Whether the model has the weights of the best epoch at the end, and not those of
-        the last; by default if `patience` is given.
+        Whether the model has the weights of the best epoch at the end, instead of the
+        last one's. The default is True if `patience` is given.
     callbacks : sequence of callable
-        Called after each epoch with the history, to which they may `note` more figures.
-        If one returns True, training ends.
+        Called with the history after each epoch; they may `note` more figures in it. If
+        one returns True, training ends.
     compile : bool
-        Whether to run each step as one NumPy program. A step that cannot be compiled
-        runs as it is written, and a warning tells why.
+        Whether to run each step as one NumPy program. If a step cannot be compiled, it
+        runs as it is written, and a warning says why.
     progress : bool or callable
-        Whether to print a line an epoch, and show a bar where there is a terminal or a
-        notebook. A function makes the line of the history.
+        Whether to print a line after each epoch, and to show a bar in a terminal or
+        notebook. A function makes the line from the history.
     checkpoint : path or Folder, optional
-        The folder for checkpoints: written after each epoch, and when Ctrl-C ends the
-        training.
+        The folder for checkpoints. One is written after each epoch, and when Ctrl-C
+        ends training.
     resume : bool
-        Whether to go on from the latest one there, if there is one, as if the training
-        had never stopped. A warning tells what is given otherwise than it was saved.
+        Whether to continue from the latest checkpoint in the folder, if there is one,
+        as if training had never stopped. A warning lists settings that have changed.
 
     Returns
     -------
     History
-        A row of figures for each epoch. ``history.stopped`` says why there are no more.
+        A row of figures for each epoch. ``history.stopped`` says why training ended.
 
     Raises
     ------
     ValueError
-        If an option, the data or a checkpoint will not do, or another training is at
-        work in the folder.
+        If an option, the data or a checkpoint is not valid, or if another training is
+        using the folder.
 
     Notes
     -----
-    Ctrl-C ends the training after the running step, with the weights of that moment;
-    pressed twice, at once. A loss that is NaN ends it as well: nothing good would
-    follow. In the end the model is in evaluation, ready to be used.
+    Ctrl-C ends training after the running step, with the weights of that moment;
+    pressed twice, it interrupts at once. A loss that is NaN ends training as well,
+    because it would stay NaN. At the end, the model is in evaluation mode.
 
     Examples
     --------
@@ -153,16 +154,16 @@ def fit(
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
     metrics = metrics or {}
     _check_names(sets, metrics)
-    _check_kept(module, keep_best, folder, resume)
+    _check_saving(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
     train = BatchFunction(_step(model, loss, optimiser, clip), compile, "training step")
-    judge = BatchFunction(_judgement(model, loss), compile, "evaluation")
+    evaluation = BatchFunction(_evaluation(model, loss), compile, "evaluation")
     order = order_of(data, batch_size, shuffle) if folder else {}
     run = Training(module, optimiser, generator(rng), clip=clip, **order)
     line = progress if callable(progress) else partial(_line, epochs=epochs)
 
-    def get_ready() -> str:
-        """Set the learning rate of the next epoch, or say why there is none."""
+    def reason_to_end() -> str:
+        """Say why there is no next epoch; or set its learning rate, and return ""."""
         if ctrl_c.pressed:
             return f"Ctrl-C, after step {len(run.losses)} of epoch {len(history) + 1}"
         if run.ended:
@@ -180,55 +181,55 @@ def fit(
             _set_rate(optimiser, rate)
         return ""
 
-    in_all = 0  # the steps of an epoch; not known before there was one
+    steps_per_epoch = 0  # not known before the first epoch is done
     with (
-        _begun(folder, run, resume),
+        _using(folder, run, resume),
         progress_bar(bool(progress)) as bar,
         noticing_ctrl_c() as ctrl_c,
     ):
         if run.differences:
-            told = "; ".join(run.differences)
+            changes = "; ".join(run.differences)
             warnings.warn(
-                f"fit: the training goes on otherwise than it was saved: {told}",
+                f"fit: the settings differ from those of the checkpoint: {changes}",
                 stacklevel=2,
             )
         history, watch = run.history, Watch(best)
-        _see_again(watch, history, monitor)
-        began = len(history)
-        while not (why_not := get_ready()):
+        _replay(watch, history, monitor)
+        epochs_before = len(history)
+        while not (reason := reason_to_end()):
             start = perf_counter() - run.seconds
             _set_training(module, True)
             every = folder.every if folder else None
             for losses in steps(train, data, run, batch_size, shuffle, every):
                 run.losses.extend(losses)
                 run.seconds = perf_counter() - start
-                bar.move(*_how_far(run, losses, epochs, in_all, monitor))
+                bar.move(*_progress(run, losses, epochs, steps_per_epoch, monitor))
                 if ctrl_c.pressed:
                     break
                 if folder and every and len(run.losses) % every == 0:
                     folder.save(run)
             else:  # the epoch is complete
-                in_all = len(run.losses)
+                steps_per_epoch = len(run.losses)
                 figures = {"loss": fmean(run.losses)}
                 if schedule is not None:
                     figures["lr"] = optimiser.state_dict()["lr"]
                 _set_training(module, False)
                 for name, examples in sets.items():
-                    for figure, value in evaluated(judge, examples, metrics).items():
-                        figures[f"{name}_{figure}"] = value
+                    found = evaluated(evaluation, examples, metrics)
+                    figures |= {f"{name}_{metric}": x for metric, x in found.items()}
                 run.end_epoch(figures | {"seconds": perf_counter() - start})
-                asked = [callback(history) is True for callback in callbacks]
-                run.ended = any(asked)
+                answers = [callback(history) is True for callback in callbacks]
+                run.ended = any(answers)
                 if watch.see(history[-1][monitor]) and keep_best:
                     run.best = module.state_dict()
                 bar.line(line(history))
             if folder is not None:
                 folder.save(run)
-        history.stopped = why_not
+        history.stopped = reason
         if len(history) < epochs:
-            bar.line(f"ended: {why_not}")
-        elif len(history) == began:
-            bar.line(f"nothing is left to do: {began} epochs are done, of {epochs}")
+            bar.line(f"ended: {reason}")
+        elif len(history) == epochs_before:
+            bar.line(f"nothing to do: {epochs_before} of {epochs} epochs are done")
 
     _set_training(module, False)
     if run.best is not None and not ctrl_c.pressed:
@@ -244,7 +245,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Return the loss and the metrics on data, without training.
 
-    Parameters are as for `fit`. A model is evaluated as by ``model.eval()``.
+    The parameters are those of `fit`. The model is in evaluation mode meanwhile.
 
     Examples
     --------
@@ -259,19 +260,20 @@ def evaluate(
     was_training = getattr(module, "training", True)
     _set_training(module, False)
     try:
-        judge = BatchFunction(_judgement(model, loss), False, "evaluation")
-        return evaluated(judge, data, metrics or {})
+        evaluation = BatchFunction(_evaluation(model, loss), False, "evaluation")
+        return evaluated(evaluation, data, metrics or {})
     finally:
         _set_training(module, was_training)
 
 
 def accuracy(outputs: Any, targets: Any) -> float:
-    """Return how often the largest output is that of the right class.
+    """Return the share of examples for which the right class has the largest output.
 
     Parameters
     ----------
     outputs : array of shape (N, classes), or (N, 1) for a yes or no
-        A yes is above 0.5: probabilities, and not logits.
+        With one column, an output above 0.5 means yes; so pass probabilities, not
+        logits.
     targets : array of the same shape, or integers of shape (N,)
 
     Examples
@@ -294,7 +296,7 @@ def accuracy(outputs: Any, targets: Any) -> float:
     return float(right.mean())
 
 
-# --- What fit is made of --------------------------------------------------------------
+# --- Parts of fit ---------------------------------------------------------------------
 
 
 def _step(
@@ -315,53 +317,55 @@ def _step(
     return step
 
 
-def _judgement(
+def _evaluation(
     model: Callable[[Any], Any], loss: Callable[[Any, Any], Any]
 ) -> Callable[[Any, Any], Any]:
-    def judge(x: Any, y: Any) -> Any:
+    def evaluation(x: Any, y: Any) -> Any:
         output = model(x)
         return output, loss(output, y)
 
-    return judge
+    return evaluation
 
 
 def _check_numbers(**numbers: int | None) -> None:
     for name, value in numbers.items():
         if value is not None and value < 1:
-            raise ValueError(f"fit: {name} is {value}, and must be 1 or more")
+            raise ValueError(f"fit: {name} must be 1 or more, not {value}")
 
 
 def _check_names(sets: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None:
-    """Refuse a name now, and not when the first epoch is done."""
+    """Refuse wrong names before the first epoch, not after it."""
     if "loss" in metrics:
-        raise ValueError("fit: a metric is called loss, as the loss is; rename it")
+        raise ValueError(
+            "fit: a metric is called loss, as the loss itself is; rename it"
+        )
     if metrics and not sets:
         raise ValueError(
-            "fit: metrics are computed on validation data, and there is none; pass "
-            "validation, for the training data validation={'train': data}"
+            "fit: metrics need validation data, and there is none; pass validation, or "
+            "use the training data: validation={'train': data}"
         )
     names = [f"{name}_{figure}" for name in sets for figure in ("loss", *metrics)]
     for name in History(dict.fromkeys(names, ())).names:
         if names.count(name) > 1:
             raise ValueError(
-                f"fit: two figures are called {name}; rename a metric or a set of "
-                "validation data"
+                f"fit: two figures have the name {name}; rename a metric or a "
+                "validation set"
             )
 
 
-def _check_kept(module: Any, keep_best: bool, folder: Any, resume: bool) -> None:
+def _check_saving(module: Any, keep_best: bool, folder: Any, resume: bool) -> None:
     if (keep_best or folder) and not isinstance(module, Module):
         raise TypeError(
-            f"fit: to keep the weights of a model it must be a Module, or a method of "
-            f"one as model.logits is, and not {module!r}"
+            f"fit: to save weights, the model must be a Module, or a Module's method "
+            f"such as model.logits, not {module!r}"
         )
     if resume and not folder:
-        raise ValueError("fit: resume from where? Name a folder: checkpoint='run'")
+        raise ValueError("fit: resume=True needs a folder: pass checkpoint='run'")
 
 
 @contextmanager
-def _begun(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]:
-    """Take a training up from its folder, if it has one, and keep others out."""
+def _using(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]:
+    """Lock the folder, if there is one; resume from its latest checkpoint if asked."""
     if folder is None:
         yield
         return
@@ -372,11 +376,11 @@ def _begun(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]
         folder.end()
 
 
-def _see_again(watch: Watch, history: History, monitor: str) -> None:
-    """Have a watch see the epochs that are done."""
+def _replay(watch: Watch, history: History, monitor: str) -> None:
+    """Show the finished epochs to a watch."""
     if len(history) and monitor not in history.names:
         raise ValueError(
-            f"fit: the training that goes on has no {monitor!r} to monitor; it has "
+            f"fit: the resumed training has no figure {monitor!r} to monitor, only "
             f"{', '.join(history.names)}"
         )
     for figures in history:
@@ -392,12 +396,12 @@ def _set_rate(optimiser: Any, rate: float) -> None:
     optimiser.lr = float(rate)
 
 
-def _how_far(
-    run: Training, losses: list[float], epochs: int, in_all: int, monitor: str
+def _progress(
+    run: Training, losses: list[float], epochs: int, steps_per_epoch: int, monitor: str
 ) -> tuple[float, str]:
-    """Return which part of the training is done, and what a bar tells beside it."""
+    """Return the finished part of the training, and the text next to a bar."""
     history = run.history
-    done = len(history) + (len(run.losses) / in_all if in_all else 0)
+    done = len(history) + (len(run.losses) / steps_per_epoch if steps_per_epoch else 0)
     text = f"epoch {len(history) + 1}/{epochs} loss {shown('loss', fmean(losses))}"
     if monitor in history.names and monitor != "loss":
         figure = shown(monitor, history[-1][monitor])
@@ -406,7 +410,7 @@ def _how_far(
 
 
 def _line(history: History, epochs: int) -> str:
-    """Write the figures of the latest epoch as a line."""
+    """Write the figures of the latest epoch in one line."""
     row = history[-1]
     seconds = row.pop("seconds")
     figures = [f"{k.replace('_', ' ')} {shown(k, x)}" for k, x in row.items()]

@@ -1,4 +1,4 @@
-"""`History`: what was measured after each epoch of training, kept, shown and drawn."""
+"""`History`: the values measured in each epoch; saved, printed and plotted."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 
 __all__ = ["History", "shown"]
 
-# Such a name needs no quoting, neither in CSV nor in HTML.
+# These names need no quotes in CSV, and no escapes in HTML.
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,99}")
-_LARGEST = 8 << 20  # bytes of a file: some 400,000 numbers
+_LARGEST = 8 << 20  # bytes of a file, enough for about 400,000 numbers
 
 
 class History:
-    """A row of figures for each epoch; a column for each figure.
+    """A table of measured values (figures): a row per epoch, a column per figure.
 
     Parameters
     ----------
     columns : mapping of str to array_like, optional
-        Of one length. A name is letters, digits and underscores.
+        Columns of equal length. A name has letters, digits and underscores.
 
     Attributes
     ----------
     names : list of str
-        Of the columns.
+        The names of the columns.
     stopped : str
         Why the training ended; "" while it goes on.
 
     Raises
     ------
     ValueError
-        If the columns differ in length, or a name will not do.
+        If the columns differ in length, or a name is not valid.
 
     Examples
     --------
@@ -81,19 +81,19 @@ class History:
     @overload
     def __getitem__(self, which: int) -> dict[str, float]: ...
     def __getitem__(self, which: str | int) -> Any:
-        """Return a column by its name, a row by its number; both are copies."""
+        """Return a copy of a column, by its name, or of a row, by its number."""
         if not isinstance(which, str):
             return {name: column[which] for name, column in self._columns.items()}
         if which not in self._columns:
-            there = ", ".join(self._columns) or "nothing yet"
-            raise KeyError(f"History: there is no {which!r}; there is {there}")
+            names = ", ".join(self._columns) or "none yet"
+            raise KeyError(f"History: no column {which!r}; the columns are: {names}")
         return np.array(self._columns[which])
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         return (self[epoch] for epoch in range(len(self)))
 
     def append(self, figures: Mapping[str, float]) -> None:
-        """Enter the figures of another epoch; what is missing is NaN."""
+        """Append the figures of a new epoch; missing ones are NaN."""
         rows = len(self)
         for name in figures:
             if name not in self._columns:
@@ -102,7 +102,7 @@ class History:
             column.append(figures.get(name, np.nan))
 
     def note(self, **figures: float) -> None:
-        """Enter more figures of the latest epoch, or other ones.
+        """Set figures of the latest epoch: add new ones, or replace old ones.
 
         Examples
         --------
@@ -113,13 +113,13 @@ class History:
         """
         rows = len(self)
         if not rows:
-            raise ValueError("note: there is no epoch yet; append() enters one")
+            raise ValueError("note: there is no epoch yet; append() adds one")
         for name, value in figures.items():
             new = array("d", [np.nan] * rows)
             self._columns.setdefault(_checked(name), new)[-1] = value
 
     def __eq__(self, other: object) -> bool:
-        """Whether the figures are equal, where NaN equals NaN."""
+        """Whether the figures are equal; here NaN equals NaN."""
         if not isinstance(other, History) or self.names != other.names:
             return False
         pairs = zip(self._columns.values(), other._columns.values())
@@ -135,33 +135,34 @@ class History:
         Raises
         ------
         ValueError
-            If it ends otherwise, or the file would be larger than `load` reads, 8 MB.
+            If the name ends otherwise, or the file would be larger than 8 MB, the most
+            that `load` reads.
         OSError
-            If the file cannot be written. A file that was there is kept.
+            If the file cannot be written. An existing file is kept.
         """
         path = Path(path)
         content = _format(path)[0](self._columns).encode()
         if len(content) > _LARGEST:
             raise ValueError(
-                f"History.save: {path} would have {len(content)} bytes, and at most "
-                f"{_LARGEST} are read again; keep the figures of fewer epochs"
+                f"History.save: {path} would have {len(content)} bytes, but load() "
+                f"reads at most {_LARGEST}; save fewer epochs"
             )
         write("History.save", path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> History:
-        r"""Read such a file, or one that pandas or the module ``json`` wrote.
+        r"""Read a history from a ``.json`` or ``.csv`` file.
 
-        That is, what ``frame.to_csv(path, index=False)``, ``frame.to_json(path)`` or
-        ``json.dump({"loss": [0.5, 0.25]}, file)`` writes.
+        `save` writes these files. So do ``frame.to_csv(path, index=False)`` and
+        ``frame.to_json(path)`` of pandas, and ``json.dump({"loss": [0.5]}, file)``.
 
         Raises
         ------
         FileNotFoundError
-            There is no such file.
+            If the file does not exist.
         ValueError
-            The file is damaged, of another format, or larger than 8 MB. The message
-            names the file and the fault.
+            If the file is damaged, has another format, or is larger than 8 MB. The
+            message names the file and the fault.
 
         Examples
         --------
@@ -182,7 +183,7 @@ class History:
         except ValueError as error:
             raise damaged(path, shorten(str(error), 300)) from None
 
-    # --- To look at -------------------------------------------------------------------
+    # --- Display ----------------------------------------------------------------------
 
     def __repr__(self) -> str:
         if not len(self):
@@ -191,12 +192,12 @@ class History:
         return f"History of {len(self)} epochs: {latest}"
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw the figures over the epochs, a panel for each kind.
+        """Plot the figures over the epochs, with a panel for each kind.
 
         Parameters
         ----------
         path : path, optional
-            Where to save the picture; the format is that of the name.
+            The file to save the picture in; its suffix selects the format.
 
         Returns
         -------
@@ -233,9 +234,9 @@ class History:
         return figure
 
     def _panels(self) -> dict[str, dict[str, NDArray[np.float64]]]:
-        """Sort the columns by kind, then by the data set they are of.
+        """Group the columns by kind, then by data set.
 
-        A name's last word is its kind: test_loss and train_loss are of a kind.
+        The last word of a name is the kind: test_loss and train_loss are of one kind.
         """
         panels: dict[str, dict[str, NDArray[np.float64]]] = {}
         for name in self._columns:
@@ -257,7 +258,7 @@ class History:
 
 
 def shown(name: str, value: float) -> str:
-    """Write a figure for people: a share in percent, else some digits.
+    """Format a figure to be read: an accuracy in percent, others with a few digits.
 
     >>> shown("test_accuracy", 0.9648), shown("loss", 0.04821), shown("loss", 3e-7)
     ('96.48%', '0.0482', '3.00e-07')
@@ -272,7 +273,7 @@ def shown(name: str, value: float) -> str:
 def _format(path: Path) -> Any:
     if path.suffix not in FORMATS:
         endings = " or ".join(FORMATS)
-        raise ValueError(f"{path}: the name of a history's file ends in {endings}")
+        raise ValueError(f"{path}: the name of a history's file must end in {endings}")
     return FORMATS[path.suffix]
 
 
@@ -283,8 +284,8 @@ def _words(name: str) -> str:
 def _checked(name: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
-            f"History: {name!r} names no figure: a name is at most 100 letters, digits "
-            "and underscores, and begins with no digit"
+            f"History: {name!r} is not a valid name: use at most 100 letters, digits "
+            "and underscores, and no digit at the beginning"
         )
     return name
 
@@ -292,7 +293,10 @@ def _checked(name: str) -> str:
 def _as_column(name: str, values: Any) -> array[float]:
     numbers = np.asarray(values, np.float64)
     if numbers.ndim != 1:
-        raise ValueError(f"History: {name} is no column, its shape is {numbers.shape}")
+        raise ValueError(
+            f"History: the column {name} must have one axis, but its shape is "
+            f"{numbers.shape}"
+        )
     column = array("d")
     column.frombytes(numbers.tobytes())
     return column

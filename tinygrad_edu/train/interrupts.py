@@ -1,4 +1,4 @@
-"""Ctrl-C, noticed and not obeyed at once: what is under way is brought to its end."""
+"""Note that Ctrl-C was pressed, so that the running step can finish first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["CtrlC", "noticing_ctrl_c"]
 
 
 class CtrlC:
-    """Whether Ctrl-C was pressed; the second time it has its usual effect."""
+    """Notes whether Ctrl-C was pressed; the second time, it interrupts as usual."""
 
     pressed = False
 
@@ -24,10 +24,10 @@ class CtrlC:
 
 @contextmanager
 def noticing_ctrl_c() -> Iterator[CtrlC]:
-    """Take note of Ctrl-C within the block.
+    """Note Ctrl-C within the block, instead of interrupting.
 
-    Only the main thread can; and where Ctrl-C has no effect, or one of the user's own,
-    that is left to it.
+    This works only in the main thread, and only if Ctrl-C has its usual effect: a
+    handler of the user's own is kept.
 
     >>> with noticing_ctrl_c() as ctrl_c:
     ...     signal.raise_signal(signal.SIGINT)

@@ -1,8 +1,8 @@
-"""A job of several processes by MPI: how it starts, where the ranks meet, how it ends.
+"""A job of several MPI processes: start it, let the ranks meet, and end it.
 
-A rank that waits for another one, which never comes, would wait for ever. So all ranks
-come to each `Meeting` and say what for; and a rank that ends says so to those that are
-still at work.
+A rank must not wait for ever for a rank that never comes. So all ranks come to each
+`Meeting` and say what they want to do. A rank that ends says so to the ranks that are
+still running.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ __all__ = ["END", "PASS", "STEP", "Meeting", "world"]
 
 Array = np.ndarray[Any, Any]
 
-IN_PLACE = None  # mpi4py: what is sent lies where the answer goes
+IN_PLACE = None  # for mpi4py: send from the array that gets the result
 
 STEP, PASS, END = 1, 2, 3
 PURPOSES = {STEP: "another step", PASS: "a pass over the examples", END: "the end"}
 
 GRACE = 5.0  # seconds for the other ranks to end too, once one has ended with an error
-SPINS = 200  # how often a rank looks for the others before it sleeps now and then
-QUIET = 30.0  # seconds after which a rank that waits at its end says so
+SPINS = 200  # how often a rank checks for the others before it sleeps between checks
+QUIET = 30.0  # seconds after which a rank that has ended says that it waits
 
 
 @cache
 def world() -> Any:
     """Start MPI, and return the communicator of all ranks of this job.
 
-    Call it first of all, in every rank. From here on a rank that fails does not leave
-    the others waiting, nor the job looking like a success: an exception that it does
-    not catch is shown and ends the whole job, and so does ``os._exit()``. After
-    ``sys.exit()`` with an error, the other ranks have five seconds to end as well.
+    Call it first, in every rank. After that, a rank that fails ends the whole job, and
+    the job's status is an error. An uncaught exception is printed and ends all ranks.
+    ``os._exit()`` ends all ranks too. After ``sys.exit()`` with an error, the other
+    ranks have five seconds to end as well.
 
     Returns
     -------
     mpi4py.MPI.Intracomm
-        With ``rank``, the number of this one, from 0, and ``size``, how many there are:
-        1, if the program was not started by ``mpiexec``.
+        Its ``rank`` is the number of this process, from 0. Its ``size`` is the number
+        of processes: 1, if the program was not started by ``mpiexec``.
 
     Raises
     ------
@@ -65,37 +65,37 @@ def world() -> Any:
     if comm.size > 1:
         sys.excepthook = partial(_end_job, comm)
         leaving = _Leaving(comm)
-        # Setting these is the one way to learn of an exit before it happens.
+        # Replacing these functions is the only way to act before an exit.
         sys.exit, os._exit = leaving.exit, leaving.exit_at_once
         atexit.register(leaving.wait_for_all)  # runs before mpi4py ends MPI
     return comm
 
 
 def _end_job(comm: Any, *error: Any) -> None:
-    """Show an exception that was not caught, in one piece, and end all ranks."""
+    """Print an uncaught exception, all at once, and end all ranks."""
     status = 1
     try:
         if issubclass(error[0], KeyboardInterrupt):
-            status, shown = 130, "ended by Ctrl-C"
+            status, text = 130, "ended by Ctrl-C"
         else:
-            shown = "".join(format_exception(*error))
-        _tell(comm, shown)
+            text = "".join(format_exception(*error))
+        _print_from_rank(comm, text)
     finally:
         comm.Abort(status)
 
 
-def _tell(comm: Any, text: str) -> None:
-    shown = f"rank {comm.rank} of {comm.size}: {text.rstrip()}"
-    print(shown, file=sys.stderr, flush=True)
-    sleep(1)  # mpiexec passes on what is printed, unless the job has ended before
+def _print_from_rank(comm: Any, text: str) -> None:
+    line = f"rank {comm.rank} of {comm.size}: {text.rstrip()}"
+    print(line, file=sys.stderr, flush=True)
+    sleep(1)  # gives mpiexec time to pass the text on before the job ends
 
 
 class _Leaving:
-    """The end of this rank, for which the others may be waiting."""
+    """Ends this rank; the other ranks may be waiting for it."""
 
     def __init__(self, comm: Any) -> None:
         self._comm = comm
-        self._own = comm.Dup()  # no message of the program's is mixed up with ours
+        self._own = comm.Dup()  # keeps our messages apart from the program's
         self._process, self._at_once = os.getpid(), os._exit
         self._status: Any = None
 
@@ -105,34 +105,36 @@ class _Leaving:
         raise SystemExit(status)
 
     def exit_at_once(self, status: int) -> NoReturn:
-        """Exit as ``os._exit`` does; it would end all ranks, with the status 0 as well.
+        """Exit as ``os._exit`` does, but end all ranks, always with an error.
 
-        A process that was forked off, as multiprocessing does, is no rank.
+        A forked process, for example of multiprocessing, is not a rank: it just exits.
         """
         if os.getpid() == self._process:
-            _tell(self._comm, f"os._exit({status}) ends the whole job")
+            _print_from_rank(self._comm, f"os._exit({status}) ends the whole job")
             self._comm.Abort(status or 1)
         self._at_once(status)
 
     def wait_for_all(self) -> None:
-        """Tell the ranks that are still at work that this one has ended; wait for them.
+        """Tell the running ranks that this one has ended, and wait for them.
 
-        MPI waits for them in any case. If this one failed, they have little time.
+        MPI waits for them in any case. If this rank failed, they have little time.
         """
         if os.getpid() != self._process:
             return
         requests = [meeting.leave() for meeting in _meetings if meeting.is_open]
         requests.append(self._own.Ibarrier())
-        start, told = perf_counter(), False
-        # All of them: MPI must not be at work in memory that Python gives back.
+        start, has_printed = perf_counter(), False
+        # Wait for all requests: MPI must not use memory that Python frees.
         while not all(request.Test() for request in requests):
             waited = perf_counter() - start
             if self._status and waited > GRACE:
-                _tell(self._comm, "sys.exit() was called here, but not in all ranks")
+                text = "sys.exit() was called here, but not in all ranks"
+                _print_from_rank(self._comm, text)
                 self._comm.Abort(1)
-            if waited > QUIET and not told:
-                _tell(self._comm, "this rank has ended, and waits for the others")
-                told = True
+            if waited > QUIET and not has_printed:
+                text = "this rank has ended, and waits for the others"
+                _print_from_rank(self._comm, text)
+                has_printed = True
             sleep(0.01)
 
 
@@ -140,28 +142,28 @@ _meetings: list[Meeting] = []
 
 
 class Meeting:
-    """Where all ranks come together, and add up their arrays.
+    """A point where all ranks wait for each other, and add up their arrays.
 
     Parameters
     ----------
     comm : mpi4py.MPI.Intracomm
     length : int
-        Of the array.
+        The length of the array.
     dtype : dtype
-        Of the array, floating.
+        The dtype of the array, a float.
     timeout : float
         How many seconds a rank waits for the others.
 
     Attributes
     ----------
     array : ndarray of shape (length,)
-        What this rank brings, and after `hold` the sum of what all have brought.
+        The values of this rank; after `hold`, the sum over all ranks.
     steps : int
-        How many steps all ranks have made.
+        The number of steps that all ranks have made.
     """
 
     def __init__(self, comm: Any, length: int, dtype: Any, timeout: float) -> None:
-        self._comm = comm.Dup()  # no message of the program's is mixed up with ours
+        self._comm = comm.Dup()  # keeps our messages apart from the program's
         self._flat = np.zeros(length + comm.size, dtype)
         self.array, self._purposes = self._flat[:length], self._flat[length:]
         self.steps, self._timeout, self._fault = 0, timeout, ""
@@ -169,14 +171,14 @@ class Meeting:
             _meetings.append(self)
 
     def hold(self, purpose: int) -> None:
-        """Add up the arrays of all ranks in place, if all have come for the same.
+        """Add up the arrays of all ranks in place, if all have the same purpose.
 
         Raises
         ------
         RuntimeError
-            If they have not: in all ranks.
+            In all ranks, if their purposes differ.
         TimeoutError
-            If others do not come.
+            If other ranks do not come in time.
         """
         self._check()
         self._wait_for(self._come_for(purpose))
@@ -196,19 +198,19 @@ class Meeting:
                 self._fault = (
                     f"parallel: rank {self._comm.rank} has waited {self._timeout:g} "
                     f"seconds for the others, after {self.steps} steps. Do all ranks "
-                    "make as many steps? If one needs so much time, raise the timeout "
-                    "of DataParallel"
+                    "make the same number of steps? If a step needs more time, use a "
+                    "larger timeout: DataParallel(..., timeout=...)"
                 )
                 raise TimeoutError(self._fault)
-            sleep(1e-5)  # gives way to ranks that share this core
+            sleep(1e-5)  # lets other ranks on this core run
 
     @property
     def is_open(self) -> bool:
-        """Whether the ranks keep together."""
+        """Whether no fault has occurred."""
         return not self._fault
 
     def leave(self) -> Any:
-        """Come for the end: it is noticed by a rank that comes for anything else."""
+        """Come to the meeting because this rank ends; any other rank notices that."""
         return self._come_for(END)
 
     def _come_for(self, purpose: int) -> Any:
@@ -221,7 +223,7 @@ class Meeting:
             raise RuntimeError(self._fault)
 
     def compare(self, settings: Mapping[str, Any], way_out: str) -> None:
-        """Raise a ValueError in all ranks if the settings of one differ; name them."""
+        """Raise a ValueError in all ranks that lists the settings that differ."""
         of_ranks = self._comm.allgather(dict(settings))
         names = list(dict.fromkeys(name for theirs in of_ranks for name in theirs))
         first, *others = (
@@ -239,20 +241,20 @@ class Meeting:
             raise ValueError(f"{self._fault}\n{way_out}")
 
     def of_first(self, thing: Any) -> Any:
-        """Return what rank 0 has, in all ranks."""
+        """Return the object of rank 0, in all ranks."""
         return self._comm.bcast(thing)
 
 
 def _differing(purposes: list[float], steps: int) -> str:
-    """Tell which ranks have come for what."""
-    told = []
+    """Write which ranks came for which purpose."""
+    reports = []
     for purpose, what in PURPOSES.items():
         ranks = [str(rank) for rank, p in enumerate(purposes) if p == purpose]
         if ranks:
             s = "s" * (len(ranks) > 1)
-            told.append(f"rank{s} {', '.join(ranks)} came for {what}")
+            reports.append(f"rank{s} {', '.join(ranks)} came for {what}")
     return (
-        f"parallel: the ranks do not keep together: after {steps} steps, "
-        f"{', and '.join(told)}. All ranks make as many steps, and as many passes over "
-        "the examples; call sys.exit() in all of them, or in none"
+        f"parallel: the ranks do different things: after {steps} steps, "
+        f"{', and '.join(reports)}. All ranks must make the same number of steps and "
+        "of passes over the examples; call sys.exit() in all of them, or in none"
     )

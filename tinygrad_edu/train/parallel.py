@@ -1,9 +1,9 @@
-"""More than one process: synchronous data parallelism, by MPI.
+"""Train in several processes: synchronous data parallelism, with MPI.
 
-Each process, called a *rank*, has the whole network and a share of every mini-batch.
-It computes the gradient over its share; then the ranks add up what they have found
-(`Allreduce`), which is the one thing they exchange in a step. So each has the gradient
-over the whole mini-batch, and makes the step that a single process would make.
+Each process, called a *rank*, has the whole network and a share of every mini-batch. It
+computes the gradient over its share. Then the ranks add up their gradients
+(`Allreduce`), their only exchange in a step. So each rank has the gradient over the
+whole mini-batch, and makes the step that a single process would make.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.data.sets import minibatches
-from tinygrad_edu.engine.debug import watch
 from tinygrad_edu.engine.graph import current_mode
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support.randomness import shuffled
@@ -28,41 +27,44 @@ Array = np.ndarray[Any, Any]
 
 
 class DataParallel:
-    """What keeps the ranks' networks the same: they start as rank 0's, and move alike.
+    """Keeps the networks of all ranks equal: same initial values, same steps.
 
     Parameters
     ----------
     params : iterable of Tensor
-        The parameters, ``model.parameters()``: of the same shapes and dtypes in every
-        rank. They become those of rank 0.
+        The parameters, ``model.parameters()``. Shapes and dtypes must be equal in all
+        ranks. All ranks get the values of rank 0.
     comm : mpi4py.MPI.Intracomm, optional
-        Whose ranks work together; by default all, `world()`.
+        The communicator of the ranks that work together. The default is all ranks,
+        `world()`.
     optimiser : Optimiser, optional
-        Of the parameters. Its kind and its numbers, such as the learning rate, are the
-        same in every rank; here and when a pass begins they are compared.
+        The optimiser of the parameters. Its class and its numbers, such as the learning
+        rate, must be equal in all ranks. They are compared here and at the start of
+        each pass.
     timeout : float, default 600
-        How many seconds a rank waits in a step for the others. It is an error if they
-        have not come then.
+        How many seconds a rank waits in a step for the others. After that, it raises an
+        error.
 
     Attributes
     ----------
     rank : int
-        The number of this one, from 0.
+        The number of this rank, from 0.
     size : int
-        How many there are.
+        The number of ranks.
 
     Raises
     ------
     ValueError
-        If there are no parameters, or the ranks have different ones, or optimisers that
-        differ. The message, in every rank, names all that differs.
+        If there are no parameters, or if the parameters or optimisers of the ranks
+        differ. The message is the same in every rank, and lists all differences.
 
     Notes
     -----
-    Ranks that do not do the same would wait for each other, or drift apart. So it is an
-    error, in every rank, if one makes another step while another one begins a pass or
-    has ended; and if the parameters differ, which are compared when a pass begins and
-    after 1, 3, 7, 15, ... steps.
+    If ranks did different things, they would wait for each other, or their networks
+    would become different. So every rank raises an error if one rank makes a step while
+    another begins a pass or has ended. Every rank also raises an error if parameters
+    differ: they are compared at the start of each pass and after 1, 3, 7, 15, ...
+    steps.
 
     Examples
     --------
@@ -99,8 +101,8 @@ class DataParallel:
         self.size: int = self.comm.size
         self.params, self.optimiser = list(params), optimiser
 
-        # All that a step exchanges is in one array: the gradients, in how many ranks
-        # each parameter has one, the number of examples, and the loss.
+        # A step exchanges one array. It contains the gradients, the number of ranks
+        # with a gradient for each parameter, the number of examples, and the loss.
         sizes = [p.size for p in self.params]
         dtype = np.result_type(np.float32, *(p.dtype for p in self.params))
         self._meeting = Meeting(self.comm, sum(sizes) + len(sizes) + 2, dtype, timeout)
@@ -123,7 +125,7 @@ class DataParallel:
             p.data[...] = of_first
 
     def _numbers(self) -> dict[str, Any]:
-        """Return what decides how far an optimiser's steps go."""
+        """Return the optimiser's class and numbers, which decide its steps."""
         if self.optimiser is None:
             return {}
         state = self.optimiser.state_dict(copy=False)
@@ -131,54 +133,54 @@ class DataParallel:
         return {"optimiser": type(self.optimiser).__name__} | numbers
 
     def _compare(self, **settings: Any) -> None:
-        """Raise if the ranks differ in these, or in what they have become."""
+        """Raise if the settings, optimisers or parameters of the ranks differ."""
         sums = {
             f"parameter {i}": f"checksum {zlib.crc32(p.data.tobytes()):08x}"
             for i, p in enumerate(self.params)
         }
         self._meeting.compare(
             settings | self._numbers() | sums,
-            "Go through the same examples in every rank, and make the same steps with "
-            "the same optimiser; DataParallel(..., optimiser=optimiser) compares its "
+            "Use the same examples in every rank, and make the same steps with the "
+            "same optimiser; DataParallel(..., optimiser=optimiser) compares its "
             "numbers",
         )
 
     def share(self, n: int) -> slice:
-        """Return which of `n` examples are this rank's: a run of them, maybe none.
+        """Return which of `n` examples are this rank's, as a slice; it may be empty.
 
-        No rank has two more than another.
+        The shares of any two ranks differ by 1 example at most.
         """
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
     def minibatches(
         self, x: Array, y: Array, batch_size: int, rng: Any = None
     ) -> Iterator[tuple[Array, Array]]:
-        """Go once through the examples, as `tg.data.minibatches`; give this rank's.
+        """Yield this rank's part of each mini-batch, as `tg.data.minibatches` does.
 
         Parameters
         ----------
         x, y : ndarray, shapes (n, ...)
-            One example a row, the same in every rank.
+            The examples, one in each row, equal in all ranks.
         batch_size : int
-            How many examples the ranks have together; the last mini-batch may be
-            shorter.
+            The examples in a mini-batch, of all ranks together; the last mini-batch may
+            have fewer.
         rng : Generator, RandomState or int, optional
-            Shuffles the examples. That of rank 0 counts; the others are only drawn
-            from. A seed gives the same order each time.
+            Shuffles the examples. All ranks use the order of rank 0; their own
+            generators advance in the same way. A seed gives the same order each time.
 
         Returns
         -------
         iterator of (x, y)
-            This rank's rows of each mini-batch. Where there are fewer examples than
-            ranks, some get arrays without rows.
+            This rank's rows of each mini-batch. If there are fewer examples than ranks,
+            some ranks get arrays without rows.
 
         Raises
         ------
         ValueError
-            `x` and `y` differ in length, or `batch_size` is below 1; or the ranks
-            differ in these, in the optimiser's numbers or in the parameters.
+            If `x` and `y` differ in length, if `batch_size` is below 1, or if the ranks
+            have different ones, different optimisers or different parameters.
         RuntimeError
-            If another rank makes another step, or has ended.
+            If another rank makes a step instead, or has ended.
         """
         self._meeting.hold(PASS)
         self._compare(rows_of_x=len(x), rows_of_y=len(y), batch_size=batch_size)
@@ -188,16 +190,16 @@ class DataParallel:
         return ((x.take(rows, axis=0), y.take(rows, axis=0)) for rows in own)
 
     def run(self, f: Callable[..., Any], *batch: Array) -> float:
-        """Let each rank run `f` on its examples, then `average` what came of it.
+        """Run `f` on this rank's examples, then `average` over all ranks.
 
         Parameters
         ----------
         f : callable
             Computes the loss, calls ``zero_grad()`` and ``backward()``, and returns the
-            loss; but makes no step. `tg.compile` may have made a program of it.
+            loss, without making a step. It may be compiled with `tg.compile`.
         *batch : ndarray
-            What `f` is called with: this rank's examples, one a row. A rank that has
-            none takes part without calling `f`.
+            The arguments of `f`: this rank's examples, one in each row. A rank without
+            examples takes part without calling `f`.
 
         Returns
         -------
@@ -209,23 +211,23 @@ class DataParallel:
         return self.average(f(*batch) if n else 0.0, n)
 
     def average(self, loss: Any, n: int) -> float:
-        """Make the ranks' gradients and losses those over the examples of all ranks.
+        """Make each rank's gradients those of the mean loss over all ranks' examples.
 
         Parameters
         ----------
         loss : Tensor or float
-            A mean over this rank's examples, whose gradient is in the parameters'
-            ``.grad``. What does not depend on the examples, such as `tg.losses.l2`, may
-            have been added to it.
+            The mean over this rank's examples; its gradient is in the parameters'
+            ``.grad``. It may include terms that do not depend on the examples, such as
+            `tg.losses.l2`.
         n : int
-            How many examples this rank has. If there are none, its loss and gradients
+            The number of this rank's examples. If it is 0, the loss and the gradients
             do not count.
 
         Returns
         -------
         float
-            The loss over all examples. Every parameter's ``.grad`` is its gradient; it
-            lies in memory that the next call uses again.
+            The loss over all examples. Each parameter's ``.grad`` is the gradient of
+            this loss; the next call overwrites its memory.
 
         Raises
         ------
@@ -234,20 +236,20 @@ class DataParallel:
         RuntimeError
             If another rank begins a pass, or has ended.
         TimeoutError
-            If others have not come in time.
+            If other ranks do not come in time.
         TypeError
-            Within a function that `tg.compile` records, or a transform such as
-            `tg.grad` differentiates: neither can follow what the ranks exchange.
+            Inside a function that `tg.compile` records, or that a transform such as
+            `tg.grad` differentiates. Neither can follow the exchange between ranks.
         """
         mode = current_mode.get()
         if mode.nested or mode.tape is not None:
             raise TypeError(
-                "parallel: what the ranks exchange can be neither recorded by "
-                "tg.compile nor differentiated; let it be the function that computes "
-                "the gradients which is compiled, and pass that to run()"
+                "parallel: the exchange between ranks can be neither recorded by "
+                "tg.compile nor differentiated; compile only the function that "
+                "computes the gradients, and pass it to run()"
             )
-        # A mean over n examples counts n times; a rank that has no example may have
-        # gradients of an earlier step, and they do not count.
+        # Weight a mean over n examples by n. A rank without examples may have gradients
+        # of an earlier step; they do not count.
         for k, (view, p) in enumerate(zip(self._gradients, self.params)):
             self._holders[k] = held = n > 0 and p.grad is not None
             if held:

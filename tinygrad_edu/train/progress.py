@@ -1,7 +1,7 @@
-"""What is seen of a long run: a bar where it can move, and lines everywhere.
+"""Show the progress of a long run: lines everywhere, and a bar where possible.
 
-A pipe or a log gets whole lines and nothing else. A terminal has a bar as well, drawn
-by Rich if that is installed, and a notebook one in HTML.
+A pipe or a log gets only whole lines. A terminal also shows a bar, if Rich is
+installed; a notebook shows a bar in HTML.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Lines", "NotebookBar", "Silence", "TerminalBar", "progress"]
 
 
 def progress(wanted: bool) -> Silence:
-    """Return what shows progress in the place where the program runs."""
+    """Return the way to show progress that suits where the program runs."""
     if not wanted:
         return Silence()
     notebook = sys.modules.get("IPython")
@@ -29,7 +29,7 @@ def progress(wanted: bool) -> Silence:
 
 
 class Silence:
-    """Shows nothing; what the others share."""
+    """Shows nothing; the base class of the others."""
 
     def __enter__(self) -> Silence:
         return self
@@ -43,21 +43,21 @@ class Silence:
         pass
 
     def line(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line."""
 
     def move(self, done: float, text: str) -> None:
-        """Say which part of all is done, from 0 to 1, and what there is to tell."""
+        """Move the bar to the finished part, from 0 to 1, with a text."""
 
 
 class Lines(Silence):
-    """Prints whole lines, at once."""
+    """Prints lines, without buffering."""
 
     def line(self, text: str) -> None:
         print(text, flush=True)
 
 
 class TerminalBar(Lines):
-    """A bar by Rich below the lines, which is gone at the end."""
+    """Shows a bar, drawn by Rich, below the lines; it disappears at the end."""
 
     def __enter__(self) -> TerminalBar:
         rich = import_module("rich.progress")
@@ -82,7 +82,7 @@ class TerminalBar(Lines):
 
 
 class NotebookBar(Lines):
-    """A bar of the browser's above the lines, which is gone at the end."""
+    """Shows the browser's own bar above the lines; it disappears at the end."""
 
     def __enter__(self) -> NotebookBar:
         self._start = self._latest = perf_counter()

@@ -1,8 +1,8 @@
 """Learning rates that change: a schedule is a plain function, called before each epoch.
 
-``schedule(epoch, history)`` is told how many epochs are done and what they brought, and
-gives the learning rate of the next one; or None, which ends the training. It depends on
-nothing else, so there is nothing to save when a training is stopped and resumed.
+``schedule(epoch, history)`` gets the number of finished epochs and their history. It
+returns the learning rate of the next epoch, or None to end the training. It depends on
+nothing else, so it has no state to save when a training is stopped and resumed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Schedule = Callable[[int, Any], float | None]
 
 
 def constant(lr: float) -> Schedule:
-    """The same learning rate throughout.
+    """Keep the learning rate constant.
 
     >>> constant(0.5)(7, {})
     0.5
@@ -26,18 +26,20 @@ def constant(lr: float) -> Schedule:
 
 
 def step(lr: float, every: int, factor: float = 0.5) -> Schedule:
-    """The learning rate is multiplied by a factor every so many epochs.
+    """Multiply the learning rate by a factor, each time after `every` epochs.
 
     >>> [step(0.5, every=2)(epoch, {}) for epoch in range(5)]
     [0.5, 0.5, 0.25, 0.25, 0.125]
     """
     if every < 1:
-        raise ValueError(f"step: every is a number of epochs, 1 or more, not {every}")
+        raise ValueError(f"step: every must be 1 epoch or more, not {every}")
     return lambda epoch, history: lr * factor ** (epoch // every)
 
 
 def cosine(lr: float, epochs: int, least: float = 0.0) -> Schedule:
-    r"""Half a cosine wave from `lr` down to `least` (Loshchilov and Hutter, 2017).
+    r"""Lower the learning rate from `lr` to `least` along half a cosine wave.
+
+    See Loshchilov and Hutter, 2017.
 
     .. math:: least + \tfrac12 (lr - least) (1 + \cos(\pi\, epoch / epochs))
 
@@ -45,7 +47,7 @@ def cosine(lr: float, epochs: int, least: float = 0.0) -> Schedule:
     [0.5, 0.427, 0.25, 0.073, 0.0]
     """
     if epochs < 1:
-        raise ValueError(f"cosine: epochs is a number, 1 or more, and not {epochs}")
+        raise ValueError(f"cosine: epochs must be 1 or more, not {epochs}")
 
     def schedule(epoch: int, history: Any) -> float:
         done = min(epoch / epochs, 1)
@@ -61,23 +63,23 @@ def halve_on_stall(
     best: Callable[..., float] = max,
     least: float = 1 / 128,
 ) -> Schedule:
-    """The learning rate is halved each time that training stalls; then training ends.
+    """Halve the learning rate each time that training stalls; end when it is small.
 
-    It stalls if a figure has not improved for some epochs. (M. Nielsen, Neural Networks
-    and Deep Learning, chapter 3, exercise on the learning schedule.)
+    Training stalls if a figure has not improved for `patience` epochs. (M. Nielsen,
+    Neural Networks and Deep Learning, chapter 3, exercise on the learning schedule.)
 
     Parameters
     ----------
     lr : float
         The first learning rate.
     patience : int
-        For how many epochs there may be no improvement.
+        The number of epochs without improvement after which training stalls.
     monitor : str
-        The figure, a column of the history.
+        The figure to watch: a column of the history.
     best : {max, min}
-        Which is the best of its values: for an accuracy `max`, for a loss `min`.
+        Returns the better of two values: `max` for an accuracy, `min` for a loss.
     least : float
-        Where training ends, as a fraction of the first learning rate.
+        The rate at which training ends, as a fraction of the first one.
 
     Examples
     --------
@@ -86,7 +88,7 @@ def halve_on_stall(
     0.25
     """
     if patience < 1:
-        raise ValueError(f"halve_on_stall: patience is 1 or more, and not {patience}")
+        raise ValueError(f"halve_on_stall: patience must be 1 or more, not {patience}")
 
     def schedule(epoch: int, history: Any) -> float | None:
         rate, watch = lr, Watch(best)
@@ -100,7 +102,7 @@ def halve_on_stall(
 
 
 class Watch:
-    """Tells how long a figure has not improved; NaN is no improvement.
+    """Counts the epochs since a figure has improved; NaN is no improvement.
 
     >>> watch = Watch(max)
     >>> [watch.see(value) for value in (0.90, 0.92, 0.91, 0.92)], watch.stalled
@@ -111,7 +113,7 @@ class Watch:
         self.best, self.top, self.stalled = best, math.nan, 0
 
     def see(self, value: float) -> bool:
-        """Take in the next value; return whether it is better than all before."""
+        """Note the next value; return whether it is better than all before."""
         improved = value == value and self.best(self.top, value) != self.top
         self.top = value if improved else self.top
         self.stalled = 0 if improved else self.stalled + 1

@@ -1,10 +1,10 @@
-"""Checkpoints: weights in a file, and all else that a training needs to go on.
+"""Checkpoints: files with the weights, and everything else to resume a training.
 
-In a file, the arrays of the model have their names in ``state_dict()``; what there is
-besides has names with a slash: ``optimiser/velocity.0``, ``history/loss``. `storage`
-writes and reads files, whole or not at all; `weights` sees whether they fit a model;
-`training` is all the rest, with the state of the random numbers (`random_states`); and
-`folder` keeps the latest few.
+In a file, the model's arrays have their names from ``state_dict()``. All other arrays
+have names with a slash: ``optimiser/velocity.0``, ``history/loss``. `storage` writes
+and reads the files. `weights` checks that they fit a model. `training` adds everything
+else: the random generators (`random_states`) and the settings (`settings`). `folder`
+keeps the latest few files, and locks the folder (`locking`).
 """
 
 from tinygrad_edu.train.checkpoints.folder import Folder

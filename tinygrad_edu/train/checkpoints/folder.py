@@ -20,17 +20,16 @@ _LOCK = ".lock"
 
 
 class Folder:
-    """Where the checkpoints of one training are, the latest few of them.
+    """The folder with the latest few checkpoints of one training.
 
     Parameters
     ----------
     path : path
-        Made if it is not there.
+        The folder. It is created if needed.
     keep : int
-        How many are kept.
+        How many checkpoints to keep.
     every : int, optional
-        Write one each time that so many steps of an epoch are done, and not only at its
-        end.
+        Write a checkpoint after every `every` steps of an epoch, not only at its end.
 
     Raises
     ------
@@ -42,12 +41,12 @@ class Folder:
         self, path: str | os.PathLike[str], keep: int = 2, every: int | None = None
     ) -> None:
         if keep < 1 or (every is not None and every < 1):
-            raise ValueError(f"Folder: keep={keep} and every={every} are 1 or more")
+            raise ValueError(f"Folder: keep={keep} and every={every} must be 1 or more")
         self.path, self.keep, self.every = Path(path), keep, every
         self._lock: Lock | None = None
 
     def checkpoints(self) -> list[Path]:
-        """Return the files, the earliest first."""
+        """Return the checkpoint files, the earliest first."""
         found = {
             path: tuple(map(int, name.groups()))
             for path in (self.path.iterdir() if self.path.is_dir() else ())
@@ -56,15 +55,16 @@ class Folder:
         return sorted(found, key=found.__getitem__)
 
     def begin(self, training: Training, resume: bool) -> None:
-        """Take up a training from the latest checkpoint, or see that there is none.
+        """Resume a training from the latest checkpoint, or check that there is none.
 
         The folder is locked until `end`, or until the process ends.
 
         Raises
         ------
         ValueError
-            If another training is at work there, or there is a checkpoint that will not
-            do or is not wanted. The error names the latest one that will do.
+            If another training uses the folder; if there are checkpoints but `resume`
+            is False; or if the latest one cannot be loaded. Then the error names the
+            latest one that can.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
@@ -78,13 +78,13 @@ class Folder:
             raise
 
     def end(self) -> None:
-        """Let another training use the folder."""
+        """Unlock the folder, so that another training can use it."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
     def save(self, training: Training) -> None:
-        """Write a checkpoint, and then remove those that are not kept."""
+        """Write a checkpoint, then remove old ones."""
         epoch, step = len(training.history), len(training.losses)
         training.save(self.path / f"epoch-{epoch:04}-step-{step:06}.safetensors")
         for path in self.checkpoints()[: -self.keep]:
@@ -95,15 +95,15 @@ class Folder:
             self._lock = Lock(self.path / _LOCK)
         except BlockingIOError as holder:
             raise ValueError(
-                f"fit: another training is at work in {self.path} (process {holder}); "
-                "wait for its end, or name another folder"
+                f"fit: another training is using {self.path} (process {holder}); wait "
+                "until it ends, or use another folder"
             ) from None
 
     def _go_on(self, training: Training, there: list[Path], resume: bool) -> None:
         if not resume:
             raise ValueError(
-                f"fit: {self.path} holds checkpoints of an earlier training; go on "
-                "with it by resume=True, or name another folder"
+                f"fit: {self.path} has checkpoints of an earlier training; resume it "
+                "with resume=True, or use another folder"
             )
         try:
             training.load(there[-1])
@@ -113,13 +113,13 @@ class Folder:
 
 
 def _way_out(training: Training, there: list[Path]) -> str:
-    """Name the latest checkpoint that will do."""
+    """Name the latest checkpoint that can be loaded."""
     for i, path in reversed([*enumerate(there)][:-1]):
         with suppress(ValueError):
             training.check(path)
             later = " and ".join(each.name for each in there[i + 1 :])
             return (
-                f". {path.name}, before it, is intact: remove {later}, and resume=True "
-                "goes on from there"
+                f". The earlier {path.name} is intact: remove {later} to resume from "
+                "there"
             )
     return ""

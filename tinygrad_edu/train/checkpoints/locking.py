@@ -1,6 +1,6 @@
-"""A lock that one process holds, and that the system takes back when the process ends.
+"""A lock on a file, which the system releases when the process ends.
 
-So one that was killed leaves none behind; at most the file, which the next one takes.
+So a killed process leaves no lock behind: at most the file, which can be locked again.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from weakref import finalize
 __all__ = ["Lock"]
 
 _HELD = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK}
-_FAR = 1 << 30  # Windows locks bytes, and nobody could read them: none that is there
+_FAR = 1 << 30  # Windows makes locked bytes unreadable: lock one beyond the end
 
 
 class Lock:
-    """A locked file; it is let go of by `release`, or when the object is collected.
+    """A locked file; `release` unlocks it, and so does garbage collection.
 
-    Where the file system knows no locks, nothing is locked.
+    If the file system has no locks, nothing is locked.
 
     Parameters
     ----------
     path : path
-        Made if it is not there, and removed in the end.
+        The file. It is created if needed, and removed on release.
 
     Raises
     ------
     BlockingIOError
-        If another process holds it, or another object of this one. The message is the
-        number of that process.
+        If another process holds the lock, or another object in this process. The
+        message is the number of that process.
 
     Examples
     --------
@@ -52,11 +52,11 @@ class Lock:
         while handle is None:
             handle = _attempt(path)
         self.release = finalize(self, _release, path, handle)
-        self.release.atexit = False  # a forked process has it too, and ends
+        self.release.atexit = False  # a forked process that ends must not release it
 
 
 def _attempt(path: Path) -> int | None:
-    """Open and lock a file; return None if it was removed meanwhile."""
+    """Open and lock a file; return None if another process has just removed it."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     handle = os.open(path, flags, 0o666)
     try:
@@ -77,7 +77,7 @@ def _attempt(path: Path) -> int | None:
 
 
 def _lock(handle: int) -> bool:
-    """Lock a file, or return False if another one has."""
+    """Lock a file; return False if it is locked already."""
     try:
         if sys.platform == "win32":
             windows = import_module("msvcrt")
@@ -90,11 +90,11 @@ def _lock(handle: int) -> bool:
             posix = import_module("fcntl")
             posix.flock(handle, posix.LOCK_EX | posix.LOCK_NB)
     except OSError as error:
-        return error.errno not in _HELD  # else the file system knows no locks
+        return error.errno not in _HELD  # any other error: the file system has no locks
     return True
 
 
 def _release(path: Path, handle: int) -> None:
-    with suppress(OSError):  # Windows removes no file that is open
+    with suppress(OSError):  # Windows cannot remove an open file
         os.unlink(path)
     os.close(handle)

@@ -1,7 +1,7 @@
-"""The states of random generators as plain data, exactly, and back.
+"""Convert the exact state of a random generator to plain data, and back.
 
-What comes from a file is checked, number for number: a state that no generator can have
-would make NumPy read beyond its memory.
+Every number from a file is checked: an impossible state would make NumPy read memory
+out of bounds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["from_plain", "to_plain"]
 
-# The largest integers, by their names in a state.
+# The largest allowed integers, by their names in a state.
 _LARGEST = {"pos": 624, "buffer_pos": 4, "has_gauss": 1, "has_uint32": 1}
 _LARGEST |= {"uinteger": 2**32 - 1, "words": 2**32 - 1}  # words are Python's
 
@@ -32,21 +32,21 @@ def to_plain(state: Any) -> Any:
 
 
 def from_plain(plain: Any, like: Any, name: str = "state") -> Any:
-    """Return the state that `to_plain` was given.
+    """Return the generator's state from the plain data of `to_plain`.
 
     Parameters
     ----------
     plain : dict
-        From a file, so anything.
+        The data from a file. They are checked, since a file may contain anything.
     like : dict
         The present state of a generator of the same kind.
     name : str
-        Begins the error.
+        The start of the error message.
 
     Raises
     ------
     ValueError
-        If it is the state of another kind of generator, or of none at all.
+        If it is the state of another kind of generator, or no state at all.
 
     Examples
     --------
@@ -57,25 +57,32 @@ def from_plain(plain: Any, like: Any, name: str = "state") -> Any:
     """
     if isinstance(like, dict):
         if not isinstance(plain, dict) or plain.keys() != like.keys():
-            raise ValueError(f"{name} of a random generator: {', '.join(like)} are due")
+            raise ValueError(
+                f"{name} of a random generator: expected {', '.join(like)}"
+            )
         return {key: from_plain(plain[key], like[key], key) for key in like}
     if isinstance(like, tuple | np.ndarray):
         if not isinstance(plain, list) or len(plain) != len(like):
-            raise ValueError(f"{name} of a random generator: {len(like)} items are due")
+            raise ValueError(
+                f"{name} of a random generator: expected {len(like)} items"
+            )
+        # Only states of Python's own generators have tuples.
         inner = "words" if isinstance(like, tuple) else name
         parts = [from_plain(x, part, inner) for x, part in zip(plain, like)]
         return tuple(parts) if isinstance(like, tuple) else np.array(parts, like.dtype)
     if isinstance(like, str):
         if plain != like:
-            raise ValueError(f"a random generator is a {like}, and not a {plain!r}")
+            raise ValueError(f"a random generator is a {like}, not a {plain!r}")
         return like
     if like is None or isinstance(like, float):
-        is_missing = plain is None and name == "words"  # Python's, if there is none
+        is_missing = plain is None and name == "words"  # no stored normal number
         if not is_missing and not (type(plain) is float and isfinite(plain)):
-            raise ValueError(f"{name} of a random generator: a number is due")
+            raise ValueError(f"{name} of a random generator: expected a number")
         return plain
     bits = 8 * like.itemsize if isinstance(like, np.generic) else 128
     largest = _LARGEST.get(name, 2**bits - 1)
     if type(plain) is not int or not 0 <= plain <= largest:
-        raise ValueError(f"{name} of a random generator: at most {largest} is due")
+        raise ValueError(
+            f"{name} of a random generator: expected an integer up to {largest}"
+        )
     return plain

@@ -1,4 +1,4 @@
-"""What a training was given, as text: to tell what differs when it goes on."""
+"""Write the settings of a training as text, to compare them when it resumes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tinygrad_edu.support.states import is_number
 
 __all__ = ["OF_OPTIMISER", "as_text", "of_model", "of_optimiser", "what_differs"]
 
-OF_OPTIMISER = "optimiser."  # how the names of its numbers begin
+OF_OPTIMISER = "optimiser."  # the prefix of the names of its numbers
 _LONGEST = 200
-# What the order of the steps of an epoch follows from.
+# The settings that decide the order of steps in an epoch.
 _OF_ORDER = "data", "batch_size", "shuffle"
 
 
 def as_text(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Return settings as text, so that equal ones are equal in a file too.
+    """Write settings as text, the same text for equal settings.
 
     >>> as_text({"lr": 1.0, "betas": (0.9, 0.5), "clip": None})
     {'lr': '1', 'betas': '(0.9, 0.5)', 'clip': 'None'}
@@ -28,14 +28,14 @@ def as_text(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def of_optimiser(optimiser: Optimiser) -> dict[str, str]:
-    """Return its numbers, but for how many steps it has made."""
+    """Return an optimiser's numbers as text, without the number of steps made."""
     state = optimiser.state_dict(copy=False)
     numbers = {k: x for k, x in state.items() if is_number(x) and k != "steps"}
     return as_text(numbers, OF_OPTIMISER)
 
 
 def of_model(model: Module) -> dict[str, str]:
-    """Return the numbers and texts that its modules have as attributes, by path.
+    """Return the numbers and texts among the attributes of all modules, by path.
 
     >>> import tinygrad_edu as tg
     >>> of_model(tg.nn.Sequential(tg.nn.Linear(2, 3), tg.nn.Dropout(0.5)))
@@ -53,46 +53,47 @@ def of_model(model: Module) -> dict[str, str]:
 
 
 def what_differs(
-    saved: Mapping[str, Any], given: Mapping[str, str], is_amid: bool
+    saved: Mapping[str, Any], given: Mapping[str, str], in_epoch: bool
 ) -> list[str]:
-    """Tell what differs.
+    """Describe the settings that differ.
 
     Parameters
     ----------
     saved : mapping
-        From a file, so anything.
+        The settings from a file. They are checked, since a file may contain anything.
     given : mapping
-    is_amid : bool
-        Whether some steps of an epoch are done.
+        The present settings.
+    in_epoch : bool
+        Whether the file is from the middle of an epoch.
 
     Raises
     ------
     ValueError
-        If `saved` are no settings; or if it is amid an epoch, and the steps would be
-        others.
+        If `saved` does not contain valid settings; or if it is from the middle of an
+        epoch whose other steps would differ.
 
     Examples
     --------
-    >>> what_differs({"clip": "1"}, {"clip": "2"}, is_amid=True)
+    >>> what_differs({"clip": "1"}, {"clip": "2"}, in_epoch=True)
     ['clip was 1, and now is 2']
     """
     for name, text in saved.items():
         if not isinstance(text, str) or _short(name) + _short(text) != name + text:
-            raise ValueError(f"{_short(name)!r} is no setting")
-    told = []
+            raise ValueError(f"{_short(name)!r} is not a valid setting")
+    differences = []
     for name in {**saved, **given}:
         was, now = (which.get(name, "not there") for which in (saved, given))
         if was == now:
             continue
-        if is_amid and name in _OF_ORDER:
+        if in_epoch and name in _OF_ORDER:
             raise ValueError(
-                f"it stopped amid an epoch where {name} was {was}, and it cannot go on "
-                f"exactly where {name} is {now}; give what it had until the epoch is "
-                "done"
+                f"it stopped in the middle of an epoch, where {name} was {was}, and "
+                f"cannot continue exactly with {now}; use the old one until this epoch "
+                "is done"
             )
-        goes_on = " (what was saved goes on)" * name.startswith(OF_OPTIMISER)
-        told.append(f"{name} was {was}, and now is {now}{goes_on}")
-    return told
+        note = " (the saved one is used)" * name.startswith(OF_OPTIMISER)
+        differences.append(f"{name} was {was}, and now is {now}{note}")
+    return differences
 
 
 def _text(x: Any) -> str:

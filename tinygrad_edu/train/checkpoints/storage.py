@@ -1,8 +1,8 @@
 """Arrays in a file, in the safetensors format: written whole or not at all.
 
-The format is eight bytes for the length of a header; the header, which is JSON; and the
-arrays' bytes. Unlike a pickle, it holds nothing that can be run. The library
-`safetensors` writes it, and reads it lazily, with a check of every length.
+A file has eight bytes for the length of the header, the header in JSON, and the arrays'
+bytes. Unlike a pickle, it contains no code. The library `safetensors` writes it. When
+reading, it checks every length, and loads an array only when it is used.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["Stored", "StoredPart", "write_arrays"]
 
 Array = np.ndarray[Any, Any]
 
-# What NumPy can hold, by the names of the format.
+# The dtypes that NumPy has, by their names in the format.
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BOOL": "bool"}
 _DTYPES |= {f"I{bits}": f"int{bits}" for bits in (64, 32, 16, 8)}
 _DTYPES |= {f"U{bits}": f"uint{bits}" for bits in (64, 32, 16, 8)}
-# The quotes and the commas there may be in a header: those of 10,000 arrays, at least.
+# The most quotes and commas in a header: enough for 10,000 arrays.
 _MOST = 100_000
-_RESERVED = "__metadata__"  # what the format calls the texts
+_RESERVED = "__metadata__"  # the format's name for the texts
 
 
 def write_arrays(
@@ -36,17 +36,18 @@ def write_arrays(
     arrays: Mapping[str, Array],
     texts: Mapping[str, str] | None = None,
 ) -> None:
-    """Write arrays, and texts that go with them, to a file.
+    """Write arrays, and texts about them, to a file.
 
-    Whatever happens meanwhile, the path names the old file, if there was one, or the
-    new one, whole.
+    After a crash at any moment, the path has the old file (if there was one) or the
+    complete new file.
 
     Raises
     ------
     ValueError
-        If `Stored` could not read it again: for a name, a dtype, or too many arrays.
+        If `Stored` could not read the file, because of a name, a dtype, or too many
+        arrays.
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     """
     library, path = _library(), Path(path)
     whole = {name: np.require(array, None, "C") for name, array in arrays.items()}
@@ -54,31 +55,31 @@ def write_arrays(
         _check_array(name, array)
     with replacing("save", path) as new:
         if not new.is_file():
-            raise OSError(f"save: {path} is no regular file; give the name of one")
+            raise OSError(f"save: {path} is not a regular file; give another path")
         try:
             library.numpy.save_file(whole, str(new), dict(texts or {}) or None)
         except library.SafetensorError as error:
             raise OSError(f"save: {path} cannot be written: {error}") from None
         if _is_too_long(_read_header(new)):
             raise ValueError(
-                f"save: {len(whole)} arrays are more than can be read again, "
-                "which is 10,000 or so; have fewer and larger ones"
+                f"save: load() could not read {len(whole)} arrays; the limit is about "
+                "10,000; use fewer and larger ones"
             )
 
 
 def _check_array(name: str, array: Array) -> None:
-    """Refuse what could be written, but not be read again."""
+    """Refuse an array that could be written, but not read again."""
     fault = ""
     try:
         name.encode()
     except UnicodeEncodeError:
-        fault = "has a name that is no text"
+        fault = "has a name that is not valid text"
     if name == _RESERVED:
-        fault = "has a name that the format keeps for itself"
+        fault = "has a name that the format reserves"
     elif array.dtype.name not in _DTYPES.values():
-        fault = f"is of {array.dtype}, which the format has not"
+        fault = f"has dtype {array.dtype}, which the format does not support"
     if fault:
-        raise ValueError(f"save: {name!r} {fault}; give it another one")
+        raise ValueError(f"save: {name!r} {fault}; use another one")
 
 
 def _library() -> Any:
@@ -87,15 +88,15 @@ def _library() -> Any:
 
 
 class StoredPart(Mapping[str, Array]):
-    """Arrays in a file, each read when it is asked for.
+    """Arrays in a file; each is read when it is used.
 
     Parameters
     ----------
     path : path
     file
-        What the library has opened.
+        The file that the library has opened.
     names : dict of str to str
-        What each array is called in the file.
+        The name in the file for each array's name.
     """
 
     def __init__(self, path: Path, file: Any, names: dict[str, str]) -> None:
@@ -105,18 +106,18 @@ class StoredPart(Mapping[str, Array]):
         kind, shape = self._view(name).get_dtype(), self.shape(name)
         whole = self._names[name]
         if kind not in _DTYPES or len(shape) > 64:
-            fault = f"is an array of {kind} of {len(shape)} dimensions"
-            fault = f"{printable(whole)} {fault}, which NumPy has none of"
+            what = f"{kind} array with {len(shape)} axes"
+            fault = f"{printable(whole)} is a {what}, which NumPy does not support"
             raise damaged(self.path, fault)
         try:
             array: Array = self._file.get_tensor(whole)
-        except ValueError as error:  # a shape beyond NumPy's limits
+        except ValueError as error:  # a shape that is too large for NumPy
             fault = f"{printable(whole)} of shape {shape}: {error}"
             raise damaged(self.path, fault) from None
         return array
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Return an array's shape, without reading it."""
+        """Return an array's shape, without reading the array."""
         return tuple(self._view(name).get_shape())
 
     def _view(self, name: str) -> Any:
@@ -135,7 +136,7 @@ class StoredPart(Mapping[str, Array]):
 
 
 class Stored(StoredPart):
-    """All the arrays in a file, each read when it is asked for.
+    """All arrays in a file; each is read when it is used.
 
     Parameters
     ----------
@@ -144,14 +145,14 @@ class Stored(StoredPart):
     Attributes
     ----------
     texts : dict of str to str
-        What goes with the arrays.
+        The texts about the arrays.
 
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        If the file does not exist.
     ValueError
-        The file is damaged or of another format.
+        If the file is damaged or has another format.
 
     Examples
     --------
@@ -171,7 +172,7 @@ class Stored(StoredPart):
         try:
             file = library.safe_open(str(path), framework="numpy")
         except library.SafetensorError as error:
-            raise damaged(path, f"it is no safetensors file ({error})") from None
+            raise damaged(path, f"it is not a safetensors file ({error})") from None
         names = file.keys()
         super().__init__(path, file, dict(zip(names, names)))
         self.texts: dict[str, str] = file.metadata() or {}
@@ -183,9 +184,9 @@ class Stored(StoredPart):
         self._file.__exit__(*error)
 
     def part(self, name: str) -> StoredPart:
-        """Return the arrays called ``name/...``, by the rest of their names.
+        """Return the arrays with names ``name/...``, by the rest of their names.
 
-        The part "" is that of the names without a slash.
+        The part "" has the arrays without a slash in their names.
         """
         split = ((whole, *whole.rpartition("/")) for whole in self)
         names = {rest: whole for whole, part, _, rest in split if part == name}
@@ -202,5 +203,5 @@ def _read_header(path: Path) -> bytes:
 
 
 def _is_too_long(header: bytes) -> bool:
-    """Whether a header says little at great length: to read it takes memory."""
+    """Whether a header is too long; to parse it would take too much memory."""
     return max(header.count(b'"'), header.count(b",")) > _MOST

@@ -1,4 +1,4 @@
-"""All that the rest of a training depends on: written to a file, and read from one."""
+"""Save everything that the rest of a training depends on, and resume from it."""
 
 from __future__ import annotations
 
@@ -36,41 +36,41 @@ __all__ = ["Training"]
 Array = np.ndarray[Any, Any]
 
 FORMAT = 2
-# What is no array has a name in a file, as JSON: these facts, in so many characters.
+# Everything but arrays is one JSON text in a file: these facts, with their types.
 _ABOUT = "tinygrad_edu"
 _FACTS = {"format": int, "ended": bool, "settings": dict}
 _FACTS |= {"figures": list, "shuffling": dict, "rng": dict, "generators": dict}
-_LONGEST = 1 << 17
+_LONGEST = 1 << 17  # the most characters of that text
 
 
 class Training:
-    """All that the rest of a training depends on: `fit` keeps it, a file holds it.
+    """Everything that the rest of a training depends on: `fit` updates and saves it.
 
     Parameters
     ----------
     model : Module
     optimiser : Optimiser
     rng : Generator
-        What shuffles.
+        The generator that shuffles.
     **settings
-        What else the steps depend on: numbers and text. Where a training is taken up
-        with other ones than it was saved with, `load` tells them. Those called
-        ``data``, ``batch_size`` and ``shuffle`` may not differ amid an epoch.
+        Everything else that the steps depend on: numbers and text. `load` compares them
+        with the saved ones. In the middle of an epoch, those with the names ``data``,
+        ``batch_size`` and ``shuffle`` must not differ.
 
     Attributes
     ----------
     history : History
-        Of the epochs that are done.
+        The figures of the finished epochs.
     losses : array of float
-        Of the steps that are done of the current epoch.
+        The losses of the finished steps in the current epoch.
     seconds : float
-        For how long that has been running.
+        How long the current epoch has been running.
     best : dict of str to ndarray, or None
-        The model's state after the best epoch so far, where it is kept.
+        The model's state after the best epoch so far, if it is kept.
     ended : bool
         Whether a callback has ended the training.
     differences : list of str
-        What `load` found to be given otherwise than it was saved, each in some words.
+        A description of each setting that differs from the file that `load` read.
 
     Examples
     --------
@@ -104,39 +104,39 @@ class Training:
         self.best: dict[str, Array] | None = None
         self.ended = False
         self.differences: list[str] = []
-        # The state that the epoch's order follows from; and where the generator was
-        # when a checkpoint was written in the midst of it.
+        # The generator's states: before it shuffled this epoch, and, if loaded from the
+        # middle of an epoch, when the file was written.
         self._shuffling = state_of(rng)
-        self._amid: Any = None
+        self._resume_at: Any = None
         self._given = as_text(settings) | of_optimiser(optimiser)
 
     def begin_epoch(self) -> None:
-        """Make the generator shuffle: as it did, if the epoch has begun before."""
-        if self._amid is None:
+        """Prepare the generator to shuffle; in a resumed epoch, in the same order."""
+        if self._resume_at is None:
             self._shuffling = state_of(self.rng)
         else:
             set_state(self.rng, self._shuffling)
 
     def go_on(self) -> None:
-        """Put the generator where it was, once the steps that are done are skipped."""
-        if self._amid is not None:
-            set_state(self.rng, self._amid)
-            self._amid = None
+        """Restore the generator's saved state, after skipping the finished steps."""
+        if self._resume_at is not None:
+            set_state(self.rng, self._resume_at)
+            self._resume_at = None
 
     def end_epoch(self, figures: Mapping[str, float]) -> None:
-        """Enter the figures of the epoch."""
+        """Add the figures of the epoch to the history."""
         self.history.append(figures)
         self.losses, self.seconds = array("d"), 0.0
 
     # --- Files ------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file; a crash leaves the old one or the new one whole.
+        """Write the training to a file; after a crash, it is the old or the new one.
 
         Raises
         ------
         ValueError
-            If it could not be loaded again. What was there stays.
+            If it could not be loaded again. Then the old file is kept.
         """
         arrays = arrays_of(self.model)
         states: dict[str, Mapping[str, Any]] = {
@@ -148,7 +148,7 @@ class Training:
         for part, state in states.items():
             for name, x in state.items():
                 arrays[f"{part}/{without_slash(name)}"] = np.asarray(x)
-        is_between = not self.losses  # two epochs: the next one has not been shuffled
+        is_between = not self.losses  # between epochs: the next one is not yet shuffled
         about = {
             "format": FORMAT,
             "ended": self.ended,
@@ -161,34 +161,34 @@ class Training:
         text = json.dumps(to_plain(about))
         if _is_too_long(text):
             raise ValueError(
-                f"save: the states of {len(about['generators'])} random "
-                f"generators are {len(text)} characters, more than the {_LONGEST} that "
-                "are read again; let the layers share a generator"
+                f"save: the states of {len(about['generators'])} random generators "
+                f"take {len(text)} characters, but load() reads at most {_LONGEST}; "
+                "let the layers share a generator"
             )
         write_arrays(path, arrays, {_ABOUT: text})
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a file; `differences` then has what was given otherwise.
+        """Resume from a file; `differences` then lists the settings that differ.
 
-        A saved number of the optimiser goes on, and so does what is given of the rest.
+        The optimiser gets its saved numbers. All other settings stay as they are now.
 
         Raises
         ------
         FileNotFoundError
-            There is no such file.
+            If the file does not exist.
         ValueError
-            It is damaged, of another format, or of another model or optimiser; or amid
-            an epoch it cannot go on exactly, since the data are others, or in another
-            order. Then nothing has changed.
+            If it is damaged, has another format, or is from another model or optimiser;
+            or if it is from the middle of an epoch, and the data or their order are
+            different. Then nothing has changed.
         """
         self._checked(path)()
 
     def check(self, path: str | os.PathLike[str]) -> None:
-        """Raise what `load` would."""
+        """Raise the error that `load` would raise, if any."""
         self._checked(path)
 
     def _checked(self, path: str | os.PathLike[str]) -> Callable[[], None]:
-        """Read a file; return what goes on from it."""
+        """Read and check a file; return a function that resumes from it."""
         with Stored(path) as stored, naming(path):
             about = _read_about(stored)
             model = fitting(stored.part(""), self.model)
@@ -200,7 +200,7 @@ class Training:
             losses, seconds = _read_epoch(stored.part("epoch"))
             own, layers = state_of(self.rng), self.model.random_state()
             shuffling = from_plain(about["shuffling"], own)
-            amid = from_plain(about["rng"], own)
+            generator_state = from_plain(about["rng"], own)
             generators = from_plain(about["generators"], layers, "the layers")
             saved, given = about["settings"], self._given | of_model(self.model)
             differences = what_differs(saved, given, bool(losses))
@@ -214,19 +214,19 @@ class Training:
             self.losses, self.seconds = losses, seconds
             self._shuffling = shuffling
             for name in saved:
-                if name.startswith(OF_OPTIMISER):  # and so it goes on
+                if name.startswith(OF_OPTIMISER):  # the saved value is in use now
                     self._given[name] = saved[name]
             if losses:
-                self._amid = amid
+                self._resume_at = generator_state
             else:
-                set_state(self.rng, amid)
+                set_state(self.rng, generator_state)
             self.differences = differences
 
         return go_on
 
 
 def _read_about(stored: Stored) -> dict[str, Any]:
-    """Return what is no array, or say that the file holds no training."""
+    """Return everything but arrays; raise if the file contains no training."""
     text = stored.texts.get(_ABOUT, "")
     try:
         if _is_too_long(text):
@@ -238,8 +238,8 @@ def _read_about(stored: Stored) -> dict[str, Any]:
             raise ValueError
     except (ValueError, AttributeError, RecursionError):
         raise ValueError(
-            "it holds no training that this version can go on with (for weights alone "
-            "there is tg.load)"
+            "it contains no training that this version can resume (tg.load reads the "
+            "weights alone)"
         ) from None
     facts: dict[str, Any] = about
     return facts
@@ -250,17 +250,17 @@ def _is_too_long(text: str) -> bool:
 
 
 def _read_history(part: StoredPart, names: list[Any]) -> History:
-    """Return the figures, in their order."""
+    """Return the history, with the figures in their order."""
     if sorted(map(repr, names)) != sorted(map(repr, part)):
-        raise ValueError(f"it has the figures {list(part)}, and {names} are due")
+        raise ValueError(f"it has the figures {list(part)} instead of {names}")
     return History({name: part[name] for name in names})
 
 
 def _read_epoch(part: StoredPart) -> tuple[array[float], float]:
-    """Return the losses of the steps that are done, and for how long it has run."""
+    """Return the losses of the finished steps, and the seconds they took."""
     shape = part.shape("losses") if "losses" in part else (0,)
     if len(shape) != 1:
-        raise ValueError(f"the losses have the shape {shape}, and not (steps,)")
+        raise ValueError(f"the losses have the shape {shape} instead of (steps,)")
     like = {"losses": np.broadcast_to(0.0, shape), "seconds": 0.0}
     found = matched(part, like, "epoch")
     return array("d", memoryview(found["losses"])), float(found["seconds"])

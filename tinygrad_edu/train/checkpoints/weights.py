@@ -1,4 +1,4 @@
-"""Weights in a file, and whether they fit a model."""
+"""Save a model's weights in a file, and check that they fit when loading."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ __all__ = ["arrays_of", "fitting", "load", "naming", "save", "without_slash"]
 def save(path: str | os.PathLike[str], model: Module) -> None:
     """Write a model's weights to a file in the safetensors format.
 
-    A crash at any moment leaves the old file or the new one whole. A whole training,
-    with its optimiser and random numbers, is saved by `checkpoints.Training`.
+    After a crash at any moment, the old or the new file is intact. To save a whole
+    training, with its optimiser and random generators, use `checkpoints.Training`.
 
     Parameters
     ----------
     path : path
-        Its name ends in ``.safetensors``, by custom.
+        The file. By convention, its name ends in ``.safetensors``.
     model : Module
+        The model.
 
     Raises
     ------
     TypeError
-        The model is no `nn.Module`.
+        If the model is not an `nn.Module`.
     OSError
-        There is no such folder, or the file cannot be written.
+        If the folder does not exist, or the file cannot be written.
     ValueError
-        `load` could not read it again: for a parameter's name or dtype, or too many of
-        them. Then the old file, if there was one, is as it was.
+        If `load` could not read the file, because of a parameter's name or dtype, or
+        too many parameters. Then an existing file is unchanged.
 
     Examples
     --------
@@ -56,23 +57,24 @@ def save(path: str | os.PathLike[str], model: Module) -> None:
 
 
 def load(path: str | os.PathLike[str], model: Module) -> None:
-    r"""Read a model's weights from a file: of `save`, or of a whole training.
+    r"""Read a model's weights from a file of `save`, or of a whole training.
 
     Parameters
     ----------
     path : path
+        The file.
     model : Module
-        Its parameters get the values from the file.
+        The model whose parameters get the values from the file.
 
     Raises
     ------
     TypeError
-        The model is no `nn.Module`.
+        If the model is not an `nn.Module`.
     FileNotFoundError
-        There is no such file.
+        If the file does not exist.
     ValueError
-        It is damaged or of another format, or its weights are of other names, shapes or
-        dtypes than the model's. Then the model is as it was.
+        If the file is damaged or has another format, or if names, shapes or dtypes
+        differ from the model's. Then the model is unchanged.
 
     Examples
     --------
@@ -86,8 +88,8 @@ def load(path: str | os.PathLike[str], model: Module) -> None:
     ...         tg.load(path, other)
     ...     except ValueError as error:
     ...         print(str(error).removeprefix(path).replace("; ", ";\n"))
-    : Linear: weight has the shape (3, 2), and (4, 2) is wanted;
-    bias has the shape (3,), and (4,) is wanted
+    : Linear: weight has the shape (3, 2) instead of (4, 2);
+    bias has the shape (3,) instead of (4,)
     """
     _check_model("load", model)
     with Stored(path) as stored, naming(path):
@@ -97,13 +99,13 @@ def load(path: str | os.PathLike[str], model: Module) -> None:
 def _check_model(who: str, model: Any) -> None:
     if not isinstance(model, Module):
         raise TypeError(
-            f"{who}: the model is an nn.Module, and this is of type "
+            f"{who}: expected an nn.Module, not a value of type "
             f"{type(model).__name__}; call {who}(path, model)"
         )
 
 
 def arrays_of(model: Module) -> dict[str, Any]:
-    """Return the model's arrays, whose names leave room for what else is in a file."""
+    """Return the model's arrays; raise if a name contains a slash."""
     arrays = model.state_dict(copy=False)
     for name in arrays:
         without_slash(name)
@@ -111,18 +113,18 @@ def arrays_of(model: Module) -> dict[str, Any]:
 
 
 def without_slash(name: str) -> str:
-    """Return a name, if it has none."""
+    """Return a name; raise if it contains a slash."""
     if "/" in name:
         raise ValueError(
-            f"save: '{printable(name)}' has a slash in its name, which in a "
-            "file tells weights from the rest; give it another one"
+            f"save: '{printable(name)}' has a slash in its name, but in a file a slash "
+            "marks arrays that are not weights; use another name"
         )
     return name
 
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """See that an error tells which file it is about."""
+    """Put the file's path in front of any ValueError in the block."""
     try:
         yield
     except ValueError as error:
@@ -131,11 +133,11 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def fitting(part: StoredPart, owner: Module | Optimiser) -> dict[str, Any]:
-    """Return the state that is in a file, if it fits; what does not, is not read."""
+    """Return the state in a file, if it fits. Shapes are checked before reading."""
     wanted = owner.state_dict(copy=False)
     shapes = {name: np.shape(x) for name, x in wanted.items()}
     faults = [
-        f"{printable(name)} has the shape {part.shape(name)}, and {shape} is wanted"
+        f"{printable(name)} has the shape {part.shape(name)} instead of {shape}"
         for name, shape in shapes.items()
         if name in part and part.shape(name) != shape
     ]
