@@ -306,7 +306,8 @@ def is_number(x: Any) -> bool:
     """Whether an optimiser's attribute is a number, or a tuple of numbers."""
     if isinstance(x, tuple):
         return all(map(is_number, x))
-    return isinstance(x, int | float) and not isinstance(x, bool)
+    kinds = int, float, np.integer, np.floating
+    return isinstance(x, kinds) and not isinstance(x, bool)
 
 
 def _has_arrays(x: Any) -> bool:

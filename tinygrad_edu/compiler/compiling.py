@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import random
 import sys
 import threading
 from collections.abc import Callable
@@ -92,6 +93,7 @@ class Compiled:
         self._variants: list[_Variant] = []
         self._without_grad: list[_Variant] = []
         self._lock = threading.RLock()
+        self._dice = random.Random(0)
         update_wrapper(self, f)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -100,10 +102,14 @@ class Compiled:
         if mode.nested or mode.tape is not None or mode.watch is not None:
             return self._f(*args, **kwargs)
         with self._lock:
-            variants = self._variants if mode.recording else self._without_grad
+            variants = self._in_mode()
             if variants and variants[0].fits(args, kwargs):
                 return variants[0].run(args, kwargs)
             return self._find(args, kwargs, variants).run(args, kwargs)
+
+    def _in_mode(self) -> list[_Variant]:
+        is_recording = current_mode.get().recording
+        return self._variants if is_recording else self._without_grad
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         """Be a method, where a class has this as an attribute."""
@@ -129,7 +135,10 @@ class Compiled:
                 return variant
         recording = Recording(self._f, args, kwargs)
         variants.insert(0, _Variant(recording, self._backend, self._style))
-        del variants[self._keep :]
+        if len(variants) > self._keep:
+            # The one unused for longest may be the next one, where signatures take
+            # turns; so any of the others goes.
+            del variants[self._dice.randrange(1, len(variants))]
         return variants[0]
 
     def epoch(
@@ -164,6 +173,11 @@ class Compiled:
         if batch_size < 1:
             raise ValueError(f"epoch: batch_size {batch_size} must be 1 or more")
         order = shuffled(order, rng)
+        if order.min() < -len(x) or order.max() >= len(x):
+            raise IndexError(
+                f"epoch: rows from {order.min()} to {order.max()}, of {len(x)}"
+            )
+        order = order % len(x)  # -1 is the last
         whole = len(order) // batch_size * batch_size
         with self._lock:
             answers = []
@@ -179,8 +193,8 @@ class Compiled:
         for i in range(0, len(order), size):
             for array, batch in zip((x, y), args):
                 array.take(order[i : i + size], 0, batch, "clip")
-            variant = self._find(args, {}, self._variants)
-            answers.append(variant.run(args, {}))
+            variant = self._find(args, {}, self._in_mode())
+            answers.append(_kept(variant.run(args, {}), args))
             # Where the first run left all as it needs it, so will the others.
             if variant.epoch is not None and variant.fits(args, {}):
                 return answers + list(variant.epoch(args, x, y, order[i + size :]))
@@ -200,6 +214,15 @@ class Compiled:
                 "compile: nothing has been recorded yet; call the function once"
             )
         return self._variants[0]
+
+
+def _kept(answer: Any, batch: tuple[Any, ...]) -> Any:
+    """Copy what has the memory of a mini-batch, which the next one will have."""
+    values = [value_of(x) for x in tree.leaves(answer)]
+    copies = (
+        x.copy() if any(np.may_share_memory(x, z) for z in batch) else x for x in values
+    )
+    return tree.rebuild(answer, copies)
 
 
 def _stacked(answers: list[Any]) -> Any:
@@ -374,7 +397,8 @@ def compile(
         How a program for NumPy is written: with buffers and updates in place, or a
         formula a line.
     keep : int
-        How many programs are kept: the one unused for longest is dropped first.
+        How many programs are kept. If there are more signatures, some are recorded anew
+        when they come again.
 
     Returns
     -------

@@ -33,7 +33,7 @@ __all__ = ["Namespace", "free", "helper_source", "identifier"]
 RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
 # What programs call things of their own: nothing of the user's may be called the same.
 OURS = re.compile(
-    r"[ckot]\d+|k|i\d+|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
+    r"[ckot]\d+|k|i\d*|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
     r"bool_|(float|int|uint)\d*|bool|slice|range|len"
 )
 LONGEST = 60  # characters in an identifier that is made of what the user says

@@ -153,6 +153,7 @@ class Recording:
         self._gradients: dict[int, Any] = {}  # what they are at first, where it matters
         self._bound: dict[Place, Tensor] = {}  # those that had this memory at first
         self._lent_conditions: list[Condition] = []
+        self._used: dict[int, Any] = {}  # gradients of a step
         self._read: set[int] = set()  # those whose gradient was there, or not, at first
         self._sites: list[tuple[Site, Any, Any]] = []  # with what is there at first
         self._lent: set[int] = set()  # optimisers
@@ -238,7 +239,14 @@ class Recording:
         bound = self._arrays.get(id(x))
         if bound is None:
             bound = self._arrays[id(x)] = self._bind(path, x, access, False)
-        return Array.of(x, bound)
+        array = Array.of(x, bound)
+        self._tape.made.append((ref(array), self._line()))
+        return array
+
+    def _line(self) -> str:
+        """Return where the function is."""
+        code = getattr(inspect.unwrap(self._f), "__code__", None)
+        return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(self._f)
 
     def _arguments(self) -> tuple[Any, Any, dict[str, Any]]:
         """Return what the function gets, and the parts of it that are data."""
@@ -254,7 +262,10 @@ class Recording:
                 stand_ins[access] = Number(self._tape, x, bound.variable, True)
             else:
                 bound = self._bind(name, x, access, False)
-                stand_ins[access] = Array.of(np.asarray(x), bound)
+                is_scalar = isinstance(x, np.generic)
+                array = Array.of(np.asarray(x), bound, is_scalar)
+                stand_ins[access] = array
+                self._tape.made.append((ref(array), self._line()))
         args = self._with_stand_ins(self._args, "args", stand_ins)
         return args, self._with_stand_ins(self._kwargs, "kwargs", stand_ins), stand_ins
 
@@ -324,6 +335,11 @@ class Recording:
             leaf.accumulated = gradient = stand_in
         self._gradients[id(leaf)] = gradient
 
+    def step(self, optimiser: Any) -> None:
+        """Note which gradients an optimiser uses: they are not kept."""
+        self.lend(optimiser)
+        self._used |= {id(p.accumulated): p.accumulated for p in optimiser.params}
+
     def lend(self, optimiser: Any) -> None:
         """Read the numbers and the state of an optimiser afresh."""
         if id(optimiser) in self._lent:
@@ -358,6 +374,8 @@ class Recording:
                 for i, x in enumerate(value)
             )
         bound = self._bind(name, value, access, False)
+        if isinstance(value, np.generic):
+            return Array.of(np.asarray(value), bound, is_scalar=True)
         return Number(self._tape, value, bound.variable, True)
 
     def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -418,28 +436,27 @@ class Recording:
                 now = tensor.accumulated
                 if now is self._gradients[id(tensor)]:
                     continue
-                bound = next((b for b, t in self._bound.items() if t is tensor), None)
-                is_updated = bound in tape.written or (
-                    bound is not None and tape.place(tensor) is not bound
-                )
-                if now is None or is_updated:
+                if now is None or id(now) in self._used:
                     self.effects.append(f"{access}.accumulated = None")
                 else:
                     value = output(tape.place(now).read())
                     self.effects.append(f"{access}.accumulated = tensor({value})")
+        set_to: dict[str, str] = {}
         for site, _, lent in self._sites:
             now = site.get()
             if now is lent:
                 continue
-            if type(now) is Number:
-                number = self._expression(now.variable, accesses)
-                self.effects.append(
-                    f"{site.access} = {number or output(now.variable)}"
-                )
-                if number:
-                    self._counts[site.access] = now.variable
+            if type(now) is Number and (
+                number := self._expression(now.variable, accesses)
+            ):
+                set_to[site.access] = number
+                self._counts[site.access] = now.variable
             else:
-                self.effects.append(f"{site.access} = {expression(now)}")
+                set_to[site.access] = expression(now)
+        if set_to:  # read all, then assign
+            places, values = ", ".join(set_to), ", ".join(set_to.values())
+            self.effects.append(f"{places} = {values}")
+        self._assigned = len(set_to)
         self._make_program(outputs)
 
     def _expression(self, x: Variable, known: dict[Variable, str]) -> str | None:
@@ -460,10 +477,11 @@ class Recording:
 
     def _make_program(self, outputs: list[Any]) -> None:
         tape = self._tape
-        updates = {b.first: b.read() for b in tape.written}
-        for bound, tensor in self._bound.items():
-            if (now := tape.place(tensor)) is not bound:
-                updates[bound.first] = now.read()
+        updates = {}
+        for bound in tape.changed:
+            tensor = self._bound.get(bound)  # which may have other memory by now
+            now = bound if tensor is None else tape.place(tensor)
+            updates[bound.first] = now.read()
         read = {x for x in (*outputs, *updates, *updates.values()) if _is_variable(x)}
         for e in reversed(tape.equations):
             if e.output in read:
@@ -503,9 +521,13 @@ class Recording:
                 yield Condition(f"{access}.accumulated {is_none} None", access)
         for x, access in zip(self.program.inputs, self.accesses):
             is_argument = access.startswith(("args[", "kwargs["))
-            if x.dtype is None or is_argument or access in self._drawn:
+            if is_argument or access in self._drawn:
                 continue
             array = self._evaluate(access)
+            if x.dtype is None:
+                is_same = f"{access}.__class__ is {self._refer(type(array))}"
+                yield Condition(is_same, str(x.label))
+                continue
             # In most calls that is the same array as in the last, so ask that first.
             yield Condition(
                 f"({access} is {self._refer(array)} or {access}.shape == {x.shape} "
@@ -552,9 +574,9 @@ class Recording:
         if something has to be drawn before each run.
         """
         outputs = self.program.outputs
-        others = [e for e in self.effects if not e.endswith(".accumulated = None")]
+        keeps = any("accumulated = tensor" in effect for effect in self.effects)
         batch = self.accesses[:2] == ["args[0]", "args[1]"]
-        if not batch or self._drawn or len(others) > len(self._counts):
+        if not batch or self._drawn or keeps or self._assigned > len(self._counts):
             return None
         just_one = re.fullmatch(r"(\(a\d+ := )?(tensor\()?r\[0\]\)*", self.answer)
         if not just_one or len(outputs) != 1:
@@ -577,7 +599,7 @@ class Recording:
     def _check_memory(self) -> None:
         """Raise if memory that is written to is also read as another input."""
         arrays = {b: self._evaluate(access) for b, access in self._inputs.items() if b.first.dtype is not None and access not in self._drawn}
-        for b, line in self._tape.written.items():
+        for b, line in self._tape.changed.items():
             for other, array in arrays.items():
                 if b is not other and np.may_share_memory(arrays[b], array):
                     raise TypeError(
@@ -590,7 +612,7 @@ class Recording:
         """Raise if something that was recorded is kept somewhere."""
         made, self._tape.made = self._tape.made, []
         self._tape.forget()
-        self._sites, self._gradients = [], dict.fromkeys(self._gradients)
+        self._sites, self._gradients, self._used = [], {}, {}
         if any(node() is not None for node, _ in made):
             gc.collect()  # gradients with a graph refer to themselves
         for node, line in made:

@@ -127,8 +127,8 @@ class Tape:
     Attributes
     ----------
     equations : list of Equation
-    written : dict of Place to str
-        The memory from outside that was written to, with the line that did it.
+    changed : dict of Place to str
+        The memory from outside that is to be written to, with the line that says so.
     failure : Exception or None
         The first refusal, even if the function has caught it.
     """
@@ -136,7 +136,7 @@ class Tape:
     def __init__(self, recording: Any) -> None:
         self.recording = recording
         self.equations: list[Equation] = []
-        self.written: dict[Place, str] = {}  # with the line that does it
+        self.changed: dict[Place, str] = {}
         self.guards: list[tuple[Variable, bool]] = []  # numbers whose truth was asked
         self.failure: Exception | None = None
         self.start = new_index()
@@ -240,8 +240,9 @@ class Tape:
         """Have the gradient of a leaf from outside be an input of the program."""
         self.recording.see(leaf, is_read)
 
-    def lend(self, optimiser: Any) -> None:
-        self.recording.lend(optimiser)
+    def step(self, optimiser: Any) -> None:
+        """Follow an optimiser that makes a step."""
+        self.recording.step(optimiser)
 
     def rebind(self, leaf: Any, value: Any) -> None:
         """Give a Tensor other memory, as ``t.data = array`` does."""
@@ -255,6 +256,8 @@ class Tape:
                 )
         leaf.array = array.array
         self.settle(leaf, array._place)
+        if before.name:
+            self.changed[before] = user_place()
 
     def write(self, leaf: Any, value: Any) -> None:
         """Give the memory of a node another value."""
@@ -275,7 +278,7 @@ class Tape:
         place.variable = array._place.read()
         place.writes += 1
         if place.name:
-            self.written[place] = user_place()
+            self.changed[place] = user_place()
         for reference in place.nodes:
             if (node := reference()) is not None:
                 node.array = array.array
@@ -362,6 +365,8 @@ class Tape:
             self.write_out(*args)
             return None
         args, kwargs, out = _normal(function, args, kwargs)
+        if isinstance(function, np.ufunc) and "where" in kwargs:
+            self.fail("where= leaves out elements", "choose with np.where(mask, a, b)")
         if function is np.reshape:
             answer = _reshaped(args[0], *args[1:], **kwargs)
         elif function is np.transpose:
@@ -433,8 +438,9 @@ class Tape:
         variable = Variable(np.shape(answer), answer.dtype)
         self._write_down(variable, function, args, params, origin)
         root = None if base is None else base._place.base or base._place
-        array = Array.of(np.asarray(answer), Place(variable, base=root))
-        array._is_scalar = not isinstance(answer, np.ndarray)
+        is_scalar = not isinstance(answer, np.ndarray)
+        place = Place(variable, base=root)
+        array = Array.of(np.asarray(answer), place, is_scalar)
         self.settle(array, array._place)
         self.made.append((ref(array), f"{origin.file}:{origin.line}"))
         return array
@@ -474,9 +480,9 @@ class Array(Tensor):
     _place: Place
 
     @classmethod
-    def of(cls, array: Any, place: Place) -> Array:
+    def of(cls, array: Any, place: Place, is_scalar: bool = False) -> Array:
         new = object.__new__(cls)
-        new.array, new._place, new._is_scalar = array, place, False
+        new.array, new._place, new._is_scalar = array, place, is_scalar
         new.accumulated = new.name = new.origin = new.op = new.params = None
         new.requires_grad, new.inputs = False, ()
         new.index = new_index()
@@ -537,11 +543,7 @@ class Array(Tensor):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"an array has no attribute {name!r}")
-        raise AttributeError(
-            f"compile: an array's .{name} is used, at {':'.join(map(str, user_line()))}"
-            ", which is not known while a function is being recorded; look for a "
-            "function of NumPy's"
-        )
+        _tape().fail(f"an array's .{name} is used", "look for a function of NumPy's")
 
     @property
     def nbytes(self) -> int:
@@ -555,8 +557,8 @@ class Array(Tensor):
     def reshape(self, *shape: Any) -> Any:
         return _reshaped(self, shape[0] if len(shape) == 1 else shape)
 
-    def flatten(self) -> Any:
-        return _reshaped(self, -1).copy()
+    def flatten(self, order: str = "C") -> Any:
+        return _reshaped(self, -1, order).copy()
 
     def sort(self, axis: int = -1, **kwargs: Any) -> None:
         self[...] = np.sort(self, axis, **kwargs)
@@ -564,7 +566,9 @@ class Array(Tensor):
     def partition(self, kth: Any, axis: int = -1, **kwargs: Any) -> None:
         self[...] = np.partition(self, kth, axis, **kwargs)
 
-    def copy(self) -> Any:
+    def copy(self, order: str = "C") -> Any:
+        if order != "C":
+            _tape().fail("order= asks for a layout in memory", "leave it out")
         return _tape().enter(np.positive, (self,), {})
 
     __copy__ = copy

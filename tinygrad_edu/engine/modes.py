@@ -45,8 +45,8 @@ class Tape(Protocol):
     def see(self, leaf: Any, is_read: bool = True) -> None:
         """Note that the gradient of a leaf is read, or only set."""
 
-    def lend(self, optimiser: Any) -> None:
-        """Follow the numbers, the state and the parameters of an optimiser."""
+    def step(self, optimiser: Any) -> None:
+        """Follow the numbers and the state of an optimiser, which makes a step."""
 
     def write(self, leaf: Any, value: Any) -> None:
         """Write to the memory of a leaf."""

@@ -140,7 +140,7 @@ class Optimiser:
         """
         tape = current_mode.get().tape
         if tape is not None:
-            tape.lend(self)
+            tape.step(self)
         rows = zip(self.params, *self.state.values())
         moved = [row for row in rows if row[0].accumulated is not None]
         if not moved:
