@@ -12,7 +12,6 @@ from numpy.testing import assert_array_equal
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.namespace import Definition, helper_source
-from tinygrad_edu.compiler.passes import fold_constants, simplify
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
 from tinygrad_edu.compiler.refusals import is_library, untraceable
 from tinygrad_edu.compiler.repeating import alike
@@ -96,21 +95,6 @@ class Pair(NamedTuple):
 
 def test_named_tuples_are_changed_inside():
     assert change(Pair(1, [2, 3]), lambda x: 10 * x) == Pair(10, [20, 30])
-
-
-def test_only_numbers_are_folded():
-    x, y = Variable((1,), FLOAT), Variable((), FLOAT)
-    make = Equation(x, np.atleast_1d, (2.0,))
-    add = Equation(y, np.add, (np.float64(1), np.float64(2)))
-    program = fold_constants(Program((), (make, add), (x, y), {}))
-    assert [e.function for e in program.equations] == [np.atleast_1d]
-    assert program.outputs == (x, 3.0)
-
-
-def test_a_number_may_be_all_that_is_left():
-    y = Variable((), FLOAT)
-    choose = Equation(y, np.where, (True, np.float64(2), np.float64(3)))
-    assert simplify(Program((), (choose,), (y,), {})).outputs == (2.0,)
 
 
 def test_rows_spread_out_are_the_same_sum():

@@ -168,7 +168,7 @@ def test_what_has_no_dimensions_is_computed_by_operators() -> None:
     for got, wanted in zip(compiled(X, 3.0), (-12.0, 24.0, -6.0), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-15)
     body = compiled.source.partition("def step")[2]
-    assert re.findall(r" = (.*)", body)[1:] == ["-2.0 * t2", "(a + 1.0) * t2", "-t2"]
+    assert re.findall(r" = (.*)", body)[1:] == ["-2.0 * t1", "(a + 1.0) * t1", "-t1"]
 
 
 def test_numbers_that_are_not_those_of_arrays_need_no_call() -> None:

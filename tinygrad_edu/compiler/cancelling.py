@@ -1,299 +1,249 @@
 """The pass that cancels fractions, so that delta = a - y falls out of cross-entropy.
 
-The gradient of a probability has the probability in a denominator, and the sigmoid's
-rule multiplies by it again. As everywhere in algebra: write the product as a sum of
-terms, cancel in each, expand what is left and collect.
+The rule of a logarithm divides by a probability, with a guard for 0 / 0, and the
+sigmoid's rule multiplies by it again. Each fraction that a rule wrote is followed from
+there, through sums, signs and numbers, to the product that cancels it.
+
+What a fraction meets is read as a few factors, each a variable plus a number. Nothing
+else is multiplied out; so the work is in proportion to the length of the program.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.passes import _is_scalar, dead_code
-from tinygrad_edu.compiler.program import Equation, Program, Variable, is_uniform
+from tinygrad_edu.compiler.laws import (
+    is_normal,
+    is_number,
+    kind_of,
+    simplify,
+    uniform,
+)
+from tinygrad_edu.compiler.program import Equation, Program, Variable
 
 __all__ = ["cancel_fractions"]
 
-# A polynomial: for each product of variables (a sorted tuple), its coefficient.
-Polynomial = dict[tuple[Variable, ...], float]
-# A factor of a term: a polynomial, frozen so that equal ones are found.
-Factor = frozenset[Any]
-MANY = 16  # terms, or factors in one of them: what grows beyond is left alone
+MANY = 4  # terms of a sum, or factors of a term: longer ones are left alone
+AND = (np.bitwise_and, np.logical_and)
+
+Factor = tuple[Variable, float]  # the variable plus the number
+Factors = tuple[Factor, ...]
+Monomial = tuple[Variable, ...]
 
 
-class _Grows(Exception):  # noqa: N818, nothing is wrong
-    """Multiplied out, a sum would have too many terms."""
-
-
+@dataclass(frozen=True)
 class Term:
-    """A number times factors, each to a power: below zero in the denominator."""
+    """A number times factors; and, of a fraction, what it is or was divided by."""
 
-    def __init__(self, number: float, powers: Counter[Factor]) -> None:
-        self.number = number
-        self.powers = Counter({f: n for f, n in powers.items() if n})
+    number: float
+    above: Factors
+    below: Factor | None = None
+    is_open: bool = False  # not cancelled yet
 
-    def __mul__(self, other: Term) -> Term:
-        powers = Counter(self.powers)
-        for factor, n in other.powers.items():
-            powers[factor] += n
-        return Term(self.number * other.number, powers)
-
-    def over(self, other: Term) -> Term:
-        inverse = Counter({factor: -n for factor, n in other.powers.items()})
-        return self * Term(1 / other.number, inverse)
-
-    @property
-    def is_fraction(self) -> bool:
-        return any(n < 0 for n in self.powers.values())
-
-    def expanded(self) -> Polynomial:
-        if self.powers.total() > MANY:
-            raise _Grows
-        factors = [dict(f) for f in self.powers.elements()]
-        return reduce(_product, factors, {(): self.number})
-
-
-Sum = list[Term]
+    def times(self, number: float, factors: Factors = ()) -> Term:
+        number, above = self.number * number, (*self.above, *factors)
+        if not self.is_open or self.below not in factors:
+            return replace(self, number=number, above=above)
+        first = above.index(self.below)
+        above = above[:first] + above[first + 1 :]
+        return replace(self, number=number, above=above, is_open=False)
 
 
 def cancel_fractions(program: Program) -> Program:
-    """Replace products in which all fractions cancel by what remains."""
+    """Replace the products that cancel the fractions of rules by what remains."""
+    if not any(map(_is_of_a_rule, program.equations)):
+        return program
     reader = _Reader(program)
     made: list[Equation] = []
     for e in program.equations:
-        reader.read(e.output)  # in order, so that reading goes one step back at most
-        simpler = reader.cancelled(e)
-        if simpler is None:
+        terms = reader.read(e) if _is_arithmetic(e) else []
+        if any(t.is_open for t in terms):
+            reader.fractions[e.output] = terms
             made.append(e)
         else:
-            made += _write(simpler, e)
-    return dead_code(replace(program, equations=tuple(made)))
+            made += _write(terms, e)
+    return simplify(replace(program, equations=tuple(made)))
+
+
+def _is_of_a_rule(e: Equation) -> bool:
+    return e.function is np.divide and bool(e.origin.rule)
 
 
 class _Reader:
-    """Reads variables as sums of terms."""
+    """Reads equations, each by what is known of its arguments."""
 
     def __init__(self, program: Program) -> None:
         self.definitions = program.definitions()
-        self.known: dict[Variable, Sum] = {}
+        # What a variable is: k * x + c, as k, c and x.
+        self.lines: dict[Any, tuple[float, float, Any]] = {}
+        self.fractions: dict[Any, list[Term]] = {}
 
-    def cancelled(self, e: Equation) -> Polynomial | None:
-        """Return a product without its fractions, if all of them cancel."""
-        if e.function is not np.multiply or e.output.dtype is None:
-            return None
-        if not any(self.has_fraction(x) for x in e.inputs):
-            return None
-        terms = self.read(e.output)
-        if not _is_plain(terms):
-            return None
-        try:
-            polynomial = _collect(terms)
-        except _Grows:
-            return None
-        is_read = (e.output,) not in polynomial  # else it could only be called itself
-        fits = len(polynomial) <= len(terms) and _keeps_dtype(polynomial, e.output)
-        return polynomial if is_read and fits else None
+    def line(self, x: Any) -> tuple[float, float, Any]:
+        """Return k, c and the variable; for a number c alone."""
+        if is_number(x):
+            return 0.0, float(x), None
+        if x not in self.lines:
+            number = uniform(x)
+            self.lines[x] = (1.0, 0.0, x) if number is None else (0.0, number, None)
+        return self.lines[x]
 
-    def has_fraction(self, x: Variable) -> bool:
-        return any(t.is_fraction for t in self.read(x))
+    def read(self, e: Equation) -> list[Term]:
+        """Read an equation as a sum of terms, if one of them is or was a fraction."""
+        self.read_line(e)
+        found = self.terms(e)
+        is_small = len(found) <= MANY and all(
+            len(t.above) <= MANY and is_normal(t.number, e.output.dtype) for t in found
+        )
+        return found if is_small else []
 
-    def read(self, x: Any) -> Sum:
-        number = _number_of(x)
-        if number is not None:
-            return [_number(number)]
-        if x not in self.known:
-            e = self.definitions.get(x)
-            terms = None
-            if e is not None and x.dtype is not None:
-                with suppress(_Grows):
-                    terms = self.read_equation(e)
-            self.known[x] = _atom(x) if terms is None or len(terms) > MANY else terms
-        return self.known[x]
-
-    def read_equation(self, e: Equation) -> Sum | None:
-        """Read an equation as a sum of terms, if it can be; raise if that grows."""
-        if not all(_is_like(x, e.output) for x in e.args):
-            return None
+    def read_line(self, e: Equation) -> None:
+        """Note the variable of which an equation gives a multiple, plus a number."""
+        lines = [self.line(x) for x in e.args]
+        k, c, x = lines[0]
+        n, d, y = lines[-1]
         if e.function is np.negative:
-            return [t * _number(-1) for t in self.read(e.args[0])]
-        if e.function is np.add:
-            return self.read(e.args[0]) + self.read(e.args[1])
-        if e.function is np.subtract:
-            return self.read(e.args[0]) + [
-                t * _number(-1) for t in self.read(e.args[1])
-            ]
-        if e.function is np.multiply:
-            a, b = (_factor(self.read(x)) for x in e.args)
-            return [s * t for s in a for t in b]
+            line = -k, -c, x
+        elif x is not None and y is not None:
+            return
+        elif e.function is np.multiply:
+            line = k * d + n * c, c * d, x or y
+        elif e.function is np.divide:
+            line = (k / d, c / d, x) if d and x else (0.0, 0.0, x)
+        else:
+            sign = 1 if e.function is np.add else -1
+            line = k + sign * n, c + sign * d, x or y
+        if is_normal(line[0], e.output.dtype) and np.isfinite(line[1]):
+            self.lines[e.output] = line
+
+    def factors(self, x: Any, whole: tuple[Any, ...]) -> tuple[float, Factors]:
+        """Read x as a number times factors; those of `whole` are not taken apart."""
+        number, found, rest = 1.0, list[Factor](), [x]
+        while rest:
+            k, c, x = self.line(rest.pop())
+            if x is None:
+                number *= c
+                continue
+            number, factor = number * k, (x, c / k)
+            e = self.definitions.get(x)
+            few = len(found) + len(rest) < MANY and factor not in whole
+            if few and c == 0 and e and e.function is np.multiply and _is_arithmetic(e):
+                rest += e.args
+            else:
+                found.append(factor)
+        return number, tuple(found)
+
+    def terms(self, e: Equation) -> list[Term]:
+        a, b = e.args[0], e.args[-1]
         if e.function is np.divide:
-            number = _number_of(e.args[1])
-            if number:
-                return [t * _number(1 / number) for t in self.read(e.args[0])]
-            return self.read_fraction(*e.args)
-        return None
+            return self.fraction(a, b) if _is_of_a_rule(e) else []
+        if a not in self.fractions and b not in self.fractions:
+            return []
+        if e.function is np.negative:
+            return [t.times(-1) for t in self.fractions[a]]
+        if e.function is np.multiply:
+            a, b = (a, b) if a in self.fractions else (b, a)
+            terms = self.fractions[a]
+            factors = self.factors(b, tuple(t.below for t in terms))
+            return [t.times(*factors) for t in terms]
+        sign = 1 if e.function is np.add else -1
+        return [*self.sum_of(a), *(t.times(sign) for t in self.sum_of(b))]
 
-    def read_fraction(self, a: Any, b: Variable) -> Sum | None:
+    def sum_of(self, x: Any) -> list[Term]:
+        return self.fractions.get(x) or [Term(*self.factors(x, ()))]
+
+    def fraction(self, a: Any, b: Any) -> list[Term]:
         """Read a / b, where b is guarded: another number if both would be 0."""
-        denominator = self.unguarded(b, a)
-        if denominator is None or not _is_plain(denominator):
-            return None
-        (below,) = _factor(denominator)
-        return [t.over(below) for t in _factor(self.read(a))]
+        k, c, guarded = self.line(b)
+        e = self.definitions.get(guarded)
+        if e is None or e.function is not np.where or not is_number(e.args[1]):
+            return []
+        n, d, x = self.line(e.args[2])
+        zeros = self.zeros(e.args[0])
+        number, above = self.factors(a, zeros)
+        if not _is_float(x, b.shape) or not set(zeros) & set(above):
+            return []
+        return [Term(number / (k * n), above, (x, (k * d + c) / (k * n)), is_open=True)]
 
-    def unguarded(self, b: Any, a: Any) -> Sum | None:
-        """Read ``where(a == 0 and d == 0, 1, d)`` as d; or 1 + that, likewise."""
-        sign, before = 1, []
-        while (e := self.definitions.get(b)) and e.function in (np.add, np.subtract):
-            x, y = e.args
-            if _is_scalar(y) and e.function is np.add:
-                x, y = y, x
-            if not _is_scalar(x):
-                return None
-            before += [t * _number(sign) for t in self.read(x)]
-            sign, b = (sign, y) if e.function is np.add else (-sign, y)
-        if e is None or e.function is not np.where or len(e.args) != 3:
-            return None
-        mask, instead, d = e.args
-        if not _is_scalar(instead) or not self.guards(mask, a):
-            return None
-        return before + [t * _number(sign) for t in self.read(d)]
-
-    def guards(self, mask: Any, a: Any) -> bool:
-        """Whether a mask, one condition and another, holds only where a is 0."""
-        e = self.definitions.get(mask)
-        if e is None or e.function is not np.bitwise_and:
-            return False
-        sides = map(self.definitions.get, e.args)
-        equal = [s.args for s in sides if s is not None and s.function is np.equal]
-        zero = [self.polynomial(x, y) for x, y in equal]
-        return self.polynomial(self.without_number(a), 0) in zero
-
-    def polynomial(self, x: Any, y: Any) -> Any:
-        """What x - y is; equal for what is the same polynomial."""
-        terms = self.read(x) + [t * _number(-1) for t in self.read(y)]
-        return _collect(terms) if _is_plain(terms) else None
-
-    def without_number(self, a: Any) -> Any:
-        """Return a, or what it is a multiple of by a number."""
-        while e := self.definitions.get(a):
-            scales = e.function is np.multiply and _number_of(e.args[0]) is not None
-            if not scales and e.function is not np.negative:
-                break
-            a = e.args[-1]
-        return a
+    def zeros(self, mask: Any) -> Factors:
+        """Return what is 0 wherever a mask, one equality and another, holds."""
+        both = self.definitions.get(mask)
+        if both is None or both.function not in AND:
+            return ()
+        found = []
+        for e in map(self.definitions.get, both.args):
+            if e is not None and e.function is np.equal and is_number(e.args[1]):
+                k, c, x = self.line(e.args[0])
+                if x is not None:
+                    found.append((x, (c - float(e.args[1])) / k))
+        return tuple(found)
 
 
-def _collect(terms: Sum) -> Polynomial:
-    """Write a sum without fractions as a polynomial; raise if that grows."""
-    total: Polynomial = {}
-    for term in terms:
-        total = _sum(total, term.expanded())
-    return total
+def _is_arithmetic(e: Equation) -> bool:
+    """Whether it is arithmetic between floats, element by element as they stand."""
+    known = (np.negative, np.add, np.subtract, np.multiply, np.divide)
+    return (
+        e.function in known
+        and not e.params
+        and _is_float(e.output)
+        and all(
+            np.isfinite(x) if is_number(x) else _is_float(x, e.output.shape)
+            for x in e.args
+        )
+    )
 
 
-def _number_of(x: Any) -> float | None:
-    """Return the number that x is, all over; infinity is none to calculate with."""
-    number = x if _is_scalar(x) else np.nan
-    constant = x.constant if isinstance(x, Variable) else None
-    if constant is not None and constant.size and is_uniform(constant):
-        number = constant.flat[0]
-    return float(number) if np.isfinite(number) else None
+def _is_float(x: Any, shape: Any = None) -> bool:
+    is_array = isinstance(x, Variable) and x.dtype is not None
+    return is_array and x.dtype.kind == "f" and shape in (None, x.shape)
 
 
-def _number(x: float) -> Term:
-    return Term(x, Counter())
-
-
-def _atom(x: Variable) -> Sum:
-    return [Term(1.0, Counter({frozenset({((x,), 1.0)}): 1}))]
-
-
-def _is_plain(terms: Sum) -> bool:
-    return not any(t.is_fraction for t in terms)
-
-
-def _factor(terms: Sum) -> Sum:
-    """Make a sum without fractions one factor, so that it may cancel as a whole."""
-    if len(terms) == 1 or not _is_plain(terms):
-        return terms
-    polynomial = _collect(terms)
-    return [Term(1.0, Counter({frozenset(polynomial.items()): 1}))]
-
-
-def _is_like(x: Any, output: Variable) -> bool:
-    if _is_scalar(x):
-        return bool(np.isfinite(x))
-    if not isinstance(x, Variable) or x.dtype is None or x.dtype.kind != "f":
-        return False
-    return x.shape == output.shape and np.can_cast(x.dtype, output.dtype)
-
-
-def _keeps_dtype(polynomial: Polynomial, output: Variable) -> bool:
-    """Whether every product is of the output's dtype, or is added to one that is."""
-    full = [any(x.dtype == output.dtype for x in m) for m in polynomial]
-    return any(full) and all(len(m) <= 1 or f for m, f in zip(polynomial, full))
-
-
-def _sum(p: Polynomial, q: Polynomial) -> Polynomial:
-    total = {m: p.get(m, 0.0) + q.get(m, 0.0) for m in (*p, *q)}
-    least = 1e-12 * _largest((p, q))
-    return {m: c for m, c in total.items() if abs(c) > least}
-
-
-def _largest(polynomials: Iterable[Polynomial]) -> float:
-    return max((abs(c) for p in polynomials for c in p.values()), default=0.0)
-
-
-def _product(p: Polynomial, q: Polynomial) -> Polynomial:
-    degree = max(map(len, p), default=0) + max(map(len, q), default=0)
-    if len(p) * len(q) > MANY**2 or degree > MANY:
-        raise _Grows
-    product: Polynomial = {}
-    for m, c in p.items():
-        for n, d in q.items():
-            key = tuple(sorted((*m, *n), key=id))
-            product[key] = product.get(key, 0.0) + c * d
-    return {m: c for m, c in product.items() if c}
-
-
-def _write(polynomial: Polynomial, e: Equation) -> list[Equation]:
-    """Write a polynomial as equations, the last of which is in place of e."""
+def _write(terms: list[Term], e: Equation) -> list[Equation]:
+    """Write a sum without fractions as equations, if that is as short as it was."""
+    polynomial = _multiplied_out(terms)
+    left = {x for monomial in polynomial for x in monomial}
+    cancelled = {t.below[0] for t in terms if t.below}
+    # The NaN of what was cancelled must be in what remains.
+    if not terms or len(polynomial) > len(terms) or not cancelled <= left:
+        return [e]
     made: list[Equation] = []
 
     def enter(function: Any, *args: Any) -> Variable:
-        output = Variable(e.output.shape, e.output.dtype)
-        made.append(Equation(output, function, args, origin=e.origin))
-        return made[-1].output
+        made.append(Equation(e.output, function, args, origin=e.origin))
+        output = Variable(*kind_of(made[-1]))
+        made[-1] = replace(made[-1], output=output)
+        return output
 
-    common = _largest([polynomial])
-    if any(abs(c) != common for c in polynomial.values()):
-        common = 1.0
-    total: Variable | None = None
-
-    # What is added comes first, so that no negative has to be computed.
-    def order(item: tuple[tuple[Variable, ...], float]) -> Any:
-        monomial, c = item
-        return c < 0, all(x.dtype != e.output.dtype for x in monomial)
-
-    for monomial, c in sorted(polynomial.items(), key=order):
-        number = c / common
-        x: Any = (
-            reduce(lambda a, b: enter(np.multiply, a, b), monomial) if monomial else 1.0
-        )
-        if abs(number) != 1 or not monomial:
-            x = enter(np.multiply, abs(number), x) if monomial else abs(number)
-        if total is None:
-            total = x if number > 0 else enter(np.negative, x) if monomial else -x
-        else:
-            total = enter(np.add if number > 0 else np.subtract, total, x)
-    if common != 1 or total is None or not made:
-        total = enter(np.multiply, common, 0.0 if total is None else total)
+    sizes = set(map(abs, polynomial.values()))
+    common = sizes.pop() if len(sizes) == 1 else 1.0
+    parts = (
+        reduce(lambda x, y: enter(np.multiply, x, y), monomial, c / common)
+        for monomial, c in polynomial.items()
+    )
+    total = reduce(lambda x, y: enter(np.add, x, y), parts)
+    last = enter(np.multiply, common, total)
     made[-1] = replace(made[-1], output=e.output)
-    return made
+    return made if last.dtype == e.output.dtype else [e]
+
+
+def _multiplied_out(terms: list[Term]) -> dict[Monomial, float]:
+    """Return the number of each product of variables."""
+    total: dict[Monomial, float] = {}
+    for term in terms:
+        product: dict[Monomial, float] = {(): term.number}
+        for x, c in term.above:
+            longer: dict[Monomial, float] = {}
+            for monomial, number in product.items():
+                longer[monomial] = longer.get(monomial, 0.0) + c * number
+                key = tuple(sorted((*monomial, x), key=id))
+                longer[key] = longer.get(key, 0.0) + number
+            product = longer
+        for monomial, number in product.items():
+            total[monomial] = total.get(monomial, 0.0) + number
+    least = 1e-12 * max(map(abs, total.values()), default=0.0)
+    return {
+        monomial: number for monomial, number in total.items() if abs(number) > least
+    }

@@ -18,15 +18,9 @@ import numpy as np
 
 from tinygrad_edu.compiler.cancelling import cancel_fractions
 from tinygrad_edu.compiler.fast import Fast
+from tinygrad_edu.compiler.laws import simplify
 from tinygrad_edu.compiler.loops import Loops
-from tinygrad_edu.compiler.passes import (
-    common_subexpressions,
-    dead_code,
-    fold_constants,
-    simplify,
-    uniform_constants,
-    use_broadcasting,
-)
+from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
@@ -34,7 +28,6 @@ from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
-    flat_products,
     spread_out,
     sums_as_products,
 )
@@ -51,21 +44,12 @@ Pass = Callable[[Program], Program]
 # What makes the formulas shorter, what makes any program faster, and what NumPy's.
 SHORTER: list[tuple[str, Pass]] = [
     ("dead code", dead_code),
-    ("constant folding", fold_constants),
-    ("uniform constants", uniform_constants),
     ("algebra", simplify),
-    ("broadcasting", use_broadcasting),
     ("common subexpressions", common_subexpressions),
     ("cancelling fractions", cancel_fractions),
-    ("algebra again", simplify),
 ]
-FASTER: list[tuple[str, Pass]] = [
-    ("moving factors", move_factors),
-    ("algebra after that", simplify),
-    ("common subexpressions", common_subexpressions),
-]
+FASTER: list[tuple[str, Pass]] = [("moving factors", move_factors)]
 FOR_NUMPY: list[tuple[str, Pass]] = [
-    ("inner products", flat_products),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]

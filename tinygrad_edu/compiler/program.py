@@ -6,11 +6,11 @@ makes a program of a program; emission writes it down as source.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from tinygrad_edu.support import tree
 
@@ -61,7 +61,7 @@ class Variable:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -99,7 +99,7 @@ class Equation:
     params: dict[str, Any] = field(default_factory=dict)
     origin: EquationOrigin = field(default_factory=EquationOrigin)
 
-    @property
+    @cached_property
     def inputs(self) -> list[Variable]:
         """The variables that it reads."""
         return [x for x in parts(self.args, self.params) if isinstance(x, Variable)]

@@ -13,7 +13,6 @@ from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise
 
 __all__ = [
-    "flat_products",
     "rows_at_once",
     "small_products_are_faster",
     "spread_out",
@@ -68,21 +67,6 @@ def spread_out(program: Program) -> Program:
                     args[i] = Variable(y.shape, x.dtype)
                     made.append(Equation(args[i], spread, (x, y.shape), {}, e.origin))
             e = replace(e, args=tuple(args))
-        made.append(e)
-    return replace(program, equations=tuple(made))
-
-
-def flat_products(program: Program) -> Program:
-    """Write the inner product of two arrays as that of two vectors, which is faster."""
-    made: list[Equation] = []
-    for e in program.equations:
-        if e.function is np.vdot and all(isinstance(x, Variable) for x in e.args):
-            flat = {}
-            for x in dict.fromkeys(e.args):
-                flat[x] = Variable((x.size,), x.dtype)
-                args = (x, (x.size,))
-                made.append(Equation(flat[x], np.reshape, args, origin=e.origin))
-            e = replace(e, function=np.dot, args=tuple(flat[x] for x in e.args))
         made.append(e)
     return replace(program, equations=tuple(made))
 
