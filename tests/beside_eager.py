@@ -11,6 +11,7 @@ import re
 from collections import deque
 from types import CodeType
 
+import leaves
 import numpy as np
 
 import tinygrad_edu as tg
@@ -33,8 +34,8 @@ REFUSALS = TypeError, ValueError, AttributeError
 
 
 def leaf(*values):
-    """Make a parameter of some numbers."""
-    return tg.Tensor(list(values) or X, requires_grad=True, dtype=float, name="w")
+    """Make a parameter of some numbers, or of `X`."""
+    return leaves.leaf(list(values) or X, "w", float)
 
 
 def copied(x):
