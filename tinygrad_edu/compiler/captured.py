@@ -107,6 +107,10 @@ class Captured:
         for access, thing in things.items():
             self._visit(thing, access, "")
 
+    def knows(self, thing: Any) -> bool:
+        """Whether an object was found."""
+        return id(thing) in self._seen
+
     def _require(self, source: str, path: str) -> None:
         self.conditions.append(Condition(source, path))
 

@@ -153,6 +153,7 @@ class Recording:
         self._gradients: dict[int, Any] = {}  # what they are at first, where it matters
         self._bound: dict[Place, Tensor] = {}  # those that had this memory at first
         self._lent_conditions: list[Condition] = []
+        self._remembered: set[str] = set()  # what optimisers remember
         self._used: dict[int, Any] = {}  # gradients of a step
         self._read: set[int] = set()  # those whose gradient was there, or not, at first
         self._sites: list[tuple[Site, Any, Any]] = []  # with what is there at first
@@ -363,6 +364,7 @@ class Recording:
             for i, array in enumerate(arrays):
                 access = f"{self._refer(arrays)}[{i}]"
                 site = Site(access, f"{path}.{name}[{i}]", arrays, i)
+                self._remembered.add(access)
                 bound = self._bind(f"{name}_{i}", array, access, True)
                 self._swap(site, Array.of(array, bound))
 
@@ -379,7 +381,12 @@ class Recording:
         return Number(self._tape, value, bound.variable, True)
 
     def _sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Make random numbers an input of the program, drawn anew before each run."""
+        """Make random numbers an input of the program, drawn anew before each run.
+
+        Not so those of something made inside, which is a new one in each run.
+        """
+        if not self._captured.knows(draw.__self__):
+            return draw(shape, dtype)
         access = f"{self._refer(draw)}({shape}, {self._refer(np.dtype(dtype))})"
         self._drawn.add(access)
         name = f"{draw.__name__}{len(self._drawn)}"
@@ -442,6 +449,11 @@ class Recording:
                     value = output(tape.place(now).read())
                     self.effects.append(f"{access}.accumulated = tensor({value})")
         set_to: dict[str, str] = {}
+        for bound, tensor in self._bound.items():
+            now = tape.place(tensor)
+            if now is not bound:
+                value = self._inputs.get(now) or output(now.read())
+                set_to[f"{self._accesses[id(tensor)]}.array"] = value
         for site, _, lent in self._sites:
             now = site.get()
             if now is lent:
@@ -477,11 +489,7 @@ class Recording:
 
     def _make_program(self, outputs: list[Any]) -> None:
         tape = self._tape
-        updates = {}
-        for bound in tape.changed:
-            tensor = self._bound.get(bound)  # which may have other memory by now
-            now = bound if tensor is None else tape.place(tensor)
-            updates[bound.first] = now.read()
+        updates = {bound.first: bound.read() for bound in tape.changed}
         read = {x for x in (*outputs, *updates, *updates.values()) if _is_variable(x)}
         for e in reversed(tape.equations):
             if e.output in read:
@@ -494,8 +502,13 @@ class Recording:
             or access in self._drawn
         }
 
-        def order(x: Variable) -> tuple[bool, bool]:
-            return not used[x].startswith(("args[", "kwargs[")), x.dtype is None
+        def order(x: Variable) -> int:
+            """Arguments first, then parameters, state, random numbers, numbers."""
+            if used[x].startswith(("args[", "kwargs[")):
+                return 0
+            return 4 if x.dtype is None else 3 if used[x] in self._drawn else (
+                2 if used[x] in self._remembered else 1
+            )
 
         used = {x: used[x] for x in sorted(used, key=order)}
         self.accesses = list(used.values())

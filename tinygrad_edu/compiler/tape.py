@@ -107,6 +107,7 @@ class Place:
         self.writable = writable
         self.base = base
         self.writes = 0
+        self.changed_at = ""  # the line of the last one
         self._seen = base.writes if base is not None else 0
         self.nodes: list[ref[Node]] = []  # those that have this memory
 
@@ -115,7 +116,8 @@ class Place:
         if self.base is not None and self.base.writes != self._seen:
             _tape().fail(
                 "an array is read that looks at the memory of another one "
-                f"({self.base.name or 'an array of its own'}), which was changed since",
+                f"({self.base.name or 'an array of its own'}), which was changed since, "
+                f"at {self.base.changed_at}",
                 "take a copy() of it before, or take the part again after the change",
             )
         return self.variable
@@ -254,10 +256,14 @@ class Tape:
                     f"{leaf.array.shape}, by {array.dtype} {array.shape}",
                     "keep its shape and dtype, or assign outside of the function",
                 )
+        base = array._place.base
+        if base is not None and base.name:
+            self.fail(
+                f"the function gives {before.name} a view of {base.name}",
+                "give it a copy()",
+            )
         leaf.array = array.array
         self.settle(leaf, array._place)
-        if before.name:
-            self.changed[before] = user_place()
 
     def write(self, leaf: Any, value: Any) -> None:
         """Give the memory of a node another value."""
@@ -277,8 +283,9 @@ class Tape:
             )
         place.variable = array._place.read()
         place.writes += 1
+        place.changed_at = user_place()
         if place.name:
-            self.changed[place] = user_place()
+            self.changed[place] = place.changed_at
         for reference in place.nodes:
             if (node := reference()) is not None:
                 node.array = array.array
@@ -541,6 +548,8 @@ class Array(Tensor):
         return (self[i] for i in range(len(self)))
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("__array_interface__", "__array_struct__", "__dlpack__"):
+            _tape().refuse("array")
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"an array has no attribute {name!r}")
         _tape().fail(f"an array's .{name} is used", "look for a function of NumPy's")

@@ -40,7 +40,7 @@ LOG_2, LOG_10 = math.log(2), math.log(10)
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     """Return g b a^(b-1)."""
     exponent = b - 1.0
-    if not isinstance(exponent, int | float) or exponent < 0:
+    if type(exponent) not in (int, float) or exponent < 0:
         # Replace `a` by infinity, so that the power is 0, in two cases: at a = 0 (the
         # subgradient below), and at b = 0 if 1/a overflows, since 0 * inf is NaN.
         tiny = np.finfo(a.dtype).tiny
