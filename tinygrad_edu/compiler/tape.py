@@ -299,10 +299,13 @@ class Tape:
 
     def _fitted(self, value: Any, shape: Any = None, dtype: Any = None) -> Any:
         """Return a value as an Array, of a shape and dtype, as writing makes it."""
-        if isinstance(value, Node):
-            value = self.value(value)
-        else:
+        if type(value) is Number:
             value = self.enter(np.positive, (value,), {})
+        elif not isinstance(value, Node):  # a constant of that shape and dtype
+            whole = np.empty(np.shape(value) if shape is None else shape, dtype)
+            whole[...] = value
+            value = self._tensor(whole)
+        value = self.value(value)
         if dtype is not None and value.dtype != dtype:
             value = self.enter(astype, (value, dtype), {})
         if shape is not None and value.shape != shape:
