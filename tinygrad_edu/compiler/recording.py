@@ -27,6 +27,7 @@ from tinygrad_edu.compiler.captured import (
     key_text,
 )
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
+from tinygrad_edu.compiler.naming import label_variables
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.tape import Array, Number, Place, Tape
@@ -176,6 +177,7 @@ class Recording:
         if tape.failure is not None:
             raise tape.failure
         self._check_memory()
+        label_variables(tape, self.program.outputs)
         del args, kwargs, answer, stand_ins
         self._check_forgotten()
 
