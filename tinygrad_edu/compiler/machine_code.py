@@ -34,9 +34,9 @@ def load(source: str, names: dict[str, Any], before: str) -> None:
     names["__name__"] = module
     exec(code, names)
     for function in list(names.values()):
-        if getattr(function, "__module__", None) == module:
-            if hasattr(function, "enable_caching"):  # as Numba's functions have
-                function.enable_caching()
+        is_jitted = hasattr(function, "enable_caching")
+        if is_jitted and function.__module__ == module:
+            function.enable_caching()
 
 
 def _keep(digest: str, source: str) -> str | None:
