@@ -147,6 +147,7 @@ CALLS = {
     "a dtype": (lambda x: np.add(x, x, dtype=np.float32) * x, "dtype=np.float32"),
     "integers": (lambda x: (np.argmax(x, axis=1) ** 2, x * 3), "np.argmax(x, axis=1)"),
     "the largest integer": (lambda x: x.astype(int).max() + x, "np.max("),
+    "a view of what is called": (lambda x: np.flip(x).T * 2, "np.flip(x)"),
     "nothing": (lambda x: (x[:0] + 1, x.sum()), "np.add"),
 }
 

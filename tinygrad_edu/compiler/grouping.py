@@ -19,13 +19,13 @@ from tinygrad_edu.compiler.nests import (
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import roots
 
-__all__ = ["NUMBERS", "Group", "Groups", "is_call", "is_number"]
+__all__ = ["NUMBERS", "Group", "Groups", "is_arithmetic", "is_call"]
 
 LONGEST = 40  # equations in a nest: what Numba does with them is not linear
 NUMBERS = {operator.neg: "-{}", operator.pos: "{}", operator.abs: "abs({})"}
 
 
-def is_number(e: Equation) -> bool:
+def is_arithmetic(e: Equation) -> bool:
     """Whether an equation is arithmetic of Python's numbers."""
     known = e.function in NUMBERS or (
         e.function in INFIX and not isinstance(e.function, np.ufunc)
@@ -38,7 +38,7 @@ def is_number(e: Equation) -> bool:
 
 def is_call(e: Equation) -> bool:
     """Whether an equation can be neither a loop nor an operator nor a view."""
-    return not (is_fixed_view(e) or is_number(e) or has_loop(e))
+    return not (is_fixed_view(e) or is_arithmetic(e) or has_loop(e))
 
 
 @dataclass
@@ -73,6 +73,7 @@ class Groups(list[Group]):
         self.numbers: list[Equation] = []
         self._in_place = in_place
         self._root = roots(program)
+        self._seen: dict[Variable, Variable] = {}  # by views of them
         self._made: dict[Variable, int] = {}  # in which group
         # Where each element was last used for itself, and who may write over it.
         self._used: dict[Variable, int] = {}
@@ -81,9 +82,11 @@ class Groups(list[Group]):
         called: set[Variable] = set()
         self._last_call = -1
         for e in program.equations:
-            if is_number(e) and called.isdisjoint(e.inputs):
+            if is_arithmetic(e) and called.isdisjoint(e.inputs):
                 self.numbers.append(e)
-            elif not is_fixed_view(e):
+            elif is_fixed_view(e):
+                self._seen[e.output] = self._seen.get(e.args[0], e.args[0])
+            else:
                 self._place(e)
                 if self[-1].is_call:
                     called.add(e.output)
@@ -98,8 +101,11 @@ class Groups(list[Group]):
         for x, r in operands:
             away[r] = away.get(r, False) or reads_elsewhere(e, x, r)
         # What a call gives may look at other memory: then both are waited for.
-        waits = [self._made.get(z, -1) + away[r] for x, r in operands for z in {x, r}]
-        waits.append(0)
+        waits = [0]
+        for x, r in operands:
+            waits += [
+                self._made.get(z, -1) + away[r] for z in (r, self._seen.get(x, x))
+            ]
         if e.output in self._in_place:  # a call may fail, and then nothing was written
             waits += [
                 self._free_from.get(self._in_place[e.output], 0),

@@ -15,7 +15,13 @@ from tinygrad_edu.compiler import machine_code
 from tinygrad_edu.compiler.elements import Elements
 from tinygrad_edu.compiler.expressions import INFIX, write_index
 from tinygrad_edu.compiler.functions import spread
-from tinygrad_edu.compiler.grouping import NUMBERS, Group, Groups, is_call, is_number
+from tinygrad_edu.compiler.grouping import (
+    NUMBERS,
+    Group,
+    Groups,
+    is_arithmetic,
+    is_call,
+)
 from tinygrad_edu.compiler.namespace import Namespace, free
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.nests import Nest, has_numbers, is_numeral
@@ -177,7 +183,7 @@ class Loops:
 
     def _call(self, e: Equation) -> str:
         """Call what has no loop."""
-        text = self._number(e) if is_number(e) else self._plain_call(e)
+        text = self._number(e) if is_arithmetic(e) else self._plain_call(e)
         if e.output in self._in_place:
             return f"{self.names[self._in_place[e.output]]}[...] = {text}"
         dtype = e.output.dtype
