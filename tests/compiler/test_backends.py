@@ -287,6 +287,31 @@ def test_elements_are_numpys(f):
         assert_allclose(a.astype(float), b.astype(float), rtol=small, atol=small)
 
 
+def test_operands_that_are_no_arrays_have_no_loops():
+    x = Variable((3,), np.dtype(float))
+    for function in (np.dot, np.add, np.where, np.sum, np.concatenate):
+        assert not nests.has_loop(Equation(x.like(), function, ([1, 2, 3], x, 2.0)))
+
+
+def test_what_numba_has_no_numbers_for_is_updated_by_a_call():
+    w, x = (Variable((2,), np.dtype(complex)) for _ in range(2))
+    new = Equation(x.like(), np.multiply, (w, x))
+    loops = Loops(Program((w, x), (new,), (), {w: new.output}))
+    names = dict(loops.space.given)
+    exec(loops.source, names)
+    z = np.array([1j, 2])
+    assert names["step"](z, np.array([1j, 3])) == ()
+    assert_array_equal(z, [-1, 6])
+
+
+def test_a_large_product_of_what_has_another_shape():
+    x = np.random.default_rng(0).standard_normal((20, 2, 15))
+    w = np.random.default_rng(1).standard_normal((30, 20))
+    compiled = tg.compile(lambda x: x.reshape(20, 30) @ w, backend="numba")
+    for y in (x, np.asfortranarray(x)):
+        assert_allclose(compiled(y), y.reshape(20, 30) @ w, rtol=1e-12)
+
+
 # --- Machine code on disk -------------------------------------------------------------
 
 PROGRAM = """import numpy as np

@@ -66,11 +66,10 @@ def has_loop(e: Equation) -> bool:
     if e.output.dtype is None or not all(map(has_numbers, arrays)):
         return False
     if f in REDUCTIONS:
-        x, *others = e.args
         real = e.output.dtype.kind == "f" or f in (np.sum, np.prod)
-        same = all(isinstance(y, Variable) and y.shape == x.shape for y in others)
-        known = params.keys() <= {"axis", "keepdims"}
-        return isinstance(x, Variable) and x.ndim > 0 and real and same and known
+        known = params.keys() <= {"axis", "keepdims"} and _are_arrays(e.args)
+        same = known and len({x.shape for x in e.args} - {()}) == 1
+        return real and same and all(x.ndim for x in e.args)
     if f in PRODUCTS:
         return not params and _is_product(e)
     if f in JOINS:
@@ -123,13 +122,9 @@ def is_alone(e: Equation) -> bool:
 def _loop_dtypes(e: Equation) -> tuple[Any, ...] | None:
     """Return of which dtypes NumPy's own loop takes its operands; None, if unknown."""
     dtype = e.output.dtype
-    if e.function is np.where:
-        return np.dtype(bool), dtype, dtype
-    if e.function in COPIES:
-        return (dtype,)
     number = float if dtype.kind in "fb" else int
     operands = []
-    for x in e.args:
+    for x in e.args[:1] if e.function in COPIES else e.args:
         if isinstance(x, Variable):
             operands.append(number if x.dtype is None else x.dtype)
         elif type(x) is float or is_numeral(x):
@@ -138,6 +133,10 @@ def _loop_dtypes(e: Equation) -> tuple[Any, ...] | None:
             operands.append(x.dtype)
         else:
             return None
+    if e.function is np.where:
+        return np.dtype(bool), dtype, dtype
+    if e.function in COPIES:
+        return (dtype,)
     function: Any = e.function
     found = function.resolve_dtypes((*operands, None))
     real = all(d in (np.float32, np.float64) for d in found[:-1])
