@@ -68,8 +68,8 @@ def has_loop(e: Equation) -> bool:
     if f in REDUCTIONS:
         real = e.output.dtype.kind == "f" or f in (np.sum, np.prod)
         known = params.keys() <= {"axis", "keepdims"} and _are_arrays(e.args)
-        same = known and len({x.shape for x in e.args} - {()}) == 1
-        return real and same and all(x.ndim for x in e.args)
+        same = known and len({x.shape for x in e.args}) == 1
+        return real and same and e.args[0].ndim > 0
     if f in PRODUCTS:
         return not params and _is_product(e)
     if f in JOINS:
