@@ -142,7 +142,7 @@ CALLS = {
     "an inverse": (lambda x: np.linalg.inv(x + 1) * 2, "np.linalg.inv(t1)"),
     "rows": (lambda x: x[[1, 0]] * 2, "x[[1, 0]]"),
     "a column of rows": (lambda x: (x + 1)[[0, 2], 1] + x[0, 0], "t1[[0, 2], 1]"),
-    "complex numbers": (lambda x: ((x + 0j) * 1j, x.sum()), "np.multiply(t1, o2)"),
+    "complex numbers": (lambda x: ((x + 0j) * 1j, x.sum()), "np.multiply(o2, t1)"),
     "a choice of terms": (lambda x: np.sum(x, where=x > 0) + x.sum(), "where="),
     "a dtype": (lambda x: np.add(x, x, dtype=np.float32) * x, "dtype=np.float32"),
     "integers": (lambda x: (np.argmax(x, axis=1) ** 2, x * 3), "np.argmax(x, axis=1)"),
@@ -333,7 +333,7 @@ def folder(tmp_path, monkeypatch):
 def load(source, before=""):
     """Return the step of a source, and how often its machine code was found."""
     names = {}
-    machine_code.load(source, names, before)
+    machine_code.run_source(source, names, before)
     step = names["step"]
     return step(1.5), sum(step.stats.cache_hits.values())
 
@@ -377,7 +377,7 @@ def test_where_the_system_does_not_say_who_may_write(folder, monkeypatch):
 def test_programs_are_loaded_with_what_they_are_given(folder):
     loops = Loops(Program((), (), (2.0,), {}))
     names = dict(loops.space.given)
-    loops.load(loops.source, names)
+    loops.run(loops.source, names)
     assert names["step"]() == 2
 
 

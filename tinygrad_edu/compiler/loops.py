@@ -158,9 +158,9 @@ class Loops:
 
     # --- The step ---------------------------------------------------------------------
 
-    def load(self, source: str, names: dict[str, Any]) -> None:
+    def run(self, source: str, names: dict[str, Any]) -> None:
         """Run a source of this program's; what Numba makes of it is kept on disk."""
-        machine_code.load(source, names, self.source)
+        machine_code.run_source(source, names, self.source)
 
     def _stretches(self) -> list[str]:
         """Write functions of loops, and between them calls of NumPy."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from tinygrad_edu.support import files
 
-__all__ = ["load"]
+__all__ = ["run_source"]
 
 
-def load(source: str, names: dict[str, Any], before: str) -> None:
+def run_source(source: str, names: dict[str, Any], before: str) -> None:
     """Run a source, with names that the source before defined.
 
     Numba finds what it compiled in an earlier process by the names of the file and of
