@@ -254,6 +254,7 @@ class _Variant:
         """Write the functions that say whether the program fits, and that run it."""
         names = recording.names | {
             "apart": _apart,
+            "array": as_array,
             "step": self._program["step"],
             "tensor": _tensor,
         }
