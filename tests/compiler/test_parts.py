@@ -13,8 +13,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.namespace import Definition, helper_source
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
-from tinygrad_edu.compiler.refusals import is_library, untraceable
-from tinygrad_edu.compiler.repeating import alike
+from tinygrad_edu.compiler.refusals import is_library
 from tinygrad_edu.compiler.tuning import spread_out
 from tinygrad_edu.engine.op import OPS, as_array
 from tinygrad_edu.ops.reductions import _count
@@ -106,15 +105,6 @@ def test_rows_spread_out_are_the_same_sum():
     assert_array_equal(longer.evaluate(*values)[0], program.evaluate(*values)[0])
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [(1, 1.0), ({"axis": 0}, {"keepdims": 0}), ([1], [1, 2]), ((1, 2), (1, 3))],
-)
-def test_what_differs_between_two_runs(a, b):
-    assert not alike(a, b, {})
-    assert alike(a, a, {})
-
-
 # --- Where the user's code is ---------------------------------------------------------
 
 
@@ -125,12 +115,6 @@ def test_which_modules_are_the_users():
     assert is_library(object())
     assert not is_library(None)
     assert not is_library("my_own_module")
-
-
-def test_a_refusal_without_a_tracer_is_an_error():
-    refusal = untraceable("something is done")
-    with pytest.raises(TypeError, match="something is done"):
-        refusal.as_one_step(OPS["exp"], [1.0], {})
 
 
 def test_an_array_of_the_functions_own_is_not_written_to():
