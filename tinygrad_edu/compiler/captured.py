@@ -192,7 +192,9 @@ class Captured:
         elif isinstance(thing, Optimiser):
             self.optimisers.append(thing)
             self._visit_names(vars(thing), path, except_numbers=True)
-        elif hasattr(thing, "__wrapped__"):  # another compiled function, or a cached one
+        elif hasattr(
+            thing, "__wrapped__"
+        ):  # another compiled function, or a cached one
             self._visit(thing.__wrapped__, self.refer(thing.__wrapped__), path)
         elif isinstance(thing, Module | SimpleNamespace) or not is_library(
             type(thing).__module__

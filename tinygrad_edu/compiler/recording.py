@@ -28,12 +28,11 @@ from tinygrad_edu.compiler.captured import (
 )
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.compiler.refusals import place, refusal
+from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.tape import Array, Number, Place, Tape
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.modes import changed
 from tinygrad_edu.engine.tensor import Tensor
-from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.support import tree
 
 __all__ = ["Recording"]
@@ -355,7 +354,9 @@ class Recording:
                 self._swap(site, self._number(value, access, name))
         state = self._refer(optimiser.state)
         self._lent_conditions += [
-            Condition(f"{self._item(self._refer(attributes), 'state')} is {state}", path),
+            Condition(
+                f"{self._item(self._refer(attributes), 'state')} is {state}", path
+            ),
             Condition(f"[*{state}] == {list(optimiser.state)!r}", path),
         ]
         for name, arrays in optimiser.state.items():
@@ -506,8 +507,12 @@ class Recording:
             """Arguments first, then parameters, state, random numbers, numbers."""
             if used[x].startswith(("args[", "kwargs[")):
                 return 0
-            return 4 if x.dtype is None else 3 if used[x] in self._drawn else (
-                2 if used[x] in self._remembered else 1
+            return (
+                4
+                if x.dtype is None
+                else 3
+                if used[x] in self._drawn
+                else (2 if used[x] in self._remembered else 1)
             )
 
         used = {x: used[x] for x in sorted(used, key=order)}
@@ -567,7 +572,9 @@ class Recording:
         """Give which of the Tensors that are arguments are the same, and which not."""
         arguments = {a: x for a, x in self._given.items() if isinstance(x, Tensor)}
         found = self._captured.tensors | self._tensors
-        others = {k: x for k, x in found.items() if k not in map(id, arguments.values())}
+        others = {
+            k: x for k, x in found.items() if k not in map(id, arguments.values())
+        }
         seen: dict[str, Tensor] = {}
         for access, x in arguments.items():
             if id(x) in self._captured.tensors:
@@ -611,14 +618,18 @@ class Recording:
 
     def _check_memory(self) -> None:
         """Raise if memory that is written to is also read as another input."""
-        arrays = {b: self._evaluate(access) for b, access in self._inputs.items() if b.first.dtype is not None and access not in self._drawn}
+        arrays = {
+            b: self._evaluate(access)
+            for b, access in self._inputs.items()
+            if b.first.dtype is not None and access not in self._drawn
+        }
         for b, line in self._tape.changed.items():
             for other, array in arrays.items():
                 if b is not other and np.may_share_memory(arrays[b], array):
                     raise TypeError(
                         f"compile: the function changes {b.name}, at {line}, and "
-                        f"{other.name} looks at the same memory, which a program could not follow; "
-                        "pass or keep a copy()"
+                        f"{other.name} looks at the same memory, which a program "
+                        "could not follow; pass or keep a copy()"
                     )
 
     def _check_forgotten(self) -> None:

@@ -13,7 +13,6 @@ another variable. So a program needs no writing, but for its last lines.
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 from weakref import ref
@@ -28,7 +27,17 @@ from tinygrad_edu.compiler.program import (
     change,
     parts,
 )
-from tinygrad_edu.compiler.refusals import CHOOSE, LOOK, MASK, place as user_place, refusal, user_line
+from tinygrad_edu.compiler.refusals import (
+    CHOOSE,
+    LOOK,
+    MASK,
+    refusal,
+    user_line,
+)
+from tinygrad_edu.compiler.refusals import (
+    place as user_place,
+)
+from tinygrad_edu.engine.array_like import ArrayLike
 from tinygrad_edu.engine.graph import Node, current_mode, new_index
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
@@ -116,8 +125,8 @@ class Place:
         if self.base is not None and self.base.writes != self._seen:
             _tape().fail(
                 "an array is read that looks at the memory of another one "
-                f"({self.base.name or 'an array of its own'}), which was changed since, "
-                f"at {self.base.changed_at}",
+                f"({self.base.name or 'an array of its own'}), which was changed "
+                f"since, at {self.base.changed_at}",
                 "take a copy() of it before, or take the part again after the change",
             )
         return self.variable
@@ -213,7 +222,9 @@ class Tape:
         args, kwargs = change(args, self._plain), change(kwargs, self._plain)
         if function in COMPARISONS:
             other = args[1]
-            if not isinstance(other, Node | Number | np.ndarray | np.generic | int | float):
+            if not isinstance(
+                other, Node | Number | np.ndarray | np.generic | int | float
+            ):
                 return function(args[0].array, other)
         return self.call(COMPARISONS.get(function, function), args, kwargs)
 
@@ -249,13 +260,13 @@ class Tape:
     def rebind(self, leaf: Any, value: Any) -> None:
         """Give a Tensor other memory, as ``t.data = array`` does."""
         before, array = self.place(leaf), self._fitted(value)
-        if (leaf.array.shape, leaf.array.dtype) != (array.shape, array.dtype):
-            if leaf.index < self.start:
-                self.fail(
-                    f"the function replaces {before.name}, {leaf.array.dtype} "
-                    f"{leaf.array.shape}, by {array.dtype} {array.shape}",
-                    "keep its shape and dtype, or assign outside of the function",
-                )
+        is_same = (leaf.shape, leaf.dtype) == (array.shape, array.dtype)
+        if leaf.index < self.start and not is_same:
+            self.fail(
+                f"the function replaces {before.name}, {leaf.dtype} {leaf.shape}, by "
+                f"{array.dtype} {array.shape}",
+                "keep its shape and dtype, or assign outside of the function",
+            )
         base = array._place.base
         if base is not None and base.name:
             self.fail(
@@ -475,11 +486,11 @@ class Tape:
         return x
 
 
-class Array(Tensor):
+class Array(ArrayLike):
     """An array, while a function is recorded: it writes down what is done with it.
 
-    It is a constant Tensor, so that ops and NumPy functions record it. What an ndarray
-    does and a Tensor does not (writing in place, ``&``), it does as well.
+    It is a node, so that ops and NumPy functions record it, but for isinstance() it is
+    an ndarray, and it can be written to as one.
     """
 
     __slots__ = ("_is_scalar", "_place")
@@ -593,6 +604,9 @@ class Array(Tensor):
     @property
     def T(self) -> Any:  # noqa: N802, as NumPy spells it
         return _transposed(self) if self.ndim > 1 else self
+
+    def __repr__(self) -> str:
+        _tape().refuse("repr")
 
     def __round__(self, ndigits: int | None = None) -> Any:
         _tape().refuse("number")
@@ -726,7 +740,8 @@ def _number_operator(name: str) -> None:
         setattr(Number, f"__r{name}__", lambda a, b: apply(b, a))
 
 
-for _name in "add sub mul truediv floordiv mod pow neg pos abs lt le gt ge eq ne".split():
+NUMBER_OPERATORS = "add sub mul truediv floordiv mod pow neg pos abs lt le gt ge eq ne"
+for _name in NUMBER_OPERATORS.split():
     _number_operator(_name)
 
 

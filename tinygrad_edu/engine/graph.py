@@ -98,7 +98,7 @@ def value_of(x: Any) -> Any:
 
 
 def query(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Apply a function that has no derivative to values: the result is a plain array."""
+    """Apply a function that has no derivative; the result is a plain array."""
     tape = current_mode.get().tape
     if tape is not None:
         return tape.query(function, args, kwargs)

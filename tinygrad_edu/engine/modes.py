@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar, cast, overlo
 if TYPE_CHECKING:
     from numpy import ndarray
 
-__all__ = ["Block", "Mode", "Setting", "Tape", "changed", "current_mode", "no_grad", "sampled"]
+__all__ = [
+    "Block",
+    "Mode",
+    "Setting",
+    "Tape",
+    "changed",
+    "current_mode",
+    "no_grad",
+    "sampled",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node, is_recorded, query, record, value_of
+from tinygrad_edu.engine.graph import is_recorded, query, record
 from tinygrad_edu.engine.op import OPS, Op
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shapes import astype

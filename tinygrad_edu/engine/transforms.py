@@ -401,7 +401,7 @@ class _Run:
     def gradient(self, y: Any) -> Any:
         """Return the gradient of the number `y`, in the structure of the arguments."""
         is_whole = isinstance(y, tree.CONTAINERS)
-        data = y.data if isinstance(y, Node) else as_array(None if is_whole else y)
+        data = y.array if isinstance(y, Node) else as_array(None if is_whole else y)
         _check_answer("grad", y, data)
         if data.size != 1 or data.dtype.kind not in "fiub":
             raise TypeError(
@@ -422,7 +422,9 @@ class _Run:
             return self.chosen
         numbers = range(variables[0].index, variables[-1].index + 1)
         found, _ = pull_back(cotangents, recorded, numbers)
-        answers = [found[x] if x in found else np.zeros_like(x.data) for x in variables]
+        answers = [
+            found[x] if x in found else np.zeros_like(x.array) for x in variables
+        ]
         settled = [self._settled(answer, as_tensors) for answer in answers]
         return tree.rebuild(self.chosen, settled)
 
@@ -511,7 +513,7 @@ def _replace(
 
 def _variable(x: Any) -> Any:
     """Return a variable for an argument: a Tensor to differentiate with respect to."""
-    data = x.data if isinstance(x, Node) else as_array(x)
+    data = x.array if isinstance(x, Node) else as_array(x)
     if data.dtype.kind != "f":
         raise TypeError(
             f"grad: cannot differentiate with respect to {_tell(x)}, since only floats "
@@ -519,7 +521,7 @@ def _variable(x: Any) -> Any:
         )
     if isinstance(x, Node) and x.requires_grad:
         return record(positive, (x,))
-    variable = Tensor(data)  # shares the memory, since nothing here writes to it
+    variable = Tensor(x)  # shares the memory, since nothing here writes to it
     variable.requires_grad = True
     variable.inputs = (data,)  # with inputs, Tensor does not allow writing in place
     return variable
@@ -555,7 +557,7 @@ def _varies(output: Any) -> bool:
 def _convert(cotangent: Any, dtype: Any) -> Any:
     """Convert a cotangent to its output's dtype; record this for a Tensor."""
     if isinstance(cotangent, Node):
-        return cotangent if cotangent.data.dtype == dtype else astype(cotangent, dtype)
+        return cotangent if cotangent.array.dtype == dtype else astype(cotangent, dtype)
     return as_array(cotangent).astype(dtype, copy=False)
 
 

@@ -7,10 +7,9 @@ hand: numbers are multiplied, equal terms and factors are collected.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import chain
 from types import EllipsisType
 from typing import Any
@@ -28,6 +27,7 @@ __all__ = [
     "Product",
     "Sum",
     "added",
+    "common_shape",
     "in_shape",
     "minus",
     "names_in",
@@ -42,15 +42,16 @@ __all__ = [
 
 Shape = tuple[int, ...]
 
+common_shape = lru_cache(np.broadcast_shapes)  # slow, and mostly of the same few
+
 
 @dataclass(frozen=True, eq=False)
-class Formula(ABC):
+class Formula:
     """An expression. Each part of it has a shape and can compute its value."""
 
     shape: Shape
 
     @property
-    @abstractmethod
     def value(self) -> Any:
         """The number or array that it stands for."""
 
@@ -174,7 +175,7 @@ def times(*formulas: Formula) -> Formula:
         coefficient *= x.coefficient
         for factor, n in x.factors:
             exponents[factor] = exponents.get(factor, 0.0) + n
-    shape = np.broadcast_shapes(*(x.shape for x in formulas))
+    shape = common_shape(*(x.shape for x in formulas))
     factors = tuple((factor, n) for factor, n in exponents.items() if n != 0)
     return _simplest(Product(shape, coefficient, factors))
 
@@ -195,7 +196,7 @@ def to_the(x: Formula, n: float) -> Formula:
 
 def added(*formulas: Formula) -> Sum:
     """Return the sum of formulas as it stands: nothing is collected."""
-    shape = np.broadcast_shapes(*(x.shape for x in formulas))
+    shape = common_shape(*(x.shape for x in formulas))
     parts = (x.terms if isinstance(x, Sum) else (x,) for x in formulas)
     return Sum(shape, tuple(chain.from_iterable(parts)))
 
@@ -207,21 +208,17 @@ def plus(*formulas: Formula) -> Formula:
         product = _as_product(term)
         known = coefficients.get(product.factors, 0.0)
         coefficients[product.factors] = known + product.coefficient
-    shape = np.broadcast_shapes(*(x.shape for x in formulas))
+    shape = common_shape(*(x.shape for x in formulas))
     terms = [
-        _simplest(Product(_shape_of(factors, shape), coefficient, factors))
-        for factors, coefficient in coefficients.items()
-        if coefficient != 0
+        _simplest(Product(common_shape(*(f.shape for f, _ in factors)), n, factors))
+        for factors, n in coefficients.items()
+        if n != 0
     ]
     if not terms:
         return number(0, shape)
     if len(terms) == 1:
         return in_shape(terms[0], shape)
     return Sum(shape, tuple(terms))
-
-
-def _shape_of(factors: tuple[tuple[Formula, float], ...], largest: Shape) -> Shape:
-    return np.broadcast_shapes(*(factor.shape for factor, _ in factors)) or ()
 
 
 def minus(x: Formula) -> Formula:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from abc import ABC, abstractmethod
+from functools import cache
 from itertools import dropwhile
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from tinygrad_edu.formulas.algebra import (
     Name,
     Product,
     Sum,
+    common_shape,
     times,
 )
 from tinygrad_edu.formulas.brackets import Strength, strength_needed, strength_of
@@ -98,7 +100,7 @@ def _shape_written(x: Formula) -> Shape:
             parts = list(terms)
         case _:
             return x.shape
-    return np.broadcast_shapes(*map(_shape_written, parts))
+    return common_shape(*map(_shape_written, parts))
 
 
 class _Notation(ABC):
@@ -238,13 +240,15 @@ class _Text(_Notation):
 
     def between(self, a: Formula, b: Formula) -> str:
         """Write "*" between arrays, as NumPy does, and between derivatives."""
-        return " * " if (a.shape and b.shape) or _is_derivative(a, b) else " "
+        are_arrays = a.shape and b.shape
+        return " * " if are_arrays or Derivative in (type(a), type(b)) else " "
 
     def raised(self, base: str, exponent: str) -> str:
         return f"{base}^{exponent if exponent.isdigit() else self.bracket(exponent)}"
 
     def name(self, x: Name) -> Written:
-        return Written(x.text, Strength.POWER if _is_derivative(x) else Strength.ATOM)
+        is_fraction = isinstance(x, Derivative)
+        return Written(x.text, Strength.POWER if is_fraction else Strength.ATOM)
 
     def quotient(self, size: float, above: Factors, below: Factors) -> Written:
         number = numeral(size)
@@ -284,7 +288,7 @@ class _Latex(_Notation):
     def between(self, a: Formula, b: Formula) -> str:
         if a.shape and b.shape:
             return r" \odot "
-        return r" \cdot " if _is_derivative(a, b) else r" \, "
+        return r" \cdot " if Derivative in (type(a), type(b)) else r" \, "
 
     def raised(self, base: str, exponent: str) -> str:
         return f"{base}^{{{exponent}}}"
@@ -334,15 +338,11 @@ class _Latex(_Notation):
         return text.replace("_{}", "")
 
 
-def _is_derivative(*formulas: Formula) -> bool:
-    return any(isinstance(x, Derivative) for x in formulas)
-
-
 def _filled_up(x: Formula) -> Formula:
     """Write out what a number, or a row, is repeated to, where the shape matters."""
     if not isinstance(x, Product) or not x.shape:
         return x
-    if np.broadcast_shapes((), *(factor.shape for factor, _ in x.factors)) == x.shape:
+    if common_shape((), *(factor.shape for factor, _ in x.factors)) == x.shape:
         return x
     return times(x, Name(x.shape, ONES, np.ones(x.shape)))
 
@@ -378,6 +378,7 @@ def _without_leading(shape: list[int]) -> list[int]:
     return list(dropwhile(lambda n: n == 1, shape))
 
 
+@cache
 def _as_text(template: str) -> str | None:
     r"""Return a template that reads as text: "{x}^T", but not "e^{x}".
 

@@ -71,11 +71,11 @@ class MLP(Module):
         return self._call(self._logits, (x,), {})
 
     def _logits(self, x: Any) -> Any:
-        *hidden, last = zip(self.weights, self.biases)
-        a = x
-        for w, b in hidden:
-            a = sigmoid(linear(a, w, b))
-        return linear(a, *last)
+        first, *others = zip(self.weights, self.biases)
+        z = linear(x, *first)
+        for w, b in others:
+            z = linear(sigmoid(z), w, b)
+        return z
 
     def forward(self, x: Any) -> Any:
         """Return the network's output, sigmoid(z) of the last layer."""
