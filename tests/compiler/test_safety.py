@@ -732,7 +732,7 @@ def test_the_numbers_of_an_optimiser_are_read_afresh(style: str) -> None:
 @each_style
 def test_an_int_in_place_of_a_float_records_anew(style: str) -> None:
     momentum = functools.partial(tg.optim.SGD, lr=0.01, momentum=0.9)
-    numbers = [("momentum", 0), ("lr", 0), ("lr", 1), ("lr", 0.1), ("momentum", 0.5)]
+    numbers = [("momentum", 0), ("lr", 0), ("lr", 1), ("momentum", 0.5), ("lr", 0.1)]
     compiled = assert_as_eager(training(momentum, *numbers), style)
     assert len(compiled._variants) == 4
 
