@@ -31,7 +31,13 @@ from tinygrad_edu.compiler.tuning import (
     spread_out,
     sums_as_products,
 )
-from tinygrad_edu.engine.graph import check_function, current_mode, new_index, value_of
+from tinygrad_edu.engine.graph import (
+    check_function,
+    current_mode,
+    new_constant,
+    value_of,
+)
+from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support import tree
 from tinygrad_edu.support.extras import missing
@@ -344,17 +350,9 @@ def _apart(given: tuple[Any, ...], written: tuple[Any, ...]) -> bool:
     return True
 
 
-_new = object.__new__
-
-
 def _tensor(value: Any) -> Tensor:
-    """Make a constant Tensor of what a program gave; `Tensor()` takes longer."""
-    tensor = _new(Tensor)
-    tensor.array = value if value.__class__ is np.ndarray else np.asarray(value)
-    tensor.accumulated = tensor.op = tensor.params = tensor.origin = tensor.name = None
-    tensor.requires_grad = False
-    tensor.inputs = ()
-    tensor.index = new_index()
+    """Make a constant Tensor of what a program gave."""
+    tensor: Tensor = new_constant(Tensor, as_array(value))
     return tensor
 
 

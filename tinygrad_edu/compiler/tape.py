@@ -38,7 +38,7 @@ from tinygrad_edu.compiler.refusals import (
     place as user_place,
 )
 from tinygrad_edu.engine.array_like import ArrayLike
-from tinygrad_edu.engine.graph import Node, current_mode, new_index
+from tinygrad_edu.engine.graph import Node, current_mode, new_constant, new_index
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
 from tinygrad_edu.engine.tensor import Tensor
@@ -207,12 +207,8 @@ class Tape:
 
     def _tensor(self, answer: Any, kind: Any = Tensor) -> Any:
         """Return a Tensor that has the memory of an Array."""
-        node = object.__new__(kind)
         is_array = isinstance(answer, Array)
-        node.array = answer.array if is_array else np.asarray(answer)
-        node.accumulated = node.name = node.origin = node.op = node.params = None
-        node.requires_grad, node.inputs = False, ()
-        node.index = new_index()
+        node = new_constant(kind, answer.array if is_array else np.asarray(answer))
         self.settle(node, answer._place if is_array else self._constant(answer))
         self.made.append((ref(node), user_place()))
         return node
@@ -499,11 +495,8 @@ class Array(ArrayLike):
 
     @classmethod
     def of(cls, array: Any, place: Place, is_scalar: bool = False) -> Array:
-        new = object.__new__(cls)
-        new.array, new._place, new._is_scalar = array, place, is_scalar
-        new.accumulated = new.name = new.origin = new.op = new.params = None
-        new.requires_grad, new.inputs = False, ()
-        new.index = new_index()
+        new: Array = new_constant(cls, array)
+        new._place, new._is_scalar = place, is_scalar
         return new
 
     @property  # type: ignore[misc]

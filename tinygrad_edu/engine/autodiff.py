@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node, current_mode, value_of
-from tinygrad_edu.engine.op import Op, rules_of_arrays
+from tinygrad_edu.engine.graph import Node, current_mode, new_constant, value_of
+from tinygrad_edu.engine.op import Op, as_array, rules_of_arrays
 from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.choices import where
 
@@ -54,14 +54,15 @@ def backward(root: Node, gradient: Any, retain_graph: bool, create_graph: bool) 
     tape = current_mode.get().tape
     with _ACCUMULATING:
         for leaf, g in cotangents.items():
-            g = g if create_graph else value_of(g)
             if tape is not None:
                 tape.see(leaf)
             before = leaf.accumulated
             if before is not None:
-                g = (before if create_graph else value_of(before)) + g
-            is_recorded = create_graph and isinstance(g, Node)
-            leaf.accumulated = g if is_recorded else leaf.__class__(g)
+                g = before + g if create_graph else value_of(before) + value_of(g)
+            if not (create_graph and isinstance(g, Node)):
+                kind, g = leaf.__class__, value_of(g)
+                g = new_constant(kind, as_array(g)) if tape is None else kind(g)
+            leaf.accumulated = g
     if not (retain_graph or create_graph):
         for node in visited:
             node.op, node.inputs, node.params = RELEASED, (), None

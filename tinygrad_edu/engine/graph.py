@@ -24,6 +24,7 @@ __all__ = [
     "check_function",
     "current_mode",
     "is_recorded",
+    "new_constant",
     "new_index",
     "no_grad",
     "query",
@@ -144,6 +145,17 @@ def topological_order(*roots: Node) -> list[Node]:
 
 new_index = count().__next__
 _new = object.__new__
+
+
+def new_constant(kind: type[Node], array: Any) -> Any:
+    """Return a constant node of this class, without the checks of `Tensor`."""
+    node = _new(kind)
+    node.array = array
+    node.requires_grad = False
+    node.accumulated = node.name = node.op = node.params = node.origin = None
+    node.inputs = ()
+    node.index = new_index()
+    return node
 
 
 def record(op: Any, inputs: tuple[Any, ...], params: Params | None = None) -> Any:

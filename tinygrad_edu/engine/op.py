@@ -429,4 +429,6 @@ def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
 
 def as_array(x: Any) -> Any:
     """Convert a list or a number to an array, so that it has a shape; keep Tensors."""
-    return x if isinstance(x, Node) else np.asarray(x)
+    if x.__class__ is np.ndarray or isinstance(x, Node):
+        return x
+    return np.asarray(x)

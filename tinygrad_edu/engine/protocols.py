@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -201,6 +200,8 @@ def _own_op(function: Any) -> Op:
     name = function.__name__
     if name in OPS and _numpy(name) is function:
         return OPS[name]
+    from difflib import get_close_matches  # here, since its import takes 1 ms
+
     near = get_close_matches(name, OPS, n=1)
     raise TypeError(
         f"{name}: this NumPy function does not work on Tensors"

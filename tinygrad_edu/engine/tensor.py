@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.engine import autodiff
 from tinygrad_edu.engine.array_like import ArrayLike
 from tinygrad_edu.engine.graph import Node, current_mode, new_index, value_of
+from tinygrad_edu.engine.op import as_array
 
 __all__ = ["Tensor"]
 
@@ -72,7 +73,7 @@ class Tensor(ArrayLike):
         dtype: Any = None,
         name: str | None = None,
     ) -> None:
-        array: Any = data.array if isinstance(data, Node) else np.asarray(data)
+        array: Any = data.array if isinstance(data, Node) else as_array(data)
         _check_real("Tensor", array.dtype)
         if dtype is not None and array.dtype != dtype:
             _check_real("Tensor", np.dtype(dtype))

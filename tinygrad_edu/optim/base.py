@@ -148,7 +148,7 @@ class Optimiser:
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
-        super().__setattr__("steps", self.steps + 1)  # there is nothing to check
+        object.__setattr__(self, "steps", self.steps + 1)  # there is nothing to check
         for p, *state in moved:
             if tape is None:
                 self.update(p.array, p.accumulated.array, *state)

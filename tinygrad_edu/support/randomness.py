@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,8 @@ def shuffled(order: Any, rng: Any) -> Any:
 
 def is_generator(x: Any) -> bool:
     """Whether x is a random generator of NumPy or Python."""
-    # Not a constant of this module, since NumPy imports np.random when it is used.
+    import random  # here, as is np.random: each import takes 1 ms and more
+
     kinds = np.random.Generator, np.random.RandomState, random.Random
     return isinstance(x, kinds)
 
