@@ -11,7 +11,9 @@ else is multiplied out; so the work is in proportion to the length of the progra
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -211,39 +213,34 @@ def _write(terms: list[Term], e: Equation) -> list[Equation]:
         return [e]
     made: list[Equation] = []
 
-    def enter(function: Any, *args: Any) -> Variable:
-        made.append(Equation(e.output, function, args, origin=e.origin))
-        output = Variable(*kind_of(made[-1]))
-        made[-1] = replace(made[-1], output=output)
-        return output
+    def enter(function: Any, a: Any, b: Any) -> Any:
+        simpler = replace(e, function=function, args=(a, b))
+        made.append(replace(simpler, output=Variable(*kind_of(simpler))))
+        return made[-1].output
 
+    multiply, add = partial(enter, np.multiply), partial(enter, np.add)
     sizes = set(map(abs, polynomial.values()))
     common = sizes.pop() if len(sizes) == 1 else 1.0
-    parts = (
-        reduce(lambda x, y: enter(np.multiply, x, y), monomial, c / common)
-        for monomial, c in polynomial.items()
-    )
-    total = reduce(lambda x, y: enter(np.add, x, y), parts)
-    last = enter(np.multiply, common, total)
+    products = [reduce(multiply, m, c / common) for m, c in polynomial.items()]
+    last = multiply(common, reduce(add, products))
     made[-1] = replace(made[-1], output=e.output)
     return made if last.dtype == e.output.dtype else [e]
 
 
 def _multiplied_out(terms: list[Term]) -> dict[Monomial, float]:
     """Return the number of each product of variables."""
-    total: dict[Monomial, float] = {}
+    order = {x: i for i, (x, _) in enumerate(f for t in terms for f in t.above)}
+    found: dict[Monomial, list[float]] = {}
     for term in terms:
-        product: dict[Monomial, float] = {(): term.number}
-        for x, c in term.above:
-            longer: dict[Monomial, float] = {}
-            for monomial, number in product.items():
-                longer[monomial] = longer.get(monomial, 0.0) + c * number
-                key = tuple(sorted((*monomial, x), key=id))
-                longer[key] = longer.get(key, 0.0) + number
-            product = longer
-        for monomial, number in product.items():
-            total[monomial] = total.get(monomial, 0.0) + number
-    least = 1e-12 * max(map(abs, total.values()), default=0.0)
+        # Of each factor, x + c, either the variable or the number.
+        for chosen in product(*(((x, 1.0), (None, c)) for x, c in term.above)):
+            variables = (x for x, _ in chosen if x is not None)
+            monomial = tuple(sorted(variables, key=order.__getitem__))
+            number = prod((n for _, n in chosen), start=term.number)
+            found.setdefault(monomial, []).append(number)
+    total = {monomial: sum(numbers) for monomial, numbers in found.items()}
     return {
-        monomial: number for monomial, number in total.items() if abs(number) > least
+        monomial: number
+        for monomial, number in total.items()
+        if abs(number) > 1e-12 * max(map(abs, found[monomial]))
     }

@@ -143,7 +143,7 @@ def _parse(node: Any) -> Any:
             return name
         case ast.Constant(value=number):
             return number
-        case ast.UnaryOp(operand=ast.Constant(value=number)):
+        case ast.UnaryOp(operand=ast.Constant(value=int(number))):
             return -number
         case ast.UnaryOp(op=op, operand=x):
             return OPERATORS[type(op)], _parse(x)

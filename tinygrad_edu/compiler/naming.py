@@ -1,21 +1,80 @@
-"""Names as the textbook has them: z1, a1, delta2, dW1."""
+"""Names of a program's variables: those that `formulas` gives the quantities.
+
+`label_variables` asks for them while the graph is there; `name_variables` makes
+identifiers of them, none twice. The cotangent of z1 is delta1, that of W1 is dW1.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.compiler.namespace import Namespace, free, identifier
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.formulas.naming import ACTIVATIONS
+from tinygrad_edu.engine.graph import Node, new_constant, topological_order
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.quantities import Quantities
 
-__all__ = ["name_variables"]
+__all__ = ["label_variables", "name_variables"]
 
 SUMS = {"add", "subtract", "linear"}
+
+
+def label_variables(tape: Any, outputs: Collection[Any]) -> None:
+    """Label the variables with the names of what they stand for.
+
+    The names are those that `explain` gives: of the graph that a walk back began at, or
+    else of the graph of the outputs.
+    """
+    trains = bool(tape.roots)
+    things: dict[int, Any] = {}  # what stands in the graph, by the id of what was used
+    variables: dict[int, Variable] = {}  # by the id of what stands in the graph
+    scope: dict[str, Any] = {}  # what the user calls arrays
+
+    def enter(x: Any, thing: Any, variable: Variable) -> Any:
+        things[id(x)], variables[id(thing)] = thing, variable
+        return thing
+
+    def standing(x: Any) -> Any:
+        if not isinstance(x, Node) or id(x) in things:
+            return things.get(id(x), x)
+        variable = tape.place(x).first
+        if variable.label is not None and type(x) is not Tensor:
+            scope.setdefault(identifier(_short(variable.label)), x.array)
+        return enter(x, x if type(x) is Tensor else x.array, variable)
+
+    ends: dict[Variable, Node] = {}
+    for result, variable, op, inputs, params in tape.applied:
+        if trains and not result.requires_grad:  # a constant of the graph
+            enter(result, result if type(result) is Tensor else result.array, variable)
+            continue
+        node = new_constant(Tensor, result.array)
+        node.op, node.params, node.name = op, params, result.name
+        node.inputs = tuple(map(standing, inputs))
+        node.requires_grad = node.array.dtype.kind == "f"
+        if hasattr(result, "calls"):
+            node.calls = result.calls
+        ends[variable] = enter(result, node, variable)
+    roots = [things[id(root)] for root in tape.roots if id(root) in things]
+    if not trains:
+        roots = [ends[x] for x in outputs if isinstance(x, Variable) and x in ends]
+    if not roots:
+        return
+    (end, *others) = dict.fromkeys(roots)
+    if others:
+        end = new_constant(Tensor, np.zeros(()))
+        end.inputs = tuple(roots)
+    names = names_of(end, variables=scope)
+    if trains:
+        names = Quantities(topological_order(end), names).names
+    for key, variable in variables.items():
+        if key in names and variable.label is None:
+            variable.label = names[key]
 
 
 def name_variables(
@@ -23,9 +82,7 @@ def name_variables(
 ) -> dict[Variable, str]:
     """Return a name for every variable of a program, none twice, and none that's taken.
 
-    The inputs of activations, and the outputs of layers, are z1, z2, ..., the
-    activations' outputs a1, a2, ...; the cotangent of z is a delta, that of any other
-    variable x is dx.
+    What has no label is numbered: t1, t2, ... is computed, c1, c2, ... are constants.
     """
     names: dict[Variable, str] = {}
     known = set(Namespace(program).taken if taken is None else taken)
@@ -37,12 +94,15 @@ def name_variables(
 
     for x in program.inputs:
         give(x, identifier(_short(str(x.label or "x"))))
-    for x, name in _layers(program).items():
-        give(x, name)
+    for e in program.equations:
+        label = e.output.label
+        if isinstance(label, str) and re.fullmatch(r"\w+([.]\w+)*", label):
+            is_number = re.fullmatch(r"[ct]\d+", label)
+            give(e.output, label if is_number else identifier(label))
     outputs = [x for x in program.outputs if isinstance(x, Variable)]
-    scalars = [x for x in outputs if x.shape == () and x.dtype is not None]
-    for x in scalars[:1] if _trains(program) else ():
-        give(x, "loss")
+    for i, x in enumerate(outputs):
+        if not isinstance(x.label, tuple):
+            give(x, f"y{i + 1}" if len(outputs) > 1 else "y")
     for target, x in program.updates.items():
         give(x, f"new_{names[target]}")
     definitions = program.definitions()
@@ -50,16 +110,15 @@ def name_variables(
         of = e.output.label
         if isinstance(of, tuple) and e.origin.rule:  # else the same came up forward
             name = names.get(_first_term(of[1], definitions, names), "")
-            give(e.output, re.sub("^z", "delta", name) if _is_z(name) else f"d{name}")
-    for i, x in enumerate(outputs):
-        give(x, f"y{i + 1}" if len(outputs) > 1 else "y")
-    counts = Counter[str]()
+            give(e.output, re.sub(r"^z(?=\d)", "delta", name) if _is_z(name) else f"d{name}")
+    numbers = {letter: count(1) for letter in "ct"}
     for e in program.equations:
         for x in (e.output, *e.inputs):
             if x not in names:
                 letter = "t" if x.constant is None else "c"
-                counts[letter] += 1
-                give(x, f"{letter}{counts[letter]}")
+                while (name := f"{letter}{next(numbers[letter])}") in known:
+                    pass
+                give(x, name)
     return names
 
 
@@ -76,51 +135,9 @@ def _is_z(name: str) -> bool:
     return re.fullmatch(r"z\d+", name) is not None
 
 
-def _trains(program: Program) -> bool:
-    return any(isinstance(e.output.label, tuple) for e in program.equations)
-
-
 def _short(path: str) -> str:
     """Say "lr" for "optimiser.lr", "m_0" for "optimiser.state['m'][0]"."""
     words: list[str] = re.findall(r"\w+", path)
     if not words:
         return "x"
     return "_".join(words[-2:]) if words[-1].isdigit() else words[-1]
-
-
-def _layers(program: Program) -> dict[Variable, str]:
-    """Find what each layer computes: its z, and its a."""
-    found: dict[Variable, str] = {}
-    layer = 0
-    definitions = program.definitions()
-    uses = program.uses()
-    for e in program.equations:
-        op, x = e.origin.op, e.output
-        if op not in ACTIVATIONS | {"linear"} or x.ndim == 0:
-            continue
-        readers = uses.get(x, [])
-        inside = [r for r in readers if r.origin == e.origin]
-        if inside or (op == "linear" and e.origin.rule):  # not yet its answer
-            continue
-        if op == "linear":
-            layer += 1
-            found[x] = f"z{layer}"
-            continue
-        z = _source(x, e.origin, definitions)
-        if z in program.inputs:
-            continue
-        if z not in found:
-            if e.origin.rule:
-                continue
-            layer += 1
-            found[z] = f"z{layer}"
-        found.setdefault(x, found[z].replace("z", "a"))
-    return found
-
-
-def _source(x: Variable, origin: Any, definitions: dict[Variable, Any]) -> Variable:
-    """Go back from an activation's answer to what it was applied to."""
-    while (e := definitions.get(x)) is not None and e.origin == origin:
-        arrays = (z for z in e.inputs if z.dtype is not None and z.constant is None)
-        x = next(arrays)
-    return x

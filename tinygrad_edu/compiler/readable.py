@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,14 @@ class Readable:
         self.definitions = program.definitions()
         self.space = Namespace(program)
         self.names = name_variables(program, self.space.taken)
+        labels = [str(e.output.label) for e in program.equations]
+        given = [int(x[1:]) for x in labels if re.fullmatch(r"t\d+", x)]
+        self._numbers = count(1 + max(given, default=0))
         self.constants: dict[str, str] = {}
         self.texts: dict[
             Variable, tuple[str, int]
         ] = {}  # of what has no line of its own
         self.uses = self._count_uses()
-        self._count = 0  # of the lines whose variables the textbook has no name for
         self._dtypes: set[Any] = set()  # of what the equation being written reads
         self.lines: list[tuple[str, str]] = []  # code, comment
         self.source = self._write_all()
@@ -85,9 +88,8 @@ class Readable:
                 y in finals and self.uses.get(y) == 1 and not (reads_old[y] - {y})
             )
             too_late = y in outputs and reads_old[y]  # when it is given out
-            inline = (
-                self.uses.get(y) == 1 and not self._deserves_a_line(e) and not too_late
-            )
+            once = self.uses.get(y) == 1 or e.function is np.transpose
+            inline = once and not self._deserves_a_line(e) and not too_late
             if is_update or inline:
                 self.texts[y] = text, precedence
                 continue
@@ -147,7 +149,7 @@ class Readable:
         y = e.output
         if y.dtype is None:
             return not isinstance(e.function, type(operator.add))
-        is_named = not re.fullmatch(r"t\d+|d|da\d+", self.names[y])
+        is_named = not re.fullmatch(r"t\d+|d|d[at]\d+", self.names[y])
         return is_named and e.function is not np.transpose
 
     # --- Expressions ------------------------------------------------------------------
@@ -228,9 +230,8 @@ class Readable:
 
     def _add_line(self, e: Equation, text: str) -> None:
         y = e.output
-        if re.fullmatch(r"t\d+", self.names[y]):  # in the order in which they appear
-            self._count += 1
-            self.names[y] = f"t{self._count}"
+        if y.label is None and re.fullmatch(r"t\d+", self.names[y]):
+            self.names[y] = f"t{next(self._numbers)}"  # in the order of the lines
         self.lines.append((f"{self.names[y]} = {text}", self._comment(e)))
 
     def _fitting(self, e: Equation) -> tuple[str, int]:

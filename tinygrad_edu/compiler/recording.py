@@ -27,6 +27,7 @@ from tinygrad_edu.compiler.captured import (
     key_text,
 )
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
+from tinygrad_edu.compiler.naming import label_variables
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.tape import Array, Number, Place, Tape
@@ -176,6 +177,7 @@ class Recording:
         if tape.failure is not None:
             raise tape.failure
         self._check_memory()
+        label_variables(tape, self.program.outputs)
         del args, kwargs, answer, stand_ins
         self._check_forgotten()
 
@@ -537,7 +539,10 @@ class Recording:
             if key in self._read:
                 is_none = "is" if tensor.accumulated is None else "is not"
                 yield Condition(f"{access}.accumulated {is_none} None", access)
-        for x, access in zip(self.program.inputs, self.accesses):
+        inputs = dict(zip(self.program.inputs, self.accesses))
+        written = [inputs[x] for x in self.program.updates]
+        arrays = [a for x, a in inputs.items() if x.ndim and a not in self._drawn]
+        for x, access in inputs.items():
             is_argument = access.startswith(("args[", "kwargs["))
             if is_argument or access in self._drawn:
                 continue
@@ -547,12 +552,16 @@ class Recording:
                 yield Condition(is_same, str(x.label))
                 continue
             # In most calls that is the same array as in the last, so ask that first.
-            yield Condition(
-                f"({access} is {self._refer(array)} or {access}.shape == {x.shape} "
+            is_new = (
+                f"{access}.shape == {x.shape} "
                 f"and {access}.dtype == {self._refer(x.dtype)} "
-                f"and {access}.__class__ is {self._refer(type(array))})",
-                str(x.label),
+                f"and {access}.__class__ is {self._refer(type(array))}"
             )
+            others = written if access not in written else [*arrays]
+            others = [a for a in others if a != access]
+            if others:
+                is_new += f" and apart(({access},), ({', '.join(others)},))"
+            yield Condition(f"({access} is {self._refer(array)} or {is_new})", access)
 
     def _apart(self) -> Iterator[Condition]:
         """Require that no argument has the memory of what is written to."""

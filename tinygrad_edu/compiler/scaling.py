@@ -72,6 +72,7 @@ class _Mover:
             self.read(e)
         # What is asked for: of each variable, which multiples.
         self.wanted: dict[Variable, dict[Factor, Variable]] = {}
+        self.origins: dict[Variable, EquationOrigin] = {}
         self.made: list[Equation] = []  # the last one first
         self.products: list[Variable] = []  # that are made after all
 
@@ -150,9 +151,12 @@ class _Mover:
                 break
             factor, y = product, multiple[1]
         wanted = self.wanted.setdefault(y, {})
-        if factor not in wanted:
-            copy = Variable(y.shape, y.dtype, x.label or y.label)
-            wanted[factor] = y if factor == ONE else copy
+        if factor == ONE:
+            wanted[factor] = y
+        elif factor not in wanted:
+            wanted[factor] = Variable(y.shape, y.dtype, x.label or y.label)
+            if x in self.definitions:
+                self.origins[wanted[factor]] = self.definitions[x].origin
         return wanted[factor]
 
     def make(self, e: Equation) -> None:
@@ -171,11 +175,10 @@ class _Mover:
 
     def scale(self, x: Variable) -> None:
         """Multiply a variable by what it is wanted times."""
-        e = self.definitions.get(x)
-        origin = e.origin if e else EquationOrigin()
         for (known, unknown), y in self.wanted.get(x, {}).items():
             if y is x:
                 continue
+            origin = self.origins.get(y, EquationOrigin())
             k = known if unknown is None else self.want(unknown, (known, None))
             if x.dtype is None:
                 self.made.append(Equation(y, operator.mul, (k, x), origin=origin))

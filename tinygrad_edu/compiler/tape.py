@@ -154,6 +154,10 @@ class Tape:
         self._places: dict[int, Place] = {}
         self._alive: list[Node] = []  # so that no id is used twice
         self._op = ""
+        # The ops that were applied: result, variable, op, inputs, parameters.
+        self.applied: list[tuple[Any, Variable, Any, Any, Any]] = []
+        self._cotangents: dict[Variable, Variable] = {}
+        self.roots: list[Any] = []  # where walks back began
         self._done = 0  # equations that belong to no rule, or know it
         self.made: list[tuple[ref[Node], str]] = []  # with the lines
 
@@ -177,6 +181,8 @@ class Tape:
         finally:
             self._op = outer
         if not tensors or not isinstance(answer, Array | np.ndarray | np.generic):
+            if not outer and type(answer) is Array:
+                self.applied.append((answer, answer._place.variable, op, inputs, params))
             return answer
         node = self._tensor(answer, type(tensors[-1]))
         mode = current_mode.get()
@@ -187,6 +193,9 @@ class Tape:
         ):
             node.requires_grad, node.op = True, op
             node.inputs, node.params = inputs, params
+        if not outer:
+            variable = self.place(node).variable
+            self.applied.append((node, variable, op, inputs, params))
         return node
 
     def _as_input(self, x: Any) -> Any:
@@ -299,15 +308,21 @@ class Tape:
 
     def _fitted(self, value: Any, shape: Any = None, dtype: Any = None) -> Any:
         """Return a value as an Array, of a shape and dtype, as writing makes it."""
-        if isinstance(value, Node):
-            value = self.value(value)
-        else:
+        if type(value) is Number:
             value = self.enter(np.positive, (value,), {})
+        elif not isinstance(value, Node):  # a constant of that shape and dtype
+            whole = np.empty(np.shape(value) if shape is None else shape, dtype)
+            whole[...] = value
+            value = self._tensor(whole)
+        value = self.value(value)
         if dtype is not None and value.dtype != dtype:
             value = self.enter(astype, (value, dtype), {})
         if shape is not None and value.shape != shape:
             value = self.enter(np.broadcast_to, (value, shape), {})
         return value
+
+    def walk_back(self, roots: Any) -> None:
+        self.roots += roots
 
     def pass_back(self, node: Any) -> None:
         """Note that the equations from here on belong to the rules of a node."""
@@ -323,7 +338,12 @@ class Tape:
         self._done = len(self.equations)
         if isinstance(cotangent, Node):
             variable = self.place(cotangent).variable
-            variable.label = variable.label or ("cotangent", self.place(x).variable)
+            of = self.place(x).variable
+            if (before := self._cotangents.get(of)) is not None:
+                before.label = None  # of a part of the sum
+            if variable.label is None:
+                variable.label = "cotangent", of
+                self._cotangents[of] = variable
 
     def refuse(self, what: str) -> NoReturn:
         why, way_out = REASONS.get(what, ("a value is made a Python number", NUMBERS))
@@ -337,6 +357,8 @@ class Tape:
 
     def forget(self) -> None:
         """Let go of the nodes."""
+        self.applied.clear()
+        self.roots.clear()
         self._places.clear()
         self._alive.clear()
 

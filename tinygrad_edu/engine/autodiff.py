@@ -93,6 +93,8 @@ def pull_back(
     visited = []
     masked: set[Node] = set()  # nodes whose elements a later op may have left out
 
+    if tape is not None:
+        tape.walk_back(cotangents)
     for root, g in cotangents.items():
         if root.op is None or oldest <= root.index <= newest:
             of_leaves[root] = positive(g)

@@ -63,6 +63,9 @@ class Tape(Protocol):
     def rebind(self, leaf: Any, value: Any) -> None:
         """Give a leaf other memory, as ``t.data = array`` does."""
 
+    def walk_back(self, roots: Any) -> None:
+        """Note that a walk back begins at these nodes."""
+
     def pass_back(self, node: Any) -> None:
         """Note that the rules of a node come next."""
 

@@ -78,7 +78,9 @@ def quantities(nodes: Sequence[Node]) -> list[Any]:
     return list(found.values())
 
 
-def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
+def names_of(
+    y: Node, frame: FrameType | None = None, variables: Mapping[str, Any] | None = None
+) -> dict[int, str]:
     """Return names by `id` for the quantities that `y` depends on, if they have one.
 
     The first choice is a Tensor's own ``.name``, then its path in the module whose
@@ -92,6 +94,8 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
         The end of the graph.
     frame : frame, optional
         The user's frame, whose variables are searched.
+    variables : dict, optional
+        More variables, by name.
     """
     newest_first = topological_order(y)
     nodes, every = newest_first[::-1], quantities(newest_first)
@@ -105,11 +109,14 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     for x in every:
         if own := name_of(x):
             give(x, own)
-    variables = _variables(frame)
-    for x, path in _paths(nodes, variables):
+    scopes = [variables or {}]
+    if frame is not None:
+        scopes += [frame.f_locals, frame.f_globals]
+    called = _by_id(scopes)
+    for x, path in _paths(nodes, called):
         give(x, path)
     for x in every:
-        name = variables.get(id(x)) or variables.get(id(value_of(x)))
+        name = called.get(id(x)) or called.get(id(value_of(x)))
         if name is not None:
             give(x, printable(name))
     layers = _layers(nodes)
@@ -125,10 +132,10 @@ def names_of(y: Node, frame: FrameType | None = None) -> dict[int, str]:
     return names
 
 
-def _variables(frame: FrameType | None) -> Mapping[int, str]:
+def _by_id(scopes: Iterable[Mapping[str, Any]]) -> Mapping[int, str]:
     """Find the names of variables by what they hold, the innermost scope first."""
     found: dict[int, str] = {}
-    for scope in (frame.f_locals, frame.f_globals) if frame is not None else ():
+    for scope in scopes:
         for name, x in scope.items():
             if name.isidentifier() and not name.startswith("_"):
                 found.setdefault(id(x), name)

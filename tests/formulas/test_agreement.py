@@ -1,0 +1,159 @@
+"""`explain`, `draw`, `step_through` and `compile` call a quantity by the same name."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.engine.graph import topological_order, value_of
+from tinygrad_edu.explaining.walking import backward_pass
+from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.quantities import Quantities
+
+RNG = np.random.default_rng(0)
+
+
+def leaf(name, *shape):
+    data = RNG.standard_normal(shape) * 0.5
+    return tg.Tensor(data, requires_grad=True, name=name)
+
+
+def perceptron(cost, **options):
+    model = tg.nn.MLP([3, 4, 2], rng=0, dtype=float)
+    x, y = RNG.random((5, 3)), RNG.random((5, 2))
+    return lambda x, y: cost(model(x), y), x, y
+
+
+def l2():
+    model = tg.nn.MLP([3, 4, 2], rng=0, dtype=float)
+
+    def f(x, y):
+        cost = tg.losses.mse(model(x), y)
+        return cost + tg.losses.l2(model.weights, 0.1, 5)
+
+    return f, RNG.random((5, 3)), RNG.random((5, 2))
+
+
+def rnn_steps():
+    W, U, b = leaf("W", 3, 4), leaf("U", 4, 4), leaf("b", 4)
+
+    def f(x, y):
+        h = np.zeros((2, 4))
+        for t in range(3):
+            h = np.tanh(x[t] @ W + h @ U + b)
+        return tg.losses.mse(h, y)
+
+    return f, RNG.random((3, 2, 3)), RNG.random((2, 4))
+
+
+def attention():
+    Q, K, V = (leaf(name, 4, 4) for name in "QKV")
+
+    def f(x, y):
+        scores = (x @ Q) @ (x @ K).T / 2.0
+        return tg.losses.mse(tg.softmax(scores) @ (x @ V), y)
+
+    return f, RNG.random((5, 4)), RNG.random((5, 4))
+
+
+def convolution():
+    layers = tg.nn.Sequential(
+        tg.nn.Conv2d(1, 2, 3, rng=0, dtype=float),
+        np.tanh,
+        tg.nn.MaxPool2d(2),
+        tg.nn.Flatten(),
+        tg.nn.Linear(8, 3, rng=0, dtype=float),
+    )
+    loss = tg.losses.softmax_cross_entropy
+    return lambda x, y: loss(layers(x), y), RNG.random((2, 1, 6, 6)), np.eye(3)[:2]
+
+
+def shared_weights():
+    W = leaf("W", 3, 3)
+
+    def f(x, y):
+        return tg.losses.mse(tg.sigmoid(tg.sigmoid(x @ W) @ W) @ W.T, y)
+
+    return f, RNG.random((4, 3)), RNG.random((4, 3))
+
+
+def residual():
+    w, v = leaf("w", 3), leaf("v", 3)
+
+    def f(x, y):
+        h = w * x
+        h = h + 0.1 * np.tanh(h * v)
+        h = h + 0.1 * np.tanh(h * v)
+        return np.sum((h - y) ** 2)
+
+    return f, RNG.random((4, 3)), RNG.random((4, 3))
+
+
+def probabilities(p, y):
+    return tg.losses.cross_entropy(p, y)
+
+
+GRAPHS = {
+    "MSE": lambda: perceptron(tg.losses.mse),
+    "cross-entropy": lambda: perceptron(probabilities),
+    "L2": l2,
+    "RNN": rnn_steps,
+    "attention": attention,
+    "convolution": convolution,
+    "shared weights": shared_weights,
+    "residual": residual,
+}
+
+
+def source_of(f, x, y):
+    """Return the readable program of a step."""
+
+    def step(x, y):
+        loss = f(x, y)
+        loss.backward()
+        return loss
+
+    compiled = tg.compile(step, style="readable")
+    compiled(x, y)
+    return compiled.source
+
+
+def values_in(source, things):
+    """Run a program on what its arguments are called; return what its variables hold."""
+    scope = {}
+    exec(re.sub(r"\n    return .*", "\n    return locals()", source), scope)
+    names = inspect.signature(scope["step"]).parameters
+    return scope["step"](**{name: things[name].copy() for name in names})
+
+
+def identifier(name):
+    return name.replace(".", "_")
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_program_has_the_names_and_the_values_of_the_explanation(name):
+    f, x, y = GRAPHS[name]()
+    loss = f(x, y)
+    nodes = topological_order(loss)
+    names = Quantities(nodes, names_of(loss, variables={"x": x, "y": y}))
+    things = {"x": x, "y": y}
+    for node in nodes:
+        for thing in (*node.inputs, node):
+            if id(thing) in names.names:
+                things[identifier(names.name(thing))] = value_of(thing)
+    for contribution in backward_pass(nodes):
+        of = identifier(names.name(contribution.share.x))
+        is_z = re.fullmatch(r"z\d+", of)
+        things[f"delta{of[1:]}" if is_z else f"d{of}"] = contribution.total
+
+    source = source_of(f, x, y)
+    values = values_in(source, things)
+    common = things.keys() & values.keys()
+    assert len(common) >= 5
+    for key in common:
+        np.testing.assert_allclose(values[key], things[key], 1e-10, 1e-12, err_msg=key)
+    forward = source.partition("# forward\n")[2].partition("# backward")[0]
+    lines = set(re.findall(r"^    (\w+) = ", forward, re.MULTILINE)) - things.keys()
+    assert all(re.fullmatch(r"t\d+", line) for line in lines), lines  # of no node
