@@ -1,15 +1,20 @@
 """The same program by Numba's loops, and whole epochs, in both backends."""
 
+import os
 import sys
+from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler import compiling, fast, tuning
+from tinygrad_edu.compiler import compiling, fast, machine_code, nests, tuning
+from tinygrad_edu.compiler.functions import astype, spread
 from tinygrad_edu.compiler.loops import Loops
-from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.support import tree
 
 pytest.importorskip("numba", reason="Numba is not installed")
 pytest.importorskip("scipy", reason="SciPy, whose BLAS Numba calls, is not installed")
@@ -103,6 +108,17 @@ FUNCTIONS = {
     "types": lambda x: (x > 0).astype(np.float32) + x.astype(np.float32),
     "rows": lambda x: x - x.mean(axis=0) + x[:, :1] * x[:1],
     "the argument": lambda x: (x, x.T.copy()),
+    "joined": lambda x: (np.concatenate([x, x[:1] * 2]), np.stack([x, -x], axis=-1)),
+    "windows": lambda x: (
+        x.reshape(2, 6)[:, 1::2] + x.reshape(3, 2, 2)[::-1, 0, 1, None][:2]
+    ),
+    "heads": lambda x: x.reshape(3, 2, 2).transpose(1, 0, 2) @ x.reshape(2, 2, 3),
+    "squeezed": lambda x: x[:, None].reshape(1, 12)[..., ::-1] + x.T.reshape(12),
+    "moved axes": lambda x: np.transpose(x[None], (-1, 0, 1)) + x[0, 0],
+    "logic": lambda x: (~(x > 0) | np.logical_not(x)).sum(axis=0),
+    "integers": lambda x: (x * 9).astype(np.int32) // 2 + np.uint8(3),
+    "averages": lambda x: x.mean(axis=0) + np.float32(2) * x.mean(axis=(0, 1)),
+    "constants": lambda x: (np.full((2, 2), 3.0), x + np.inf, x * np.array(-2.0)),
 }
 
 
@@ -121,18 +137,248 @@ def test_functions_by_numba_are_numpys(name):
             assert np.asarray(a).dtype == np.asarray(b).dtype
 
 
-def test_what_has_no_loop_is_refused_by_name():
-    compiled = tg.compile(lambda x: np.linalg.inv(x), backend="numba")
-    with pytest.raises(
-        ValueError, match=r"no loops for np\.linalg\.inv\(\), called at"
-    ):
-        compiled(np.eye(2))
-    index = np.array([1, 0])
-    compiled = tg.compile(lambda x: x[index] * 2, backend="numba")
-    with pytest.raises(
-        ValueError, match=r"no loops for getitem\(\), called at .*numpy"
-    ):
-        compiled(np.eye(2))
+# Functions of which a part has no loop, with what is called for it.
+CALLS = {
+    "an inverse": (lambda x: np.linalg.inv(x + 1) * 2, "np.linalg.inv(t1)"),
+    "rows": (lambda x: x[[1, 0]] * 2, "x[[1, 0]]"),
+    "a column of rows": (lambda x: (x + 1)[[0, 2], 1] + x[0, 0], "t1[[0, 2], 1]"),
+    "complex numbers": (lambda x: ((x + 0j) * 1j, x.sum()), "np.multiply(o2, t1)"),
+    "a choice of terms": (lambda x: np.sum(x, where=x > 0) + x.sum(), "where="),
+    "a dtype": (lambda x: np.add(x, x, dtype=np.float32) * x, "dtype=np.float32"),
+    "integers": (lambda x: (np.argmax(x, axis=1) ** 2, x * 3), "np.argmax(x, axis=1)"),
+    "the largest integer": (lambda x: x.astype(int).max() + x, "np.max("),
+    "a view of what is called": (lambda x: np.flip(x).T * 2, "np.flip(x)"),
+    "nothing": (lambda x: (x[:0] + 1, x.sum()), "np.add"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_has_no_loop_is_called(name):
+    f, call = CALLS[name]
+    compiled = tg.compile(f, backend="numba")
+    x = np.array([[2.0, 1, -1], [0, 3, 1], [1, 1, 4]])
+    for y in (x, x * 1.5):
+        for a, b in zip(tree.leaves(compiled(y)), tree.leaves(f(y)), strict=True):
+            assert_allclose(a, b, rtol=1e-12)
+            assert np.asarray(a).dtype == np.asarray(b).dtype
+    assert call in compiled.source
+
+
+def test_nothing_is_written_before_all_calls_are_made():
+    """A call may fail, and then parameters are as before."""
+    w, v = (tg.Tensor(np.full((2, 2), k), requires_grad=True) for k in (1.0, 2.0))
+
+    @tg.compile(backend="numba")
+    def f(x):
+        w.data = w.data * 2 + x
+        v.data = v.data * 3
+        return np.linalg.inv(x).sum()
+
+    assert_allclose(f(np.eye(2) * 2), 1)
+    before = w.numpy().copy(), v.numpy().copy()
+    assert_array_equal(before, [[[4, 2], [2, 4]], [[6, 6], [6, 6]]])
+    with pytest.raises(np.linalg.LinAlgError):
+        f(np.ones((2, 2)))
+    assert_array_equal((w.numpy(), v.numpy()), before)
+
+
+def test_a_step_may_return_nothing(examples):
+    (model, step), (other, other_step) = training(), training()
+
+    @tg.compile(backend="numba")
+    def compiled(x, y):
+        other_step(x, y)
+
+    assert compiled(*examples) is None
+    step(*examples)
+    for p, q in zip(model.parameters(), other.parameters()):
+        assert_allclose(q.data, p.data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("call", [False, True])
+def test_equal_layers_share_their_loops(call):
+    """Of a long program: twice as many layers take no more functions."""
+
+    def f(x, n):
+        for _ in range(n):
+            x = np.tanh(x @ x * 0.1 + 1)
+            x = np.sort(x) if call else x - x.sum(axis=0)
+        return x, x.sum()
+
+    compiled = tg.compile(f, backend="numba")
+    x, functions = np.random.default_rng(0).standard_normal((3, 3)), []
+    for n in (40, 80):
+        for a, b in zip(compiled(x, n), f(x, n), strict=True):
+            assert_allclose(a, b, rtol=1e-9)
+        functions.append(compiled.source.count("@njit"))
+    assert functions[0] == functions[1] < 8
+
+
+def test_a_long_formula_is_several_nests():
+    def f(x):
+        y = x
+        for k in range(90):
+            y = np.sin(y) + x / (k + 1)
+        return y
+
+    compiled = tg.compile(f, backend="numba")
+    x = np.ones(3)
+    assert_allclose(compiled(x), f(x), rtol=1e-12)
+    assert 3 < compiled.source.count("for i0") < 10
+
+
+def test_numbers_of_numpys_are_taken_as_arrays_are():
+    compiled = tg.compile(lambda x, k: (x * k, k * k, k), backend="numba")
+    for k in (np.float64(3), np.array(3.0)):
+        product, square, same = compiled(np.ones(2), k)
+        assert_array_equal(product, [3, 3])
+        assert (square, same) == (9, 3)
+
+
+def test_a_step_with_calls_has_epochs_too():
+    compiled = tg.compile(lambda x, y: np.sort(x * y).sum(), backend="numba")
+    x, y = np.arange(12.0).reshape(6, 2), np.ones((6, 2))
+    assert_allclose(compiled.epoch(x, y, 2), x.reshape(3, 4).sum(axis=1))
+    assert "@njit" not in compiled.source.partition("def step")[2]
+
+
+# --- Element by element ---------------------------------------------------------------
+
+KINDS = ["float64", "float32", "int64", "int32", "uint8", "bool"]
+VALUES = {
+    "f": [-2.5, -1, -0.0, 0, 0.3, 1, 2, np.inf, -np.inf, np.nan],
+    "i": [-7, -2, -1, 0, 1, 2, 3, 5, 7, 9],
+    "u": [0, 1, 2, 3, 5, 7, 100, 200, 250, 255],
+    "b": [False, True] * 5,
+}
+
+
+@pytest.mark.parametrize(
+    "f",
+    sorted(nests.ELEMENTWISE - {np.where, astype, spread}, key=lambda f: f.__name__),
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_elements_are_numpys(f):
+    """Of every function that has loops, for every dtype that it has them for."""
+    equations, arrays, expected = [], [], []
+    pairs = zip(KINDS * 2, [*KINDS, *KINDS[1:], KINDS[0]])
+    for dtypes in {tuple(map(np.dtype, pair[: f.nin])) for pair in pairs}:
+        columns = product(*(VALUES[d.kind] for d in dtypes))
+        given = [np.array(c, d) for c, d in zip(zip(*columns), dtypes)]
+        try:
+            answer = f(*given)
+        except (TypeError, ValueError):  # which NumPy refuses
+            continue
+        variables = tuple(Variable(x.shape, x.dtype, "x") for x in given)
+        e = Equation(Variable(answer.shape, answer.dtype), f, variables)
+        if nests.has_loop(e):
+            equations.append(e)
+            arrays += given
+            expected.append(answer)
+    inputs = [x for e in equations for x in e.args]
+    outputs = tuple(e.output for e in equations)
+    loops = Loops(Program(tuple(inputs), tuple(equations), outputs, {}))
+    names = {}
+    exec(loops.source, names)
+    found = names["step"](*arrays)
+    for a, b in zip(found if len(outputs) > 1 else [found], expected, strict=True):
+        assert a.dtype == b.dtype
+        small = 1e-6 if a.dtype == np.float32 else 1e-13
+        assert_allclose(a.astype(float), b.astype(float), rtol=small, atol=small)
+
+
+def test_operands_that_are_no_arrays_have_no_loops():
+    x = Variable((3,), np.dtype(float))
+    for function in (np.dot, np.add, np.where, np.sum, np.concatenate):
+        assert not nests.has_loop(Equation(x.like(), function, ([1, 2, 3], x, 2.0)))
+
+
+def test_what_numba_has_no_numbers_for_is_updated_by_a_call():
+    w, x = (Variable((2,), np.dtype(complex)) for _ in range(2))
+    new = Equation(x.like(), np.multiply, (w, x))
+    loops = Loops(Program((w, x), (new,), (), {w: new.output}))
+    names = dict(loops.space.given)
+    exec(loops.source, names)
+    z = np.array([1j, 2])
+    assert names["step"](z, np.array([1j, 3])) == ()
+    assert_array_equal(z, [-1, 6])
+
+
+def test_a_large_product_of_what_has_another_shape():
+    x = np.random.default_rng(0).standard_normal((20, 2, 15))
+    w = np.random.default_rng(1).standard_normal((30, 20))
+    compiled = tg.compile(lambda x: x.reshape(20, 30) @ w, backend="numba")
+    for y in (x, np.asfortranarray(x)):
+        assert_allclose(compiled(y), y.reshape(20, 30) @ w, rtol=1e-12)
+
+
+# --- Machine code on disk -------------------------------------------------------------
+
+PROGRAM = """import numpy as np
+from numba import njit
+
+
+@njit(error_model="numpy")
+def step(x):
+    return x + {}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "tinygrad_edu" / "numba"
+
+
+def load(source, before=""):
+    """Return the step of a source, and how often its machine code was found."""
+    names = {}
+    machine_code.run_source(source, names, before)
+    step = names["step"]
+    return step(1.5), sum(step.stats.cache_hits.values())
+
+
+def test_machine_code_is_found_again(folder):
+    assert load(PROGRAM.format(1)) == (2.5, 0)
+    assert load(PROGRAM.format(1)) == (2.5, 1)
+    assert load(PROGRAM.format(2)) == (3.5, 0)  # another program, of the same names
+    assert load(PROGRAM.format(1), "of what it calls") == (2.5, 0)
+    assert len(list(folder.glob("*.py"))) == 3
+
+
+def test_a_file_that_was_changed_is_written_again(folder):
+    load(PROGRAM.format(1))
+    (file,) = folder.glob("*.py")
+    file.write_text("import os; os.abort()")
+    assert load(PROGRAM.format(1))[0] == 2.5
+    assert file.read_text() == PROGRAM.format(1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX says who may write")
+def test_nothing_is_kept_where_others_may_write(folder):
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert load(PROGRAM.format(1)) == (2.5, 0)
+    assert not list(folder.iterdir())
+
+
+def test_nothing_is_kept_where_that_cannot_be(folder, monkeypatch):
+    folder.parent.mkdir()
+    folder.write_text("a file")
+    assert load(PROGRAM.format(1)) == (2.5, 0)
+
+
+def test_where_the_system_does_not_say_who_may_write(folder, monkeypatch):
+    monkeypatch.setattr(machine_code, "os", SimpleNamespace(name="nt"))
+    assert load(PROGRAM.format(1)) == (2.5, 0)
+    assert load(PROGRAM.format(1)) == (2.5, 1)
+
+
+def test_programs_are_loaded_with_what_they_are_given(folder):
+    loops = Loops(Program((), (), (2.0,), {}))
+    names = dict(loops.space.given)
+    loops.run(loops.source, names)
+    assert names["step"]() == 2
 
 
 def test_backends_and_styles_that_do_not_go_together():

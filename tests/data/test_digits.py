@@ -16,9 +16,10 @@ import pytest
 from idx_files import idx, write
 from numpy.typing import NDArray
 
-from tinygrad_edu.data.digits import _MIRRORS, _SHA256, _cache, _find, mnist, mnist_5k
+from tinygrad_edu.data.digits import _MIRRORS, _SHA256, _find, mnist, mnist_5k
 from tinygrad_edu.data.idx import read_idx
 from tinygrad_edu.data.sets import normalise
+from tinygrad_edu.support.files import cache_folder
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -131,7 +132,7 @@ def test_each_platform_has_its_cache(
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert _cache() == tmp_path / below_home
+    assert cache_folder() == tmp_path / below_home
 
 
 def test_the_cache_is_poochs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +140,7 @@ def test_the_cache_is_poochs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     pooch = pytest.importorskip("pooch")
     for variable in "XDG_CACHE_HOME", "unrelated":
         monkeypatch.delenv(variable, raising=False)
-        assert _cache() == Path(pooch.os_cache("tinygrad_edu"))
+        assert cache_folder() == Path(pooch.os_cache("tinygrad_edu"))
 
 
 # Files that are not what their names say

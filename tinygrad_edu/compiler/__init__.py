@@ -5,8 +5,9 @@ NumPy would have been called for (`program`, `functions`), or say why that canno
 (`refusals`, `repeating`). What it uses besides its arguments is found and guarded
 (`surroundings`). Passes make the program shorter and faster (`passes`, `laws`,
 `cancelling`, `scaling`, `tuning`), `report` counts what that brings, and it is written
-as source (`readable`; `scheduling`, `fast`; `loops`; with `naming`, `expressions`). All
-that is done, and the program run, in `compiling`.
+as source (`readable`; `scheduling`, `fast`; `loops`, of `grouping`, `nests` and
+`elements`, run by `machine_code`; with `naming`, `expressions`). All that is done, and
+the program run, in `compiling`.
 """
 
 from tinygrad_edu.compiler.compiling import Compiled, compile

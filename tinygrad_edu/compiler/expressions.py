@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.program import Equation, Variable, is_uniform
+from tinygrad_edu.engine.op import OPS
 
 __all__ = [
     "INFIX",
     "dtype_name",
     "literal",
+    "may_overflow",
     "subscript",
     "write_index",
     "write_view",
@@ -65,6 +67,12 @@ def has_operator(e: Equation) -> bool:
     return e.function is not np.dot or all(
         isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args
     )
+
+
+def may_overflow(e: Equation) -> bool:
+    """Whether a textbook's formula lets an exponential overflow, to the right answer."""
+    op = OPS.get(e.origin.op)
+    return op is not None and op.textbook is not None and e.function is np.exp
 
 
 def literal(x: Any) -> str | None:

@@ -19,6 +19,7 @@ from tinygrad_edu.compiler.expressions import (
     INFIX,
     PREFIX,
     has_operator,
+    may_overflow,
     write_index,
     write_view,
 )
@@ -28,7 +29,6 @@ from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
 from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
-from tinygrad_edu.engine.op import OPS
 
 __all__ = ["Fast"]
 
@@ -176,6 +176,9 @@ class Fast:
             self.body.append(f"{out}[...] = {self._value(e.args[0])}")
         else:
             args = [self._operand(x, e) for x in e.args]
+            if may_overflow(e):
+                self.body.append(f"{self._bounded(args[0], y)[:-1]}, out={out})")
+                args = [out]
             # These two mean to take more than two operands one day.
             word = "out=" * (e.function in (np.maximum, np.minimum))
             text = ", ".join([*args, word + out])
@@ -204,6 +207,8 @@ class Fast:
         args = [
             self._operand(x, e) if is_elementwise(e) else self._any(x) for x in e.args
         ]
+        if may_overflow(e):
+            args = [self._bounded(args[0], e.output)]
         params = [
             self.space.write_keyword(name, self._any(x)) for name, x in e.params.items()
         ]
@@ -247,6 +252,12 @@ class Fast:
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
+
+    def _bounded(self, text: str, y: Variable) -> str:
+        """Keep an exponent from overflowing, where the textbook's formula lets it."""
+        limit = np.floor(np.log(np.finfo(y.dtype).max)).astype(y.dtype)
+        bound = self._constant(np.asarray(limit))
+        return f"{self._function(np.minimum)}({text}, {bound})"
 
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
@@ -312,7 +323,7 @@ class Fast:
             body.append(f"{self.names[target]}[...] = {self._value(new)}")
         outputs = [self._output(x) for x in self.program.outputs]
         self.answer = ", ".join(outputs) or "None"
-        body = self._quietly([*body, f"return {self.answer}"])
+        body.append(f"return {self.answer}")
         imports = sorted(set(self._used_names.values()))
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
         lines = "\n    ".join(body)
@@ -322,12 +333,6 @@ class Fast:
             f"import numpy as np\nfrom numpy import {', '.join(imports)}\n{head}\n"
             f"{setup}\n\n\ndef step({parameters}):\n    {lines}\n"
         )
-
-    def _quietly(self, body: list[str]) -> list[str]:
-        """Silence the harmless overflow of what is written plainly."""
-        if not any(_may_overflow(e) for e in self.program.equations):
-            return body
-        return ['with np.errstate(over="ignore"):', *(f"    {line}" for line in body)]
 
     def epoch(self, counts: dict[str, str]) -> str:
         """Write the loop over the mini-batches of an epoch, with the step in it.
@@ -346,7 +351,7 @@ class Fast:
             *(f"{k.format(*names)} = {n.format(*names)}" for k, n in counts.items()),
         ]
         head = [f"for i in range(0, len(order), {size}):"]
-        lines = self._quietly([*head, *(f"    {line}" for line in loop)])
+        lines = [*head, *(f"    {line}" for line in loop)]
         body = "\n    ".join(["answers = []", *lines, "return answers"])
         return (
             f"\n\ndef epoch(all_{x}, all_{y}, order, {', '.join(names)}):\n    {body}\n"
@@ -363,8 +368,3 @@ class Fast:
 
 def _precedence(e: Equation) -> int:
     return (INFIX | PREFIX).get(e.function, ("", ATOM))[1]
-
-
-def _may_overflow(e: Equation) -> bool:
-    op = OPS.get(e.origin.op)
-    return op is not None and op.textbook is not None and e.function is np.exp

@@ -1,60 +1,55 @@
-"""The program as loops, for Numba to compile: no call of NumPy's is left in it.
+"""The program as loops, for Numba to compile.
 
 For networks so small that calling NumPy takes longer than computing. Equations of one
-shape that follow on each other share a loop, and what is only used within one needs no
-array.
+shape share a nest of loops, and what is only used within it needs no array. What has no
+loop is called as it is, between functions of loops.
 """
 
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
-
-from tinygrad_edu.compiler.expressions import (
-    INFIX,
-    PREFIX,
-    write_view,
+from tinygrad_edu.compiler import machine_code
+from tinygrad_edu.compiler.elements import Elements
+from tinygrad_edu.compiler.expressions import INFIX, write_index
+from tinygrad_edu.compiler.functions import spread
+from tinygrad_edu.compiler.grouping import (
+    NUMBERS,
+    Group,
+    Groups,
+    is_arithmetic,
+    is_call,
 )
-from tinygrad_edu.compiler.functions import astype
-from tinygrad_edu.compiler.namespace import Namespace, numpy_name
+from tinygrad_edu.compiler.namespace import Namespace, free
 from tinygrad_edu.compiler.naming import name_variables
+from tinygrad_edu.compiler.nests import Nest, has_numbers, is_numeral
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import is_view, roots, schedule
+from tinygrad_edu.compiler.scheduling import roots, schedule
 
 __all__ = ["Loops"]
 
-LARGE = 1 << 15  # products: from here on a matrix product is left to BLAS
-
-# Where a reduction starts, and what each element does to it.
-REDUCTIONS = {
-    np.sum: ("0", "{y} += {0}"),
-    np.vdot: ("0", "{y} += {0} * {1}"),
-    np.prod: ("1", "{y} *= {0}"),
-    np.max: ("-np.inf", "{y} = np.maximum({y}, {0})"),
-    np.min: ("np.inf", "{y} = np.minimum({y}, {0})"),
-}
-
-NUMBERS = {operator.neg: "-{}", operator.pos: "{}", operator.abs: "np.absolute({})"}
+LONG = 100  # equations: from here on each nest is a function, and equal ones are one
+JIT = '@njit(error_model="numpy")'
+# For what no Python calls; it is compiled sooner.
+INNER = '@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)'
 
 
-def _axes(e: Equation) -> tuple[int, ...]:
-    """Which axes a reduction goes over, counted from the front."""
-    ndim = e.args[0].ndim
-    axis = e.params.get("axis")
-    if axis is None:
-        return tuple(range(ndim))
-    return normalize_axis_tuple(axis, ndim)
+class Names(dict[Variable, str]):
+    """Names of variables, which remembers those that it was asked for.
 
+    Without names to take, it makes them, of numbers in the order of asking: functions
+    that do the same thing read the same then.
+    """
 
-def _is_numpys_ufunc(function: Any) -> bool:
-    return isinstance(function, np.ufunc) and numpy_name(function) is not None
+    def __init__(self, known: dict[Variable, str] | None = None) -> None:
+        self._known = known
 
-
-def _place(e: Equation) -> str:
-    return f"{e.origin.file}:{e.origin.line}"
+    def __missing__(self, x: Variable) -> str:
+        known = self._known
+        self[x] = f"x{len(self) + 1}" if known is None else known[x]
+        return self[x]
 
 
 class Loops:
@@ -66,247 +61,154 @@ class Loops:
     """
 
     def __init__(self, program: Program) -> None:
-        self.program, self.in_place = schedule(program)
+        calls = filter(is_call, program.equations)
+        # A call may fail: then nothing is to be written before all calls are made.
+        results = (*program.outputs, *program.updates.values())
+        self._is_python = any(calls) or not all(map(_is_plain, results))
+        self._jit = "" if self._is_python else f"{JIT}\n"
+        self._in_place: dict[Variable, Variable] = {}
+        if not self._is_python:
+            program, self._in_place = schedule(program)
+        self.program = self._with_copies(program)
         self.space = Namespace(self.program)
         self.names = name_variables(self.program, self.space.taken)
-        self.definitions = self.program.definitions()
-        self.root = roots(self.program)
-        self.constants: dict[str, str] = {}  # by name, its value
-        self.lines: list[str] = []
-        self.workspace: dict[Any, int] = {}  # by dtype, how many elements
-        self.outputs = {x for x in self.program.outputs if isinstance(x, Variable)}
-        self.groups = self._group()
-        self._written: set[Variable] = set()
-        for group in self.groups:
-            self._write_group(group)
-        self._finish()
+        self._taken = self.space.taken.union(self.names.values())
+        self._elements = Elements(self.program, self._in_place, self.space)
+        self._functions: dict[str, str] = {}  # by what they do, their names
+        self._groups = Groups(self.program, self._in_place)
         self.source = self._assemble()
 
-    # --- Which equations share a loop -------------------------------------------------
+    def _with_copies(self, program: Program) -> Program:
+        """Write the updates that are not in place, and copy what is given out."""
+        root, outputs = roots(program), list(program.outputs)
+        copies: list[Equation] = []
+        given = {*program.inputs, *root}
 
-    def _group(self) -> list[list[Equation]]:
-        groups: list[list[Equation]] = []
-        for e in self.program.equations:
-            if is_view(e):
+        def copy(x: Any, like: Variable) -> Variable:
+            y = like.like()
+            copies.append(Equation(y, spread, (x, like.shape)))
+            return y
+
+        for k, x in enumerate(outputs):
+            is_array = isinstance(x, Variable) and x.ndim
+            if is_array and (x in given or x.constant is not None):
+                outputs[k] = copy(x, x)
+        for target, new in program.updates.items():
+            if new not in self._in_place:
+                self._in_place[copy(new, target)] = target
+        equations = (*program.equations, *copies)
+        return replace(program, equations=equations, outputs=tuple(outputs))
+
+    # --- Functions of loops -----------------------------------------------------------
+
+    def _nests(self, members: list[int], names: dict[Variable, str]) -> list[str]:
+        """Write groups one after the other; many as calls of functions of their own."""
+        lines: list[str] = []
+        is_long = sum(len(self._groups[n].equations) for n in members) > LONG
+        for n in members:
+            if is_long and len(members) > 1:
+                lines += self._call_of([n], Names(), names)
                 continue
-            if groups and self._may_join(e, groups[-1]):
-                groups[-1].append(e)
-            else:
-                groups.append([e])
-        return groups
+            equations = self._groups[n].equations
+            stored = self._groups.stored([n])
+            lines += Nest(equations, names, self._elements, stored).lines
+        return lines
 
-    def _may_join(self, e: Equation, group: list[Equation]) -> bool:
-        if e.output.dtype is None or any(o.output.dtype is None for o in group):
-            return e.output.dtype is None and group[-1].output.dtype is None
-        if e.output.shape != group[0].output.shape or not self._is_loop(e):
-            return False
-        if not all(map(self._is_loop, group)):
-            return False
-        made = {o.output for o in group}
-        changed = {self.in_place[o.output] for o in group if o.output in self.in_place}
-        elsewhere = {x for o in group for x in self._read_elsewhere(o)}
-        target = self.in_place.get(e.output)
-        return not (self._read_elsewhere(e) & (made | changed) or target in elsewhere)
+    def _call_of(
+        self, members: list[int], own: Names, names: dict[Variable, str]
+    ) -> list[str]:
+        """Make a function of groups, unless there is one, and write its call."""
+        lines = self._nests(members, own)
+        made = set(self._groups.made(members))
+        leaving = {y for y in made if self._groups.leaves(y, members)}
+        arrays = {y for y in leaving if y.ndim and y not in self._in_place}
+        numbers = [y for y in own if y in leaving and not y.ndim]
+        parameters = [x for x in own if x not in made or x in arrays]
+        lines = [*self._allocate(members, arrays, own), *lines]
+        if numbers:
+            lines.append(f"return {', '.join(own[y] for y in numbers)}")
+        body = "\n    ".join(lines)
+        text = f"({', '.join(own[x] for x in parameters)}):\n    {body}\n"
+        by_python = self._is_python and names is self.names
+        text = f"{JIT if by_python else INNER}\ndef {{}}{text}\n"
+        if text not in self._functions:
+            name = f"loops{len(self._functions) + 1}"
+            self._functions[text] = free(name, self._taken)
+        call = f"{self._functions[text]}({', '.join(names[x] for x in parameters)})"
+        if not numbers:
+            return [call]
+        lines = [f"{', '.join(names[y] for y in numbers)} = {call}"]
+        if by_python:
+            lines += [f"{names[y]} = {self._as(y, names[y])}" for y in numbers]
+        return lines
 
-    def _is_loop(self, e: Equation) -> bool:
-        if e.function is np.dot:
-            return all(1 <= x.ndim <= 2 for x in e.args) and not self._is_large(e)
-        return (
-            (_is_numpys_ufunc(e.function) and not e.params)
-            or e.function in (np.where, astype)
-            or (
-                e.function in REDUCTIONS
-                and e.args[0].ndim > 0
-                and e.params.keys() <= {"axis", "keepdims"}
-            )
-        )
+    def _as(self, y: Variable, text: str) -> str:
+        """Write a number of NumPy's, of the right type."""
+        return f"{self._elements.type(y.dtype)}({text})"
 
-    def _is_large(self, e: Equation) -> bool:
-        products: int = e.output.size * e.args[0].shape[-1]
-        return products > LARGE
+    def _allocate(
+        self, members: list[int], but: set[Variable], names: dict[Variable, str]
+    ) -> list[str]:
+        """Write the memory of what groups make, where it is more than a number."""
+        return [
+            f"{names[y]} = np.empty({y.shape}, {self._elements.type(y.dtype)})"
+            for y in self._groups.stored(members)
+            if y not in self._in_place and y not in but
+        ]
 
-    def _read_elsewhere(self, e: Equation) -> set[Variable]:
-        """The variables of which an equation reads other elements than it writes."""
-        found = set()
-        for x in e.inputs:
-            root = self.root.get(x, x)
-            same = root is x and x.shape == e.output.shape
-            if not same or e.function is np.dot or e.function in REDUCTIONS:
-                found.add(root)
-        return found
+    # --- The step ---------------------------------------------------------------------
 
-    # --- One group --------------------------------------------------------------------
+    def run(self, source: str, names: dict[str, Any]) -> None:
+        """Run a source of this program's; what Numba makes of it is kept on disk."""
+        machine_code.run_source(source, names, self.source)
 
-    def _write_group(self, group: list[Equation]) -> None:
-        first = group[0]
-        if first.output.dtype is None:
-            for e in group:
-                self.lines.append(f"{self.names[e.output]} = {self._number(e)}")
-            return
-        if not self._is_loop(first):
-            self._write_large(first)
-            return
-        shape = first.output.shape
-        made = {e.output for e in group}
-        last = {e.output: e for e in group}
-        index = [f"i{k}" for k in range(len(shape))]
-        inner: list[str] = []
-        for e in group:
-            self._write_element(e, index, made, inner)
-        for y in last:
-            if self._is_needed_outside(y, made):
-                inner.append(f"{self._place(y, index)} = {self._scalar(y)}")
-        depth = 0
-        for i, n in zip(index, shape):
-            self.lines.append("    " * depth + f"for {i} in range({n}):")
-            depth += 1
-        self.lines += ["    " * depth + line for line in inner]
-        self._written |= made
+    def _stretches(self) -> list[str]:
+        """Write functions of loops, and between them calls of NumPy."""
+        lines: list[str] = []
+        waiting: list[int] = []
+        long = len(self.program.equations) > LONG
+        for n, group in enumerate([*self._groups, Group(is_call=True)]):
+            if not group.is_call:
+                waiting.append(n)
+                continue
+            if waiting:
+                made = self._groups.made(waiting)
+                inner = {y for y in made if not self._groups.leaves(y, waiting)}
+                own = Names(None if long else self.names)
+                call = self._call_of(waiting, own, self.names)
+                lines += [*self._allocate(waiting, inner, self.names), *call]
+                waiting = []
+            lines += map(self._call, group.equations)
+        return lines
 
-    def _is_needed_outside(self, y: Variable, made: set[Variable]) -> bool:
-        if y.shape == () and y not in self.in_place:
-            return False  # it is a number, and stays one
-        if y in {self.root.get(x, x) for x in self.program.results()}:
-            return True
-        return any(
-            y in (self.root.get(x, x) for x in e.inputs)
-            for e in self.program.equations
-            if e.output not in made and not is_view(e)
-        )
+    def _call(self, e: Equation) -> str:
+        """Call what has no loop."""
+        text = self._number(e) if is_arithmetic(e) else self._plain_call(e)
+        if e.output in self._in_place:
+            return f"{self.names[self._in_place[e.output]]}[...] = {text}"
+        dtype = e.output.dtype
+        if dtype is not None and dtype.kind in "biufc" and not e.output.ndim:
+            text = self._as(e.output, text)
+        return f"{self.names[e.output]} = {text}"
 
-    def _write_element(
-        self, e: Equation, index: list[str], made: set[Variable], lines: list[str]
-    ) -> None:
-        y = self._scalar(e.output)
-        dtype = self._type(e.output.dtype)
-        if e.function is np.dot:
-            self._write_dot(e, index, lines)
-        elif e.function in REDUCTIONS:
-            self._write_reduction(e, index, lines)
-        else:
-            operands = e.args[:1] if e.function is astype else e.args
-            texts = [self._element(x, e, index, made) for x in operands]
-            lines.append(f"{y} = {dtype}({self._formula(e, texts)})")
+    def _plain_call(self, e: Equation) -> str:
+        if e.function is operator.getitem:
+            index = write_index(e.args[1], self._argument)
+            return f"{self._argument(e.args[0])}[{index}]"
+        params = [
+            self.space.write_keyword(name, self._argument(x))
+            for name, x in e.params.items()
+        ]
+        arguments = ", ".join([*map(self._argument, e.args), *params])
+        return f"{self.space.function(e.function)}({arguments})"
 
-    def _write_dot(self, e: Equation, index: list[str], lines: list[str]) -> None:
-        """Sum over the products of the last axis of a with the first of b."""
-        y, (a, b) = self._scalar(e.output), e.args
-        lines.append(f"{y} = {self._type(e.output.dtype)}(0)")
-        left = self._at(a, [*index[: a.ndim - 1], "k"])
-        right = self._at(b, ["k", *index[a.ndim - 1 :]])
-        lines.append(f"for k in range({a.shape[-1]}):")
-        lines.append(f"    {y} += {left} * {right}")
+    def _argument(self, x: Any) -> str:
+        return self.space.write(x, self._value)
 
-    def _write_reduction(self, e: Equation, index: list[str], lines: list[str]) -> None:
-        """Go over the axes that are summed, in loops of their own."""
-        start, change = REDUCTIONS[e.function]
-        y, x = self._scalar(e.output), e.args[0]
-        reduced = set(_axes(e))
-        outer = iter(index)
-        place = []
-        for i in range(x.ndim):
-            kept = next(outer) if i not in reduced or e.params.get("keepdims") else ""
-            place.append(f"k{i}" if i in reduced else kept)
-        lines.append(f"{y} = {self._type(e.output.dtype)}({start})")
-        depth = ""
-        for i in sorted(reduced):
-            lines.append(f"{depth}for k{i} in range({x.shape[i]}):")
-            depth += "    "
-        elements = [self._at(z, place) for z in e.args if isinstance(z, Variable)]
-        lines.append(depth + change.format(*elements, y=y))
-
-    def _write_large(self, e: Equation) -> None:
-        """Call NumPy where it takes its time anyway."""
-        if e.function is not np.dot:
-            raise self._refusal(e)
-        a, b = (self._array(x) for x in e.args)
-        self.lines.append(f"np.dot({a}, {b}, {self._array(e.output)})")
-        self._written.add(e.output)
-
-    def _refusal(self, e: Equation) -> ValueError:
-        name = self.space.function(e.function)
-        told = f" with {', '.join(e.params)}" * bool(e.params)
-        return ValueError(
-            f"compile: the numba backend has no loops for {name}(){told}, called at "
-            f"{_place(e)}; use backend='numpy'"
-        )
-
-    # --- Elements and numbers ---------------------------------------------------------
-
-    def _formula(self, e: Equation, texts: list[str]) -> str:
-        f = e.function
-        if f in INFIX:
-            return f"{texts[0]} {INFIX[f][0]} {texts[1]}"
-        if f is np.invert:
-            return f"not {texts[0]}" if e.args[0].dtype == bool else f"~{texts[0]}"
-        if f in PREFIX:
-            return f"-{texts[0]}"
-        if f is np.reciprocal:
-            return f"{self._known(1, e)} / {texts[0]}"
-        if f is np.square:
-            return f"{texts[0]} * {texts[0]}"
-        if f is np.where:
-            return f"{texts[1]} if {texts[0]} else {texts[2]}"
-        if f in (astype, np.positive):
-            return texts[0]
-        return f"{self.space.function(f)}({', '.join(texts)})"
-
-    def _element(
-        self, x: Any, e: Equation, index: list[str], made: set[Variable]
-    ) -> str:
-        """Write the element of an operand that goes into the element at an index."""
+    def _value(self, x: Any) -> str:
         if not isinstance(x, Variable):
-            return self._known(x, e)
-        if x.dtype is None:
-            others = [
-                z.dtype
-                for z in e.args
-                if isinstance(z, Variable) and z.dtype is not None
-            ]
-            dtype = np.result_type(others[0], 0.0) if others else np.dtype(float)
-            return f"{self._type(dtype)}({self.names[x]})"
-        if x in made:
-            return self._scalar(x)
-        places = index[len(index) - x.ndim :]
-        return self._at(x, ["0" if n == 1 else i for i, n in zip(places, x.shape)])
-
-    def _at(self, x: Variable, index: list[str]) -> str:
-        """Write an element of an array, or of a view of one."""
-        e = self.definitions.get(x)
-        if (
-            e is not None
-            and is_view(e)
-            and e.function is np.transpose
-            and len(e.args) == 1
-        ):
-            return self._at(e.args[0], index[::-1])
-        if x.shape == () and x.constant is None:
-            return self._scalar(x) if e is None or not is_view(e) else self._array(x)
-        return f"{self._array(x)}[{', '.join(index)}]"
-
-    def _place(self, y: Variable, index: list[str]) -> str:
-        if not index:
-            return f"{self._array(y)}[()]"
-        return f"{self._array(y)}[{', '.join(index)}]"
-
-    def _scalar(self, x: Variable) -> str:
-        if x in self.program.inputs:
-            return f"{self.names[x]}[()]"
-        return self.names[x] if x.shape == () else f"{self.names[x]}_"
-
-    def _array(self, x: Variable) -> str:
-        """Write an array, or a view of one."""
-        if x.constant is not None:
-            return self._constant(self.space.value(x.constant))
-        if x in self.in_place:
-            return self.names[self.in_place[x]]
-        e = self.definitions.get(x)
-        if e is not None and is_view(e):
-            inner = self._array(e.args[0])
-            if e.function is np.reshape:  # which Numba has for contiguous arrays only
-                inner = f"np.ascontiguousarray({inner})"
-            return write_view(e, inner, self.space.write)
-        return self.names[x]
+            return self.space.value(x)
+        return self._elements.array(x, self.names)
 
     def _number(self, e: Equation) -> str:
         texts = [
@@ -315,95 +217,80 @@ class Loops:
         ]
         if e.function in INFIX:
             return f"{texts[0]} {INFIX[e.function][0]} {texts[1]}"
-        if e.function in NUMBERS:
-            return NUMBERS[e.function].format(texts[0])
-        raise self._refusal(e)
+        return NUMBERS[e.function].format(texts[0])
 
-    def _known(self, x: Any, e: Equation) -> str:
-        others = [
-            z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
-        ]
-        if isinstance(x, bool) or not others:
+    def _output(self, x: Any) -> str:
+        if not isinstance(x, Variable):
             return self.space.value(x)
-        value = np.result_type(others[-1], x).type(x)
-        return self._constant(self.space.value(value))
-
-    def _type(self, dtype: Any) -> str:
-        name = dtype.name if dtype.kind != "b" else "bool_"
-        return self._constant(self.space.dtype(dtype), name)
-
-    def _constant(self, value: str, name: str = "") -> str:
-        for known, text in self.constants.items():
-            if text == value:
-                return known
-        name = name or f"c{len(self.constants) + 1}"
-        self.constants[name] = value
-        return name
+        if x.ndim or x.dtype is None:
+            return self._value(x)
+        return self._elements.element(x, [], self.names)
 
     # --- The whole --------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        for target, new in self.program.updates.items():
-            if new not in self.in_place:
-                self.lines.append(f"{self.names[target]}[...] = {self._array(new)}")
-
     def _assemble(self) -> str:
-        outputs = []
-        for x in self.program.outputs:
-            if not isinstance(x, Variable):
-                outputs.append(self.space.value(x))
-            elif x.dtype is None:
-                outputs.append(self.names[x])
-            elif x.shape == ():
-                outputs.append(self._at(x, []))
-            else:
-                given = x in self.program.inputs or x in self.root or x in self.in_place
-                outputs.append(self._array(x) + ".copy()" * given)
-        arrays = [
-            x
-            for group in self.groups
-            for e in group
-            if (x := e.output).ndim
-            and x not in self.in_place
-            and self._is_needed_outside(x, {o.output for o in group})
+        everything = list(range(len(self._groups)))
+        lines = [
+            f"{self.names[e.output]} = {self._number(e)}" for e in self._groups.numbers
         ]
-        allocations = []
-        for x in arrays:
-            allocations.append(
-                f"{self.names[x]} = np.empty({x.shape}, {self._type(x.dtype)})"
-            )
-        returned = f"return {', '.join(outputs)}" if outputs else "return None"
-        body = "\n    ".join([*allocations, *self.lines, returned])
-        constants = "\n".join(
-            f"{name} = {value}" for name, value in self.constants.items()
+        if self._is_python:
+            lines += self._stretches()
+        else:
+            lines += self._allocate(everything, set(), self.names)
+            lines += self._nests(everything, self.names)
+        lines.append(
+            f"return {', '.join(map(self._output, self.program.outputs)) or '()'}"
+        )
+        constants = "".join(f"{c} = {x}\n" for x, c in self._elements.constants.items())
+        functions = "".join(
+            text.replace("{}", name, 1) + "\n" for text, name in self._functions.items()
         )
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
-        head = self.space.head()
+        body = "\n    ".join(lines)
         return (
-            f"import numpy as np\nfrom numba import njit\n{head}\n{constants}\n\n\n"
-            f'@njit(error_model="numpy")\ndef step({parameters}):\n    {body}\n'
+            f"import numpy as np\nfrom numba import njit\n{self.space.head()}\n"
+            f"{constants}\n\n{functions}"
+            f"{self._jit}def step({parameters}):\n    {body}\n"
         )
 
     def epoch(self, counts: dict[str, str]) -> str:
         """Write the loop over the mini-batches of an epoch, as `Fast.epoch`."""
         names = [self.names[x] for x in self.program.inputs]
         parameters = ", ".join(names)
-        x, y = names[:2]
         (size, *_) = self.program.inputs[0].shape
-        dtype = self._type(self.program.outputs[0].dtype)
-        counted = [
-            f"        {number.format(*names)} = {text.format(*names)}\n"
-            for number, text in counts.items()
-        ]
+        dtype = self._elements.type(self.program.outputs[0].dtype)
+        lines = [f"answers = np.empty(len(order) // {size}, {dtype})"]
+        lines.append("for batch in range(len(answers)):")
+        for x, name in zip(self.program.inputs[:2], names):
+            lines += self._take_rows(name, x.shape)
+        lines.append(f"    answers[batch] = step({parameters})")
+        if counts:  # all at once: each is computed of the old ones
+            counted = ", ".join(number.format(*names) for number in counts)
+            new = ", ".join(text.format(*names) for text in counts.values())
+            lines.append(f"    {counted} = {new}")
+        body = "\n    ".join([*lines, "return answers"])
+        all_names = ", ".join([f"all_{name}" for name in names[:2]])
         return (
-            '\n\n@njit(error_model="numpy")\n'
-            f"def epoch(all_{x}, all_{y}, order, {parameters}):\n"
-            f"    answers = np.empty(len(order) // {size}, {dtype})\n"
-            "    for batch in range(len(answers)):\n"
-            f"        for row in range({size}):\n"
-            f"            {x}[row] = all_{x}[order[batch * {size} + row]]\n"
-            f"            {y}[row] = all_{y}[order[batch * {size} + row]]\n"
-            f"        answers[batch] = step({parameters})\n"
-            + "".join(counted)
-            + "    return answers\n"
+            f"\n\n{self._jit}def epoch({all_names}, order, {parameters}):\n    {body}\n"
         )
+
+    def _take_rows(self, x: str, shape: tuple[int, ...]) -> list[str]:
+        """Write the loops that copy a mini-batch; slices take Numba a second."""
+        rows = f"batch * {shape[0]} : (batch + 1) * {shape[0]}"
+        if self._is_python:
+            return [f"    {x}[...] = all_{x}[order[{rows}]]"]
+        index = [f"i{k}" for k in range(len(shape))]
+        lines = [
+            f"{'    ' * (k + 1)}for {i} in range({n}):"
+            for k, (i, n) in enumerate(zip(index, shape))
+        ]
+        row = ", ".join([f"order[batch * {shape[0]} + i0]", *index[1:]])
+        place = ", ".join(index)
+        return [*lines, f"{'    ' * (len(shape) + 1)}{x}[{place}] = all_{x}[{row}]"]
+
+
+def _is_plain(x: Any) -> bool:
+    """Whether Numba can give something out."""
+    if isinstance(x, Variable):
+        return x.dtype is None or has_numbers(x)
+    return is_numeral(x)

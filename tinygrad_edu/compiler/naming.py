@@ -110,7 +110,10 @@ def name_variables(
         of = e.output.label
         if isinstance(of, tuple) and e.origin.rule:  # else the same came up forward
             name = names.get(_first_term(of[1], definitions, names), "")
-            give(e.output, re.sub(r"^z(?=\d)", "delta", name) if _is_z(name) else f"d{name}")
+            give(
+                e.output,
+                re.sub(r"^z(?=\d)", "delta", name) if _is_z(name) else f"d{name}",
+            )
     numbers = {letter: count(1) for letter in "ct"}
     for e in program.equations:
         for x in (e.output, *e.inputs):

@@ -15,6 +15,7 @@ from tinygrad_edu.compiler.expressions import (
     INFIX,
     PREFIX,
     has_operator,
+    may_overflow,
     write_index,
 )
 from tinygrad_edu.compiler.functions import astype
@@ -232,7 +233,16 @@ class Readable:
         y = e.output
         if y.label is None and re.fullmatch(r"t\d+", self.names[y]):
             self.names[y] = f"t{next(self._numbers)}"  # in the order of the lines
-        self.lines.append((f"{self.names[y]} = {text}", self._comment(e)))
+        indent = ""
+        if self._overflows(e):
+            self.lines.append(('with np.errstate(over="ignore"):', ""))
+            indent = "    "
+        self.lines.append((f"{indent}{self.names[y]} = {text}", self._comment(e)))
+
+    def _overflows(self, e: Equation) -> bool:
+        """Whether a formula has an exponential that may overflow, to the right answer."""
+        inside = (self.definitions[x] for x in e.inputs if x in self.texts)
+        return may_overflow(e) or any(map(self._overflows, inside))
 
     def _fitting(self, e: Equation) -> tuple[str, int]:
         """Write an equation; what makes it too long gets a line of its own, before."""
@@ -320,11 +330,9 @@ class Readable:
             *shapes,
             '    """',
         ]
-        overflow = "np.exp" in " ".join(lines)
         constants = "".join(f"{n} = {text}\n" for n, text in self.constants.items())
-        decorator = '@np.errstate(over="ignore")\n' if overflow else ""
         return (
-            f"import numpy as np\n{self.space.head()}\n{constants}\n{decorator}"
+            f"import numpy as np\n{self.space.head()}\n{constants}\n"
             + "\n".join([*head, *doc, *lines])
             + "\n"
         )

@@ -182,7 +182,9 @@ class Tape:
             self._op = outer
         if not tensors or not isinstance(answer, Array | np.ndarray | np.generic):
             if not outer and type(answer) is Array:
-                self.applied.append((answer, answer._place.variable, op, inputs, params))
+                self.applied.append(
+                    (answer, answer._place.variable, op, inputs, params)
+                )
             return answer
         node = self._tensor(answer, type(tensors[-1]))
         mode = current_mode.get()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.data.idx import BROKEN_GZIP, read_idx
 from tinygrad_edu.support.extras import import_library, install
-from tinygrad_edu.support.files import damaged, replacing
+from tinygrad_edu.support.files import cache_folder, damaged, replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,7 +88,7 @@ def mnist(folder: str | os.PathLike[str] | None = None) -> Mnist:
         return _load(Path(folder))
     if named := os.environ.get(_VARIABLE):
         return _load(Path(named))
-    cache = _cache()
+    cache = cache_folder()
     _download_missing(cache)
     return _load(cache)
 
@@ -185,17 +184,6 @@ def _read_pair(
         fault = f"it has {len(labels)} labels for {len(images)} images ({images_path})"
         raise damaged(labels_path, fault)
     return images, labels
-
-
-def _cache() -> Path:
-    """Return the same folder as pooch.os_cache, without importing pooch."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base, "tinygrad_edu")
-    homes = {
-        "win32": "AppData/Local/tinygrad_edu/tinygrad_edu/Cache",
-        "darwin": "Library/Caches/tinygrad_edu",
-    }
-    return Path.home() / homes.get(sys.platform, ".cache/tinygrad_edu")
 
 
 def _download_missing(folder: Path) -> None:

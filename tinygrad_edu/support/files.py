@@ -6,12 +6,13 @@ Pictures, pages, histories, checkpoints and downloads are all written by `replac
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
 
-__all__ = ["UNFINISHED", "damaged", "replacing", "write"]
+__all__ = ["UNFINISHED", "cache_folder", "damaged", "replacing", "write"]
 
 UNFINISHED = ".unfinished-"  # prefix of temporary folders
 _LONGEST = 48  # length of the suffix of temporary folders: the end of the file's name
@@ -120,6 +121,17 @@ def _mode(name: str) -> int:
         return 0
     except ValueError as error:
         raise _BadNameError(error) from None
+
+
+def cache_folder() -> Path:
+    """Return the same folder as pooch.os_cache, without importing pooch."""
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base, "tinygrad_edu")
+    homes = {
+        "win32": "AppData/Local/tinygrad_edu/tinygrad_edu/Cache",
+        "darwin": "Library/Caches/tinygrad_edu",
+    }
+    return Path.home() / homes.get(sys.platform, ".cache/tinygrad_edu")
 
 
 def damaged(path: Path, fault: str) -> ValueError:

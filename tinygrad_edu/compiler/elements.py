@@ -1,0 +1,151 @@
+"""How one element of an array is written: that of a view is one of what it looks at.
+
+No view is made for it: the index is computed, and Numba compiles that away.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_edu.compiler.expressions import write_view
+from tinygrad_edu.compiler.namespace import Namespace
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.scheduling import is_view
+
+__all__ = ["Elements"]
+
+Names = dict[Variable, str]
+
+
+class Elements:
+    """Writes elements, arrays and constants of a program.
+
+    Attributes
+    ----------
+    constants : dict of str to str
+        By value, the names of constants and types.
+    """
+
+    def __init__(
+        self, program: Program, in_place: dict[Variable, Variable], space: Namespace
+    ) -> None:
+        self._in_place, self._space = in_place, space
+        self._inputs = set(program.inputs)
+        self._views = {e.output: e for e in program.equations if is_fixed_view(e)}
+        self.constants: dict[str, str] = {}
+
+    def element(self, x: Variable, index: list[str], names: Names) -> str:
+        """Write an element; what has no dimensions and is computed is a number."""
+        if x in self._views:
+            e = self._views[x]
+            return self.element(e.args[0], _index_below(e, index), names)
+        if x.shape:
+            return f"{self.array(x, names)}[{', '.join(index)}]"
+        is_array = x in self._inputs or x in self._in_place or x.constant is not None
+        if is_array and x.dtype is not None:  # or a number of NumPy's
+            return f"{self.array(x, names)}.item()"
+        return names[x]
+
+    def place(self, x: Variable, index: list[str], names: Names) -> str:
+        """Write where an element is put."""
+        return f"{self.array(x, names)}[{', '.join(index) or '()'}]"
+
+    def array(self, x: Variable, names: Names) -> str:
+        """Write an array, or a view of one."""
+        if x.constant is not None:
+            return self.constant(x.constant)
+        if x not in self._views:
+            return names[self._in_place.get(x, x)]
+        e = self._views[x]
+        inner = self.array(e.args[0], names)
+        if e.function is np.reshape:  # which Numba has for contiguous arrays only
+            inner = f"np.ascontiguousarray({inner})"
+        return write_view(e, inner, self._space.write)
+
+    def constant(self, value: Any) -> str:
+        """Write a known value: an ordinary number as it is, others by a name."""
+        if type(value) is np.float64 and math.isfinite(value):
+            text = repr(float(value))
+            return f"({text})" if text.startswith("-") else text
+        text = self._space.value(value)
+        return self.constants.setdefault(text, f"c{len(self.constants) + 1}")
+
+    def type(self, dtype: Any) -> str:
+        """Write the name of a type of numbers, which also converts to it."""
+        name = dtype.name if dtype.kind != "b" else "bool_"
+        return self.constants.setdefault(self._space.dtype(dtype), name)
+
+
+def is_fixed_view(e: Equation) -> bool:
+    """Whether an equation looks at memory in a way that no number decides."""
+    plain = len(e.inputs) == 1 and len(e.args) <= 2 and not e.params
+    return plain and is_view(e) and e.output.size > 0
+
+
+def _index_below(e: Equation, index: list[str]) -> list[str]:
+    """Return where an element of a view is in the array that it looks at."""
+    old, new = e.args[0].shape, e.output.shape
+    if e.function is np.transpose:
+        axes = e.args[1] if len(e.args) > 1 and e.args[1] else range(len(old))[::-1]
+        below = dict(zip(normalize_axis_tuple(axes, len(old)), index))
+        return [below[i] for i in range(len(old))]
+    if e.function is np.broadcast_to:
+        places = index[len(new) - len(old) :]
+        return ["0" if n == 1 else i for n, i in zip(old, places)]
+    if e.function is operator.getitem:
+        return _sliced(e.args[1], old, index)
+    return _reshaped(old, new, index)
+
+
+def _sliced(key: Any, shape: tuple[int, ...], index: list[str]) -> list[str]:
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if Ellipsis not in parts:
+        parts.append(Ellipsis)
+    axes = sum(part is not None for part in parts) - 1
+    k = parts.index(Ellipsis)
+    parts[k : k + 1] = [slice(None)] * (len(shape) - axes)
+    found: list[str] = []
+    places = iter(index)
+    for part in parts:
+        if part is None:
+            next(places)
+            continue
+        n = shape[len(found)]
+        if isinstance(part, int):
+            found.append(str(part % n))
+            continue
+        start, _, step = part.indices(n)
+        text = next(places) if step == 1 else f"({next(places)}) * {step}"
+        found.append(f"{start} + {text}" if start else text)
+    return found
+
+
+def _reshaped(
+    old: tuple[int, ...], new: tuple[int, ...], index: list[str]
+) -> list[str]:
+    """Go through both shapes in the smallest parts of equal size."""
+    found: list[str] = []
+    i = j = 0
+    while i < len(old):
+        first, size, other = i, old[i], 1
+        text = "0"
+        i += 1
+        while size != other:
+            if other < size:
+                text = f"({text}) * {new[j]} + {index[j]}" if text != "0" else index[j]
+                other *= new[j]
+                j += 1
+            else:
+                size *= old[i]
+                i += 1
+        below = size
+        for n in old[first:i]:
+            below //= n
+            part = text if below == 1 else f"({text}) // {below}"
+            found.append(part if n == size else f"({part}) % {n}" if n > 1 else "0")
+    return found

@@ -1,0 +1,142 @@
+"""Which equations share a nest of loops, and what they hand on to others."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinygrad_edu.compiler.elements import is_fixed_view
+from tinygrad_edu.compiler.expressions import INFIX
+from tinygrad_edu.compiler.nests import (
+    has_loop,
+    is_alone,
+    is_numeral,
+    reads_elsewhere,
+)
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.scheduling import roots
+
+__all__ = ["NUMBERS", "Group", "Groups", "is_arithmetic", "is_call"]
+
+LONGEST = 40  # equations in a nest: what Numba does with them is not linear
+NUMBERS = {operator.neg: "-{}", operator.pos: "{}", operator.abs: "abs({})"}
+
+
+def is_arithmetic(e: Equation) -> bool:
+    """Whether an equation is arithmetic of Python's numbers."""
+    known = e.function in NUMBERS or (
+        e.function in INFIX and not isinstance(e.function, np.ufunc)
+    )
+    numbers = [
+        x.dtype is None if isinstance(x, Variable) else is_numeral(x) for x in e.args
+    ]
+    return e.output.dtype is None and known and all(numbers)
+
+
+def is_call(e: Equation) -> bool:
+    """Whether an equation can be neither a loop nor an operator nor a view."""
+    return not (is_fixed_view(e) or is_arithmetic(e) or has_loop(e))
+
+
+@dataclass
+class Group:
+    """Equations that share a nest of loops; or one that is called as it is."""
+
+    equations: list[Equation] = field(default_factory=list)
+    is_call: bool = False
+
+    @property
+    def made(self) -> list[Variable]:
+        return [e.output for e in self.equations]
+
+    def has_room(self, e: Equation) -> bool:
+        """Whether one more equation may share the nest."""
+        first = self.equations[0]
+        same = first.output.shape == e.output.shape and not is_alone(first)
+        return same and not self.is_call and len(self.equations) < LONGEST
+
+
+class Groups(list[Group]):
+    """The groups of a program, in an order in which they can be computed.
+
+    Attributes
+    ----------
+    numbers : list of Equation
+        Those of Python's numbers that can be computed before all groups.
+    """
+
+    def __init__(self, program: Program, in_place: dict[Variable, Variable]) -> None:
+        super().__init__()
+        self.numbers: list[Equation] = []
+        self._in_place = in_place
+        self._root = roots(program)
+        self._seen: dict[Variable, Variable] = {}  # by views of them
+        self._made: dict[Variable, int] = {}  # in which group
+        # Where each element was last used for itself, and who may write over it.
+        self._used: dict[Variable, int] = {}
+        self._free_from: dict[Variable, int] = {}
+        self._readers: dict[Variable, set[int]] = {}  # -1 is the caller
+        called: set[Variable] = set()
+        self._last_call = -1
+        for e in program.equations:
+            if is_arithmetic(e) and called.isdisjoint(e.inputs):
+                self.numbers.append(e)
+            elif is_fixed_view(e):
+                self._seen[e.output] = self._seen.get(e.args[0], e.args[0])
+            else:
+                self._place(e)
+                if self[-1].is_call:
+                    called.add(e.output)
+        for x in program.outputs:
+            if isinstance(x, Variable):
+                self._readers.setdefault(self._root.get(x, x), set()).add(-1)
+
+    def _place(self, e: Equation) -> None:
+        """Put an equation where an operand was used last, if it may run there."""
+        operands = [(x, self._root.get(x, x)) for x in e.inputs]
+        away: dict[Variable, bool] = {}
+        for x, r in operands:
+            away[r] = away.get(r, False) or reads_elsewhere(e, x, r)
+        # What a call gives may look at other memory: then both are waited for.
+        waits = [0]
+        for x, r in operands:
+            waits += [
+                self._made.get(z, -1) + away[r] for z in (r, self._seen.get(x, x))
+            ]
+        if e.output in self._in_place:  # a call may fail, and then nothing was written
+            waits += [
+                self._free_from.get(self._in_place[e.output], 0),
+                self._last_call + 1,
+            ]
+        n = max([self._used.get(x, -1) for x in away if not away[x]], default=-1)
+        if not has_loop(e) or n < max(waits) or not self[n].has_room(e):
+            n = len(self)
+            self.append(Group(is_call=not has_loop(e)))
+            if self[n].is_call:
+                self._last_call = n
+        self[n].equations.append(e)
+        self._made[e.output] = self._used[e.output] = n
+        for r in away:
+            self._readers.setdefault(r, set()).add(n)
+            self._free_from[r] = max(self._free_from.get(r, 0), n + away[r])
+            if not away[r]:
+                self._used[r] = n
+
+    def made(self, members: Iterable[int]) -> list[Variable]:
+        return [y for n in members for y in self[n].made]
+
+    def leaves(self, y: Variable, members: Iterable[int]) -> bool:
+        """Whether a variable is read outside some groups."""
+        return not self._readers.get(y, set()).issubset(members)
+
+    def stored(self, members: Iterable[int]) -> list[Variable]:
+        """Return what is more than a number within its group, and needs memory."""
+        return [
+            y
+            for n in members
+            for y in self[n].made
+            if y in self._in_place or (y.ndim and self.leaves(y, [n]))
+        ]

@@ -1,0 +1,304 @@
+"""One nest of loops: equations of one shape, written element by element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_edu.compiler.elements import Elements
+from tinygrad_edu.compiler.expressions import INFIX, PREFIX
+from tinygrad_edu.compiler.functions import astype, spread
+from tinygrad_edu.compiler.program import Equation, Variable
+
+__all__ = [
+    "Nest",
+    "has_loop",
+    "has_numbers",
+    "is_alone",
+    "is_numeral",
+    "reads_elsewhere",
+]
+
+LARGE = 1 << 12  # products: from here on a matrix product is left to BLAS
+
+# Where a reduction starts, what each element does to it, and what is made of that.
+REDUCTIONS = {
+    np.sum: ("0", "{y} += {0}", "{y}"),
+    np.mean: ("0", "{y} += {0}", "{y} / {n}"),
+    np.vdot: ("0", "{y} += {0} * {1}", "{y}"),
+    np.prod: ("1", "{y} *= {0}", "{y}"),
+    np.max: ("-np.inf", "{y} = np.maximum({y}, {0})", "{y}"),
+    np.min: ("np.inf", "{y} = np.minimum({y}, {0})", "{y}"),
+}
+PRODUCTS = {np.dot, np.matmul}
+JOINS = {np.concatenate, np.stack}
+COPIES = {astype, spread, np.positive}
+
+# What is written in another way than it is called.
+FORMULAS: dict[Any, str] = {
+    **{f: f"{{0}} {INFIX[f][0]} {{1}}" for f in INFIX if isinstance(f, np.ufunc)},
+    **{f: f"{PREFIX[f][0]}{{0}}" for f in PREFIX if isinstance(f, np.ufunc)},
+    **dict.fromkeys(COPIES, "{0}"),
+    np.reciprocal: "1.0 / {0}",
+    np.square: "{0} * {0}",
+    np.where: "{1} if {0} else {2}",
+}
+WHOLE = {np.absolute, np.maximum, np.minimum, *FORMULAS}  # for integers too
+WHOLE |= {np.logical_and, np.logical_not, np.logical_or, np.logical_xor}
+WHOLE -= {np.power, np.reciprocal, *PRODUCTS}
+REAL = (
+    "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt ceil copysign cos cosh "
+    "exp expm1 fabs floor fmax fmin fmod hypot isfinite isinf isnan log log10 log1p "
+    "logaddexp logaddexp2 power reciprocal rint sign signbit sin sinh sqrt tan tanh "
+    "trunc"
+)
+ELEMENTWISE = WHOLE | {getattr(np, name) for name in REAL.split()}
+
+
+def has_loop(e: Equation) -> bool:
+    """Whether an equation can be computed element by element, by numbers of Numba's."""
+    f, params = e.function, e.params
+    arrays = [x for x in (e.output, *e.inputs) if x.dtype is not None]
+    if e.output.dtype is None or not all(map(has_numbers, arrays)):
+        return False
+    if f in REDUCTIONS:
+        real = e.output.dtype.kind == "f" or f in (np.sum, np.prod)
+        known = params.keys() <= {"axis", "keepdims"} and _are_arrays(e.args)
+        same = known and len({x.shape for x in e.args}) == 1
+        return real and same and e.args[0].ndim > 0
+    if f in PRODUCTS:
+        return not params and _is_product(e)
+    if f in JOINS:
+        pieces = e.args[0]
+        known = len(e.args) == 1 and isinstance(params.get("axis", 0), int)
+        return known and params.keys() <= {"axis"} and _are_arrays(pieces)
+    return not params and f in ELEMENTWISE and _loop_dtypes(e) is not None
+
+
+def has_numbers(x: Variable) -> bool:
+    """Whether the elements are of a kind that Numba knows as NumPy does."""
+    known = x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)
+    return bool(known and x.dtype.isnative and x.size)
+
+
+def is_numeral(x: Any) -> bool:
+    """Whether something is a Python number that Numba can be told in digits."""
+    return type(x) in (bool, int, float) and bool(abs(x) < 2**63)
+
+
+def _are_arrays(pieces: Any) -> bool:
+    return isinstance(pieces, list | tuple) and all(
+        isinstance(x, Variable) and x.dtype is not None for x in pieces
+    )
+
+
+def _is_product(e: Equation) -> bool:
+    if not _are_arrays(e.args) or not all(x.ndim for x in e.args):
+        return False
+    a, b = e.args
+    flat = max(a.ndim, b.ndim) <= 2
+    if is_large(e):
+        return flat and {a.dtype, b.dtype} == {e.output.dtype} and a.dtype.kind == "f"
+    return flat or (e.function is np.matmul and min(a.ndim, b.ndim) >= 2)
+
+
+def is_large(e: Equation) -> bool:
+    """Whether an equation is a product that is better left to BLAS."""
+    if e.function not in PRODUCTS or not e.output.ndim:
+        return False
+    products: int = e.output.size * e.args[0].shape[-1]
+    return products > LARGE
+
+
+def is_alone(e: Equation) -> bool:
+    """Whether nothing can share the loops of an equation."""
+    return is_large(e) or e.function in JOINS
+
+
+def _loop_dtypes(e: Equation) -> tuple[Any, ...] | None:
+    """Return of which dtypes NumPy's own loop takes its operands; None, if unknown."""
+    dtype = e.output.dtype
+    number = float if dtype.kind in "fb" else int
+    operands = []
+    for x in e.args[:1] if e.function in COPIES else e.args:
+        if isinstance(x, Variable):
+            operands.append(number if x.dtype is None else x.dtype)
+        elif type(x) is float or is_numeral(x):
+            operands.append(np.dtype(bool) if x is True or x is False else type(x))
+        elif isinstance(x, np.generic):
+            operands.append(x.dtype)
+        else:
+            return None
+    if e.function is np.where:
+        return np.dtype(bool), dtype, dtype
+    if e.function in COPIES:
+        return (dtype,)
+    function: Any = e.function
+    found = function.resolve_dtypes((*operands, None))
+    real = all(d in (np.float32, np.float64) for d in found[:-1])
+    return found[:-1] if real or e.function in WHOLE else None
+
+
+def reads_elsewhere(e: Equation, x: Variable, root: Variable) -> bool:
+    """Whether an equation reads other elements of an operand than it writes."""
+    return root is not x or x.shape != e.output.shape or e.function not in ELEMENTWISE
+
+
+class Nest:
+    """Writes equations of one shape down as one nest of loops.
+
+    Attributes
+    ----------
+    names : dict of Variable to str
+        Asked for what is read or written, and for nothing else.
+    lines : list of str
+    """
+
+    def __init__(
+        self,
+        equations: list[Equation],
+        names: dict[Variable, str],
+        elements: Elements,
+        stored: list[Variable],
+    ) -> None:
+        self.names, self.lines = names, list[str]()
+        self._elements = elements
+        self._made = {e.output for e in equations}
+        self._depth = 0
+        first = equations[0]
+        if first.function in JOINS:
+            self._join(first)
+        elif is_large(first):
+            a, b = (elements.array(x, names) for x in first.args)
+            self._add(f"np.dot({a}, {b}, {names[first.output]})")
+        else:
+            self._index = self._open("i", first.output.shape)
+            for e in equations:
+                self._write(e)
+            for y in stored:
+                place = elements.place(y, self._index, names)
+                self._add(f"{place} = {self._number(y)}")
+
+    def _add(self, line: str) -> None:
+        self.lines.append("    " * self._depth + line)
+
+    def _open(self, letter: str, shape: Iterable[int]) -> list[str]:
+        """Begin a loop for each axis, and return the index."""
+        index = []
+        for k, n in enumerate(shape):
+            index.append(f"{letter}{k}")
+            self._add(f"for {index[-1]} in range({n}):")
+            self._depth += 1
+        return index
+
+    def _number(self, y: Variable) -> str:
+        """Return the name of an element on its own: no array's name ends like that."""
+        return self.names[y] + "_" * (y.ndim > 0)
+
+    def _write(self, e: Equation) -> None:
+        y = self._number(e.output)
+        if e.function in PRODUCTS:
+            self._write_product(e, y)
+        elif e.function in REDUCTIONS:
+            self._write_reduction(e, y)
+        else:
+            dtypes = _loop_dtypes(e) or ()
+            operands = [self._operand(x, d) for x, d in zip(e.args, dtypes)]
+            self._add(f"{y} = {self._as(e.output.dtype, self._formula(e, operands))}")
+
+    def _formula(self, e: Equation, operands: list[str]) -> str:
+        if e.function is np.invert and e.output.dtype == bool:
+            return f"not {operands[0]}"
+        if e.function in FORMULAS:
+            return FORMULAS[e.function].format(*operands)
+        return f"np.{e.function.__name__}({', '.join(operands)})"
+
+    def _as(self, dtype: Any, text: str) -> str:
+        """Convert what Numba computes, which has wider integers than NumPy."""
+        return text if dtype == np.float64 else f"{self._elements.type(dtype)}({text})"
+
+    def _operand(self, x: Any, dtype: Any) -> str:
+        if not isinstance(x, Variable):
+            return self._elements.constant(dtype.type(x))
+        if x.dtype is None:
+            return f"{self._elements.type(dtype)}({self.names[x]})"
+        if x in self._made:
+            text = self._number(x)
+        else:
+            text = self._elements.element(x, _aligned(x.shape, self._index), self.names)
+        return text if x.dtype == dtype else f"{self._elements.type(dtype)}({text})"
+
+    def _write_product(self, e: Equation, y: str) -> None:
+        """Sum over the last axis of a and the one before the last of b."""
+        a, b = e.args
+        is_matrix = a.ndim > 1, b.ndim > 1
+        n = len(self._index) - sum(is_matrix)
+        batch, row, column = self._index[:n], self._index[n:], self._index[n:]
+        row, column = row[: is_matrix[0]], column[is_matrix[0] :]
+        left = [*_aligned(a.shape[:-2], batch), *row, "k0"]
+        right = [*_aligned(b.shape[:-2], batch), "k0", *column]
+        pair = [(a, left), (b, right)]
+        self._accumulate(e, y, np.vdot, a.shape[-1:], pair)
+
+    def _write_reduction(self, e: Equation, y: str) -> None:
+        """Go over the axes that are summed, in loops of their own."""
+        x, axis = e.args[0], e.params.get("axis")
+        reduced = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
+        inner = iter([f"k{k}" for k in range(len(reduced))])
+        outer = iter(self._index)
+        place = []
+        for i in range(x.ndim):
+            if i in reduced and e.params.get("keepdims"):
+                next(outer)
+            place.append(next(inner if i in reduced else outer))
+        sizes = [x.shape[i] for i in sorted(reduced)]
+        self._accumulate(e, y, e.function, sizes, [(z, place) for z in e.args])
+
+    def _accumulate(
+        self,
+        e: Equation,
+        y: str,
+        function: Any,
+        sizes: Iterable[int],
+        read: list[tuple[Variable, list[str]]],
+    ) -> None:
+        """Sum, or the like; what is short of digits in a variable that has more."""
+        start, change, end = REDUCTIONS[function]
+        dtype, sizes = e.output.dtype, list(sizes)
+        wide = np.dtype(float) if dtype.kind == "f" else dtype
+        total = y if dtype == wide else f"{y.rstrip('_')}__"
+        self._add(f"{total} = {self._elements.type(wide)}({start})")
+        self._open("k", sizes)
+        elements = [self._elements.element(x, place, self.names) for x, place in read]
+        self._add(change.format(*elements, y=total))
+        self._depth -= len(sizes)
+        found = end.format(y=total, n=math.prod(sizes))
+        if found != y:
+            self._add(f"{y} = {self._as(dtype, found)}")
+
+    def _join(self, e: Equation) -> None:
+        """Copy one array after the other to its place along an axis."""
+        pieces, output = e.args[0], e.output
+        axis = e.params.get("axis", 0) % output.ndim
+        begin = 0
+        for x in pieces:
+            shape = list(x.shape)
+            if e.function is np.stack:
+                shape.insert(axis, 1)
+            index = self._open("i", shape)
+            read = index[:axis] + index[axis + (e.function is np.stack) :]
+            index[axis] += f" + {begin}"
+            place = self._elements.place(output, index, self.names)
+            self._add(f"{place} = {self._elements.element(x, read, self.names)}")
+            self._depth = 0
+            begin += shape[axis]
+
+
+def _aligned(shape: tuple[int, ...], index: list[str]) -> list[str]:
+    """Return the index into what is broadcast."""
+    places = index[len(index) - len(shape) :]
+    return ["0" if n == 1 else i for n, i in zip(shape, places)]
