@@ -24,7 +24,7 @@ from tinygrad_edu.compiler.expressions import (
     write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, astype, spread
-from tinygrad_edu.compiler.namespace import Namespace
+from tinygrad_edu.compiler.namespace import Namespace, numbered
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
@@ -248,7 +248,7 @@ class Fast:
             return self._constant(np.array(x, dtype))
         key = (x, dtype)
         if key not in self.constants:
-            name = self.constants[key] = f"k{len(self.constants) + 1}"
+            name = self.constants[key] = numbered("k", self._taken)
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
@@ -262,7 +262,7 @@ class Fast:
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
-            name = self.constants[key] = f"c{len(self.constants) + 1}"
+            name = self.constants[key] = numbered("c", self._taken)
             self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
@@ -323,7 +323,7 @@ class Fast:
             body.append(f"{self.names[target]}[...] = {self._value(new)}")
         outputs = [self._output(x) for x in self.program.outputs]
         self.answer = ", ".join(outputs) or "None"
-        body.append(f"return {self.answer}")
+        body = [*body, f"return {self.answer}"]
         imports = sorted(set(self._used_names.values()))
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
         lines = "\n    ".join(body)
