@@ -82,7 +82,7 @@ def test_a_number_is_computed_with(style):
         w = leaf()
 
         def f(x, k):
-            w.data[1:] = k
+            w.data[...] = k
             y = np.sqrt(k) * x + np.add(k, x) + np.multiply(k, w) + np.add(k, 1)
             return y * (k**2 - 1 / k + -k + abs(k)), w * 1
 
@@ -216,11 +216,23 @@ def test_what_eager_refuses_is_the_users_own_error(name):
     assert errors[0].type is errors[1].type
 
 
-def test_an_array_that_was_recorded_and_kept_says_so():
+USES = {
+    "operator": lambda y: y + 1,
+    "operator with a Tensor": lambda y: W * y,
+    "op": tg.exp,
+    "function": np.sum,
+    "method": lambda y: y.sum(),
+    "element": lambda y: y[0],
+    "text": str,
+    "value": np.asarray,
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_an_array_that_was_recorded_and_kept_says_so(name):
     """When it is used later, after the refusal."""
     kept = []
     with pytest.raises(TypeError, match="is kept after the call"):
         tg.compile(lambda x: kept.append(x * 2))(X)
-    for use in (lambda y: y + 1, np.sum, str, lambda y: y[0]):
-        with pytest.raises(TypeError, match="recorded while a function was compiled"):
-            use(kept[0])
+    with pytest.raises(TypeError, match="recorded while a function was compiled"):
+        USES[name](kept[0])
