@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import operator
 import re
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -262,7 +263,10 @@ class Fast:
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
-            name = self.constants[key] = f"c{len(self.constants) + 1}"
+            names = (f"c{n}" for n in count(1))
+            name = next(name for name in names if name not in self._taken)
+            self.constants[key] = name
+            self._taken.add(name)
             self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
