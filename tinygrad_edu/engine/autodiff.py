@@ -91,7 +91,8 @@ def pull_back(
     of_nodes: dict[Node, Any] = {}
     frontier: list[Any] = []  # the keys of of_nodes: a heap, newest on top
     visited = []
-    masked: set[Node] = set()  # nodes whose elements a later op may have left out
+    # Nodes whose elements may have been left out by each of the ops that took them.
+    masked: set[Node] = set()
 
     if tape is not None:
         tape.walk_back(cotangents)
@@ -131,9 +132,11 @@ def pull_back(
                 continue
             if is_masked:
                 cotangent = keep_zeros(op, g, rule, *arguments, **(params or {}))
-                masked.add(x)
+                if x not in of_nodes:
+                    masked.add(x)
             else:
                 cotangent = rule(*arguments, **params) if params else rule(*arguments)
+                masked.discard(x)
             data = x.array
             dtype = getattr(cotangent, "dtype", None)
             if dtype is not data.dtype or cotangent.shape != data.shape:
@@ -188,7 +191,7 @@ def keep_zeros(op: Op, g: Any, rule: Any, *arguments: Any, **params: Any) -> Any
     """
     with np.errstate(all="ignore"):
         cotangent = rule(*arguments, **params)
-    if op.elementwise and cotangent.shape == g.shape:
+    if op.elementwise and cotangent is not g and cotangent.shape == g.shape:
         lost = (value_of(g) == 0) & ~np.isfinite(value_of(cotangent))
         if current_mode.get().tape is not None or lost.any():
             return where(lost, 0, cotangent)

@@ -179,7 +179,10 @@ def walk_back(
                     continue
                 if is_masked:
                     rule = partial(keep_zeros, node.op, g, rule)
-                    masked.add(x)
+                    if x not in cotangents:
+                        masked.add(x)
+                else:
+                    masked.discard(x)
                 try:
                     cotangent = rule(*arguments, **params)
                 except Exception:  # it wants a constant's numbers, or fails anyway
