@@ -276,7 +276,7 @@ KEPT = {
 @pytest.mark.parametrize("name", KEPT)
 @pytest.mark.usefixtures("things")
 def test_what_is_recorded_and_kept_is_refused(name: str) -> None:
-    """Wherever the function may put it; what the program would write to is as before."""
+    """Wherever it is put; and what the program would write to is as before."""
     refused_in_a_step(
         KEPT[name], r"what is computed at .*safety.* is kept after the call"
     )
