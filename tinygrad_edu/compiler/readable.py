@@ -240,7 +240,7 @@ class Readable:
         self.lines.append((f"{indent}{self.names[y]} = {text}", self._comment(e)))
 
     def _overflows(self, e: Equation) -> bool:
-        """Whether a formula has an exponential that may overflow, to the right answer."""
+        """Whether a formula has an exponential that may overflow harmlessly."""
         inside = (self.definitions[x] for x in e.inputs if x in self.texts)
         return may_overflow(e) or any(map(self._overflows, inside))
 

@@ -27,7 +27,7 @@ from tinygrad_edu.compiler.captured import (
     key_text,
 )
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
-from tinygrad_edu.compiler.naming import label_variables
+from tinygrad_edu.compiler.naming import label_variables, short_path
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.tape import Array, Number, Place, Tape
@@ -224,7 +224,8 @@ class Recording:
     def _bind(self, name: str, value: Any, access: str, writable: bool) -> Place:
         """Make something an input of the program."""
         dtype = getattr(value, "dtype", None)  # a Python number has none
-        bound = Place(Variable(np.shape(value), dtype, name), name, writable)
+        variable = Variable(np.shape(value), dtype, short_path(name))
+        bound = Place(variable, name, writable)
         self._inputs[bound] = access
         return bound
 
