@@ -161,7 +161,7 @@ class Readable:
         self._dtypes = {x.dtype for x in e.inputs} - {None}
         if has_operator(e) and any(isinstance(x, Variable) for x in args):
             symbol, own = INFIX[f]
-            right = own + 1 - self._is_formula_with(f, args[1])
+            right = own + 1
             left = own + (symbol == "**" or f in COMPARISONS)
             a, b = self.value(args[0], left), self.value(args[1], right)
             if (
@@ -199,12 +199,6 @@ class Readable:
             return f"{self.value(args[0], ATOM)}.{METHODS[f]}({rest})", ATOM
         name = self.space.function(f)
         return f"{name}({', '.join([*map(self.any, args), *params])})", ATOM
-
-    def _is_formula_with(self, f: Any, x: Any) -> bool:
-        """Whether x, right of an operator, needs no brackets: a + (b - c)."""
-        inverse = {np.add: np.subtract, np.multiply: np.divide}
-        e = self.definitions.get(x) if isinstance(x, Variable) else None
-        return f in inverse and e is not None and e.function in (f, inverse[f])
 
     def value(self, x: Any, precedence: int) -> str:
         if isinstance(x, CONTAINERS):

@@ -446,7 +446,7 @@ class Recording:
             access = self._accesses[id(tensor)]
             if id(tensor) in self._gradients:
                 now = tensor.accumulated
-                if now is self._gradients[id(tensor)]:
+                if id(tensor) in self._read and now is self._gradients[id(tensor)]:
                     continue
                 if now is None or id(now) in self._used:
                     self.effects.append(f"{access}.accumulated = None")
@@ -650,7 +650,7 @@ class Recording:
         self._sites, self._gradients, self._used = [], {}, {}
         if any(node() is not None for node, _ in made):
             gc.collect()  # gradients with a graph refer to themselves
-        for node, line in made:
+        for node, line in reversed(made):  # the last one is what was kept
             if node() is not None:
                 raise TypeError(
                     f"compile: what is computed at {line} is kept "

@@ -526,6 +526,7 @@ class Array(ArrayLike):
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """What isinstance() goes by: a program does what is done for an array."""
+        _tape()  # raises if the recording is over
         return self.dtype.type if self._is_scalar else np.ndarray
 
     # --- What NumPy hands over --------------------------------------------------------
