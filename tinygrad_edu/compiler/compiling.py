@@ -28,6 +28,8 @@ from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
+    products_in_one,
+    quick_functions,
     spread_out,
     sums_as_products,
 )
@@ -56,6 +58,8 @@ SHORTER: list[tuple[str, Pass]] = [
 ]
 FASTER: list[tuple[str, Pass]] = [("moving factors", move_factors)]
 FOR_NUMPY: list[tuple[str, Pass]] = [
+    ("quick functions", quick_functions),
+    ("products in one", products_in_one),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]
