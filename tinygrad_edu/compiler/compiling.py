@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.assembling import parts_in_one, sums_over_steps
 from tinygrad_edu.compiler.cancelling import cancel_fractions
 from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.laws import simplify
@@ -59,6 +60,8 @@ SHORTER: list[tuple[str, Pass]] = [
 FASTER: list[tuple[str, Pass]] = [("moving factors", move_factors)]
 FOR_NUMPY: list[tuple[str, Pass]] = [
     ("quick functions", quick_functions),
+    ("parts in one", parts_in_one),
+    ("sums over steps", sums_over_steps),
     ("products in one", products_in_one),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),

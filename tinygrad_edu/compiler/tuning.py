@@ -21,6 +21,7 @@ from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise
 
 __all__ = [
+    "is_for_blas",
     "products_in_one",
     "quick_functions",
     "rows_at_once",
@@ -115,7 +116,8 @@ class Reader:
         return not self.definition(x, *views)
 
 
-def _is_for_blas(x: Any) -> bool:
+def is_for_blas(x: Any) -> bool:
+    """Whether x is an array of a dtype that BLAS may know."""
     is_float = isinstance(x, Variable) and x.dtype is not None and x.dtype.kind == "f"
     return is_float and x.dtype.itemsize > 2
 
@@ -131,7 +133,7 @@ def products_in_one(program: Program) -> Program:
 
 
 def _stack_by_matrix(e: Equation, r: Reader) -> Any:
-    if e.function is not np.matmul or not _is_for_blas(e.output):
+    if e.function is not np.matmul or not is_for_blas(e.output):
         return None
     a, b = e.args
     if a.ndim < 3 or b.ndim != 2 or not r.is_dense(a):
@@ -145,7 +147,7 @@ def _stack_by_matrix(e: Equation, r: Reader) -> Any:
 def _sum_of_stack(e: Equation, r: Reader) -> Any:
     """A sum of products, each of a matrix that is transposed."""
     inner = r.definition(e.args[0], np.matmul) if e.function is np.sum else None
-    if inner is None or not _is_for_blas(e.output) or not r.is_private(inner):
+    if inner is None or not is_for_blas(e.output) or not r.is_private(inner):
         return None
     a, b = inner.args
     last = a.ndim - 1
@@ -190,7 +192,7 @@ def sums_as_products(program: Program) -> Program:
 
 def _sum_as_product(e: Equation, r: Reader) -> Any:
     x = e.args[0] if e.args else None
-    if e.function is not np.sum or not _is_for_blas(x) or x.dtype != e.output.dtype:
+    if e.function is not np.sum or not is_for_blas(x) or x.dtype != e.output.dtype:
         return None
     if len(e.args) > 1 or set(e.params) - {"axis", "keepdims"} or not x.size:
         return None
