@@ -38,7 +38,7 @@ def training_step(**options: Any) -> Any:
 
 def test_a_training_step_has_the_names_of_the_textbook() -> None:
     inputs, computed = names(training_step(), M, np.ones((2, 2)))
-    assert inputs == ["x", "y", "W1", "W2", "b1", "b2", "lr"]
+    assert inputs == ["x", "y", "W1", "b1", "W2", "b2", "lr"]
     told = [name for name in computed if not name.startswith("t")]
     assert told == [
         *("z1", "a1", "z2", "a2", "loss", "da2", "delta2", "da1", "dW2", "db2"),

@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from tinygrad_edu.compiler.repeating import alike
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.namespace import Definition, helper_source
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
-from tinygrad_edu.compiler.refusals import is_library, untraceable
+from tinygrad_edu.compiler.refusals import is_library
 from tinygrad_edu.compiler.tuning import spread_out
 from tinygrad_edu.engine.op import OPS, as_array
 from tinygrad_edu.ops.reductions import _count
@@ -106,15 +105,6 @@ def test_rows_spread_out_are_the_same_sum():
     assert_array_equal(longer.evaluate(*values)[0], program.evaluate(*values)[0])
 
 
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [(1, 1.0), ({"axis": 0}, {"keepdims": 0}), ([1], [1, 2]), ((1, 2), (1, 3))],
-)
-def test_what_differs_between_two_runs(a, b):
-    assert not alike(a, b, {})
-    assert alike(a, a, {})
-
-
 # --- Where the user's code is ---------------------------------------------------------
 
 
@@ -127,12 +117,6 @@ def test_which_modules_are_the_users():
     assert not is_library("my_own_module")
 
 
-def test_a_refusal_without_a_tracer_is_an_error():
-    refusal = untraceable("something is done")
-    with pytest.raises(TypeError, match="something is done"):
-        refusal.as_one_step(OPS["exp"], [1.0], {})
-
-
 def test_an_array_of_the_functions_own_is_not_written_to():
     def f(x):
         total = np.zeros(3)
@@ -140,7 +124,7 @@ def test_an_array_of_the_functions_own_is_not_written_to():
         return total
 
     line = f.__code__.co_firstlineno + 2
-    message = rf"compile: an array is written to, at .*test_parts\.py:{line},"
+    message = rf"into an array of NumPy's own, at .*test_parts\.py:{line},"
     with pytest.raises(TypeError, match=message):
         tg.compile(f)(np.ones(3))
 
@@ -199,22 +183,17 @@ def test_all_kinds_of_things_are_looked_into():
     assert later
 
 
-def test_everything_is_put_back_as_it_was():
-    """A cell that is empty, and what Python itself notes in a module, included."""
-    history = []
+def test_a_warning_of_the_functions_own_is_given_while_recording():
+    """And a closure's cell that is empty until then is not looked into."""
 
     def f(x):
         warnings.warn("careful", UserWarning, stacklevel=1)
-        history.append(x)
-        return x if len(history) else later
+        return x if x.size else later
 
-    message = r"changes the length of history, at .*test_parts\.py:\d+,"
     compiled = tg.compile(f)
-    with warnings.catch_warnings(record=True):
-        warnings.simplefilter("default")
-        with pytest.raises(TypeError, match=message):
-            compiled(np.ones(2))
-    assert history == []
+    with pytest.warns(UserWarning, match="careful"):
+        assert_array_equal(compiled(np.ones(2)), np.ones(2))
+    assert_array_equal(compiled(np.zeros(2)), np.zeros(2))
     later = 1
     assert later
 
@@ -273,8 +252,29 @@ def test_calls_wait_for_each_other():
     thread.join()
 
 
-def test_another_function_the_second_time_is_noticed():
-    which = iter([np.sin, np.cos] * 3).__next__
-    compiled = tg.compile(lambda x: which()(x))
-    with pytest.raises(TypeError, match="run twice, the function did not do the same"):
-        compiled(np.ones(2))
+RUNS = {
+    "functions": (np.sin, np.cos),
+    "kinds": (lambda x: x * 1, lambda x: x * 1.0),
+    "numbers": (lambda x: x * 2.0, lambda x: x * 3.0),
+    "keywords": (lambda x: np.sum(x, axis=0), lambda x: np.sum(x, keepdims=True)),
+    "lengths": (lambda x: np.stack([x]), lambda x: np.stack([x, x])),
+    "shapes": (lambda x: np.reshape(x, (1, 4)), lambda x: np.reshape(x, (2, 2))),
+    "slices": (lambda x: x[:2], lambda x: x[2:]),
+    "constants": (lambda x: x + np.zeros(4), lambda x: x + np.ones(4)),
+    "dtypes": (lambda x: x + np.zeros(4), lambda x: x + np.zeros(4, int)),
+    "order": (lambda x: x - x * 2, lambda x: x * 2 - x),
+    "one more": (lambda x: x, lambda x: x * 2),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_differs_between_two_runs_is_noticed(name):
+    """Whichever of the two comes first; the same twice is no difference."""
+    first, second = RUNS[name]
+    for runs in ([first, second], [second, first]):
+        which = iter(runs).__next__
+        with pytest.raises(TypeError, match="run twice, the function did not do the s"):
+            tg.compile(lambda x, which=which: which()(x))(np.ones(4))
+    x = np.arange(4.0)
+    for f in (first, second):
+        assert_array_equal(tg.compile(f)(x), f(x))

@@ -292,6 +292,13 @@ class Training:
         ]
 
 
+def named(training: Training) -> dict[str, np.ndarray]:
+    """Return the parameters, and the optimiser's state, as programs call them."""
+    states = training.optimiser.state.items()
+    of_state = {f"{k}_{i}": x for k, s in states for i, x in enumerate(s)}
+    return {str(p.name): p.data for p in training.model.parameters()} | of_state
+
+
 def batch(sizes: list[int], n: int, dtype: Any, seed: int) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, sizes[0]))
@@ -390,7 +397,7 @@ class Cases:
         (self.folder / "cases").write_bytes(pickle.dumps(self.cases))
         args = ["-I", "-W", "error", "-c", ALONE, str(self.folder / "cases")]
         run = subprocess.run([sys.executable, *args], capture_output=True, text=True)
-        assert run.stderr == ""
+        assert run.stderr == "", run.stderr
         assert run.stdout == f"{len(self.cases)}\n"
 
 
@@ -450,13 +457,18 @@ def test_the_source_of_a_training_step_runs_on_its_own(
                 Training(sizes, loss, optimiser, np.float64) for _ in range(2)
             )
             # What the program takes besides x and y, as it stands before the step.
-            arrays = [x.copy() for x in plain.arrays()]
+            arrays = {name: x.copy() for name, x in named(plain).items()}
             x, y = batch(sizes, 6, np.float64, 0)
             compiled = tg.compile(training.step, style=style)
             compiled(x, y)
-            names = parameters_of(compiled.source)[2 + len(arrays) :]
-            numbers = [number(plain.optimiser, name) for name in names]
-            wanted = [plain.step(x, y).data, *plain.arrays()]
-            written = range(2, 2 + len(arrays))
-            cases.add(compiled.source, [([x, y, *arrays, *numbers], wanted)], written)
+            _, _, *names = parameters_of(compiled.source)
+            given = [
+                arrays[name] if name in arrays else number(plain.optimiser, name)
+                for name in names
+            ]
+            loss_after = plain.step(x, y).data
+            changed = [name for name in names if name in arrays]
+            wanted = [loss_after, *(named(plain)[name] for name in changed)]
+            written = [2 + names.index(name) for name in changed]
+            cases.add(compiled.source, [([x, y, *given], wanted)], written)
     cases.run()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from beside_eager import X, copied, leaf, same
+from beside_eager import X, copied, leaf, lines_named, lines_of, right, same
 
 import tinygrad_edu as tg
 
@@ -90,7 +90,7 @@ def test_looking_at_a_value_is_an_error_that_names_the_line(name: str) -> None:
 
 
 def test_what_an_array_has_and_a_program_has_not_is_named() -> None:
-    with pytest.raises(AttributeError, match=r"an array's \.view is used, at .*safety"):
+    with pytest.raises(TypeError, match=r"an array's \.view is used, at .*safety"):
         tg.compile(lambda x: x.view(int))(X)
 
 
@@ -102,6 +102,38 @@ def test_a_function_may_ask_what_kind_of_thing_it_has() -> None:
     compiled = tg.compile(f)
     assert same(compiled(X, 1.0), X * 2)
     assert same(compiled(X, 1), X)
+
+
+def refused_in_a_step(change: Any, match: str, error: Any = TypeError) -> set[Any]:
+    """Assert that a training step which makes a change is refused; give the lines.
+
+    What the step writes to is as before: the parameter and its gradient, the optimiser,
+    the array that it reads.
+    """
+    w, a = leaf(), X.copy()
+    w.grad = tg.Tensor(X)
+    o = tg.optim.Adam([w], lr=0.1)
+    inside = {"a": a}
+
+    def step(x: Any) -> Any:
+        tg.sum(w * x * inside["a"]).backward()
+        o.step()
+        o.lr *= 0.5
+        inside["a"] = inside["a"] + x
+        change(x)
+
+    def held() -> list[Any]:
+        return [w.data, w.grad, *o.state["m"], *o.state["v"], inside["a"]]
+
+    def values() -> Any:
+        return copied([held(), o, vars(o)])
+
+    before, values_before = held(), values()
+    with pytest.raises(error, match=match) as refusal:
+        tg.compile(step)(X)
+    assert all(x is y for x, y in zip(held(), before, strict=True))
+    assert same(values(), values_before)
+    return lines_named(refusal.value)
 
 
 # --- Random numbers, and what else is another each time -------------------------------
@@ -123,40 +155,19 @@ DRAWS = {
     "list": lambda x: x + HOLDER.list[0].random(),
     "helper": lambda x: in_a_helper(x),
     "default": lambda x, rng=RNG: x + rng.random(),
+    "fresh": lambda x: x + np.random.default_rng().random(3),
+    "fresh, python": lambda x: x + random.Random().random(),
+    "of the system": lambda x: x + random.SystemRandom().random(),
+    "time": lambda x: x + time.perf_counter(),
+    "layer": lambda x: tg.nn.Linear(3, 2)(x),
 }
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_random_numbers_are_refused_and_the_generator_is_as_before(name: str) -> None:
-    f = DRAWS[name]
-
-    def states() -> str:
-        legacy = np.random.get_state(), HOLDER.rng.get_state()  # noqa: NPY002
-        python = random.getstate(), HOLDER.list[0].getstate()
-        return repr((RNG.bit_generator.state, legacy, python))
-
-    before = states()
-    with pytest.raises(TypeError, match=r"draws random numbers, at .*safety\.py:") as e:
-        tg.compile(f)(X)
-    assert states() == before
-    inside = in_a_helper if name == "helper" else f
-    lines = {inside.__code__.co_firstlineno, inside.__code__.co_firstlineno + 1}
-    assert any(f":{line}," in str(e.value) for line in lines)
-
-
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda x: x + np.random.default_rng().random(3),
-        lambda x: x + random.Random().random(),
-        lambda x: x + random.SystemRandom().random(),
-        lambda x: x + time.perf_counter(),
-        lambda x: tg.nn.Linear(3, 2)(x),
-    ],
-)
-def test_what_differs_from_run_to_run_is_refused(f: Any) -> None:
-    with pytest.raises(TypeError, match="did not do the same, at "):
-        tg.compile(f)(X)
+def test_what_differs_from_run_to_run_is_refused(name: str) -> None:
+    """With the line; and what the function writes to is as before."""
+    lines = lines_of(in_a_helper if name == "helper" else DRAWS[name])
+    assert refused_in_a_step(DRAWS[name], "did not do the same, at ") & lines
 
 
 def test_a_fresh_generator_with_a_seed_is_the_same_each_time() -> None:
@@ -201,94 +212,97 @@ class Slotted:
         self.n = 0
 
 
-THINGS: Any = {
-    "list": [],
-    "long": list(range(3000)),
-    "dict": {"a": 1},
-    "set": {1},
-    "deque": deque([1]),
-    "space": SimpleNamespace(n=0),
-    "slots": Slotted(),
-    "remembers": Remembers(),
-    "counts": Counts(),
-    "iterator": iter([1.0, 2.0]),
-    "counter": itertools.count(),
-}
+THINGS: Any = {}
 COUNT = 0
+
+
+@pytest.fixture
+def things() -> Any:
+    """What the changes below change."""
+    global COUNT
+    COUNT = 0
+    Counts.calls = 0
+    Layer.log.clear()
+    with_default.__defaults__[0].clear()
+    vars(has_attribute).clear()
+    globals().pop("NEW", None)
+    THINGS.update(
+        list=[],
+        long=list(range(3000)),
+        dict={"a": 1},
+        set={1},
+        deque=deque([1]),
+        space=SimpleNamespace(n=0),
+        slots=Slotted(),
+        remembers=Remembers(),
+        counts=Counts(),
+        iterator=iter([1.0, 2.0]),
+        counter=itertools.count(),
+        tensor=leaf(),
+    )
+    return THINGS
 
 
 def counts_globally(x: Any) -> Any:
     global COUNT
     COUNT += 1
-    return x
+    return COUNT
 
 
 def makes_a_global(x: Any) -> Any:
     global NEW
     NEW = x
-    return x
 
 
 def with_default(x: Any, log: Any = []) -> Any:  # noqa: B006
     log.append(x)
-    return x
 
 
 def has_attribute(x: Any) -> Any:
     has_attribute.last = x
-    return x
 
 
-CHANGES = {
+KEPT = {
     "append": lambda x: THINGS["list"].append(x),
-    "long": lambda x: THINGS["long"].__setitem__(2500, -1),
     "dict": lambda x: THINGS["dict"].update(a=x),
-    "set": lambda x: THINGS["set"].add(2),
-    "deque": lambda x: THINGS["deque"].append(2),
-    "attribute": lambda x: setattr(THINGS["space"], "n", 1),
-    "deleted": lambda x: delattr(THINGS["space"], "n"),
-    "slot": lambda x: setattr(THINGS["slots"], "n", 1),
     "module": lambda x: THINGS["remembers"](x),
-    "class": lambda x: THINGS["counts"](x),
     "class list": lambda x: Layer.log.append(x),
-    "iterator": lambda x: x + next(THINGS["iterator"]),
-    "counter": lambda x: x + next(THINGS["counter"]),
-    "global": counts_globally,
     "new global": makes_a_global,
     "default": with_default,
     "function": has_attribute,
-    "name": lambda x: setattr(W, "name", "v"),
-    "requires_grad": lambda x: setattr(W, "requires_grad", False),
 }
 
 
-def everything() -> Any:
-    """What the changes above would change, by identity."""
-    t = THINGS
-    lists = [t["list"], t["long"], t["deque"], Layer.log, with_default.__defaults__[0]]
-    return [
-        *([id(x) for x in whole] for whole in lists),
-        dict(t["dict"]),
-        set(t["set"]),
-        dict(vars(t["space"])),
-        t["slots"].n,
-        list(vars(t["remembers"])),
-        Counts.calls,
-        COUNT,
-        "NEW" in globals(),
-        dict(vars(has_attribute)),
-        (W.name, W.requires_grad, id(W.data), W.grad),
-        repr(t["counter"]),
-        t["iterator"].__length_hint__(),
-    ]
+@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.usefixtures("things")
+def test_what_is_recorded_and_kept_is_refused(name: str) -> None:
+    """Wherever the function may put it; what the program would write to is as before."""
+    refused_in_a_step(
+        KEPT[name], r"what is computed at .*safety.* is kept after the call"
+    )
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_change_is_refused_and_nothing_is_left_behind(name: str) -> None:
-    before = everything()
-    with pytest.raises(TypeError, match=r"the function (changes|takes).*, at .*safety"):
-        tg.compile(CHANGES[name])(X)
-    assert everything() == before
+COUNTED = {
+    "iterator": lambda x: x * next(THINGS["iterator"]),
+    "counter": lambda x: x * next(THINGS["counter"]),
+    "attribute": lambda x: x * count(THINGS["space"]),
+    "slot": lambda x: x * count(THINGS["slots"]),
+    "global": lambda x: x * counts_globally(x),
+    "length": lambda x: x * (THINGS["list"].append(1) or len(THINGS["list"])),
+}
+
+
+def count(owner: Any) -> int:
+    owner.n += 1
+    return int(owner.n)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.usefixtures("things")
+def test_a_counter_that_is_computed_with_is_refused(name: str) -> None:
+    """The second run is another one than the first, at a line that the error names."""
+    found = refused_in_a_step(COUNTED[name], "did not do the same, at ")
+    assert found & lines_of(COUNTED[name])
 
 
 def test_a_counter_in_a_closure() -> None:
@@ -299,36 +313,58 @@ def test_a_counter_in_a_closure() -> None:
         n += 1
         return x * n
 
-    with pytest.raises(TypeError, match="changes n, at "):
-        tg.compile(f)(X)
-    assert n == 0
+    assert refused_in_a_step(f, "did not do the same, at ") & lines_of(f)
 
 
-def test_an_error_while_recording_leaves_everything_as_it_was() -> None:
-    w = leaf()
-    w.grad = tg.Tensor(np.ones(3))
-    optimiser = tg.optim.Adam([w], lr=0.1)
-    state = optimiser.state["m"][0]
-    log: list[Any] = []
-    inside: dict[str, Any] = {"rng": np.random.default_rng(0), "a": np.zeros(3)}
-    before = w.data, w.grad, state, inside["a"], str(inside["rng"].bit_generator.state)
+EFFECTS = {
+    "append": lambda: THINGS["list"].append(1),
+    "long": lambda: THINGS["long"].__setitem__(2500, -1),
+    "dict": lambda: THINGS["dict"].update(a=2),
+    "set": lambda: THINGS["set"].add(2),
+    "deque": lambda: THINGS["deque"].append(2),
+    "attribute": lambda: setattr(THINGS["space"], "n", 1),
+    "slot": lambda: setattr(THINGS["slots"], "n", 1),
+    "class": lambda: THINGS["counts"](X).shape,
+    "global": lambda: counts_globally(None),
+    "name": lambda: setattr(THINGS["tensor"], "name", "v"),
+    "requires_grad": lambda: setattr(THINGS["tensor"], "requires_grad", False),
+}
 
+
+def effects() -> Any:
+    """What the effects above are seen by."""
+    t = THINGS
+    wholes = [list(t["list"]), list(t["long"]), dict(t["dict"]), set(t["set"])]
+    tensor = t["tensor"].name, t["tensor"].requires_grad
+    numbers = t["space"].n, t["slots"].n, Counts.calls, COUNT
+    return [*wholes, list(t["deque"]), tensor, numbers]
+
+
+@each_style
+@pytest.mark.parametrize("name", EFFECTS)
+@pytest.mark.usefixtures("things")
+def test_what_python_does_is_done_while_recording_only(name: str, style: str) -> None:
+    """The answer does not depend on it, and is eager's."""
+
+    @tg.compile(style=style)
     def f(x: Any) -> Any:
-        log.append(x)
-        inside["rng"].random()
-        inside["a"] = inside["a"] + x
-        tg.sum(w * x).backward()
-        optimiser.step()
-        optimiser.lr = 5.0
+        EFFECTS[name]()
+        return x * 2
+
+    before = effects()
+    assert same(f(X), X * 2)
+    after = effects()
+    assert after != before
+    assert same(f(X + 1), X * 2 + 2)
+    assert effects() == after
+    assert len(f._variants) == 1
+
+
+def test_an_error_while_recording_leaves_what_it_writes_to_as_it_was() -> None:
+    def f(x: Any) -> None:
         raise KeyError("mine")
 
-    with pytest.raises(KeyError, match="mine"):
-        tg.compile(f)(X)
-    after = w.data, w.grad, optimiser.state["m"][0], inside["a"]
-    assert all(a is b for a, b in zip(after, before))
-    assert str(inside["rng"].bit_generator.state) == before[-1]
-    assert (w.data.tolist(), state.tolist()) == ([1, 2, 3], [0, 0, 0])
-    assert (optimiser.steps, optimiser.lr, log) == (0, 0.1, [])
+    refused_in_a_step(f, "mine", KeyError)
 
 
 # --- Changes between calls ------------------------------------------------------------
@@ -677,22 +713,30 @@ def training(optimiser: Any, *changes: Any) -> Any:
 @each_style
 def test_the_numbers_of_an_optimiser_are_read_afresh(style: str) -> None:
     momentum = functools.partial(tg.optim.SGD, lr=0.01, momentum=0.9)
-    numbers = [("lr", 0.1), ("momentum", 0.5), ("momentum", 0), ("lr", 0), ("lr", 1)]
+    numbers = [("lr", 0.1), ("momentum", 0.5), ("momentum", 0.0), ("lr", 0.0)]
     compiled = assert_as_eager(training(momentum, *numbers), style)
     assert len(compiled._variants) == 1
     numbers = [("lr", 0.1), ("betas", (0.5, 0.6)), ("eps", 1e-3), ("steps", 0)]
     compiled = assert_as_eager(training(tg.optim.Adam, *numbers), style)
     assert len(compiled._variants) == 1
-    numbers += [("weight_decay", 0.5), ("weight_decay", 0)]
+    numbers += [("weight_decay", 0.5), ("weight_decay", 0.0)]
     compiled = assert_as_eager(training(tg.optim.AdamW, *numbers), style)
     assert len(compiled._variants) == 1
     numbers = [("lr", 0.1), ("alpha", 0.5), ("eps", 1e-3), ("lr", 0.0)]
     compiled = assert_as_eager(training(tg.optim.RMSprop, *numbers), style)
     assert len(compiled._variants) == 1
     nesterov = functools.partial(momentum, nesterov=True, weight_decay=0.1)
-    numbers = [("lr", 0.1), ("momentum", 0.5), ("weight_decay", 0.2), ("lr", 0)]
+    numbers = [("lr", 0.1), ("momentum", 0.5), ("weight_decay", 0.2), ("lr", 0.0)]
     compiled = assert_as_eager(training(nesterov, *numbers), style)
     assert len(compiled._variants) == 1
+
+
+@each_style
+def test_an_int_in_place_of_a_float_records_anew(style: str) -> None:
+    momentum = functools.partial(tg.optim.SGD, lr=0.01, momentum=0.9)
+    numbers = [("momentum", 0), ("lr", 0), ("lr", 1), ("momentum", 0.5), ("lr", 0.1)]
+    compiled = assert_as_eager(training(momentum, *numbers), style)
+    assert len(compiled._variants) == 4
 
 
 @each_style
@@ -706,7 +750,7 @@ def test_what_an_optimiser_branches_on_is_noticed(style: str) -> None:
 @each_style
 def test_momentum_is_switched_on(style: str) -> None:
     plain = functools.partial(tg.optim.SGD, lr=0.01)
-    changes = [("state", None), ("momentum", 0.9), ("lr", 0.1), ("momentum", 0)]
+    changes = [("state", None), ("momentum", 0.9), ("lr", 0.1), ("momentum", 0.0)]
 
     def scenario() -> Any:
         velocity = {"velocity": [np.zeros(3)]}
@@ -739,9 +783,10 @@ def gradients(body: Any) -> Any:
 
         def with_gradients(g: Any) -> Any:
             for found in script(g):
-                yield found, s.w.grad, s.v.grad
+                kept = [p for p in "wv" if p not in USED_IN_STEPS.get(body, "")]
+                yield found, [getattr(s, p).grad for p in kept]
 
-        return f, with_gradients if body in (accumulates, zero_first) else script
+        return f, with_gradients
 
     return scenario
 
@@ -803,6 +848,10 @@ def by_hand(s: Any, x: Any) -> Any:
 def swaps(s: Any, x: Any) -> Any:
     s.w.data, s.v.data = s.v.data, s.w.data
     return s.w * x
+
+
+# The parameters whose gradients a step() uses: only these have none afterwards.
+USED_IN_STEPS = {several_steps: "w", two_optimisers: "wv"}
 
 
 @each_style
@@ -905,17 +954,19 @@ def test_a_layer_shared() -> None:
     assert_as_eager(scenario)
 
 
-def test_after_a_step_there_is_no_gradient() -> None:
-    w = leaf()
+def test_after_a_step_there_is_no_gradient_of_what_it_changed() -> None:
+    """That of another parameter is there, as in eager."""
+    w, v = leaf(), leaf()
     optimiser = tg.optim.SGD([w], lr=0.1)
 
     @tg.compile
     def step(x: Any) -> None:
-        tg.sum(w * x).backward()
+        tg.sum(w * v * x).backward()
         optimiser.step()
 
     assert step(X) is None
     assert w.grad is None
+    assert same(v.grad.data, X * X)
 
 
 def test_state_that_is_replaced_and_grows() -> None:
@@ -1028,13 +1079,25 @@ def test_what_was_computed_outside_is_refused() -> None:
         tg.compile(lambda h: tg.sum(h))(h)
 
 
-def test_a_tensor_that_cannot_be_found_is_refused() -> None:
-    hidden = functools.partial(int, leaf()).args
-    get = itertools.cycle(hidden).__next__
-    with pytest.raises(TypeError, match="in a way that cannot be followed"):
-        tg.compile(lambda x: tg.sum(get() * x).backward())(X)
-    assert isinstance(hidden[0].data, np.ndarray)
-    assert hidden[0].grad is None
+@each_style
+def test_a_tensor_that_no_guard_finds_is_read_afresh(style: str) -> None:
+    """The graph reaches it, and that is what counts."""
+
+    def case() -> Any:
+        hidden = [leaf()]
+        get = itertools.cycle(hidden).__next__
+
+        def f(x: Any) -> Any:
+            tg.sum(get() * x).backward()
+
+        def script(g: Any, held: Any) -> Any:
+            yield g(X), hidden[0].grad
+            hidden[0].data = X * 2
+            yield g(X + 1), hidden[0].grad
+
+        return f, hidden, script
+
+    right(case, style=style)
 
 
 def test_arrays_that_look_at_a_parameter_are_refused() -> None:
@@ -1374,7 +1437,8 @@ def test_recording_is_silent_and_the_program_warns_as_numpy_does(
     assert len(warned) == 1
     squash = tg.compile(lambda x: tg.sigmoid(x))
     with np.errstate(all="raise", under="ignore"):
-        assert squash(np.array([-1e4, 0.0, 1e4])).tolist() == [0, 0.5, 1]
+        got = squash(np.array([-1e4, 0.0, 1e4]))
+        np.testing.assert_allclose(got, [0, 0.5, 1], rtol=0, atol=1e-300)
 
 
 @each_style

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+import train_lenet
 from tinygrad_edu.engine.graph import topological_order, value_of
 from tinygrad_edu.explaining.walking import backward_pass
 from tinygrad_edu.formulas.naming import names_of
@@ -58,16 +59,11 @@ def attention():
     return f, RNG.random((5, 4)), RNG.random((5, 4))
 
 
-def convolution():
-    layers = tg.nn.Sequential(
-        tg.nn.Conv2d(1, 2, 3, rng=0, dtype=float),
-        np.tanh,
-        tg.nn.MaxPool2d(2),
-        tg.nn.Flatten(),
-        tg.nn.Linear(8, 3, rng=0, dtype=float),
-    )
+def lenet():
+    model = train_lenet.LeNet(np.random.default_rng(0))
     loss = tg.losses.softmax_cross_entropy
-    return lambda x, y: loss(layers(x), y), RNG.random((2, 1, 6, 6)), np.eye(3)[:2]
+    x = RNG.random((2, 784)).astype(np.float32)
+    return lambda x, y: loss(model(x), y), x, np.eye(10, dtype=np.float32)[:2]
 
 
 def shared_weights():
@@ -101,7 +97,7 @@ GRAPHS = {
     "L2": l2,
     "RNN": rnn_steps,
     "attention": attention,
-    "convolution": convolution,
+    "LeNet": lenet,
     "shared weights": shared_weights,
     "residual": residual,
 }

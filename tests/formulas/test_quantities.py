@@ -247,7 +247,7 @@ def test_both_sides_of_an_equation_have_one_shape_or_it_is_told(y):
     nodes = topological_order(y)
     derivation = Explanation(nodes, names_of(y), []).derivation
     for line in derivation.lines:
-        for left, right in map(derivation.told, line.links):
+        for left, right in map(derivation.equation, line.links):
             fills = np.shape(evaluated(right)) == left.shape
             assert fills == (copied(right, left.shape) == "")
 

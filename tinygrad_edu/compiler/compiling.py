@@ -261,6 +261,7 @@ class _Variant:
         """Write the functions that say whether the program fits, and that run it."""
         names = recording.names | {
             "apart": _apart,
+            "array": as_array,
             "step": self._program["step"],
             "tensor": _tensor,
         }
@@ -402,18 +403,20 @@ def compile(
     ------
     TypeError
         From the first call, if `f` branches on a value, makes it a Python number or
-        prints it, draws random numbers, changes what is no array, or writes to its
-        arguments. The message names the line, and nothing is left changed.
+        prints it, writes to its arguments or to an array from around it, keeps what is
+        recorded, or does another thing when it is run again, as with random numbers.
+        The message names the line; parameters and optimisers are as before.
 
     Notes
     -----
-    The program reads parameters, closed-over arrays and an optimiser's numbers afresh
-    at every call, and updates parameters in their own memory. Whatever else `f` leads
-    to is checked at every call, and a change means that `f` is recorded again.
-    What `nn.Dropout` drops is drawn anew at each call. A parameter that is updated has
-    no ``.grad`` afterwards. What `f` returns is constant, in memory of its own. `f` is
-    run twice to be recorded, which shows whether it does the same each time. Within
-    `debug()`, and where a transform differentiates it, it runs as it is written. Calls
+    The page "What compile promises" says all of this at length. `f` is run twice to be
+    recorded, which shows whether it does the same each time; side effects, as those of
+    ``print``, happen only then. The program reads Tensors, arrays from around `f` and
+    an optimiser's numbers afresh at every call. Whatever else `f` leads to is checked
+    at every call, and a change means that `f` is recorded again. What `nn.Dropout`
+    drops is drawn anew at each call. A parameter that an optimiser has updated has no
+    ``.grad`` afterwards. What `f` returns is constant, in memory of its own. Within
+    `debug()`, and where a transform differentiates it, `f` runs as it is written. Calls
     from several threads take turns; while a new signature is recorded, the Tensors it
     uses are not to be used by others.
 

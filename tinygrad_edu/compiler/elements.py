@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.compiler.expressions import write_view
-from tinygrad_edu.compiler.namespace import Namespace
+from tinygrad_edu.compiler.namespace import Namespace, numbered
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view
 
@@ -32,9 +32,13 @@ class Elements:
     """
 
     def __init__(
-        self, program: Program, in_place: dict[Variable, Variable], space: Namespace
+        self,
+        program: Program,
+        in_place: dict[Variable, Variable],
+        space: Namespace,
+        taken: set[str],
     ) -> None:
-        self._in_place, self._space = in_place, space
+        self._in_place, self._space, self._taken = in_place, space, taken
         self._inputs = set(program.inputs)
         self._views = {e.output: e for e in program.equations if is_fixed_view(e)}
         self.constants: dict[str, str] = {}
@@ -73,7 +77,9 @@ class Elements:
             text = repr(float(value))
             return f"({text})" if text.startswith("-") else text
         text = self._space.value(value)
-        return self.constants.setdefault(text, f"c{len(self.constants) + 1}")
+        if text not in self.constants:
+            self.constants[text] = numbered("c", self._taken)
+        return self.constants[text]
 
     def type(self, dtype: Any) -> str:
         """Write the name of a type of numbers, which also converts to it."""

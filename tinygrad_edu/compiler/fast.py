@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import operator
 import re
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from tinygrad_edu.compiler.expressions import (
     write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, astype, spread
-from tinygrad_edu.compiler.namespace import Namespace
+from tinygrad_edu.compiler.namespace import Namespace, numbered
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
@@ -249,7 +248,7 @@ class Fast:
             return self._constant(np.array(x, dtype))
         key = (x, dtype)
         if key not in self.constants:
-            name = self.constants[key] = f"k{len(self.constants) + 1}"
+            name = self.constants[key] = numbered("k", self._taken)
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
@@ -263,10 +262,7 @@ class Fast:
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
-            names = (f"c{n}" for n in count(1))
-            name = next(name for name in names if name not in self._taken)
-            self.constants[key] = name
-            self._taken.add(name)
+            name = self.constants[key] = numbered("c", self._taken)
             self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
@@ -327,7 +323,7 @@ class Fast:
             body.append(f"{self.names[target]}[...] = {self._value(new)}")
         outputs = [self._output(x) for x in self.program.outputs]
         self.answer = ", ".join(outputs) or "None"
-        body.append(f"return {self.answer}")
+        body = [*body, f"return {self.answer}"]
         imports = sorted(set(self._used_names.values()))
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
         lines = "\n    ".join(body)

@@ -11,7 +11,6 @@ import operator
 from dataclasses import replace
 from typing import Any
 
-from tinygrad_edu.compiler import machine_code
 from tinygrad_edu.compiler.elements import Elements
 from tinygrad_edu.compiler.expressions import INFIX, write_index
 from tinygrad_edu.compiler.functions import spread
@@ -73,7 +72,9 @@ class Loops:
         self.space = Namespace(self.program)
         self.names = name_variables(self.program, self.space.taken)
         self._taken = self.space.taken.union(self.names.values())
-        self._elements = Elements(self.program, self._in_place, self.space)
+        self._elements = Elements(
+            self.program, self._in_place, self.space, self._taken
+        )
         self._functions: dict[str, str] = {}  # by what they do, their names
         self._groups = Groups(self.program, self._in_place)
         self.source = self._assemble()
@@ -157,10 +158,6 @@ class Loops:
         ]
 
     # --- The step ---------------------------------------------------------------------
-
-    def run(self, source: str, names: dict[str, Any]) -> None:
-        """Run a source of this program's; what Numba makes of it is kept on disk."""
-        machine_code.run_source(source, names, self.source)
 
     def _stretches(self) -> list[str]:
         """Write functions of loops, and between them calls of NumPy."""

@@ -17,6 +17,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Collection
+from itertools import count
 from types import EllipsisType
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
 
-__all__ = ["Namespace", "free", "helper_source", "identifier"]
+__all__ = ["Namespace", "free", "helper_source", "identifier", "numbered"]
 
 RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
 # What programs call things of their own: nothing of the user's may be called the same.
@@ -64,6 +65,13 @@ def free(name: str, *taken: Collection[str]) -> str:
         n += 1
         choice = f"{name}_{n}"
     return choice
+
+
+def numbered(letter: str, taken: set[str]) -> str:
+    """Take the next free name of c1, c2, ..., and return it."""
+    name = next(n for i in count(1) if (n := f"{letter}{i}") not in taken)
+    taken.add(name)
+    return name
 
 
 def numpy_name(function: Any) -> str | None:

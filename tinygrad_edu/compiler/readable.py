@@ -57,7 +57,7 @@ class Readable:
         self.names = name_variables(program, self.space.taken)
         labels = [str(e.output.label) for e in program.equations]
         given = [int(x[1:]) for x in labels if re.fullmatch(r"t\d+", x)]
-        self._numbers = count(1 + max(given, default=0))
+        self._line_numbers = count(1 + max(given, default=0))
         self.constants: dict[str, str] = {}
         self.texts: dict[
             Variable, tuple[str, int]
@@ -232,7 +232,7 @@ class Readable:
     def _add_line(self, e: Equation, text: str) -> None:
         y = e.output
         if y.label is None and re.fullmatch(r"t\d+", self.names[y]):
-            self.names[y] = f"t{next(self._numbers)}"  # in the order of the lines
+            self.names[y] = f"t{next(self._line_numbers)}"  # in the order of the lines
         indent = ""
         if self._overflows(e):
             self.lines.append(('with np.errstate(over="ignore"):', ""))

@@ -259,6 +259,7 @@ class Recording:
                 self._accesses.setdefault(id(x), access)
                 self._captured.paths.setdefault(id(x), name)
                 stand_ins[access] = x
+                self._tape.place(x)  # in the order of the arguments
             elif type(x) is float:
                 bound = self._bind(name, x, access, False)
                 stand_ins[access] = Number(self._tape, x, bound.variable, True)
@@ -455,7 +456,7 @@ class Recording:
         for bound, tensor in self._bound.items():
             now = tape.place(tensor)
             if now is not bound:
-                value = self._inputs.get(now) or output(now.read())
+                value = self._inputs.get(now) or f"array({output(now.read())})"
                 set_to[f"{self._accesses[id(tensor)]}.array"] = value
         for site, _, lent in self._sites:
             now = site.get()
@@ -548,8 +549,8 @@ class Recording:
                 continue
             array = self._evaluate(access)
             if x.dtype is None:
-                is_same = f"{access}.__class__ is {self._refer(type(array))}"
-                yield Condition(is_same, str(x.label))
+                is_number = f"{access}.__class__ in {self._refer((int, float))}"
+                yield Condition(is_number, str(x.label))
                 continue
             # In most calls that is the same array as in the last, so ask that first.
             is_new = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import operator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -101,67 +101,47 @@ def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
     Returns the program, and for each variable that may be written over an input that
     input. That is done last, so that a call that fails changes nothing.
     """
-    definitions = program.definitions()
+    able = _able_in_place(program)
+    program = _put_last(program, able)
     root = roots(program)
-    readers: dict[Variable, list[int]] = {}
-    for i, e in enumerate(program.equations):
+    last_read: dict[Variable, Equation] = {}
+    for e in program.equations:
         for x in e.inputs:
-            readers.setdefault(root.get(x, x), []).append(i)
+            last_read[root.get(x, x)] = e
     place = {e.output: i for i, e in enumerate(program.equations)}
-    before: dict[int, set[int]] = {
-        i: {place[x] for x in e.inputs if x in place}
-        for i, e in enumerate(program.equations)
+    in_place = {
+        new: target
+        for new, target in able.items()
+        if target not in last_read or place[last_read[target].output] <= place[new]
     }
-    in_place: dict[Variable, Variable] = {}
+    return _put_last(program, in_place), in_place
+
+
+def _able_in_place(program: Program) -> dict[Variable, Variable]:
+    """Return the new values that can be written over an input, once nobody reads it."""
+    definitions = program.definitions()
+    outputs = {x for x in program.outputs if isinstance(x, Variable)}
+    able: dict[Variable, Variable] = {}
     for target, new in program.updates.items():
         definition = definitions.get(new)
-        taken = new in in_place or new in program.outputs
-        if definition is None or taken or not is_elementwise(definition):
-            continue
-        mine = place[new]
-        others = {i for i in readers.get(target, []) if i != mine}
-        if any(mine in _behind(i, before) for i in others):
-            continue  # something reads the new value and the old one
-        in_place[new] = target
-        before[mine] |= others
-    late = {place[x] for x in in_place}
-    for i in range(len(program.equations)):
-        if not late.isdisjoint(before[i]):
-            late.add(i)
-    order = _topological(before, late)
-    equations = tuple(program.equations[i] for i in order)
-    return replace(program, equations=equations), in_place
+        is_taken = new in able or new in outputs
+        if definition is not None and is_elementwise(definition) and not is_taken:
+            able[new] = target
+    return able
+
+
+def _put_last(program: Program, late: Iterable[Variable]) -> Program:
+    """Put some equations last, with what needs them; keep the order otherwise."""
+    late = set(late)
+    early, last = list[Equation](), list[Equation]()
+    for e in program.equations:
+        if e.output in late or not late.isdisjoint(e.inputs):
+            late.add(e.output)
+            last.append(e)
+        else:
+            early.append(e)
+    return replace(program, equations=(*early, *last))
 
 
 def is_elementwise(e: Equation) -> bool:
     return isinstance(e.function, np.ufunc) and e.function.signature is None
-
-
-def _behind(i: int, before: dict[int, set[int]]) -> set[int]:
-    found: set[int] = set()
-    stack = [i]
-    while stack:
-        new = before[stack.pop()] - found
-        found |= new
-        stack += new
-    return found
-
-
-def _topological(before: dict[int, set[int]], late: set[int]) -> list[int]:
-    """Keep the order where possible; put what is late as late as it can be."""
-    after: dict[int, list[int]] = {}
-    missing = {i: len(b) for i, b in before.items()}
-    for i, b in before.items():
-        for j in b:
-            after.setdefault(j, []).append(i)
-    ready = [(i in late, i) for i, n in missing.items() if n == 0]
-    heapq.heapify(ready)
-    order = []
-    while ready:
-        _, i = heapq.heappop(ready)
-        order.append(i)
-        for j in after.get(i, ()):
-            missing[j] -= 1
-            if missing[j] == 0:
-                heapq.heappush(ready, (j in late, j))
-    return order

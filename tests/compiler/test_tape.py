@@ -1,0 +1,238 @@
+"""What the recorder makes of what functions do: as in eager, or refused with the line.
+
+A test for each thing that a program may say and that no other test needs.
+"""
+
+import copy
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from beside_eager import X, copied, leaf, lines_named, lines_of, right, same
+
+import tinygrad_edu as tg
+
+each_style = pytest.mark.parametrize("style", ["fast", "readable"])
+M = np.arange(6.0).reshape(2, 3)
+
+
+def changed(x, change):
+    """Change a copy of an array, and return it."""
+    y = x * 1
+    change(y)
+    return y
+
+
+def both(x):
+    y = x > 1
+    y &= x < 3
+    y |= x > 5
+    y ^= x == 2
+    return y
+
+
+# What eager does, a program does too.
+LIKE_EAGER = {
+    "an array is compared with text": lambda x: x * (2 if x is None else 3),
+    "equal to text": lambda x: (x * 2, x == "mean", x != "mean"),
+    "equal to nothing": lambda x: (x * 2, x == None),  # noqa: E711
+    "a Tensor of integers": lambda x: tg.Tensor(x.astype(int)) * 2,
+    "a Tensor of another dtype": lambda x: tg.Tensor(x, dtype=np.float32) * 2,
+    "transposed by np": lambda x: (np.transpose(x), np.transpose(x, (1, 0))),
+    "transposed as it is": lambda x: np.transpose(x, (0, 1)) * 2,
+    "partitioned": lambda x: changed(x, lambda y: y.partition(1)),
+    "partitioned along": lambda x: changed(x, lambda y: y.partition(1, axis=0)),
+    "sorted": lambda x: changed(x, lambda y: y.sort(axis=0)),
+    "bits in place": both,
+    "a Python function of a library's": lambda x: copy.deepcopy(x) * 2,
+}
+
+
+@each_style
+@pytest.mark.parametrize("name", LIKE_EAGER)
+def test_arrays_do_as_in_eager(name, style):
+    """As the name says, and whatever the numbers are."""
+
+    def script(g, held):
+        for x in (M, M[::-1] + 1):
+            yield g(x)
+
+    right(lambda: (LIKE_EAGER[name], [], script), style=style)
+
+
+@each_style
+def test_a_leaf_that_is_made_inside(style):
+    """It has a gradient, and memory of its own: changing it leaves the argument."""
+
+    def f(x):
+        v = tg.Tensor(x, requires_grad=True)
+        tg.sum(v * v * x).backward()
+        v.data[0] = 7
+        return v, v.grad, x * 1
+
+    right(lambda: ((lambda x: [y * 1 for y in f(x)]), []), style=style)
+
+
+@each_style
+def test_a_number_is_computed_with(style):
+    """By NumPy's functions, by Python's operators; also written into a parameter."""
+
+    def case():
+        w = leaf()
+
+        def f(x, k):
+            w.data[...] = k
+            y = np.sqrt(k) * x + np.add(k, x) + np.multiply(k, w) + np.add(k, 1)
+            return y * (k**2 - 1 / k + -k + abs(k)), w * 1
+
+        def script(g, held):
+            for k in (2.0, 3.0, 0.5):
+                yield g(X, k)
+
+        return f, [w], script
+
+    right(case, style=style)
+
+
+@dataclasses.dataclass
+class Scale:
+    """A function that cannot be hashed."""
+
+    factor: float
+
+    def __call__(self, x):
+        return x * self.factor
+
+
+@each_style
+def test_an_op_of_what_cannot_be_hashed(style):
+    def case():
+        w = leaf()
+        scale = tg.op(Scale(3.0), name="scale")
+        scale.vjp(x=lambda g, y, x: g * 3.0)
+
+        def f(x):
+            loss = tg.sum(scale(w * x))
+            loss.backward()
+            return loss
+
+        return f, [w], lambda g, held: ((g(X + i), w.grad) for i in range(3))
+
+    right(case, style=style)
+
+
+@each_style
+def test_what_a_function_uses_may_be_of_the_librarys(style):
+    """An op, a transform and a function of Python's, kept in a closure."""
+    act, slope, again = tg.sin, tg.grad(lambda x: tg.sum(x**3)), copy.deepcopy
+    right(lambda: ((lambda x: act(x) * slope(again(x))), []), style=style)
+
+
+@each_style
+def test_a_gradient_is_removed_by_the_function(style):
+    """Whether there was one when the function was recorded, or not."""
+
+    def case(first):
+        w = leaf()
+        w.grad = first
+
+        def f(x):
+            w.grad = None
+            return x * 1
+
+        def script(g, held):
+            yield g(X), w.grad
+            w.grad = tg.Tensor(X)
+            yield g(X), w.grad
+
+        return f, [w], script
+
+    for first in (None, tg.Tensor(X)):
+        right(lambda first=first: case(first), style=style)
+
+
+def test_a_key_that_cannot_be_written_down():
+    """A number of five thousand digits."""
+    compiled = tg.compile(lambda d: sum(d.values()) * 2)
+    for key in (10**5000, 10**5001):
+        for x in (X, X + 1):
+            assert same(compiled({key: x}), x * 2)
+
+
+# --- Refused, with the line -----------------------------------------------------------
+
+W, V = leaf(), tg.Tensor(X, requires_grad=True, name="v")
+OF_TENSORS = tg.op(lambda x: x * tg.sum(W * x).item(), name="of_tensors")
+
+REFUSED = {
+    "given a view": (
+        lambda x, k: setattr(W, "data", x[::-1]),
+        "gives w a view of x",
+    ),
+    "given a view of a parameter": (
+        lambda x, k: setattr(W, "data", V.data[::-1]),
+        "gives w a view of v",
+    ),
+    "given as text": (lambda x, k: np.array2string(x), "of a value is no array"),
+    "complex": (lambda x, k: complex(x.sum()), "made a Python number"),
+    "computed number, if": (lambda x, k: x if k - 1 else W, "branches on a value"),
+    "number, <": (lambda x, k: x if k < 1 else W, "branches on a number"),
+    "number, int": (lambda x, k: x * int(k), "made a Python number"),
+    "number, math": (lambda x, k: x * math.sqrt(k), "made a Python number"),
+    "number, text": (lambda x, k: f"{k}", "made a Python number"),
+    "number, size": (lambda x, k: np.zeros(k), "made a Python number"),
+    "an op that looks": (lambda x, k: OF_TENSORS(W * x), "value"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_names_the_line(name):
+    """And nothing is changed."""
+    f, match = REFUSED[name]
+    with pytest.raises(TypeError, match=rf"^compile: .*{match}") as error:
+        tg.compile(f)(X, 2.0)
+    lines = lines_of(f) | lines_of(OF_TENSORS.forward)
+    assert lines_named(error.value) & lines, str(error.value)
+    assert same(copied([W, V]), copied([leaf(), leaf()]))
+
+
+# What eager refuses, the recorder refuses in the same words.
+ERRORS = {
+    "shapes": lambda x, k: np.stack([x, x[:2]]),
+    "text times a number": lambda x, k: x * (k * "ab"),
+    "a list plus a number": lambda x, k: [1.0] + k,
+    "a Tensor added in place": lambda x, k: changed(x, lambda y: y.__iadd__(W)),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_eager_refuses_is_the_users_own_error(name):
+    errors = []
+    for f in (ERRORS[name], tg.compile(ERRORS[name])):
+        with pytest.raises((TypeError, ValueError)) as error:
+            f(X, 2.0)
+        errors.append(error)
+    assert errors[0].type is errors[1].type
+
+
+USES = {
+    "operator": lambda y: y + 1,
+    "operator with a Tensor": lambda y: W * y,
+    "op": tg.exp,
+    "function": np.sum,
+    "method": lambda y: y.sum(),
+    "element": lambda y: y[0],
+    "text": str,
+    "value": np.asarray,
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_an_array_that_was_recorded_and_kept_says_so(name):
+    """When it is used later, after the refusal."""
+    kept = []
+    with pytest.raises(TypeError, match="is kept after the call"):
+        tg.compile(lambda x: kept.append(x * 2))(X)
+    with pytest.raises(TypeError, match="recorded while a function was compiled"):
+        USES[name](kept[0])
