@@ -8,7 +8,7 @@ In the fast style, what computes a part writes it into its place at once.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from tinygrad_edu.compiler.scheduling import is_plain_index
 from tinygrad_edu.compiler.tuning import is_for_blas
 from tinygrad_edu.engine.op import OPS
 
-__all__ = ["parts_in_one", "sums_over_steps"]
+__all__ = ["parts_in_one", "steps_in_one", "sums_over_steps"]
 
 FEW = 3  # products: so many are worth an array
 LARGE = 1 << 20  # elements
@@ -100,9 +100,13 @@ def sums_over_steps(program: Program) -> Program:
             return e.args
         if e.function is not np.dot or any(x.ndim != 2 for x in e.args):
             return None
-        before = definitions.get(e.args[0])
+        a, b = e.args
+        if a.constant is not None:  # such as a state to begin with
+            constant = a.constant.T.copy()
+            return Variable(constant.shape, a.dtype, constant=constant), b
+        before = definitions.get(a)
         is_transposed = before is not None and before.function is np.transpose
-        return (before.args[0], e.args[1]) if is_transposed else None
+        return (before.args[0], b) if is_transposed else None
 
     def stacked(e: Equation, parts: tuple[Variable, ...]) -> Variable:
         """Put matrices one above the other."""
@@ -139,6 +143,44 @@ def sums_over_steps(program: Program) -> Program:
     return dead_code(replace(program, equations=tuple(made)))
 
 
+def steps_in_one(program: Program) -> Program:
+    """Multiply all parts of an array by a matrix at once, not one after the other."""
+    definitions = program.definitions()
+    groups: dict[Any, dict[Variable, Any]] = {}
+    for e in program.equations:
+        part = definitions.get(e.args[0]) if e.function is np.dot else None
+        if part is not None and part.function is operator.getitem:
+            x, i = part.args
+            if type(i) is int and x.ndim == 3 and e.args[1].ndim == 2:
+                groups.setdefault((x, e.args[1]), {})[e.output] = i
+    taken = {
+        y: (key, i)
+        for key, parts in groups.items()
+        if _is_all(parts.values(), key[0])
+        for y, i in parts.items()
+    }
+    made: list[Equation] = []
+    wholes: dict[Any, Variable] = {}
+    for e in program.equations:
+        if e.output not in taken:
+            made.append(e)
+            continue
+        (x, w), i = taken[e.output]
+        if (x, w) not in wholes:
+            n, rows, _ = x.shape
+            flat = Variable((n * rows, x.shape[-1]), x.dtype)
+            product = Variable((n * rows, w.shape[1]), e.output.dtype)
+            whole = Variable((n, rows, w.shape[1]), e.output.dtype)
+            made += [
+                Equation(flat, np.reshape, (x, flat.shape), {}, e.origin),
+                Equation(product, np.dot, (flat, w), {}, e.origin),
+                Equation(whole, np.reshape, (product, whole.shape), {}, e.origin),
+            ]
+            wholes[x, w] = whole
+        made.append(replace(e, function=operator.getitem, args=(wholes[x, w], i)))
+    return dead_code(replace(program, equations=tuple(made)))
+
+
 def _rows_of(parts: tuple[Variable, ...], definitions: Any) -> Variable | None:
     """Return the array that parts are all of: its first, its second, and so on."""
     found = [definitions.get(x) for x in parts]
@@ -146,4 +188,15 @@ def _rows_of(parts: tuple[Variable, ...], definitions: Any) -> Variable | None:
         return None
     x = found[0].args[0]
     is_whole = x.dtype is not None and x.shape == (len(parts), *parts[0].shape)
-    return x if is_whole and all(e.args == (x, i) for i, e in enumerate(found)) else None
+    return (
+        x if is_whole and all(e.args == (x, i) for i, e in enumerate(found)) else None
+    )
+
+
+def _is_all(indices: Iterable[int], x: Variable) -> bool:
+    """Whether indices are those of all parts of an array, which are not too few."""
+    return (
+        len(x.shape) > 0
+        and x.shape[0] >= FEW
+        and set(indices) == set(range(x.shape[0]))
+    )

@@ -16,7 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.assembling import parts_in_one, sums_over_steps
+from tinygrad_edu.compiler.assembling import (
+    parts_in_one,
+    steps_in_one,
+    sums_over_steps,
+)
 from tinygrad_edu.compiler.cancelling import cancel_fractions
 from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.laws import simplify
@@ -62,6 +66,7 @@ FOR_NUMPY: list[tuple[str, Pass]] = [
     ("quick functions", quick_functions),
     ("parts in one", parts_in_one),
     ("sums over steps", sums_over_steps),
+    ("steps in one", steps_in_one),
     ("products in one", products_in_one),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),

@@ -18,7 +18,14 @@ from tinygrad_edu.compiler.functions import (
 )
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 
-__all__ = ["is_elementwise", "is_plain_index", "is_view", "protect", "roots", "schedule"]
+__all__ = [
+    "is_elementwise",
+    "is_plain_index",
+    "is_view",
+    "protect",
+    "roots",
+    "schedule",
+]
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 FRESH = {

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 SMALL = 1_000_000  # products: so many OpenBLAS takes to be a small matrix product
+OFTEN = 3  # times: so often a matrix is worth a copy
 MEDIUM = 1 << 16  # elements: an array that stays in the cache
 
 
@@ -128,7 +129,7 @@ def is_for_blas(x: Any) -> bool:
 def products_in_one(program: Program) -> Program:
     """Write a product of stacks as one of matrices, and a transposed one as such."""
     return Reader(program).rewrite(
-        program, _stack_by_matrix, _sum_of_stack, _transposed
+        program, _stack_by_matrix, _sum_of_stack, _transposed, _transposed_often
     )
 
 
@@ -183,6 +184,20 @@ def _transposed(e: Equation, r: Reader) -> Any:
     ):
         return None
     return r.enter(np.dot, e.output.shape, r.transpose(b), r.transpose(a))
+
+
+def _transposed_often(e: Equation, r: Reader) -> Any:
+    """A matrix by which several products multiply, transposed: BLAS likes a copy."""
+    y = e.output
+    if e.function is not np.transpose or y.ndim != 2 or y.size >= MEDIUM:
+        return None
+    readers = r.uses.get(y, ())
+    often = sum(z.function is np.dot and z.args[1] is y for z in readers) >= OFTEN
+    return (
+        r.enter(spread, y.shape, r.enter(np.transpose, y.shape, *e.args), y.shape)
+        if often
+        else None
+    )
 
 
 def sums_as_products(program: Program) -> Program:
