@@ -16,6 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.assembling import (
+    parts_in_one,
+    steps_in_one,
+    sums_over_steps,
+)
 from tinygrad_edu.compiler.cancelling import cancel_fractions
 from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.laws import simplify
@@ -28,6 +33,8 @@ from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
+    products_in_one,
+    quick_functions,
     spread_out,
     sums_as_products,
 )
@@ -56,6 +63,11 @@ SHORTER: list[tuple[str, Pass]] = [
 ]
 FASTER: list[tuple[str, Pass]] = [("moving factors", move_factors)]
 FOR_NUMPY: list[tuple[str, Pass]] = [
+    ("quick functions", quick_functions),
+    ("parts in one", parts_in_one),
+    ("sums over steps", sums_over_steps),
+    ("steps in one", steps_in_one),
+    ("products in one", products_in_one),
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]

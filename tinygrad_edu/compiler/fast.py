@@ -24,7 +24,7 @@ from tinygrad_edu.compiler.expressions import (
     write_index,
     write_view,
 )
-from tinygrad_edu.compiler.functions import UFUNC_OF, astype, spread
+from tinygrad_edu.compiler.functions import UFUNC_OF, assembled, astype, spread
 from tinygrad_edu.compiler.namespace import Namespace, numbered
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
@@ -62,10 +62,14 @@ class Fast:
         self._all_blocks: set[str] = set()
         self._free: dict[tuple[Any, int], list[int]] = {}
         self._root = roots(self.program)
+        # What is written as a part of another array: which, where, and the layout.
+        self._home: dict[Variable, tuple[Variable, Any, Any]] = {}
+        self._lasting: set[Variable] = set()  # hold parts that are never written again
         self._results = set(self.program.results())
         self._uses = Counter(x for e in self.program.equations for x in e.inputs)
         self._inputs = set(self.program.inputs)
         self._fresh = {x for x in self.program.outputs if isinstance(x, Variable)}
+        self._find_homes()
         self._last = self._last_uses()
         self._used_names = {np.empty: "empty"}
         self._taken = self.space.taken.union(self.names.values())
@@ -82,11 +86,36 @@ class Fast:
             last[self._root.get(x, x)] = len(self.program.equations)
         return last
 
+    def _find_homes(self) -> None:
+        """Find what can be written to its place in the array that is made of it."""
+        definitions = self.program.definitions()
+        for e in reversed(self.program.equations):  # the outer array comes last
+            if e.function is not assembled or not self._is_into(e):
+                continue
+            whole = e.output
+            if whole not in self._home:
+                layout = np.empty(whole.shape, whole.dtype)
+            else:
+                layout = self._home[whole][2]
+            for part, index in zip(*e.args[:2]):
+                if part.constant is not None:
+                    self._lasting.add(self._root.get(whole, whole))
+                maker, view = definitions.get(part), layout[index]
+                if maker is None or part in self._home or part in self._results:
+                    continue
+                is_able = maker.function is not np.dot or view.flags.c_contiguous
+                same = (part.shape, part.dtype) == (view.shape, view.dtype)
+                if same and is_able and self._is_into(maker):
+                    self._home[part] = whole, index, view
+                    self._root[part] = self._root.get(whole, whole)
+        for x, root in self._root.items():
+            self._root[x] = self._root.get(root, root)
+
     # --- One equation -----------------------------------------------------------------
 
     def _write(self, i: int, e: Equation) -> None:
         y = e.output
-        if y in self.in_place:
+        if y in self.in_place or self._is_into(e):
             self._write_into(i, e)
         elif y.dtype is None or (
             y.shape == ()
@@ -96,10 +125,8 @@ class Fast:
             self._write_number(e)
         elif is_view(e):
             self._write_view(e)
-        elif y.shape == () or y in self._fresh or not self._has_out(e):
-            self._assign(e, self._plain_call(e))
         else:
-            self._write_into(i, e)
+            self._assign(e, self._plain_call(e))
         for x in dict.fromkeys(self._root.get(x, x) for x in e.inputs):
             if self._last.get(x) == i:
                 self._release(x)
@@ -143,12 +170,18 @@ class Fast:
         else:
             self.body.append(f"{name} = {text}")
 
+    def _is_into(self, e: Equation) -> bool:
+        """Whether an equation writes into a buffer."""
+        y = e.output
+        is_array = y.dtype is not None and y.shape != () and y not in self._fresh
+        return is_array and y not in self.in_place and self._has_out(e)
+
     def _has_out(self, e: Equation) -> bool:
         if e.function is np.dot and not has_operator(e):
             return all(isinstance(x, Variable) and x.ndim for x in e.args)
         return (
             is_elementwise(e)
-            or e.function in (np.dot, np.matmul, astype, spread)
+            or e.function in (np.dot, np.matmul, assembled, astype, spread)
             or e.function in UFUNC_OF
         ) and not set(e.params) - {"axis", "keepdims"}
 
@@ -159,7 +192,7 @@ class Fast:
             out = self.names[target]
             self.expressions[y] = out, ATOM
         else:
-            self._take_buffer(i, e)
+            self._take_memory(i, e)
             out = self.names[y]
         if e.function is np.dot:
             a, b = (self._value(x, ATOM) for x in e.args)
@@ -178,6 +211,12 @@ class Fast:
             self.body.append(
                 f"{name}.reduce({x}, {self._any(axis)}, None, {out}{keep})"
             )
+        elif e.function is assembled:
+            for part, index in zip(*e.args[:2]):
+                if self._home.get(part, e.args)[0] is not y:
+                    lines = self.body if part.constant is None else self.setup
+                    place = write_index(index, self._any)
+                    lines.append(f"{out}[{place}] = {self._value(part)}")
         elif e.function in (astype, spread):
             self.body.append(f"{out}[...] = {self._value(e.args[0])}")
         else:
@@ -286,18 +325,41 @@ class Fast:
 
     # --- Memory -----------------------------------------------------------------------
 
-    def _take_buffer(self, i: int, e: Equation) -> None:
-        """Give an output memory: that of an operand no longer needed, or other."""
-        y = e.output
-        buffer = None
+    def _take_memory(self, i: int, e: Equation) -> None:
+        """Give an output memory: its place in another array, or a buffer.
+
+        The buffer is that of an operand which is no longer needed, or another one.
+        """
+        y, buffer = e.output, None
+        if y in self._static:  # a part was written before
+            return
+        if y in self._home:
+            self._settle(y)
+            return
         if is_elementwise(e):
             for x in e.inputs:
                 is_last = self._last.get(x) == i and x in self._buffer_of
                 if is_last and x.shape == y.shape and x.dtype == y.dtype:
                     buffer = self._buffer_of.pop(x)
                     break
+        self._take_buffer(y, buffer)
+
+    def _settle(self, y: Variable) -> None:
+        """Give a part its place, and before that the whole."""
+        inner = [y]
+        while inner[-1] in self._home and inner[-1] not in self._static:
+            inner.append(self._home[inner[-1]][0])
+        whole = inner.pop()
+        if whole not in self._static:
+            self._take_buffer(whole)
+        for x in reversed(inner):
+            whole, index, self._static[x] = self._home[x]
+            place = write_index(index, self._any)
+            self.setup.append(f"{self.names[x]} = {self.names[whole]}[{place}]")
+
+    def _take_buffer(self, y: Variable, buffer: int | None = None) -> None:
         key = (y.dtype, y.size)
-        if buffer is None and self._free.get(key):
+        if buffer is None and self._free.get(key) and y not in self._lasting:
             buffer = self._free[key].pop()
         name = self.names[y]
         if buffer is None:
@@ -312,7 +374,8 @@ class Fast:
             else:
                 view = f".reshape({y.shape})" if first.shape != y.shape else ""
                 self.setup.append(f"{name} = {self.names[first]}{view}")
-        self._buffer_of[y] = buffer
+        if y not in self._lasting:
+            self._buffer_of[y] = buffer
         self._static[y] = np.empty(y.shape, y.dtype)
 
     def _release(self, x: Variable) -> None:

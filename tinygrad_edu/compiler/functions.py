@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["REDUCTIONS", "UFUNC_OF", "astype", "replaced", "spread"]
+__all__ = [
+    "REDUCTIONS",
+    "UFUNC_OF",
+    "assembled",
+    "astype",
+    "replaced",
+    "restored",
+    "spread",
+]
 
 # Functions that are a ufunc's ``reduce``, by the ufunc; and the other way round.
 REDUCTIONS = {
@@ -40,3 +48,19 @@ def replaced(x: Any, index: Any, value: Any) -> Any:
 def spread(x: Any, shape: Any) -> Any:
     """A copy of x, broadcast to a shape."""
     return np.broadcast_to(x, shape).copy()
+
+
+def assembled(parts: Any, indices: Any, shape: Any) -> Any:
+    """An array that is put together of parts: each has its place in it."""
+    whole = np.empty(shape, parts[0].dtype)
+    for part, index in zip(parts, indices):
+        whole[index] = part
+    return whole
+
+
+def restored(x: Any, g: Any) -> Any:
+    """x, but 0 where g is 0 and x is not finite; x itself if it is finite."""
+    flat = x.ravel("K")
+    if float(flat.dot(flat)) < np.inf:  # faster than to ask each element
+        return x
+    return np.where((g == 0) & ~np.isfinite(x), 0, x)

@@ -72,9 +72,7 @@ class Loops:
         self.space = Namespace(self.program)
         self.names = name_variables(self.program, self.space.taken)
         self._taken = self.space.taken.union(self.names.values())
-        self._elements = Elements(
-            self.program, self._in_place, self.space, self._taken
-        )
+        self._elements = Elements(self.program, self._in_place, self.space, self._taken)
         self._functions: dict[str, str] = {}  # by what they do, their names
         self._groups = Groups(self.program, self._in_place)
         self.source = self._assemble()

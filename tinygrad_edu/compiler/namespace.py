@@ -24,7 +24,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.compiler.expressions import dtype_name, literal, subscript
-from tinygrad_edu.compiler.functions import astype, replaced, spread
+from tinygrad_edu.compiler.functions import (
+    assembled,
+    astype,
+    replaced,
+    restored,
+    spread,
+)
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
@@ -219,7 +225,8 @@ class Namespace:
 
 def _is_ours(function: Any) -> bool:
     """Whether a function is one of this package's, and not named or wrapped like it."""
-    ours = (astype, replaced, spread, *(OPS[name].forward for name in BUILT_IN))
+    own = (assembled, astype, replaced, restored, spread)
+    ours = (*own, *(OPS[name].forward for name in BUILT_IN))
     return any(function is f for f in ours)
 
 

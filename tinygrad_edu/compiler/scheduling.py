@@ -5,17 +5,32 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.functions import UFUNC_OF, astype, replaced, spread
+from tinygrad_edu.compiler.functions import (
+    UFUNC_OF,
+    assembled,
+    astype,
+    replaced,
+    spread,
+)
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 
-__all__ = ["is_elementwise", "is_view", "protect", "roots", "schedule"]
+__all__ = [
+    "is_elementwise",
+    "is_plain_index",
+    "is_view",
+    "protect",
+    "roots",
+    "schedule",
+]
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to}
 FRESH = {
     *UFUNC_OF,
+    assembled,
     spread,
     astype,
     np.all,
@@ -43,11 +58,16 @@ FRESH = {
 
 def is_view(e: Equation) -> bool:
     """Whether an equation only looks at memory in another way."""
-    if e.function is operator.getitem:
-        index = e.args[1] if isinstance(e.args[1], tuple) else (e.args[1],)
-        plain = all(isinstance(i, int | slice | None) or i is Ellipsis for i in index)
-        return plain and isinstance(e.args[0], Variable) and e.args[0].dtype is not None
-    return e.function in VIEWS and isinstance(e.args[0], Variable)
+    x = e.args[0] if e.args else None
+    if e.function is operator.getitem and is_plain_index(e.args[1]):
+        return isinstance(x, Variable) and x.dtype is not None
+    return e.function in VIEWS and isinstance(x, Variable)
+
+
+def is_plain_index(index: Any) -> bool:
+    """Whether an index gives a view, and names no element twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(i, int | slice | None) or i is Ellipsis for i in parts)
 
 
 def protect(program: Program) -> Program:

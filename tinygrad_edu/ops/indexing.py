@@ -37,8 +37,10 @@ def add_at(x: Any, *, index: Any, shape: Any) -> Any:
     parts = index if isinstance(index, tuple) else (index,)
     if not any(map(_may_repeat, parts)):
         answer[index] = x  # faster
-    elif answer.ndim == 1 and isinstance(index, np.ndarray):
-        np.add.at(answer, index.ravel(), x.ravel())  # faster than the general case
+    elif isinstance(index, np.ndarray):  # faster than the general case
+        n = answer[:1].size  # of a row
+        places = index.reshape(-1, 1) * n + np.arange(n)
+        np.add.at(answer.reshape(-1), places.ravel(), x.ravel())
     else:
         np.add.at(answer, index, x)
     return answer
