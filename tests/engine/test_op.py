@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import OPS, REAL, Composite, Domain, Op, composite
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.functions import restored, spread
-from tinygrad_edu.compiler.laws import is_number
+from tinygrad_edu.compiler.laws import is_plain_number
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise
@@ -260,14 +260,14 @@ def _restored(e: Equation, r: Reader) -> Any:
         return None
     mask, zero, x = e.args
     both = r.definition(mask, np.bitwise_and)
-    if both is None or not is_number(zero) or zero != 0:
+    if both is None or not is_plain_number(zero) or zero != 0:
         return None
     of_g, of_x = (r.definitions.get(z) for z in both.args)
     lost = of_x and r.definition(of_x.args[0], np.isfinite)
     if not (of_g and lost and of_g.function is np.equal and of_x.function is np.invert):
         return None
     g, number = of_g.args
-    if lost.args != (x,) or not is_number(number) or number != 0:
+    if lost.args != (x,) or not is_plain_number(number) or number != 0:
         return None
     return r.enter(restored, e.output.shape, x, g)
 
@@ -275,7 +275,7 @@ def _restored(e: Equation, r: Reader) -> Any:
 def _sign(e: Equation, r: Reader) -> Any:
     """The sign of what is not negative: ceil and minimum are quick, sign branches."""
     below = r.definition(e.args[0], np.maximum) if e.function is np.sign else None
-    if below is None or not any(is_number(x) and x == 0 for x in below.args):
+    if below is None or not any(is_plain_number(x) and x == 0 for x in below.args):
         return None
     shape = e.output.shape
     return r.enter(np.ceil, shape, r.enter(np.minimum, shape, below.output, 1.0))
