@@ -32,7 +32,7 @@ from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
 from tinygrad_edu.compiler.naming import label_variables, short_path
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import place
-from tinygrad_edu.compiler.tape import Array, Line, Number, Memory, Tape
+from tinygrad_edu.compiler.tape import Array, Line, Memory, Number, Tape
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.modes import changed
 from tinygrad_edu.engine.tensor import Tensor

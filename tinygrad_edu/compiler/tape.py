@@ -44,7 +44,7 @@ from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
 from tinygrad_edu.engine.tensor import Tensor
 
-__all__ = ["Array", "Line", "Number", "Memory", "Tape"]
+__all__ = ["Array", "Line", "Memory", "Number", "Tape"]
 
 # What depends on shapes and dtypes only is answered at once.
 STATIC = {
