@@ -358,10 +358,10 @@ class Tape:
     def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
         """Note which rule the latest equations belong to, and whose cotangent it is."""
         op = node.op
-        names = op.inputs if not op.variadic else op.inputs * len(node.inputs)
         position = next(i for i, z in enumerate(node.inputs) if z is x)
+        rule = f"{op.name}.{op.inputs[0 if op.variadic else position]}"
         for e in self.equations[self._done :]:
-            e.origin.rule = f"{op.name}.{names[position]}"
+            e.origin.rule = rule
         self._done = len(self.equations)
         if isinstance(cotangent, Node):
             variable = self.place(cotangent).variable
@@ -411,6 +411,8 @@ class Tape:
 
     def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply a function of NumPy's to Arrays, in the form that the passes know."""
+        if isinstance(function, np.ufunc) and not kwargs:
+            return self.enter(function, args, kwargs)
         if function in STATIC:
             answer = function(*change(args, _value), **change(kwargs, _value))
             if not isinstance(answer, np.ndarray):
@@ -552,8 +554,9 @@ class Array(ArrayLike):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
-        if any(isinstance(x, Node) and type(x) is not Array for x in inputs):
-            return NotImplemented
+        for x in inputs:
+            if type(x) is not Array and isinstance(x, Node):
+                return NotImplemented
         if method == "__call__":
             return _tape().call(ufunc, inputs, kwargs)
         out = kwargs.pop("out", None)
