@@ -264,7 +264,7 @@ class Captured:
 
     def _visit_function(self, f: FunctionType, path: str) -> None:
         inner = getattr(f, "__wrapped__", None)
-        if is_library_code(f.__code__, f.__globals__):
+        if is_library_code(f.__code__.co_filename, f.__globals__.get("__name__")):
             # As tg.grad(f), or @tg.no_grad, which keep the user's in a closure.
             for cell in f.__closure__ or ():
                 if callable(cell.cell_contents):

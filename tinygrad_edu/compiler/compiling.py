@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import random
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial, update_wrapper
 from importlib.util import find_spec
@@ -135,8 +137,9 @@ class Compiled:
             if variant.fits(args, kwargs):
                 variants.insert(0, variants.pop(i))
                 return variant
-        recording = Recording(self._f, args, kwargs)
-        variants.insert(0, _Variant(recording, self._backend, self._style))
+        with _collector_paused():
+            recording = Recording(self._f, args, kwargs)
+            variants.insert(0, _Variant(recording, self._backend, self._style))
         if len(variants) > self._keep:
             # The one unused for longest may be the next one, where signatures take
             # turns; so any of the others goes.
@@ -216,6 +219,18 @@ class Compiled:
                 "compile: nothing has been recorded yet; call the function once"
             )
         return self._variants[0]
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Look for no garbage meanwhile: a long program is many objects, all in use."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _kept(answer: Any, batch: tuple[Any, ...]) -> Any:

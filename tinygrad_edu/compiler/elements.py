@@ -38,7 +38,8 @@ class Elements:
         space: Namespace,
         taken: set[str],
     ) -> None:
-        self._in_place, self._space, self._taken = in_place, space, taken
+        self._in_place, self._space = in_place, space
+        self._names = numbered("c", taken)
         self._inputs = set(program.inputs)
         self._views = {e.output: e for e in program.equations if is_fixed_view(e)}
         self.constants: dict[str, str] = {}
@@ -78,7 +79,7 @@ class Elements:
             return f"({text})" if text.startswith("-") else text
         text = self._space.value(value)
         if text not in self.constants:
-            self.constants[text] = numbered("c", self._taken)
+            self.constants[text] = next(self._names)
         return self.constants[text]
 
     def type(self, dtype: Any) -> str:

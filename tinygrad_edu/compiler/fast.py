@@ -73,6 +73,8 @@ class Fast:
         self._last = self._last_uses()
         self._used_names = {np.empty: "empty"}
         self._taken = self.space.taken.union(self.names.values())
+        self._new_constants = numbered("c", self._taken)
+        self._new_numbers = numbered("k", self._taken)
         for i, e in enumerate(self.program.equations):
             self._write(i, e)
         self.source = self._assemble()
@@ -296,7 +298,7 @@ class Fast:
             return self._constant(np.array(x, dtype))
         key = (x, dtype)
         if key not in self.constants:
-            name = self.constants[key] = numbered("k", self._taken)
+            name = self.constants[key] = next(self._new_numbers)
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
@@ -310,12 +312,14 @@ class Fast:
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
-            name = self.constants[key] = numbered("c", self._taken)
+            name = self.constants[key] = next(self._new_constants)
             self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
     def _function(self, function: Any) -> str:
         """Write a function's name; NumPy's are imported, since that is faster."""
+        if function in self._used_names:
+            return self._used_names[function]
         name = self.space.function(function)
         if not name.startswith("np.") or name.count(".") > 1:
             return name

@@ -16,7 +16,7 @@ import symtable
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from itertools import count
 from types import EllipsisType
 from typing import Any, NamedTuple
@@ -68,11 +68,9 @@ def free(name: str, *taken: Collection[str]) -> str:
     return choice
 
 
-def numbered(letter: str, taken: set[str]) -> str:
-    """Take the next free name of c1, c2, ..., and return it."""
-    name = next(n for i in count(1) if (n := f"{letter}{i}") not in taken)
-    taken.add(name)
-    return name
+def numbered(letter: str, taken: Collection[str]) -> Iterator[str]:
+    """Give the free names of c1, c2, ..., one after the other."""
+    return (name for i in count(1) if (name := f"{letter}{i}") not in taken)
 
 
 def numpy_name(function: Any) -> str | None:

@@ -79,7 +79,7 @@ class Recording:
         self._captured = Captured(self._others, self._refer)
         self._record()
         first = self._tape.equations, list(self._inputs)
-        self._record()
+        self._record(is_last=True)
         self._check_same(*first)
         # A function may change what it leads to, if it does the same all the same.
         self.conditions += Captured(self._others, self._refer).conditions
@@ -147,7 +147,7 @@ class Recording:
 
     # --- The run ----------------------------------------------------------------------
 
-    def _record(self) -> None:
+    def _record(self, is_last: bool = False) -> None:
         """Run the function once."""
         self._tape = tape = Tape(self)
         self._inputs: dict[Memory, str] = {}  # with the expressions for the values
@@ -166,7 +166,7 @@ class Recording:
         inside = changed({"tape": tape, "sample": self._sample, "nested": False})
         try:
             current_mode.set(inside)
-            with self._restored():
+            with self._restored(), np.errstate(all="ignore"):  # the program warns
                 self._lend_all()
                 args, kwargs, stand_ins = self._arguments()
                 answer = self._f(*args, **kwargs)
@@ -181,7 +181,8 @@ class Recording:
         if tape.failure is not None:
             raise tape.failure
         self._check_memory()
-        label_variables(tape, self.program.outputs)
+        if is_last:
+            label_variables(tape, self.program.outputs)
         del args, kwargs, answer, stand_ins
         self._check_forgotten()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from types import CodeType
 from typing import Any
 
 __all__ = [
@@ -35,16 +34,18 @@ def _is_installed(package: str) -> bool:
     return "site-packages" in file or "dist-packages" in file
 
 
-def is_library_code(code: CodeType, names: dict[str, Any]) -> bool:
-    """The same of a function's code and globals; a doctest's are its module's."""
-    is_doctest = code.co_filename.startswith("<doctest")
-    return is_library(names.get("__name__")) and not is_doctest
+@cache
+def is_library_code(file: str, module: Any) -> bool:
+    """The same of a file and its module's name; that of a doctest is the library's."""
+    return is_library(module) and not file.startswith("<doctest")
 
 
 def user_line() -> tuple[str, int]:
     """Return the file and the number of the user's line that is at work."""
     frame = sys._getframe()
-    while frame.f_back and is_library_code(frame.f_code, frame.f_globals):
+    while frame.f_back and is_library_code(
+        frame.f_code.co_filename, frame.f_globals.get("__name__")
+    ):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 

@@ -162,15 +162,17 @@ class _Mover:
     def make(self, e: Equation) -> None:
         """Compute what is wanted of an equation's output."""
         wanted = self.wanted.get(e.output, {})
-        place = self.place(e)
-        if len(wanted) == 1 and ONE not in wanted and place is not None:
+        is_multiple = len(wanted) == 1 and ONE not in wanted
+        place = self.place(e) if is_multiple else None
+        if place is not None:
             ((factor, y),) = wanted.items()
             factors = {place: factor}
             args = (self.want(z, factors.get(i, ONE)) for i, z in enumerate(e.args))
             self.made.append(replace(e, output=y, args=tuple(args)))
         elif wanted:
             self.scale(e.output)
-            self.made.append(e.substitute({z: self.want(z) for z in e.inputs}))
+            others = {z: y for z in e.inputs if (y := self.want(z)) is not z}
+            self.made.append(e.substitute(others))
             self.products += [e.output] if e.output in self.multiples else []
 
     def scale(self, x: Variable) -> None:

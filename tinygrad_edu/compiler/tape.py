@@ -168,8 +168,8 @@ class Tape:
         self.guards: list[tuple[Variable, bool]] = []  # numbers whose truth was asked
         self.failure: Exception | None = None
         self.start = new_index()
-        self._places: dict[int, Memory] = {}
-        self._alive: list[Node] = []  # so that no id is used twice
+        self._arrays: dict[int, Array] = {}  # that have the memory of Tensors, by id
+        self._alive: list[Node] = []  # the Tensors, so that no id is used twice
         self._op = ""  # the one at work, and the line of the user's that calls it
         self._line: Line = ("", 0)
         # The ops that were applied: result, variable, op, inputs, parameters.
@@ -264,9 +264,11 @@ class Tape:
         """Return the Array that has the memory of a Tensor."""
         if type(node) is Array:
             return node
-        place = self.place(node)
-        array = Array.of(node.array, place)
-        self.settle(array, place)
+        array = self._arrays.get(id(node))
+        if array is None:
+            place = self.recording.place_of(node, node.index < self.start)
+            # Else it was made inside, of an array that is not recorded.
+            array = self.settle(node, place or self._constant(node.array))
         return array
 
     def alias(self, node: Any, of: Any) -> None:
@@ -356,10 +358,10 @@ class Tape:
     def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
         """Note which rule the latest equations belong to, and whose cotangent it is."""
         op = node.op
-        names = op.inputs if not op.variadic else op.inputs * len(node.inputs)
         position = next(i for i, z in enumerate(node.inputs) if z is x)
+        rule = f"{op.name}.{op.inputs[0 if op.variadic else position]}"
         for e in self.equations[self._done :]:
-            e.origin.rule = f"{op.name}.{names[position]}"
+            e.origin.rule = rule
         self._done = len(self.equations)
         if isinstance(cotangent, Node):
             variable = self.place(cotangent).variable
@@ -384,28 +386,21 @@ class Tape:
         """Let go of the nodes."""
         self.applied.clear()
         self.roots.clear()
-        self._places.clear()
+        self._arrays.clear()
         self._alive.clear()
 
     # --- Memory -----------------------------------------------------------------------
 
     def place(self, node: Any) -> Memory:
         """Return the memory of a node; of one from outside, make it an input."""
-        if type(node) is Array:
-            return node._place
-        place = self._places.get(id(node))
-        if place is None:
-            place = self.recording.place_of(node, node.index < self.start)
-            if place is None:  # made inside, of an array that is not recorded
-                place = self._constant(node.array)
-            self.settle(node, place)
-        return place
+        return self.value(node)._place
 
-    def settle(self, node: Any, place: Memory) -> None:
-        if type(node) is not Array:
-            self._places[id(node)] = place
-            self._alive.append(node)
-        place.nodes.append(ref(node))
+    def settle(self, node: Any, place: Memory) -> Array:
+        """Note the memory of a Tensor; return the Array that has it."""
+        array = self._arrays[id(node)] = Array.of(node.array, place)
+        self._alive.append(node)
+        place.nodes += [ref(node), ref(array)]
+        return array
 
     def _constant(self, x: Any) -> Memory:
         """Return new memory for an array that is no recorded one."""
@@ -416,9 +411,10 @@ class Tape:
 
     def call(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Apply a function of NumPy's to Arrays, in the form that the passes know."""
+        if isinstance(function, np.ufunc) and not kwargs:
+            return self.enter(function, args, kwargs)
         if function in STATIC:
-            with np.errstate(all="ignore"):
-                answer = function(*change(args, _value), **change(kwargs, _value))
+            answer = function(*change(args, _value), **change(kwargs, _value))
             if not isinstance(answer, np.ndarray):
                 return answer
             return self.value(self._tensor(answer))  # which may be written to
@@ -461,10 +457,9 @@ class Tape:
         origin = EquationOrigin(self._op, "", *self.line())
         if function is operator.getitem and any(map(_is_mask, parts(args[1]))):
             self.fail("how many elements a mask takes depends on its values", MASK)
-        values, keywords = change(args, _value), change(params, _value)
+        values, keywords = change(args, _value), params and change(params, _value)
         try:
-            with np.errstate(all="ignore"):
-                answer = function(*values, **keywords)
+            answer = function(*values, **keywords)
         except ValueError as error:
             if "read-only" in str(error):
                 self.fail("an array is written to", "compute a new array instead")
@@ -504,7 +499,7 @@ class Tape:
             base = next((x._place.base or x._place for x in shared), None)
         place = Memory(variable, base=base)
         array = Array.of(np.asarray(answer), place, isinstance(answer, np.generic))
-        self.settle(array, place)
+        place.nodes.append(ref(array))
         self.made.append((ref(array), (origin.file, origin.line)))
         return array
 
@@ -559,8 +554,9 @@ class Array(ArrayLike):
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
     ) -> Any:
-        if any(isinstance(x, Node) and type(x) is not Array for x in inputs):
-            return NotImplemented
+        for x in inputs:
+            if type(x) is not Array and isinstance(x, Node):
+                return NotImplemented
         if method == "__call__":
             return _tape().call(ufunc, inputs, kwargs)
         out = kwargs.pop("out", None)

@@ -323,15 +323,17 @@ def spread_out(program: Program) -> Program:
     for e in program.equations:
         y = e.output
         if is_elementwise(e) and y.ndim and y.size < MEDIUM:
-            args = list(e.args)
-            for i, x in enumerate(args):
+            rows: dict[int, Variable] = {}
+            for i, x in enumerate(e.args):
                 if isinstance(x, Variable) and x.ndim and x.shape != y.shape:
-                    args[i] = known.get((x, y.shape)) or Variable(y.shape, x.dtype)
+                    rows[i] = known.get((x, y.shape)) or Variable(y.shape, x.dtype)
                     if (x, y.shape) not in known:
-                        known[x, y.shape] = args[i]
+                        known[x, y.shape] = rows[i]
                         made.append(
-                            Equation(args[i], spread, (x, y.shape), {}, e.origin)
+                            Equation(rows[i], spread, (x, y.shape), {}, e.origin)
                         )
-            e = replace(e, args=tuple(args))
+            if rows:
+                args = (rows.get(i, x) for i, x in enumerate(e.args))
+                e = replace(e, args=tuple(args))
         made.append(e)
     return replace(program, equations=tuple(made))
