@@ -17,11 +17,11 @@ import numpy as np
 from tinygrad_edu.compiler.functions import assembled
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import is_plain_index
+from tinygrad_edu.compiler.scheduling import is_elementwise, is_plain_index
 from tinygrad_edu.compiler.tuning import is_for_blas
 from tinygrad_edu.engine.op import OPS
 
-__all__ = ["parts_in_one", "steps_in_one", "sums_over_steps"]
+__all__ = ["parts_in_one", "slices_in_one", "steps_in_one", "sums_over_steps"]
 
 FEW = 3  # products: so many are worth an array
 LARGE = 1 << 20  # elements
@@ -80,6 +80,125 @@ def _assembled(e: Equation, terms: list[Term]) -> Equation | None:
         return None
     parts, indices = map(list, zip(*terms))
     return replace(e, function=assembled, args=(parts, indices, y.shape), params={})
+
+
+# --- Slices ---------------------------------------------------------------------------
+
+Slice = tuple[int, int, int]  # along which axis, from where, to where
+
+
+class _Group:
+    """Equations that do the same to slices of the same arrays.
+
+    Attributes
+    ----------
+    wholes : list
+        For each argument the array or the group of which slices are taken; or None.
+    members : dict of Variable to Slice
+    region : Slice or None
+        What the slices are together, if they lie side by side.
+    whole : Variable or None
+        What the function gives for the region, once that is written.
+    """
+
+    def __init__(self, wholes: list[Any]) -> None:
+        self.wholes = wholes
+        self.members: dict[Variable, Slice] = {}
+        self.region: Slice | None = None
+        self.whole: Variable | None = None
+
+    def close(self) -> None:
+        """Find the region, when all members are known."""
+        axes, starts, ends = zip(*sorted(self.members.values()))
+        inner = [x.region for x in self.wholes if isinstance(x, _Group)]
+        is_row = len(starts) > 1 and starts[1:] == ends[:-1] and axes[0] == axes[-1]
+        if is_row and None not in inner:
+            self.region = axes[0], starts[0], ends[-1]
+
+
+def slices_in_one(program: Program) -> Program:
+    """Apply a function once to neighbouring slices of an array, not to each.
+
+    The gates of a cell are such slices, and most of them go through a sigmoid.
+    """
+    results = set(program.results())
+    slices: dict[Variable, tuple[Any, Slice]] = {}
+    groups: dict[Any, _Group] = {}
+    group_of: dict[Variable, _Group] = {}
+    for e in program.equations:
+        y = e.output
+        if e.function is operator.getitem and (place := _slice(*e.args)) is not None:
+            slices[y] = e.args[0], place
+        if not is_elementwise(e) or e.params or y in results:
+            continue
+        arrays = [x for x in e.inputs if x.shape != ()]
+        places = {slices[x][1] if x in slices else None for x in arrays}
+        if (
+            len(places) != 1
+            or None in places
+            or any(x.shape != y.shape for x in arrays)
+        ):
+            continue
+        wholes = [slices[x][0] if x in arrays else None for x in e.args]
+        key = (
+            e.function,
+            *(_known(x) if w is None else w for x, w in zip(e.args, wholes)),
+        )
+        group = group_of[y] = groups.setdefault(key, _Group(wholes))
+        (group.members[y],) = places
+        slices[y] = group, group.members[y]
+    for group in groups.values():
+        group.close()
+    made: list[Equation] = []
+    for e in program.equations:
+        group = group_of.get(e.output)
+        if group is None or group.region is None:
+            made.append(e)
+            continue
+        if group.whole is None:
+            args = tuple(
+                x if w is None else _taken(w, group.region, made)
+                for x, w in zip(e.args, group.wholes)
+            )
+            shape = next(x.shape for x, w in zip(args, group.wholes) if w is not None)
+            group.whole = Variable(shape, e.output.dtype)
+            made.append(replace(e, output=group.whole, args=args))
+        made.append(_take(group, group.members[e.output], e.output))
+    return dead_code(replace(program, equations=tuple(made)))
+
+
+def _known(x: Any) -> Any:
+    return x if isinstance(x, Variable) else (type(x), repr(x))
+
+
+def _slice(x: Any, index: Any) -> Slice | None:
+    """Read an index as a slice along one axis."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(i, slice) and i.step is None for i in parts):
+        return None
+    bounds = [i.indices(n)[:2] for i, n in zip(parts, x.shape)]
+    cut = [a for a, (i, j) in enumerate(bounds) if (i, j) != (0, x.shape[a])]
+    return (cut[0], *bounds[cut[0]]) if len(cut) == 1 else None
+
+
+def _taken(whole: Any, region: Slice, made: list[Equation]) -> Variable:
+    """Return a slice of an array, or of what a group gives."""
+    if isinstance(whole, _Group) and whole.region == region:
+        return whole.whole
+    x = whole.whole if isinstance(whole, _Group) else whole
+    axis, start, end = region
+    shape = (*x.shape[:axis], end - start, *x.shape[axis + 1 :])
+    made.append(_take(whole, region, Variable(shape, x.dtype)))
+    return made[-1].output
+
+
+def _take(whole: Any, region: Slice, output: Variable) -> Equation:
+    axis, start, end = region
+    first, x = 0, whole
+    if isinstance(whole, _Group):
+        first, x = whole.region[1], whole.whole
+    index = (slice(None),) * axis + (slice(start - first, end - first),)
+    return Equation(output, operator.getitem, (x, index))
 
 
 # --- Steps ----------------------------------------------------------------------------
