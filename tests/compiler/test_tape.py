@@ -201,7 +201,7 @@ def test_what_is_refused_names_the_line(name):
 ERRORS = {
     "shapes": lambda x, k: np.stack([x, x[:2]]),
     "text times a number": lambda x, k: x * (k * "ab"),
-    "a list plus a number": lambda x, k: [1.0] + k,
+    "a list plus a number": lambda x, k: [1.0] + k,  # noqa: RUF005
     "a Tensor added in place": lambda x, k: changed(x, lambda y: y.__iadd__(W)),
 }
 

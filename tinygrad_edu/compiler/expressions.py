@@ -70,7 +70,7 @@ def has_operator(e: Equation) -> bool:
 
 
 def may_overflow(e: Equation) -> bool:
-    """Whether a textbook's formula lets an exponential overflow, to the right answer."""
+    """Whether a textbook's formula lets an exponential overflow harmlessly."""
     op = OPS.get(e.origin.op)
     return op is not None and op.textbook is not None and e.function is np.exp
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import operator
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, sch
 from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
 
 __all__ = ["Fast"]
+
+LONG = 200  # characters of a number's expression: Python reads few nested brackets
 
 
 class Fast:
@@ -56,12 +59,15 @@ class Fast:
         self._first: list[Variable] = []  # whose memory each buffer was made for
         # What is the same memory in every call, with arrays that are laid out like it.
         self._static: dict[Variable, Any] = {}
+        self._all_blocks: set[str] = set()
         self._free: dict[tuple[Any, int], list[int]] = {}
         self._root = roots(self.program)
         # What is written as a part of another array: which, where, and the layout.
         self._home: dict[Variable, tuple[Variable, Any, Any]] = {}
         self._lasting: set[Variable] = set()  # hold parts that are never written again
         self._results = set(self.program.results())
+        self._uses = Counter(x for e in self.program.equations for x in e.inputs)
+        self._inputs = set(self.program.inputs)
         self._fresh = {x for x in self.program.outputs if isinstance(x, Variable)}
         self._find_homes()
         self._last = self._last_uses()
@@ -132,8 +138,8 @@ class Fast:
         computed of arrays: until then their memory may hold something else.
         """
         text = self._infix(e) or self._plain_call(e)
-        uses = sum(e.output in other.inputs for other in self.program.equations)
-        if uses <= 1 and e.output.dtype is None:
+        is_single = self._uses[e.output] <= 1 and e.output.dtype is None
+        if is_single and len(text) <= LONG:
             self.expressions[e.output] = text, _precedence(e)
         else:
             self._assign(e, text)
@@ -159,7 +165,7 @@ class Fast:
         if view is not None and np.may_share_memory(view, memory):
             self.setup.append(f"{name} = {text}")
             self._static[e.output] = view
-        elif e.function is np.transpose and e.args == (x,) and x in self.program.inputs:
+        elif e.function is np.transpose and e.args == (x,) and x in self._inputs:
             self.expressions[e.output] = text, ATOM
         else:
             self.body.append(f"{name} = {text}")
@@ -225,9 +231,10 @@ class Fast:
 
     def _blocks(self, n: int, rows: int) -> str:
         name = f"blocks_{n}_{rows}"
-        line = f"{name} = [slice(i, i + {rows}) for i in range(0, {n}, {rows})]"
-        if line not in self.setup:
-            self.setup.append(line)
+        if name not in self._all_blocks:
+            self._all_blocks.add(name)
+            blocks = f"[slice(i, i + {rows}) for i in range(0, {n}, {rows})]"
+            self.setup.append(f"{name} = {blocks}")
         return name
 
     def _assign(self, e: Equation, text: str) -> None:
@@ -425,7 +432,7 @@ class Fast:
         if not isinstance(x, Variable) or x.dtype is None:
             return text
         mine = x in self._fresh and x not in self._static and x not in self._root
-        given = x in self.program.inputs or x.constant is not None
+        given = x in self._inputs or x.constant is not None
         return text if mine and not given else f"{text}.copy()"
 
 

@@ -20,7 +20,7 @@ from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
 
-__all__ = ["label_variables", "name_variables"]
+__all__ = ["label_variables", "name_variables", "short_path"]
 
 SUMS = {"add", "subtract", "linear"}
 
@@ -44,9 +44,10 @@ def label_variables(tape: Any, outputs: Collection[Any]) -> None:
         if not isinstance(x, Node) or id(x) in things:
             return things.get(id(x), x)
         variable = tape.place(x).first
-        if variable.label is not None and type(x) is not Tensor:
-            scope.setdefault(identifier(_short(variable.label)), x.array)
-        return enter(x, x if type(x) is Tensor else x.array, variable)
+        thing = x if type(x) is Tensor else x.array
+        if variable.label is not None:
+            scope.setdefault(identifier(variable.label), thing)
+        return enter(x, thing, variable)
 
     ends: dict[Variable, Node] = {}
     for result, variable, op, inputs, params in tape.applied:
@@ -73,7 +74,7 @@ def label_variables(tape: Any, outputs: Collection[Any]) -> None:
     if trains:
         names = Quantities(topological_order(end), names).names
     for key, variable in variables.items():
-        if key in names and variable.label is None:
+        if key in names and not isinstance(variable.label, tuple):
             variable.label = names[key]
 
 
@@ -93,7 +94,7 @@ def name_variables(
             known.add(names[x])
 
     for x in program.inputs:
-        give(x, identifier(_short(str(x.label or "x"))))
+        give(x, identifier(str(x.label or "x")))
     for e in program.equations:
         label = e.output.label
         if isinstance(label, str) and re.fullmatch(r"\w+([.]\w+)*", label):
@@ -138,7 +139,7 @@ def _is_z(name: str) -> bool:
     return re.fullmatch(r"z\d+", name) is not None
 
 
-def _short(path: str) -> str:
+def short_path(path: str) -> str:
     """Say "lr" for "optimiser.lr", "m_0" for "optimiser.state['m'][0]"."""
     words: list[str] = re.findall(r"\w+", path)
     if not words:

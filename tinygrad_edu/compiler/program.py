@@ -7,9 +7,8 @@ makes a program of a program; emission writes it down as source.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from tinygrad_edu.support import tree
@@ -75,7 +74,7 @@ class Variable:
         return f"<{self.dtype} {self.shape} {self.label or ''}>"
 
 
-@dataclass
+@dataclass(slots=True)
 class EquationOrigin:
     """Where an equation came from: the op, the rule that called it, the user's line."""
 
@@ -85,12 +84,12 @@ class EquationOrigin:
     line: int = 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Equation:
-    """``output = function(*args, **params)``.
+    """``output = function(*args, **params)``; never changed.
 
     Variables stand among the arguments and, nested, in lists, tuples, dicts and slices
-    there, beside plain values.
+    there, beside plain values. The inputs are the variables that it reads.
     """
 
     output: Variable
@@ -98,48 +97,57 @@ class Equation:
     args: tuple[Any, ...]
     params: dict[str, Any] = field(default_factory=dict)
     origin: EquationOrigin = field(default_factory=EquationOrigin)
+    inputs: list[Variable] = field(init=False, repr=False)
 
-    @cached_property
-    def inputs(self) -> list[Variable]:
-        """The variables that it reads."""
-        return [x for x in parts(self.args, self.params) if isinstance(x, Variable)]
+    def __post_init__(self) -> None:
+        found = parts(*self.args, *self.params.values())
+        self.inputs = [x for x in found if type(x) is Variable]
 
     def substitute(self, mapping: dict[Variable, Any]) -> Equation:
         """Put other variables, or plain values, in place of those it reads."""
-        if not mapping or not any(x in mapping for x in self.inputs):
+        if mapping.keys().isdisjoint(self.inputs):
             return self
         args = change(self.args, lambda x: _get(mapping, x))
         params = change(self.params, lambda x: _get(mapping, x))
-        return replace(self, args=args, params=params)
+        return Equation(self.output, self.function, args, params, self.origin)
 
 
 def _get(mapping: dict[Variable, Any], x: Any) -> Any:
     return mapping.get(x, x) if isinstance(x, Variable) else x
 
 
-def parts(*structures: Any) -> Iterator[Any]:
-    """Give what stands in nested tuples, lists, dicts and slices."""
+STRUCTURES = (*tree.CONTAINERS, slice)
+
+
+# They ask for the type: isinstance() is slow where a class pretends to be another.
+def parts(*structures: Any) -> list[Any]:
+    """List what stands in nested tuples, lists, dicts and slices."""
+    found: list[Any] = []
     for whole in structures:
-        if isinstance(whole, tree.CONTAINERS):
-            yield from parts(*(whole.values() if isinstance(whole, dict) else whole))
-        elif isinstance(whole, slice):
-            yield from parts(whole.start, whole.stop, whole.step)
+        kind = type(whole)
+        if not issubclass(kind, STRUCTURES):
+            found.append(whole)
+        elif kind is slice:
+            found += parts(whole.start, whole.stop, whole.step)
         else:
-            yield whole
+            found += parts(*(whole.values() if issubclass(kind, dict) else whole))
+    return found
 
 
 def change(whole: Any, to: Callable[[Any], Any]) -> Any:
     """Return the same structure, with each thing in it changed."""
-    if isinstance(whole, dict):
+    kind = type(whole)
+    if not issubclass(kind, STRUCTURES):
+        return to(whole)
+    if issubclass(kind, dict):
         return {key: change(part, to) for key, part in whole.items()}
-    if isinstance(whole, tuple) and hasattr(whole, "_fields"):
-        return type(whole)(*(change(part, to) for part in whole))
-    if isinstance(whole, tuple | list):
-        return type(whole)(change(part, to) for part in whole)
-    if isinstance(whole, slice):
-        bounds = (whole.start, whole.stop, whole.step)
-        return slice(*(change(part, to) for part in bounds))
-    return to(whole)
+    if kind is slice:
+        return slice(*change((whole.start, whole.stop, whole.step), to))
+    changed = [
+        change(part, to) if issubclass(type(part), STRUCTURES) else to(part)
+        for part in whole
+    ]
+    return kind(*changed) if hasattr(kind, "_fields") else kind(changed)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ class Readable:
         self._dtypes = {x.dtype for x in e.inputs} - {None}
         if has_operator(e) and any(isinstance(x, Variable) for x in args):
             symbol, own = INFIX[f]
-            right = own + 1 - self._is_formula_with(f, args[1])
+            right = own + 1
             left = own + (symbol == "**" or f in COMPARISONS)
             a, b = self.value(args[0], left), self.value(args[1], right)
             if (
@@ -200,12 +200,6 @@ class Readable:
         name = self.space.function(f)
         return f"{name}({', '.join([*map(self.any, args), *params])})", ATOM
 
-    def _is_formula_with(self, f: Any, x: Any) -> bool:
-        """Whether x, right of an operator, needs no brackets: a + (b - c)."""
-        inverse = {np.add: np.subtract, np.multiply: np.divide}
-        e = self.definitions.get(x) if isinstance(x, Variable) else None
-        return f in inverse and e is not None and e.function in (f, inverse[f])
-
     def value(self, x: Any, precedence: int) -> str:
         if isinstance(x, CONTAINERS):
             return self.any(x)
@@ -240,7 +234,7 @@ class Readable:
         self.lines.append((f"{indent}{self.names[y]} = {text}", self._comment(e)))
 
     def _overflows(self, e: Equation) -> bool:
-        """Whether a formula has an exponential that may overflow, to the right answer."""
+        """Whether a formula has an exponential that may overflow harmlessly."""
         inside = (self.definitions[x] for x in e.inputs if x in self.texts)
         return may_overflow(e) or any(map(self._overflows, inside))
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import gc
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from operator import itemgetter
 from typing import Any
 from weakref import ref
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_edu.compiler.captured import (
     PLAIN,
@@ -27,16 +29,18 @@ from tinygrad_edu.compiler.captured import (
     key_text,
 )
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
-from tinygrad_edu.compiler.naming import label_variables
+from tinygrad_edu.compiler.naming import label_variables, short_path
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import place
-from tinygrad_edu.compiler.tape import Array, Number, Place, Tape
+from tinygrad_edu.compiler.tape import Array, Line, Number, Place, Tape
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.modes import changed
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support import tree
 
 __all__ = ["Recording"]
+
+LONGEST = 500  # characters of a number's expression: Python reads few nested brackets
 
 
 class Recording:
@@ -82,7 +86,7 @@ class Recording:
         self.conditions += self._of_inputs()
 
     def _evaluate(self, access: str) -> Any:
-        return eval(access, self.names | {"args": self._args, "kwargs": self._kwargs})
+        return eval(access, self.names, {"args": self._args, "kwargs": self._kwargs})
 
     def _refer(self, thing: Any) -> str:
         """Return the name under which conditions and effects find an object."""
@@ -224,7 +228,8 @@ class Recording:
     def _bind(self, name: str, value: Any, access: str, writable: bool) -> Place:
         """Make something an input of the program."""
         dtype = getattr(value, "dtype", None)  # a Python number has none
-        bound = Place(Variable(np.shape(value), dtype, name), name, writable)
+        variable = Variable(np.shape(value), dtype, short_path(name))
+        bound = Place(variable, name, writable)
         self._inputs[bound] = access
         return bound
 
@@ -245,10 +250,10 @@ class Recording:
         self._tape.made.append((ref(array), self._line()))
         return array
 
-    def _line(self) -> str:
+    def _line(self) -> Line:
         """Return where the function is."""
         code = getattr(inspect.unwrap(self._f), "__code__", None)
-        return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(self._f)
+        return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
 
     def _arguments(self) -> tuple[Any, Any, dict[str, Any]]:
         """Return what the function gets, and the parts of it that are data."""
@@ -445,7 +450,7 @@ class Recording:
             access = self._accesses[id(tensor)]
             if id(tensor) in self._gradients:
                 now = tensor.accumulated
-                if now is self._gradients[id(tensor)]:
+                if id(tensor) in self._read and now is self._gradients[id(tensor)]:
                     continue
                 if now is None or id(now) in self._used:
                     self.effects.append(f"{access}.accumulated = None")
@@ -462,9 +467,8 @@ class Recording:
             now = site.get()
             if now is lent:
                 continue
-            if type(now) is Number and (
-                number := self._expression(now.variable, accesses)
-            ):
+            number = type(now) is Number and self._numbers(accesses).get(now.variable)
+            if number:
                 set_to[site.access] = number
                 self._counts[site.access] = now.variable
             else:
@@ -475,21 +479,19 @@ class Recording:
         self._assigned = len(set_to)
         self._make_program(outputs)
 
-    def _expression(self, x: Variable, known: dict[Variable, str]) -> str | None:
-        """Write a number as an expression of others that are known beforehand."""
-        if x in known:
-            return known[x]
+    def _numbers(self, known: dict[Variable, str]) -> dict[Variable, str]:
+        """Write numbers as expressions of others, known beforehand, unless too long."""
+        texts = dict(known)
         for e in self._tape.equations:
-            if e.output is x and e.function in INFIX and x.dtype is None:
-                parts = [
-                    self._expression(z, known)
-                    if isinstance(z, Variable)
-                    else literal(z)
-                    for z in e.args
+            if e.output.dtype is None and e.function in INFIX:
+                pair = [
+                    texts.get(x) if isinstance(x, Variable) else literal(x)
+                    for x in e.args
                 ]
-                if None not in parts:
-                    return f"({f' {INFIX[e.function][0]} '.join(map(str, parts))})"
-        return None
+                text = f"({f' {INFIX[e.function][0]} '.join(map(str, pair))})"
+                if None not in pair and len(text) <= LONGEST:
+                    texts[e.output] = text
+        return texts
 
     def _make_program(self, outputs: list[Any]) -> None:
         tape = self._tape
@@ -541,8 +543,12 @@ class Recording:
                 is_none = "is" if tensor.accumulated is None else "is not"
                 yield Condition(f"{access}.accumulated {is_none} None", access)
         inputs = dict(zip(self.program.inputs, self.accesses))
-        written = [inputs[x] for x in self.program.updates]
+        written = {inputs[x]: None for x in self.program.updates}
         arrays = [a for x, a in inputs.items() if x.ndim and a not in self._drawn]
+        place_of = {access: i for i, access in enumerate(arrays)}
+        # Read by functions, so that no condition is as long as the list of inputs.
+        all_written, all_arrays = self._read_all(written), self._read_all(arrays)
+        all_but = self._refer(_all_but)
         for x, access in inputs.items():
             is_argument = access.startswith(("args[", "kwargs["))
             if is_argument or access in self._drawn:
@@ -558,16 +564,22 @@ class Recording:
                 f"and {access}.dtype == {self._refer(x.dtype)} "
                 f"and {access}.__class__ is {self._refer(type(array))}"
             )
-            others = written if access not in written else [*arrays]
-            others = [a for a in others if a != access]
-            if others:
-                is_new += f" and apart(({access},), ({', '.join(others)},))"
+            others = all_written
+            if access in written:
+                others = f"{all_but}({all_arrays}, {place_of.get(access)})"
+            is_new += f" and apart(({access},), {others})"
             yield Condition(f"({access} is {self._refer(array)} or {is_new})", access)
+
+    def _read_all(self, accesses: Iterable[str]) -> str:
+        """Write a call that gives the values of expressions, as a tuple."""
+        values = "".join(f"{access}, " for access in accesses)
+        function = eval(f"lambda args, kwargs: ({values})", self.names)
+        return f"{self._refer(function)}(args, kwargs)"
 
     def _apart(self) -> Iterator[Condition]:
         """Require that no argument has the memory of what is written to."""
         inputs = dict(zip(self.program.inputs, self.accesses))
-        written = [inputs[x] for x in self.program.updates]
+        written = {inputs[x]: None for x in self.program.updates}
         given = [
             access
             for x, access in inputs.items()
@@ -582,20 +594,20 @@ class Recording:
         """Give which of the Tensors that are arguments are the same, and which not."""
         arguments = {a: x for a, x in self._given.items() if isinstance(x, Tensor)}
         found = self._captured.tensors | self._tensors
-        others = {
-            k: x for k, x in found.items() if k not in map(id, arguments.values())
-        }
-        seen: dict[str, Tensor] = {}
+        given = set(map(id, arguments.values()))
+        others = frozenset(x for k, x in found.items() if k not in given)
+        no = self._refer(others)
+        first: dict[int, str] = {}
         for access, x in arguments.items():
             if id(x) in self._captured.tensors:
                 yield Condition(f"{access} is {self._refer(x)}", access)
             elif others:
-                no = self._refer(frozenset(others.values()))
                 yield Condition(f"{access} not in {no}", access)
-            for other, y in seen.items():
-                same = "is" if x is y else "is not"
-                yield Condition(f"{access} {same} {other}", access)
-            seen[access] = x
+            if first.setdefault(id(x), access) != access:
+                yield Condition(f"{access} is {first[id(x)]}", access)
+        if len(first) > 1:
+            different = f"len({{*map(id, ({', '.join(first.values())}))}})"
+            yield Condition(f"{different} == {len(first)}", "the arguments")
 
     def counts(self) -> dict[str, str] | None:
         """Tell what becomes of each number, with ``{0}`` for the first input.
@@ -616,8 +628,9 @@ class Recording:
 
         places = {x: f"{{{i}}}" for i, x in enumerate(self.program.inputs)}
         place_of = dict(zip(self.accesses, places.values()))
+        texts = self._numbers(places) if self._counts else {}
         counts = {
-            place_of[access]: self._expression(x, places)
+            place_of[access]: texts.get(x)
             for access, x in self._counts.items()
             if access in place_of
         }
@@ -628,31 +641,39 @@ class Recording:
 
     def _check_memory(self) -> None:
         """Raise if memory that is written to is also read as another input."""
-        arrays = {
-            b: self._evaluate(access)
-            for b, access in self._inputs.items()
-            if b.first.dtype is not None and access not in self._drawn
-        }
-        for b, line in self._tape.changed.items():
-            for other, array in arrays.items():
-                if b is not other and np.may_share_memory(arrays[b], array):
+        spans = []
+        for b, access in self._inputs.items():
+            if b.first.dtype is not None and access not in self._drawn:
+                array = np.asarray(self._evaluate(access))
+                spans += [(*byte_bounds(array), b)] * bool(array.size)
+        spans.sort(key=itemgetter(0))
+        changed = self._tape.changed
+        before: list[tuple[int, Place]] = []  # those that may reach as far as the next
+        for low, high, b in spans:
+            before = [(end, other) for end, other in before if end > low]
+            for _, other in before:
+                if b in changed or other in changed:
+                    one, two = (b, other) if b in changed else (other, b)
                     raise TypeError(
-                        f"compile: the function changes {b.name}, at {line}, and "
-                        f"{other.name} looks at the same memory, which a program "
-                        "could not follow; pass or keep a copy()"
+                        f"compile: the function changes {one.name}, at "
+                        f"{place(changed[one])}, and {two.name} looks at the same "
+                        "memory, which a program could not follow; pass or keep a "
+                        "copy()"
                     )
+            before.append((high, b))
 
     def _check_forgotten(self) -> None:
         """Raise if something that was recorded is kept somewhere."""
         made, self._tape.made = self._tape.made, []
         self._tape.forget()
         self._sites, self._gradients, self._used = [], {}, {}
-        if any(node() is not None for node, _ in made):
+        kept = [(node, line) for node, line in made if node() is not None]
+        if kept:
             gc.collect()  # gradients with a graph refer to themselves
-        for node, line in made:
+        for node, line in reversed(kept):  # the last one is what was kept
             if node() is not None:
                 raise TypeError(
-                    f"compile: what is computed at {line} is kept "
+                    f"compile: what is computed at {place(line)} is kept "
                     "after the call (in a list, an attribute or another object), where "
                     "it would hold no value; return it from the function instead"
                 )
@@ -670,9 +691,10 @@ class Recording:
                 same[e.output] = again.output
                 continue
             origin = (e or again).origin
+            line = origin.file, origin.line
             raise TypeError(
                 f"compile: run twice, the function did not do the same, at "
-                f"{origin.file}:{origin.line}: it has a number from somewhere that is "
+                f"{place(line)}: it has a number from somewhere that is "
                 "another one each time (random, a counter, or the time), and the "
                 "program would have the first one at every call; pass it as an argument"
             )
@@ -680,27 +702,27 @@ class Recording:
 
 def _alike(a: Any, b: Any, same: dict[Variable, Variable]) -> bool:
     """Whether arguments of two runs are the same."""
-    if isinstance(a, Variable) and isinstance(b, Variable):
+    if type(a) is not type(b):
+        return False
+    if type(a) is Variable:
         if a.constant is None or b.constant is None:
             return same.get(a) is b
         a, b = a.constant, b.constant
         nan = a.dtype.kind in "fc"
         return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
-    if type(a) is not type(b):
-        return False
     if isinstance(a, slice):
-        pairs = zip((a.start, a.stop, a.step), (b.start, b.stop, b.step))
+        a, b = (a.start, a.stop, a.step), (b.start, b.stop, b.step)
     elif isinstance(a, dict):
-        pairs = zip(a.values(), b.values())
-        if a.keys() != b.keys():
-            return False
-    elif isinstance(a, list | tuple):
-        pairs = zip(a, b)
-        if len(a) != len(b):
-            return False
-    else:
+        a, b = [*a.items()], [*b.items()]
+    elif not isinstance(a, list | tuple):
         return not isinstance(a, PLAIN) or bool(a == b) or a != a
-    return all(_alike(x, y, same) for x, y in pairs)
+    if len(a) != len(b):
+        return False
+    return all(_alike(x, y, same) for x, y in zip(a, b))
+
+
+def _all_but(values: tuple[Any, ...], i: int | None) -> tuple[Any, ...]:
+    return tuple(x for j, x in enumerate(values) if j != i)
 
 
 def _check_kind(array: Any) -> None:

@@ -19,6 +19,7 @@ __all__ = [
 ]
 
 
+@cache
 def is_library(module: Any) -> bool:
     """Whether code is not the user's: Python's, this or another package's."""
     if not isinstance(module, str):  # as of what is written in C
@@ -28,7 +29,6 @@ def is_library(module: Any) -> bool:
     return root in sys.stdlib_module_names or root in known or _is_installed(root)
 
 
-@cache
 def _is_installed(package: str) -> bool:
     """Whether a package lies where pip puts them."""
     file = getattr(sys.modules.get(package), "__file__", None) or ""
@@ -38,7 +38,7 @@ def _is_installed(package: str) -> bool:
 def is_library_code(code: CodeType, names: dict[str, Any]) -> bool:
     """The same of a function's code and globals; a doctest's are its module's."""
     is_doctest = code.co_filename.startswith("<doctest")
-    return not is_doctest and is_library(names.get("__name__"))
+    return is_library(names.get("__name__")) and not is_doctest
 
 
 def user_line() -> tuple[str, int]:
@@ -49,9 +49,9 @@ def user_line() -> tuple[str, int]:
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def place() -> str:
-    """Say which line of the user's is at work."""
-    return ":".join(map(str, user_line()))
+def place(line: tuple[Any, ...] | None = None) -> str:
+    """Say which line of the user's it was, or is at work now."""
+    return ":".join(map(str, line or user_line()))
 
 
 LOOK = "return from the function what you want to look at, and look at it outside"

@@ -43,7 +43,7 @@ from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
 from tinygrad_edu.engine.tensor import Tensor
 
-__all__ = ["Array", "Number", "Place", "Tape"]
+__all__ = ["Array", "Line", "Number", "Place", "Tape"]
 
 # What depends on shapes and dtypes only is answered at once.
 STATIC = {
@@ -89,6 +89,10 @@ COMPARISONS = {
 }
 
 
+Line = tuple[Any, ...]  # a file, and the number of a line in it
+ARRAYS = (np.ndarray, np.generic)
+
+
 class Place:
     """A piece of memory: which variable it holds, and whose it is.
 
@@ -104,6 +108,18 @@ class Place:
         The memory that this one is a view of.
     """
 
+    __slots__ = (
+        "_seen",
+        "base",
+        "changed_at",
+        "first",
+        "name",
+        "nodes",
+        "variable",
+        "writable",
+        "writes",
+    )
+
     def __init__(
         self,
         variable: Variable,
@@ -116,7 +132,7 @@ class Place:
         self.writable = writable
         self.base = base
         self.writes = 0
-        self.changed_at = ""  # the line of the last one
+        self.changed_at: Line = ("", 0)  # of the last one
         self._seen = base.writes if base is not None else 0
         self.nodes: list[ref[Node]] = []  # those that have this memory
 
@@ -126,7 +142,7 @@ class Place:
             _tape().fail(
                 "an array is read that looks at the memory of another one "
                 f"({self.base.name or 'an array of its own'}), which was changed "
-                f"since, at {self.base.changed_at}",
+                f"since, at {user_place(self.base.changed_at)}",
                 "take a copy() of it before, or take the part again after the change",
             )
         return self.variable
@@ -138,7 +154,7 @@ class Tape:
     Attributes
     ----------
     equations : list of Equation
-    changed : dict of Place to str
+    changed : dict of Place to tuple
         The memory from outside that is to be written to, with the line that says so.
     failure : Exception or None
         The first refusal, even if the function has caught it.
@@ -147,19 +163,20 @@ class Tape:
     def __init__(self, recording: Any) -> None:
         self.recording = recording
         self.equations: list[Equation] = []
-        self.changed: dict[Place, str] = {}
+        self.changed: dict[Place, Line] = {}
         self.guards: list[tuple[Variable, bool]] = []  # numbers whose truth was asked
         self.failure: Exception | None = None
         self.start = new_index()
         self._places: dict[int, Place] = {}
         self._alive: list[Node] = []  # so that no id is used twice
-        self._op = ""
+        self._op = ""  # the one at work, and the line of the user's that calls it
+        self._line: Line = ("", 0)
         # The ops that were applied: result, variable, op, inputs, parameters.
         self.applied: list[tuple[Any, Variable, Any, Any, Any]] = []
         self._cotangents: dict[Variable, Variable] = {}
         self.roots: list[Any] = []  # where walks back began
         self._done = 0  # equations that belong to no rule, or know it
-        self.made: list[tuple[ref[Node], str]] = []  # with the lines
+        self.made: list[tuple[ref[Node], Line]] = []
 
     # --- Called by the engine ---------------------------------------------------------
 
@@ -175,18 +192,18 @@ class Tape:
             inputs = tuple(map(self._as_input, inputs))
         arrays = [self.value(x) if isinstance(x, Node) else x for x in inputs]
         outer = self._op
-        self._op = outer or op.name
+        if not outer:
+            self._op, self._line = op.name, user_line()
         try:
             answer = self._lower(op, arrays, params)
+            if not tensors or not isinstance(answer, ARRAYS):
+                if not outer and type(answer) is Array:
+                    of = answer._place.variable
+                    self.applied.append((answer, of, op, inputs, params))
+                return answer
+            node = self._tensor(answer, type(tensors[-1]))
         finally:
             self._op = outer
-        if not tensors or not isinstance(answer, Array | np.ndarray | np.generic):
-            if not outer and type(answer) is Array:
-                self.applied.append(
-                    (answer, answer._place.variable, op, inputs, params)
-                )
-            return answer
-        node = self._tensor(answer, type(tensors[-1]))
         mode = current_mode.get()
         if (
             mode.recording
@@ -209,7 +226,7 @@ class Tape:
 
     def _lower(self, op: Any, arrays: list[Any], params: Any) -> Any:
         params = params or {}
-        special = LOWERED.get(op.name) if op.name in BUILT_IN else _one_step
+        special = LOWERED.get(op.name) if op.name in BUILT_IN else _if_possible
         if special is not None:
             return special(self, op, arrays, params)
         if op.textbook is not None:
@@ -218,11 +235,15 @@ class Tape:
 
     def _tensor(self, answer: Any, kind: Any = Tensor) -> Any:
         """Return a Tensor that has the memory of an Array."""
-        is_array = isinstance(answer, Array)
+        is_array = type(answer) is Array
         node = new_constant(kind, answer.array if is_array else np.asarray(answer))
         self.settle(node, answer._place if is_array else self._constant(answer))
-        self.made.append((ref(node), user_place()))
+        self.made.append((ref(node), self.line()))
         return node
+
+    def line(self) -> Line:
+        """Return the user's line that is at work."""
+        return self._line if self._op else user_line()
 
     def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Apply a function without a derivative: its answer is an Array."""
@@ -301,12 +322,13 @@ class Tape:
             )
         place.variable = array._place.read()
         place.writes += 1
-        place.changed_at = user_place()
+        place.changed_at = self.line()
         if place.name:
             self.changed[place] = place.changed_at
-        for reference in place.nodes:
-            if (node := reference()) is not None:
-                node.array = array.array
+        alive = [node for find in place.nodes if (node := find()) is not None]
+        place.nodes = [ref(node) for node in alive]
+        for node in alive:
+            node.array = array.array
 
     def _fitted(self, value: Any, shape: Any = None, dtype: Any = None) -> Any:
         """Return a value as an Array, of a shape and dtype, as writing makes it."""
@@ -435,7 +457,7 @@ class Tape:
 
     def enter(self, function: Any, args: tuple[Any, ...], params: Any) -> Any:
         """Compute something, and write down the equation; return the answer."""
-        origin = EquationOrigin(self._op, "", *user_line())
+        origin = EquationOrigin(self._op, "", *self.line())
         if function is operator.getitem and any(map(_is_mask, parts(args[1]))):
             self.fail("how many elements a mask takes depends on its values", MASK)
         values, keywords = change(args, _value), change(params, _value)
@@ -461,26 +483,24 @@ class Tape:
     def _entered(
         self, function: Any, args: Any, params: Any, answer: Any, origin: EquationOrigin
     ) -> Any:
-        if isinstance(answer, int | float) and not isinstance(answer, np.generic):
+        if not isinstance(answer, ARRAYS):
+            if not isinstance(answer, int | float):
+                name = getattr(function, "__name__", "the function")
+                self.fail(f"{name}() of a value is no array")
             variable = Variable((), None)
             self._write_down(variable, function, args, params, origin)
             return Number(self, answer, variable)
-        if not isinstance(answer, np.ndarray | np.generic):
-            name = getattr(function, "__name__", "the function")
-            self.fail(f"{name}() of a value is no array")
-        of = [x for x in parts(args, params) if isinstance(x, Array)]
-        is_view = isinstance(answer, np.ndarray) and answer.size
-        base = next(
-            (x for x in of if is_view and np.may_share_memory(answer, x.array)), None
-        )
-        variable = Variable(np.shape(answer), answer.dtype)
+        variable = Variable(answer.shape, answer.dtype)
         self._write_down(variable, function, args, params, origin)
-        root = None if base is None else base._place.base or base._place
-        is_scalar = not isinstance(answer, np.ndarray)
-        place = Place(variable, base=root)
-        array = Array.of(np.asarray(answer), place, is_scalar)
-        self.settle(array, array._place)
-        self.made.append((ref(array), f"{origin.file}:{origin.line}"))
+        base = None
+        if answer.base is not None and answer.size:  # it may be a view
+            of = [x for x in parts(args, params) if type(x) is Array]
+            shared = (x for x in of if np.may_share_memory(answer, x.array))
+            base = next((x._place.base or x._place for x in shared), None)
+        place = Place(variable, base=base)
+        array = Array.of(np.asarray(answer), place, isinstance(answer, np.generic))
+        self.settle(array, place)
+        self.made.append((ref(array), (origin.file, origin.line)))
         return array
 
     def _write_down(
@@ -496,9 +516,9 @@ class Tape:
 
     def variable(self, x: Any) -> Any:
         """Return what an equation has for `x`."""
-        if isinstance(x, Array):
+        if type(x) is Array:
             return x._place.read()
-        if isinstance(x, Number):
+        if type(x) is Number:
             return x.variable
         if isinstance(x, np.ndarray):
             place = self.recording.place_of(x, True)
@@ -526,6 +546,7 @@ class Array(ArrayLike):
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """What isinstance() goes by: a program does what is done for an array."""
+        _tape()  # raises if the recording is over
         return self.dtype.type if self._is_scalar else np.ndarray
 
     # --- What NumPy hands over --------------------------------------------------------
@@ -800,7 +821,7 @@ def _tape() -> Any:
 
 def _value(x: Any) -> Any:
     """Return the value at recording time, which nobody may write to."""
-    if isinstance(x, Number):
+    if type(x) is Number:
         return x.value
     if not isinstance(x, Node):
         return x
@@ -874,6 +895,20 @@ def _one_step(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
     with tape.recording.put_back():
         answer = tape.enter(forward, tuple(arrays), params)
     return tape.enter(np.asarray, (answer,), {}) if type(answer) is Number else answer
+
+
+def _if_possible(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
+    """Lower an op of the user's own; if it needs values, enter it as one equation."""
+    before = len(tape.equations), tape.failure
+    try:
+        answer = op.compute(arrays, params)
+        if type(answer) is Array:
+            return answer
+    except Exception:  # whatever it is, the op itself will say it
+        pass
+    del tape.equations[before[0] :]
+    tape.failure = before[1]
+    return _one_step(tape, op, arrays, params)
 
 
 # Ops whose forward function makes an array of NumPy's own.
