@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.engine.graph import Node, query
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import sigmoid_cross_entropy, xlog1py, xlogy
+from tinygrad_edu.ops.functions import (
+    sigmoid,
+    sigmoid_cross_entropy,
+    xlog1py,
+    xlogy,
+)
 from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
 
 __all__ = [
@@ -146,13 +151,7 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
     0.346574
     """
     n = _examples("cross_entropy", prediction, target)
-    _check_probabilities(
-        "cross_entropy",
-        "prediction",
-        prediction,
-        "for the output layer's z, which may be any number, call "
-        "cross_entropy_with_logits()",
-    )
+    _check_probabilities("cross_entropy", "prediction", prediction)
     _check_probabilities("cross_entropy", "target", target)
     likelihood = xlogy(target, prediction) + xlog1py(
         subtract(1.0, target), -1.0 * as_array(prediction)
@@ -260,20 +259,28 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
     return n
 
 
-def _check_probabilities(
-    loss: str,
-    what: str,
-    x: Any,
-    way_out: str = "convert labels to one-hot rows: np.eye(classes)[labels]",
-) -> None:
+def _check_probabilities(loss: str, what: str, x: Any) -> None:
     """Raise if a number is outside of [0, 1]; allow NaN."""
-    values = x.array if isinstance(x, Node) else np.asarray(x)
-    if not values.size:
+    if not (isinstance(x, Node) and x.op is sigmoid):  # which is within
+        query(check_within_0_and_1, x, f"{loss}: the {what}")
+
+
+FOR_OUTPUTS = (
+    "for the output layer's z, which may be any number, call "
+    "cross_entropy_with_logits()"
+)
+FOR_LABELS = "convert labels to one-hot rows: np.eye(classes)[labels]"
+
+
+def check_within_0_and_1(x: Any, what: str) -> None:
+    """Raise if a number is outside of [0, 1]; allow NaN."""
+    x = np.asarray(x)
+    if not x.size:
         return
-    low = values.item(values.argmin())  # faster than min()
-    high = values.item(values.argmax())
+    low, high = x.item(x.argmin()), x.item(x.argmax())  # faster than min() and max()
     if low < 0 or high > 1:
+        way_out = FOR_OUTPUTS if what.endswith("prediction") else FOR_LABELS
         raise ValueError(
-            f"{loss}: the {what} has numbers from {low} to {high}, but probabilities "
-            f"are between 0 and 1; {way_out}"
+            f"{what} has numbers from {low} to {high}, but probabilities are between "
+            f"0 and 1; {way_out}"
         )

@@ -74,7 +74,7 @@ def test_a_step_drops_what_the_eager_one_drops(way, examples):
         sources.add(compiled.source)
         assert_same(mine, plain)
     assert len(sources) == len(compiled._variants) == 1
-    assert re.search(r"def step\([^)]*mask1, mask2", compiled.source)
+    assert re.search(r"def step\([^)]*mask, mask_2", compiled.source)
 
 
 def test_other_elements_are_dropped_at_each_call():

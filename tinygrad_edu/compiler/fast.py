@@ -115,7 +115,9 @@ class Fast:
 
     def _write(self, i: int, e: Equation) -> None:
         y = e.output
-        if y in self.in_place or self._is_into(e):
+        if e.is_check:
+            self.body.append(self._plain_call(e))
+        elif y in self.in_place or self._is_into(e):
             self._write_into(i, e)
         elif y.dtype is None or (
             y.shape == ()

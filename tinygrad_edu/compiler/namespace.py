@@ -34,6 +34,7 @@ from tinygrad_edu.compiler.functions import (
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
+from tinygrad_edu.losses import check_within_0_and_1
 
 __all__ = ["Namespace", "free", "helper_source", "identifier", "numbered"]
 
@@ -225,7 +226,7 @@ class Namespace:
 
 def _is_ours(function: Any) -> bool:
     """Whether a function is one of this package's, and not named or wrapped like it."""
-    own = (assembled, astype, replaced, restored, spread)
+    own = (assembled, astype, replaced, restored, spread, check_within_0_and_1)
     ours = (*own, *(OPS[name].forward for name in BUILT_IN))
     return any(function is f for f in ours)
 

@@ -19,7 +19,7 @@ def dead_code(program: Program) -> Program:
     wanted = set(program.results())
     kept: list[Equation] = []
     for e in reversed(program.equations):
-        if e.output in wanted:
+        if e.output in wanted or e.is_check:
             kept.append(e)
             wanted.update(e.inputs)
     return replace(program, equations=tuple(reversed(kept)))

@@ -14,6 +14,7 @@ from typing import Any
 from tinygrad_edu.support import tree
 
 __all__ = [
+    "CHECK",
     "Equation",
     "EquationOrigin",
     "Program",
@@ -31,6 +32,9 @@ def same_dtype(a: Any, b: Any) -> bool:
 def is_uniform(array: Any) -> bool:
     """Whether an array holds one value all over; 0.0 is not -0.0 here."""
     return bool(array.tobytes() == array.flat[0].tobytes() * array.size)
+
+
+CHECK = object()  # the label of what a check gives: nothing
 
 
 class Variable:
@@ -102,6 +106,11 @@ class Equation:
     def __post_init__(self) -> None:
         found = parts(*self.args, *self.params.values())
         self.inputs = [x for x in found if type(x) is Variable]
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it computes nothing, but may raise."""
+        return self.output.label is CHECK
 
     def substitute(self, mapping: dict[Variable, Any]) -> Equation:
         """Put other variables, or plain values, in place of those it reads."""

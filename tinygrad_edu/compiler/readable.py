@@ -85,6 +85,9 @@ class Readable:
         for e in self.program.equations:
             y = e.output
             text, precedence = self._fitting(e)
+            if e.is_check:
+                self.lines.append((text, ""))
+                continue
             is_update = (
                 y in finals and self.uses.get(y) == 1 and not (reads_old[y] - {y})
             )

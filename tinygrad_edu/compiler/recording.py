@@ -155,7 +155,7 @@ class Recording:
         self._tensors: dict[int, Tensor] = {}  # those from outside that are used
         self._accesses: dict[int, str] = {}  # to these
         self._gradients: dict[int, Any] = {}  # what they are at first, where it matters
-        self._bound: dict[Place, Tensor] = {}  # those that had this memory at first
+        self._bound: dict[Place, Any] = {}  # those that had this memory at first
         self._lent_conditions: list[Condition] = []
         self._remembered: set[str] = set()  # what optimisers remember
         self._used: dict[int, Any] = {}  # gradients of a step

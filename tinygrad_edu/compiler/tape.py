@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.functions import REDUCTIONS, astype, replaced
 from tinygrad_edu.compiler.program import (
+    CHECK,
     Equation,
     EquationOrigin,
     Variable,
@@ -483,6 +484,10 @@ class Tape:
     def _entered(
         self, function: Any, args: Any, params: Any, answer: Any, origin: EquationOrigin
     ) -> Any:
+        if answer is None:  # of a check, which did not raise
+            check = Variable((), None, CHECK)
+            self._write_down(check, function, args, params, origin)
+            return None
         if not isinstance(answer, ARRAYS):
             if not isinstance(answer, int | float):
                 name = getattr(function, "__name__", "the function")
@@ -629,8 +634,6 @@ class Array(ArrayLike):
             _tape().fail("order= asks for a layout in memory", "leave it out")
         return _tape().enter(np.positive, (self,), {})
 
-    __copy__ = copy
-
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
@@ -643,23 +646,11 @@ class Array(ArrayLike):
     def T(self) -> Any:  # noqa: N802, as NumPy spells it
         return _transposed(self) if self.ndim > 1 else self
 
-    def __repr__(self) -> str:
-        _tape().refuse("repr")
+    def __invert__(self) -> Any:
+        return _tape().enter(np.invert, (self,), {})
 
-    def __round__(self, ndigits: int | None = None) -> Any:
-        _tape().refuse("number")
-
-    def __complex__(self) -> Any:
-        _tape().refuse("complex")
-
-    def __index__(self) -> Any:
-        _tape().refuse("index")
-
-    def __reduce__(self) -> Any:
-        _tape().refuse("pickle")
-
-    def __hash__(self) -> int:
-        _tape().refuse("hash")
+    def __copy__(self) -> Any:
+        return self.copy()
 
 
 def _bitwise(name: str, ufunc: Any) -> None:
@@ -679,7 +670,15 @@ for _name, _ufunc in {
     "xor": np.bitwise_xor,
 }.items():
     _bitwise(_name, _ufunc)
-Array.__invert__ = lambda a: _tape().enter(np.invert, (a,), {})  # type: ignore[attr-defined]
+
+
+def _refusing(what: str) -> Any:
+    """Return a method that refuses what Python asks for."""
+    return lambda self, *args: _tape().refuse(what)
+
+
+for _name in ("complex", "hash", "index", "reduce", "repr", "round"):
+    setattr(Array, f"__{_name}__", _refusing(_name))
 
 
 def _array_method(name: str) -> None:
@@ -749,7 +748,7 @@ class Number:
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         return self.tape.enter(function, inputs, kwargs)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.value)
 
@@ -803,7 +802,7 @@ REASONS = {
         "let an array be the table: table[i]",
     ),
     "item": OUT,
-    "pickle": OUT,
+    "reduce": OUT,
     "repr": TEXT,
     "tolist": OUT,
 }
