@@ -47,7 +47,7 @@ def _sums(
         y = e.output
         if e.function is np.add and all(is_term(x, y) for x in e.args):
             short, long = sorted((terms[x] for x in e.args), key=len)
-            if short is not long and len(short[0]) == len(long[0]):
+            if short is not long:
                 for x in e.args:
                     del terms[x]
                 long += short  # in place, so that a long sum is read once
@@ -130,8 +130,8 @@ def slices_in_one(program: Program) -> Program:
     The gates of a cell are such slices, and most of them go through a sigmoid.
     """
     group_of = _groups(program)
-    for group in dict.fromkeys(group_of.values()):
-        group.close()
+    for each in dict.fromkeys(group_of.values()):
+        each.close()
     made: list[Equation] = []
     written: set[_Group] = set()
     for e in program.equations:
