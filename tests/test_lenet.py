@@ -240,11 +240,11 @@ def test_the_ops_pass_all_checks(ops):
 @pytest.mark.parametrize(
     ("name", "of", "complaint"),
     [
-        ("windows", "x", "windows: the gradient by x is not"),
-        ("overlap_add", "v", "windows: the gradient's gradient"),  # of which it is made
-        ("conv2d", "x", "conv2d: the gradient by x is not"),
-        ("conv2d", "w", "conv2d: the gradient by w is not"),
-        ("max_pool", "x", "max_pool: the gradient by x is not"),
+        ("windows", "x", "windows: the gradient with respect to x"),
+        ("overlap_add", "v", "windows: the gradient's derivative"),  # whose rule it is
+        ("conv2d", "x", "conv2d: the gradient with respect to x"),
+        ("conv2d", "w", "conv2d: the gradient with respect to w"),
+        ("max_pool", "x", "max_pool: the gradient with respect to x"),
     ],
 )
 def test_the_checks_find_a_rule_that_is_wrong(ops, name, of, complaint):

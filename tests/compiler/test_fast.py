@@ -389,27 +389,26 @@ def training() -> Fast:
 
 
 STEP = """
-    matmul(x, w, z1)
-    exp(z1, a1)
-    subtract(a1, y, t1)
-    t2 = vdot(t1, t1)
-    loss = t2 * 0.25
-    multiply(c1, t1, da1)
-    multiply(da1, a1, delta1)
-    matmul(x.T, delta1, dw)
-    k2[()] = lr
-    multiply(k2, dw, dw)
+    matmul(x, w, t1)
+    exp(t1, t1)
+    subtract(t1, y, t3)
+    t4 = vdot(t3, t3)
+    loss = t4 * 0.25
+    multiply(c1, t3, dt3)
+    multiply(dt3, t1, dt1)
+    matmul(x.T, dt1, dw)
+    k1[()] = lr
+    multiply(k1, dw, dw)
     subtract(w, dw, w)
 """
 MEMORY = """
-    z1 = empty((2,), np.float64)
-    a1 = z1
     t1 = empty((2,), np.float64)
-    da1 = t1
+    t3 = empty((2,), np.float64)
+    dt3 = t3
     c1 = np.array(0.5, np.float64)
-    delta1 = t1
+    dt1 = t3
     dw = empty((3,), np.float64)
-    k2 = empty((), np.float64)
+    k1 = empty((), np.float64)
 """
 
 

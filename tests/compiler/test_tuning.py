@@ -354,6 +354,22 @@ def test_what_is_made_large_for_functions_is_copied() -> None:
 # --- Rows -----------------------------------------------------------------------------
 
 
+def test_a_row_is_copied_before_it_meets_a_matrix() -> None:
+    b = Builder()
+    x, row = b.given(3, 4), b.given(4)
+    rows, total = spread_out(b.program(b(np.add, x, row))).equations
+    assert (rows.function, rows.args) == (spread, (row, (3, 4)))
+    assert total.args == (x, rows.output)
+
+
+def test_numbers_and_large_matrices_are_not_copied() -> None:
+    b = Builder()
+    x, number = b.given(3, 4), b.given()
+    large, row = b.given(300, 300), b.given(300)
+    program = b.program(b(np.add, x, number), b(np.add, large, row))
+    assert functions(spread_out(program)) == [np.add, np.add]
+
+
 def test_a_row_that_is_met_twice_is_copied_once() -> None:
     b = Builder()
     x, row = b.given(3, 4), b.given(4)

@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.expressions import literal
 from tinygrad_edu.compiler.functions import assembled
-from tinygrad_edu.compiler.laws import is_number, simplify
+from tinygrad_edu.compiler.laws import is_plain_number, simplify
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_plain_index
@@ -180,7 +180,7 @@ def _is_like(x: Any, y: Variable) -> bool:
 
 def _is_single(x: Any) -> bool:
     """Whether x is one number, which may be unknown."""
-    return is_number(x) or (isinstance(x, Variable) and x.shape == ())
+    return is_plain_number(x) or (isinstance(x, Variable) and x.shape == ())
 
 
 def _slice(x: Any, index: Any) -> Slice | None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.laws import (
     is_normal,
-    is_number,
+    is_plain_number,
     kind_of,
     simplify,
     uniform,
@@ -86,7 +86,7 @@ class _Reader:
 
     def line(self, x: Any) -> tuple[float, float, Any]:
         """Return k, c and the variable; for a number c alone."""
-        if is_number(x):
+        if is_plain_number(x):
             return 0.0, float(x), None
         if x not in self.lines:
             number = uniform(x)
@@ -161,7 +161,7 @@ class _Reader:
         """Read a / b, where b is guarded: another number if both would be 0."""
         k, c, guarded = self.line(b)
         e = self.definitions.get(guarded)
-        if e is None or e.function is not np.where or not is_number(e.args[1]):
+        if e is None or e.function is not np.where or not is_plain_number(e.args[1]):
             return []
         n, d, x = self.line(e.args[2])
         zeros = self.zeros(e.args[0])
@@ -177,7 +177,7 @@ class _Reader:
             return ()
         found = []
         for e in map(self.definitions.get, both.args):
-            if e is not None and e.function is np.equal and is_number(e.args[1]):
+            if e is not None and e.function is np.equal and is_plain_number(e.args[1]):
                 k, c, x = self.line(e.args[0])
                 if x is not None:
                     found.append((x, (c - float(e.args[1])) / k))
@@ -192,7 +192,7 @@ def _is_arithmetic(e: Equation) -> bool:
         and not e.params
         and _is_float(e.output)
         and all(
-            np.isfinite(x) if is_number(x) else _is_float(x, e.output.shape)
+            np.isfinite(x) if is_plain_number(x) else _is_float(x, e.output.shape)
             for x in e.args
         )
     )

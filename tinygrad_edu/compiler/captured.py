@@ -258,7 +258,7 @@ class Captured:
         """Visit attributes: all, or those of some names."""
         reference = self.refer(names)
         for name, part in list(names.items()):
-            is_lent = is_number(part) or name in ("_scratch", "state")
+            is_lent = is_setting(part) or name in ("_scratch", "state")
             if (words is None or name in words) and not (except_numbers and is_lent):
                 self._visit_item(names, reference, name, f"{path}.{name}".strip("."))
 
@@ -308,10 +308,10 @@ def key_text(key: Any) -> str:
         return type(key).__name__
 
 
-def is_number(x: Any) -> bool:
+def is_setting(x: Any) -> bool:
     """Whether an optimiser's attribute is a number, or a tuple of numbers."""
     if isinstance(x, tuple):
-        return all(map(is_number, x))
+        return all(map(is_setting, x))
     kinds = int, float, np.integer, np.floating
     return isinstance(x, kinds) and not isinstance(x, bool)
 

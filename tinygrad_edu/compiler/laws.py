@@ -26,7 +26,7 @@ from tinygrad_edu.compiler.program import (
 )
 from tinygrad_edu.compiler.scheduling import is_elementwise
 
-__all__ = ["is_normal", "is_number", "kind_of", "simplify", "uniform"]
+__all__ = ["is_normal", "is_plain_number", "kind_of", "simplify", "uniform"]
 
 # c and d are known numbers. Arithmetic is that of floats: whole numbers may wrap.
 TABLE = """
@@ -105,7 +105,7 @@ def kind_of(x: Any) -> tuple[tuple[int, ...], Any]:
         return x.output.shape, x.output.dtype  # its laws leave them as they are
     shapes, dtypes = zip(*map(kind_of, x.args))
     # What has no dtype is a Python number, which takes that of the others.
-    weak = [type(z) if is_number(z) else float for z in x.args]
+    weak = [type(z) if is_plain_number(z) else float for z in x.args]
     kinds = [d or w for d, w in zip(dtypes, weak)]
     if x.function is np.where:
         dtype = np.result_type(*(d or w(1) for d, w in zip(dtypes[1:], weak[1:])))
@@ -118,7 +118,7 @@ def _broadcasts(e: Equation) -> bool:
     return is_elementwise(e) or e.function is np.where
 
 
-def is_number(x: Any) -> bool:
+def is_plain_number(x: Any) -> bool:
     """Whether x is a number that is known."""
     return type(x) in (int, float) or isinstance(x, np.number)
 
@@ -181,13 +181,15 @@ def _matches(pattern: Any, e: Equation, look: Lookup, found: dict[str, Any]) -> 
         return False
     for part, x in zip(parts, e.args):
         if isinstance(part, str):
-            able = part not in "cd" or is_number(x)
+            able = part not in "cd" or is_plain_number(x)
             fits = able and found.setdefault(part, x) is x
         elif isinstance(part, tuple):
             inner = look(x) if isinstance(x, Variable) else None
             fits = inner is not None and _matches(part, inner, look, found)
         else:
-            fits = is_number(x) and x == part and bool(np.signbit(x)) == (part < 0)
+            fits = (
+                is_plain_number(x) and x == part and bool(np.signbit(x)) == (part < 0)
+            )
         if not fits:
             return False
     return True
@@ -198,7 +200,7 @@ def _write(pattern: Any, e: Equation, found: dict[str, Any]) -> Any:
     if isinstance(pattern, str):
         return found[pattern]
     args = tuple(_write(p, e, found) for p in pattern[1:])
-    if all(map(is_number, args)):  # such as c * d
+    if all(map(is_plain_number, args)):  # such as c * d
         with np.errstate(all="ignore"):
             return float(pattern[0](*map(float, args)))
     return replace(e, function=pattern[0], args=args)
@@ -210,11 +212,11 @@ def _write(pattern: Any, e: Equation, found: dict[str, Any]) -> Any:
 def _of_numbers(e: Equation, look: Lookup) -> Any:
     """Compute now what needs numbers only."""
     is_plain = is_elementwise(e) or e.function in vars(operator).values()
-    if not all(map(is_number, e.args)) or not is_plain:
+    if not all(map(is_plain_number, e.args)) or not is_plain:
         return None
     with np.errstate(all="ignore"):
         value = e.function(*e.args)
-    return value if is_number(value) else None
+    return value if is_plain_number(value) else None
 
 
 def _uniform(e: Equation, look: Lookup) -> Any:
@@ -270,4 +272,4 @@ def _of_one_function(e: Equation, look: Lookup) -> Any:
 
 def _is_array(x: Any) -> bool:
     """Whether x is neither a known number nor an unknown one."""
-    return kind_of(x)[1] is not None and not is_number(x)
+    return kind_of(x)[1] is not None and not is_plain_number(x)

@@ -25,14 +25,14 @@ from tinygrad_edu.compiler.captured import (
     Condition,
     Site,
     is_lent,
-    is_number,
+    is_setting,
     key_text,
 )
 from tinygrad_edu.compiler.expressions import INFIX, literal, subscript
 from tinygrad_edu.compiler.naming import label_variables, short_path
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.refusals import place
-from tinygrad_edu.compiler.tape import Array, Line, Number, Place, Tape
+from tinygrad_edu.compiler.tape import Array, Line, Memory, Number, Tape
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.modes import changed
 from tinygrad_edu.engine.tensor import Tensor
@@ -150,19 +150,19 @@ class Recording:
     def _record(self) -> None:
         """Run the function once."""
         self._tape = tape = Tape(self)
-        self._inputs: dict[Place, str] = {}  # with the expressions for the values
+        self._inputs: dict[Memory, str] = {}  # with the expressions for the values
         self._drawn: set[str] = set()  # those of random numbers
         self._tensors: dict[int, Tensor] = {}  # those from outside that are used
         self._accesses: dict[int, str] = {}  # to these
         self._gradients: dict[int, Any] = {}  # what they are at first, where it matters
-        self._bound: dict[Place, Any] = {}  # those that had this memory at first
+        self._bound: dict[Memory, Any] = {}  # those that had this memory at first
         self._lent_conditions: list[Condition] = []
         self._remembered: set[str] = set()  # what optimisers remember
         self._used: dict[int, Any] = {}  # gradients of a step
         self._read: set[int] = set()  # those whose gradient was there, or not, at first
         self._sites: list[tuple[Site, Any, Any]] = []  # with what is there at first
         self._lent: set[int] = set()  # optimisers
-        self._arrays: dict[int, Place] = {}  # that arrays found have, by id
+        self._arrays: dict[int, Memory] = {}  # that arrays found have, by id
         inside = changed({"tape": tape, "sample": self._sample, "nested": False})
         try:
             current_mode.set(inside)
@@ -225,11 +225,11 @@ class Recording:
         self._sites.append((site, site.get(), stand_in))
         site.set(stand_in)
 
-    def _bind(self, name: str, value: Any, access: str, writable: bool) -> Place:
+    def _bind(self, name: str, value: Any, access: str, writable: bool) -> Memory:
         """Make something an input of the program."""
         dtype = getattr(value, "dtype", None)  # a Python number has none
         variable = Variable(np.shape(value), dtype, short_path(name))
-        bound = Place(variable, name, writable)
+        bound = Memory(variable, name, writable)
         self._inputs[bound] = access
         return bound
 
@@ -296,7 +296,7 @@ class Recording:
 
     # --- Called by the tape -----------------------------------------------------------
 
-    def place_of(self, x: Any, is_outside: bool) -> Place | None:
+    def place_of(self, x: Any, is_outside: bool) -> Memory | None:
         """Return the memory of a Tensor or array that the tape meets first."""
         if not isinstance(x, Node):
             return self._arrays.get(id(x))
@@ -314,7 +314,7 @@ class Recording:
         self._bound[bound] = x
         return bound
 
-    def is_argument(self, bound: Place) -> bool:
+    def is_argument(self, bound: Memory) -> bool:
         return self._inputs[bound].startswith(("args[", "kwargs["))
 
     def _access(self, tensor: Any) -> str:
@@ -356,7 +356,7 @@ class Recording:
         path = self._captured.paths.get(id(optimiser), "optimiser")
         attributes = vars(optimiser)
         for name, value in list(attributes.items()):
-            if is_number(value):
+            if is_setting(value):
                 access = self._item(self._refer(attributes), name)
                 site = Site(access, f"{path}.{name}", attributes, name)
                 self._swap(site, self._number(value, access, name))
@@ -555,8 +555,8 @@ class Recording:
                 continue
             array = self._evaluate(access)
             if x.dtype is None:
-                is_number = f"{access}.__class__ in {self._refer((int, float))}"
-                yield Condition(is_number, str(x.label))
+                is_plain = f"{access}.__class__ in {self._refer((int, float))}"
+                yield Condition(is_plain, str(x.label))
                 continue
             # In most calls that is the same array as in the last, so ask that first.
             is_new = (
@@ -648,7 +648,7 @@ class Recording:
                 spans += [(*byte_bounds(array), b)] * bool(array.size)
         spans.sort(key=itemgetter(0))
         changed = self._tape.changed
-        before: list[tuple[int, Place]] = []  # those that may reach as far as the next
+        before: list[tuple[int, Memory]] = []  # those that may reach as far as the next
         for low, high, b in spans:
             before = [(end, other) for end, other in before if end > low]
             for _, other in before:
@@ -678,7 +678,7 @@ class Recording:
                     "it would hold no value; return it from the function instead"
                 )
 
-    def _check_same(self, equations: list[Any], inputs: list[Place]) -> None:
+    def _check_same(self, equations: list[Any], inputs: list[Memory]) -> None:
         """Raise if the function did another thing when it was run once more."""
         same = {a.first: b.first for a, b in zip(inputs, self._inputs)}
         for e, again in zip_longest(equations, self._tape.equations):

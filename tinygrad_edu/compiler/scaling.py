@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.laws import is_number
+from tinygrad_edu.compiler.laws import is_plain_number
 from tinygrad_edu.compiler.program import (
     Equation,
     EquationOrigin,
@@ -119,11 +119,11 @@ class _Mover:
             pairs = [(-1.0, e.args[0])]
         elif e.function is np.multiply:
             pairs = [e.args, e.args[::-1]]
-        elif e.function is np.divide and is_number(e.args[1]) and e.args[1]:
+        elif e.function is np.divide and is_plain_number(e.args[1]) and e.args[1]:
             pairs = [(1 / float(e.args[1]), e.args[0])]
         for k, x in pairs:
             if _is_like(x, e.output):
-                if is_number(k) and LEAST <= abs(k) <= MOST:
+                if is_plain_number(k) and LEAST <= abs(k) <= MOST:
                     return (float(k), None), x
                 if isinstance(k, Variable) and k in self.numbers:
                     return (1.0, k), x

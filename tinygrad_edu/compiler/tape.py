@@ -6,7 +6,7 @@ its forward function, or its textbook formula, on Arrays; an op of the user's ow
 equation. Backward passes and optimisers are made of ops and NumPy functions too, so
 they come to the tape like everything else.
 
-Memory is followed by `Place`: writing to an Array or a parameter gives its place
+Memory is followed by `Memory`: writing to an Array or a parameter gives its place
 another variable. So a program needs no writing, but for its last lines.
 """
 
@@ -44,7 +44,7 @@ from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
 from tinygrad_edu.engine.tensor import Tensor
 
-__all__ = ["Array", "Line", "Number", "Place", "Tape"]
+__all__ = ["Array", "Line", "Memory", "Number", "Tape"]
 
 # What depends on shapes and dtypes only is answered at once.
 STATIC = {
@@ -94,7 +94,7 @@ Line = tuple[Any, ...]  # a file, and the number of a line in it
 ARRAYS = (np.ndarray, np.generic)
 
 
-class Place:
+class Memory:
     """A piece of memory: which variable it holds, and whose it is.
 
     Attributes
@@ -105,7 +105,7 @@ class Place:
         What the user calls it; empty for what the function computes.
     writable : bool
         Whether the function may write to it.
-    base : Place or None
+    base : Memory or None
         The memory that this one is a view of.
     """
 
@@ -126,7 +126,7 @@ class Place:
         variable: Variable,
         name: str = "",
         writable: bool = True,
-        base: Place | None = None,
+        base: Memory | None = None,
     ) -> None:
         self.first = self.variable = variable
         self.name = name
@@ -155,7 +155,7 @@ class Tape:
     Attributes
     ----------
     equations : list of Equation
-    changed : dict of Place to tuple
+    changed : dict of Memory to tuple
         The memory from outside that is to be written to, with the line that says so.
     failure : Exception or None
         The first refusal, even if the function has caught it.
@@ -164,11 +164,11 @@ class Tape:
     def __init__(self, recording: Any) -> None:
         self.recording = recording
         self.equations: list[Equation] = []
-        self.changed: dict[Place, Line] = {}
+        self.changed: dict[Memory, Line] = {}
         self.guards: list[tuple[Variable, bool]] = []  # numbers whose truth was asked
         self.failure: Exception | None = None
         self.start = new_index()
-        self._places: dict[int, Place] = {}
+        self._places: dict[int, Memory] = {}
         self._alive: list[Node] = []  # so that no id is used twice
         self._op = ""  # the one at work, and the line of the user's that calls it
         self._line: Line = ("", 0)
@@ -389,7 +389,7 @@ class Tape:
 
     # --- Memory -----------------------------------------------------------------------
 
-    def place(self, node: Any) -> Place:
+    def place(self, node: Any) -> Memory:
         """Return the memory of a node; of one from outside, make it an input."""
         if type(node) is Array:
             return node._place
@@ -401,16 +401,16 @@ class Tape:
             self.settle(node, place)
         return place
 
-    def settle(self, node: Any, place: Place) -> None:
+    def settle(self, node: Any, place: Memory) -> None:
         if type(node) is not Array:
             self._places[id(node)] = place
             self._alive.append(node)
         place.nodes.append(ref(node))
 
-    def _constant(self, x: Any) -> Place:
+    def _constant(self, x: Any) -> Memory:
         """Return new memory for an array that is no recorded one."""
         array = np.array(x)
-        return Place(Variable(array.shape, array.dtype, constant=array))
+        return Memory(Variable(array.shape, array.dtype, constant=array))
 
     # --- Equations --------------------------------------------------------------------
 
@@ -502,7 +502,7 @@ class Tape:
             of = [x for x in parts(args, params) if type(x) is Array]
             shared = (x for x in of if np.may_share_memory(answer, x.array))
             base = next((x._place.base or x._place for x in shared), None)
-        place = Place(variable, base=base)
+        place = Memory(variable, base=base)
         array = Array.of(np.asarray(answer), place, isinstance(answer, np.generic))
         self.settle(array, place)
         self.made.append((ref(array), (origin.file, origin.line)))
@@ -540,10 +540,10 @@ class Array(ArrayLike):
 
     __slots__ = ("_is_scalar", "_place")
     _is_scalar: bool  # as of NumPy's scalars, which cannot be written to
-    _place: Place
+    _place: Memory
 
     @classmethod
-    def of(cls, array: Any, place: Place, is_scalar: bool = False) -> Array:
+    def of(cls, array: Any, place: Memory, is_scalar: bool = False) -> Array:
         new: Array = new_constant(cls, array)
         new._place, new._is_scalar = place, is_scalar
         return new

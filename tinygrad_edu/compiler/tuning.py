@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.functions import restored, spread
-from tinygrad_edu.compiler.laws import is_number
+from tinygrad_edu.compiler.laws import is_plain_number
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise
@@ -309,7 +309,7 @@ def _broadcast(e: Equation, r: Reader) -> Any:
 
 
 def _is_zero(x: Any) -> bool:
-    return is_number(x) and x == 0
+    return is_plain_number(x) and x == 0
 
 
 # --- Rows -----------------------------------------------------------------------------

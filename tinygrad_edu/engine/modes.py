@@ -22,7 +22,7 @@ __all__ = [
     "Block",
     "Mode",
     "Setting",
-    "Tape",
+    "TapeHook",
     "changed",
     "current_mode",
     "no_grad",
@@ -32,7 +32,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Tape(Protocol):
+class TapeHook(Protocol):
     """Follows everything that is done with Tensors, whether it needs a gradient or not.
 
     While the mode has a tape, the value of a Tensor is not an array, but a constant
@@ -87,7 +87,7 @@ class Mode:
         watch: Callable[[Any, Any, tuple[Any, ...]], None] | None = None,
         nested: bool = False,  # true while a transform runs the user's function
         sample: Callable[..., Any] | None = None,  # replaces random draws
-        tape: Tape | None = None,  # follows everything that is computed
+        tape: TapeHook | None = None,  # follows everything that is computed
         block: Any = None,  # the innermost open `Block`
     ) -> None:
         self.recording = recording
