@@ -15,16 +15,19 @@ from program_builder import Builder, constant, functions, getitem
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.compiling import FASTER, FOR_NUMPY, SHORTER
-from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
 from tinygrad_edu.compiler.program import EquationOrigin, Program
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import program_cost
-from tinygrad_edu.compiler.tuning import spread_out, sums_as_products
 
 PASSES = dict([*SHORTER, *FASTER, *FOR_NUMPY])
 # These only leave out, or say otherwise, what is computed: no bit changes.
-WITHOUT_ALGEBRA = {"dead code", "common subexpressions", "rows spread out"}
+WITHOUT_ALGEBRA = {
+    "dead code",
+    "common subexpressions",
+    "slices in one",
+    "rows spread out",
+}
 
 PROFILE = settings(
     max_examples=60, deadline=None, derandomize="CI" in os.environ, print_blob=False
@@ -81,47 +84,6 @@ def test_other_arguments_parameters_or_constants_are_not_the_same() -> None:
     ]
     program = b.program(*different)
     assert functions(common_subexpressions(program)) == functions(program)
-
-
-# --- For speed ------------------------------------------------------------------------
-
-
-def test_a_sum_over_an_axis_is_a_product() -> None:
-    b = Builder()
-    x = b.given(3, 4)
-    (e,) = sums_as_products(b.program(b(np.sum, x, axis=0))).equations
-    assert e.function is np.dot
-    assert e.args[1] is x
-
-
-def test_other_sums_stay_sums() -> None:
-    b = Builder()
-    x, half = b.given(3, 4), b.given(3, 4, dtype=np.float16)
-    whole, cube = b.given(3, 4, dtype=int), b.given(2, 3, 4)
-    program = b.program(
-        b(np.sum, x),
-        b(np.sum, x, axis=0, keepdims=True),
-        b(np.sum, half, axis=0),
-        b(np.sum, whole, axis=0),
-        b(np.sum, cube, axis=0),
-    )
-    assert sums_as_products(program).equations == program.equations
-
-
-def test_a_row_is_copied_before_it_meets_a_matrix() -> None:
-    b = Builder()
-    x, row = b.given(3, 4), b.given(4)
-    rows, total = spread_out(b.program(b(np.add, x, row))).equations
-    assert (rows.function, rows.args) == (spread, (row, (3, 4)))
-    assert total.args == (x, rows.output)
-
-
-def test_numbers_and_large_matrices_are_not_copied() -> None:
-    b = Builder()
-    x, number = b.given(3, 4), b.given()
-    large, row = b.given(300, 300), b.given(300)
-    program = b.program(b(np.add, x, number), b(np.add, large, row))
-    assert functions(spread_out(program)) == [np.add, np.add]
 
 
 # --- On random programs ---------------------------------------------------------------

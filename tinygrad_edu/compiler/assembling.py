@@ -10,18 +10,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.expressions import literal
 from tinygrad_edu.compiler.functions import assembled
+from tinygrad_edu.compiler.laws import is_plain_number, simplify
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import is_plain_index
-from tinygrad_edu.compiler.tuning import is_for_blas
+from tinygrad_edu.compiler.scheduling import is_elementwise, is_plain_index
+from tinygrad_edu.compiler.tuning import MEDIUM, is_for_blas
 from tinygrad_edu.engine.op import OPS
 
-__all__ = ["parts_in_one", "steps_in_one", "sums_over_steps"]
+__all__ = ["parts_in_one", "slices_in_one", "steps_in_one", "sums_over_steps"]
 
 FEW = 3  # products: so many are worth an array
 LARGE = 1 << 20  # elements
@@ -36,19 +39,21 @@ def _sums(
     uses, results = program.uses(), set(program.results())
     terms: dict[Variable, list[Term]] = {}
 
-    def is_private(x: Any) -> bool:
-        return x in terms and len(uses[x]) == 1 and x not in results
+    def is_term(x: Any, y: Variable) -> bool:
+        is_read_once = x in terms and len(uses[x]) == 1 and x not in results
+        return is_read_once and (x.shape, x.dtype) == (y.shape, y.dtype)
 
     for e in program.equations:
-        if e.function is np.add and all(map(is_private, e.args)):
+        y = e.output
+        if e.function is np.add and all(is_term(x, y) for x in e.args):
             short, long = sorted((terms[x] for x in e.args), key=len)
-            if short is not long and len(short[0]) == len(long[0]):
+            if short is not long:
                 for x in e.args:
                     del terms[x]
                 long += short  # in place, so that a long sum is read once
-                terms[e.output] = long
+                terms[y] = long
         elif (term := read(e)) is not None:
-            terms[e.output] = [term]
+            terms[y] = [term]
     return terms
 
 
@@ -82,6 +87,127 @@ def _assembled(e: Equation, terms: list[Term]) -> Equation | None:
     return replace(e, function=assembled, args=(parts, indices, y.shape), params={})
 
 
+# --- Slices ---------------------------------------------------------------------------
+
+Slice = tuple[int, int, int]  # along which axis, from where, to where
+
+
+class _Group:
+    """Equations that apply one function to slices of the same arrays.
+
+    Attributes
+    ----------
+    wholes : list
+        For each argument the array or the group of which slices are taken; or None.
+    members : dict of Variable to Slice
+    region : Slice or None
+        What the slices are together, if they lie side by side.
+    whole : Variable
+        What the function gives for the region.
+    """
+
+    def __init__(self, wholes: list[Any]) -> None:
+        self.wholes = wholes
+        self.members: dict[Variable, Slice] = {}
+        self.region: Any = None
+        self.whole: Any = None
+
+    def close(self) -> None:
+        """Find the region, when all members are known."""
+        axes, starts, ends = zip(*sorted(self.members.values()))
+        inner = [x.region for x in self.wholes if isinstance(x, _Group)]
+        is_row = len(starts) > 1 and starts[1:] == ends[:-1] and axes[0] == axes[-1]
+        if is_row and None not in inner:
+            (like, *_) = self.members
+            axis, start, end = self.region = axes[0], starts[0], ends[-1]
+            shape = (*like.shape[:axis], end - start, *like.shape[axis + 1 :])
+            self.whole = Variable(shape, like.dtype)
+
+
+def slices_in_one(program: Program) -> Program:
+    """Apply a function once to neighbouring slices of an array, not to each.
+
+    The gates of a cell are such slices, and most of them go through a sigmoid.
+    """
+    group_of = _groups(program)
+    for each in dict.fromkeys(group_of.values()):
+        each.close()
+    made: list[Equation] = []
+    written: set[_Group] = set()
+    for e in program.equations:
+        group = group_of.get(e.output)
+        if group is None or group.region is None:
+            made.append(e)
+            continue
+        if group not in written:
+            written.add(group)
+            args = list(e.args)
+            for i, whole in enumerate(group.wholes):
+                if whole is not None:
+                    args[i] = Variable(group.whole.shape, e.args[i].dtype)
+                    made.append(_take(whole, group.region, args[i]))
+            made.append(replace(e, output=group.whole, args=tuple(args)))
+        made.append(_take(group, group.members[e.output], e.output))
+    return simplify(replace(program, equations=tuple(made)))
+
+
+def _groups(program: Program) -> dict[Variable, _Group]:
+    """Return the group of each equation that has one, by its output."""
+    results = set(program.results())
+    slices: dict[Any, tuple[Any, Slice]] = {}
+    groups: dict[Any, _Group] = {}
+    group_of: dict[Variable, _Group] = {}
+    for e in program.equations:
+        y = e.output
+        if e.function is operator.getitem and (part := _slice(*e.args)):
+            slices[y] = e.args[0], part
+        elif is_elementwise(e) and not e.params and y not in results:
+            found = [slices.get(x) if _is_like(x, y) else None for x in e.args]
+            places = {of[1] for of in found if of}
+            others = [x for x, of in zip(e.args, found) if not of]
+            if len(places) == 1 and all(map(_is_single, others)):
+                wholes = [of and of[0] for of in found]
+                key = e.function, *wholes, *((type(x), literal(x) or x) for x in others)
+                group = group_of[y] = groups.setdefault(key, _Group(wholes))
+                (group.members[y],) = places
+                slices[y] = group, group.members[y]
+    return group_of
+
+
+def _is_like(x: Any, y: Variable) -> bool:
+    return isinstance(x, Variable) and x.shape == y.shape
+
+
+def _is_single(x: Any) -> bool:
+    """Whether x is one number, which may be unknown."""
+    return is_plain_number(x) or (isinstance(x, Variable) and x.shape == ())
+
+
+def _slice(x: Any, index: Any) -> Slice | None:
+    """Read an index as a slice along one axis."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(isinstance(i, slice) and i.step is None for i in parts):
+        return None
+    bounds = [i.indices(n)[:2] for i, n in zip(parts, x.shape)]
+    cut = [a for a, (i, j) in enumerate(bounds) if (i, j) != (0, x.shape[a])]
+    if len(cut) != 1:
+        return None
+    start, end = bounds[cut[0]]
+    return cut[0], start, max(start, end)
+
+
+def _take(whole: Any, region: Slice, output: Variable) -> Equation:
+    """Take a slice of an array, or of what a group gives."""
+    axis, start, end = region
+    first = 0
+    if isinstance(whole, _Group):
+        first, whole = whole.region[1], whole.whole
+    if (start - first, end - first) == (0, whole.shape[axis]):
+        return Equation(output, np.reshape, (whole, whole.shape))
+    index = (slice(None),) * axis + (slice(start - first, end - first),)
+    return Equation(output, operator.getitem, (whole, index))
+
+
 # --- Steps ----------------------------------------------------------------------------
 
 
@@ -89,40 +215,26 @@ def sums_over_steps(program: Program) -> Program:
     """Compute a sum of products as one product, and a sum of sums as one sum."""
     definitions = program.definitions()
     order = {e.output: i for i, e in enumerate(program.equations)}
+    sums = _sums(program, lambda e: _product(e, definitions))
     made: list[Equation] = []
     wholes: dict[Any, Variable] = {}
 
-    def read(e: Equation) -> Term | None:
-        """Read ``a.T @ b``, or the sum of the rows of b."""
-        if not is_for_blas(e.output):
-            return None
-        if e.function is np.sum and e.params == {"axis": 0} and e.args[0].ndim == 2:
-            return e.args
-        if e.function is not np.dot or any(x.ndim != 2 for x in e.args):
-            return None
-        a, b = e.args
-        if a.constant is not None:  # such as a state to begin with
-            constant = a.constant.T.copy()
-            return Variable(constant.shape, a.dtype, constant=constant), b
-        before = definitions.get(a)
-        is_transposed = before is not None and before.function is np.transpose
-        return (before.args[0], b) if is_transposed else None
-
-    def stacked(e: Equation, parts: tuple[Variable, ...]) -> Variable:
+    def stack(parts: tuple[Variable, ...], e: Equation) -> Variable:
         """Put matrices one above the other."""
-        if parts in wholes:
-            return wholes[parts]
-        ends = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
-        whole = Variable((ends[-1], parts[0].shape[1]), parts[0].dtype)
-        indices = [slice(*pair) for pair in zip(ends, ends[1:])]
-        of = _rows_of(parts, definitions)
-        function, args = assembled, (list(parts), indices, whole.shape)
-        if of is not None:
-            function, args = np.reshape, (of, whole.shape)
-        made.append(Equation(whole, function, args, {}, e.origin))
-        return wholes.setdefault(parts, whole)
+        if parts not in wholes:
+            ends = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
+            whole = wholes[parts] = Variable(
+                (ends[-1], parts[0].shape[1]), parts[0].dtype
+            )
+            indices = [slice(*pair) for pair in pairwise(ends)]
+            x = _whose_rows(parts, definitions)
+            if x is None:
+                args = list(parts), indices, whole.shape
+                made.append(Equation(whole, assembled, args, {}, e.origin))
+            else:
+                made.append(Equation(whole, np.reshape, (x, whole.shape), {}, e.origin))
+        return wholes[parts]
 
-    sums = _sums(program, read)
     for e in program.equations:
         terms = sums.get(e.output, [])
         if len(terms) < FEW:
@@ -130,17 +242,34 @@ def sums_over_steps(program: Program) -> Program:
             continue
         # A gradient passes through the last step first.
         terms.sort(key=lambda term: -order.get(term[-1], -1))
-        wholes_of_e = [stacked(e, parts) for parts in zip(*terms)]
-        if len(wholes_of_e) == 1:
+        stacks = [stack(parts, e) for parts in zip(*terms)]
+        if len(stacks) == 1:
             made.append(
-                replace(e, function=np.sum, args=(wholes_of_e[0],), params={"axis": 0})
+                replace(e, function=np.sum, args=(*stacks,), params={"axis": 0})
             )
         else:
-            a, b = wholes_of_e
+            a, b = stacks
             flipped = Variable(a.shape[::-1], a.dtype)
             made.append(Equation(flipped, np.transpose, (a,), {}, e.origin))
             made.append(replace(e, function=np.dot, args=(flipped, b)))
     return dead_code(replace(program, equations=tuple(made)))
+
+
+def _product(e: Equation, definitions: dict[Variable, Equation]) -> Term | None:
+    """Read ``a.T @ b`` as a and b, or the sum of the rows of b as b."""
+    if e.function not in (np.dot, np.sum) or not is_for_blas(*e.args, e.output):
+        return None
+    if any(x.ndim != 2 or x.size > MEDIUM for x in e.args):
+        return None
+    if e.function is np.sum:
+        return e.args if e.params == {"axis": 0} else None
+    a, b = e.args
+    if a.constant is not None:  # such as a state to begin with
+        flipped = a.constant.T.copy()
+        return Variable(flipped.shape, a.dtype, constant=flipped), b
+    before = definitions.get(a)
+    is_flipped = before is not None and before.function is np.transpose
+    return (before.args[0], b) if before and is_flipped else None
 
 
 def steps_in_one(program: Program) -> Program:
@@ -148,11 +277,14 @@ def steps_in_one(program: Program) -> Program:
     definitions = program.definitions()
     groups: dict[Any, dict[Variable, Any]] = {}
     for e in program.equations:
-        part = definitions.get(e.args[0]) if e.function is np.dot else None
+        if e.function is not np.dot or not is_for_blas(*e.args):
+            continue
+        a, w = e.args
+        part = definitions.get(a)
         if part is not None and part.function is operator.getitem:
             x, i = part.args
-            if type(i) is int and x.ndim == 3 and e.args[1].ndim == 2:
-                groups.setdefault((x, e.args[1]), {})[e.output] = i
+            if type(i) is int and x.ndim == 3 and w.ndim == 2:
+                groups.setdefault((x, w), {})[e.output] = i
     taken = {
         y: (key, i)
         for key, parts in groups.items()
@@ -181,22 +313,22 @@ def steps_in_one(program: Program) -> Program:
     return dead_code(replace(program, equations=tuple(made)))
 
 
-def _rows_of(parts: tuple[Variable, ...], definitions: Any) -> Variable | None:
+def _whose_rows(
+    parts: tuple[Variable, ...], definitions: dict[Variable, Equation]
+) -> Variable | None:
     """Return the array that parts are all of: its first, its second, and so on."""
-    found = [definitions.get(x) for x in parts]
-    if any(e is None or e.function is not operator.getitem for e in found):
+    first = definitions.get(parts[0])
+    if first is None or first.function is not operator.getitem:
         return None
-    x = found[0].args[0]
-    is_whole = x.dtype is not None and x.shape == (len(parts), *parts[0].shape)
-    return (
-        x if is_whole and all(e.args == (x, i) for i, e in enumerate(found)) else None
+    x: Variable = first.args[0]
+    found = (definitions.get(part) for part in parts)
+    are_in_order = all(
+        e is not None and e.function is operator.getitem and e.args == (x, i)
+        for i, e in enumerate(found)
     )
+    return x if are_in_order and x.shape == (len(parts), *parts[0].shape) else None
 
 
 def _is_all(indices: Iterable[int], x: Variable) -> bool:
     """Whether indices are those of all parts of an array, which are not too few."""
-    return (
-        len(x.shape) > 0
-        and x.shape[0] >= FEW
-        and set(indices) == set(range(x.shape[0]))
-    )
+    return x.shape[0] >= FEW and set(indices) == set(range(x.shape[0]))

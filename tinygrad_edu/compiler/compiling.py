@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.assembling import (
     parts_in_one,
+    slices_in_one,
     steps_in_one,
     sums_over_steps,
 )
@@ -67,6 +68,7 @@ FASTER: list[tuple[str, Pass]] = [("moving factors", move_factors)]
 FOR_NUMPY: list[tuple[str, Pass]] = [
     ("quick functions", quick_functions),
     ("parts in one", parts_in_one),
+    ("slices in one", slices_in_one),
     ("sums over steps", sums_over_steps),
     ("steps in one", steps_in_one),
     ("products in one", products_in_one),

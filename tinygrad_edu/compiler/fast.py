@@ -217,7 +217,8 @@ class Fast:
             )
         elif e.function is assembled:
             for part, index in zip(*e.args[:2]):
-                if self._home.get(part, e.args)[0] is not y:
+                home = self._home.get(part)
+                if home is None or home[0] is not y or home[1] is not index:
                     lines = self.body if part.constant is None else self.setup
                     place = write_index(index, self._any)
                     lines.append(f"{out}[{place}] = {self._value(part)}")

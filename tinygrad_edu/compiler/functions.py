@@ -60,7 +60,6 @@ def assembled(parts: Any, indices: Any, shape: Any) -> Any:
 
 def restored(x: Any, g: Any) -> Any:
     """x, but 0 where g is 0 and x is not finite; x itself if it is finite."""
-    flat = x.ravel("K")
-    if float(flat.dot(flat)) < np.inf:  # faster than to ask each element
+    if b"\0" not in np.isfinite(x).tobytes():  # faster than all()
         return x
     return np.where((g == 0) & ~np.isfinite(x), 0, x)

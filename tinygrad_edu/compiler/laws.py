@@ -187,7 +187,9 @@ def _matches(pattern: Any, e: Equation, look: Lookup, found: dict[str, Any]) -> 
             inner = look(x) if isinstance(x, Variable) else None
             fits = inner is not None and _matches(part, inner, look, found)
         else:
-            fits = is_plain_number(x) and x == part and bool(np.signbit(x)) == (part < 0)
+            fits = (
+                is_plain_number(x) and x == part and bool(np.signbit(x)) == (part < 0)
+            )
         if not fits:
             return False
     return True

@@ -102,6 +102,13 @@ class Reader:
         e = self.definition(x, np.transpose)
         return e.args[0] if e else self.enter(np.transpose, x.shape[::-1], x)
 
+    def copy(self, x: Variable) -> Variable:
+        return self.enter(spread, x.shape, x, x.shape)
+
+    def ones(self, n: int) -> Variable:
+        array = np.ones(n, self._at.output.dtype)
+        return Variable(array.shape, array.dtype, constant=array)
+
     def definition(self, x: Any, *functions: Any) -> Equation | None:
         """Return the equation behind x, if it is of one of the functions."""
         e = self.definitions.get(x) if isinstance(x, Variable) else None
@@ -117,10 +124,11 @@ class Reader:
         return not self.definition(x, *views)
 
 
-def is_for_blas(x: Any) -> bool:
-    """Whether x is an array of a dtype that BLAS may know."""
-    is_float = isinstance(x, Variable) and x.dtype is not None and x.dtype.kind == "f"
-    return is_float and x.dtype.itemsize > 2
+def is_for_blas(*args: Any) -> bool:
+    """Whether all are arrays of one dtype, and one for which BLAS is quick."""
+    kinds = {x.dtype if isinstance(x, Variable) else None for x in args}
+    (dtype,) = kinds if len(kinds) == 1 else (None,)
+    return dtype is not None and dtype.kind == "f" and dtype.itemsize > 2
 
 
 # --- Products -------------------------------------------------------------------------
@@ -134,7 +142,7 @@ def products_in_one(program: Program) -> Program:
 
 
 def _stack_by_matrix(e: Equation, r: Reader) -> Any:
-    if e.function is not np.matmul or not is_for_blas(e.output):
+    if e.function is not np.matmul or not is_for_blas(*e.args):
         return None
     a, b = e.args
     if a.ndim < 3 or b.ndim != 2 or not r.is_dense(a):
@@ -148,27 +156,20 @@ def _stack_by_matrix(e: Equation, r: Reader) -> Any:
 def _sum_of_stack(e: Equation, r: Reader) -> Any:
     """A sum of products, each of a matrix that is transposed."""
     inner = r.definition(e.args[0], np.matmul) if e.function is np.sum else None
-    if inner is None or not is_for_blas(e.output) or not r.is_private(inner):
+    if inner is None or not is_for_blas(*inner.args) or not r.is_private(inner):
         return None
     a, b = inner.args
-    last = a.ndim - 1
-    flipped = (*range(last - 1), last, last - 1)
-    before = r.definition(a, np.transpose)
-    axes = tuple(np.atleast_1d(e.params.get("axis", -1)))
-    if (
-        before is None
-        or before.args[1:] != (flipped,)
-        or a.ndim != b.ndim
-        or a.shape[:-2] != b.shape[:-2]
-        or axes != flipped[:-2]
-        or set(e.params) != {"axis"}
-    ):
+    *stack, m, k = a.shape
+    before, n = r.definition(a, np.transpose), len(stack)
+    if before is None or before.args[1:] != ((*range(n), n + 1, n),):
         return None
-    rows = b.size // b.shape[-1]
-    a = r.reshape(before.args[0], rows, a.shape[-2])
-    return r.enter(
-        np.dot, e.output.shape, r.transpose(a), r.reshape(b, rows, b.shape[-1])
-    )
+    if b.shape[:-1] != (*stack, k):
+        return None
+    if _axes(e) != tuple(range(n)) or e.params.keys() != {"axis"}:
+        return None
+    rows = math.prod(stack) * k
+    whole = r.reshape(before.args[0], rows, m), r.reshape(b, rows, b.shape[-1])
+    return r.enter(np.dot, e.output.shape, r.transpose(whole[0]), whole[1])
 
 
 def _transposed(e: Equation, r: Reader) -> Any:
@@ -176,14 +177,13 @@ def _transposed(e: Equation, r: Reader) -> Any:
     if e.function is not np.transpose or len(e.args) > 1 or e.output.ndim != 2:
         return None
     inner = r.definition(e.args[0], np.dot)
-    if inner is None or not r.is_private(inner):
+    if inner is None or not is_for_blas(*inner.args) or not r.is_private(inner):
         return None
-    a, b = inner.args
-    if not (
-        a.ndim == b.ndim == 2 and any(map(is_elementwise, r.uses.get(e.output, ())))
-    ):
+    is_met = any(map(is_elementwise, r.uses.get(e.output, ())))
+    if not is_met or any(x.ndim != 2 for x in inner.args):
         return None
-    return r.enter(np.dot, e.output.shape, r.transpose(b), r.transpose(a))
+    a, b = map(r.transpose, inner.args)
+    return r.enter(np.dot, e.output.shape, b, a)
 
 
 def _transposed_often(e: Equation, r: Reader) -> Any:
@@ -192,58 +192,62 @@ def _transposed_often(e: Equation, r: Reader) -> Any:
     if e.function is not np.transpose or y.ndim != 2 or y.size >= MEDIUM:
         return None
     readers = r.uses.get(y, ())
-    often = sum(z.function is np.dot and z.args[1] is y for z in readers) >= OFTEN
-    return (
-        r.enter(spread, y.shape, r.enter(np.transpose, y.shape, *e.args), y.shape)
-        if often
-        else None
-    )
+    if sum(z.function is np.dot and z.args[1] is y for z in readers) < OFTEN:
+        return None
+    return r.copy(r.enter(np.transpose, y.shape, *e.args))
 
 
 def sums_as_products(program: Program) -> Program:
     """Sum over the first axes, or the last, as a product with ones: BLAS is faster."""
-    return Reader(program).rewrite(program, _sum_as_product)
+    return Reader(program).rewrite(program, _sum_as_product, _scalar_product)
+
+
+def _scalar_product(e: Equation, r: Reader) -> Any:
+    """The product of two arrays as of vectors, which is called faster."""
+    if e.function is not np.vdot or not is_for_blas(*e.args):
+        return None
+    if not all(map(r.is_dense, e.args)):
+        return None
+    a, b = (r.reshape(x, x.size) for x in e.args)
+    return r.enter(np.dot, (), a, b)
 
 
 def _sum_as_product(e: Equation, r: Reader) -> Any:
-    x = e.args[0] if e.args else None
-    if e.function is not np.sum or not is_for_blas(x) or x.dtype != e.output.dtype:
+    x: Any = e.args[0] if e.args else None
+    if e.function is not np.sum or not is_for_blas(x, e.output) or not x.size:
         return None
-    if len(e.args) > 1 or set(e.params) - {"axis", "keepdims"} or not x.size:
+    if len(e.args) > 1 or e.params.keys() - {"axis", "keepdims"}:
         return None
-    given = e.params.get("axis")
-    every = tuple(range(x.ndim))
-    axes = (
-        every
-        if given is None
-        else tuple(sorted(a % x.ndim for a in np.atleast_1d(given)))
-    )
     if x.ndim != 2 and not r.is_dense(x):
         return None
+    axes, every = _axes(e), tuple(range(x.ndim))
     n = math.prod(x.shape[a] for a in axes)
-    if axes == every:
-        return _whole_sum(e, r, x) if x.size < MEDIUM else None
-    ones = np.ones(n, x.dtype)
-    constant = Variable(ones.shape, ones.dtype, constant=ones)
     others = x.size // n
-    if axes == every[: len(axes)]:
-        total = r.enter(np.dot, (others,), constant, r.reshape(x, n, others))
+    if axes == every:
+        total = _whole_sum(r, x) if n < MEDIUM else None
+    elif axes == every[: len(axes)]:
+        total = r.enter(np.dot, (others,), r.ones(n), r.reshape(x, n, others))
     elif axes == every[-len(axes) :]:
-        total = r.enter(np.dot, (others,), r.reshape(x, others, n), constant)
+        total = r.enter(np.dot, (others,), r.reshape(x, others, n), r.ones(n))
     else:
-        return None
-    return r.reshape(total, *e.output.shape)
+        total = None
+    return total and r.reshape(total, *e.output.shape)
 
 
-def _whole_sum(e: Equation, r: Reader, x: Variable) -> Any:
+def _whole_sum(r: Reader, x: Variable) -> Variable:
     square = r.definition(x, np.square)
     if square and r.is_private(square) and r.is_dense(square.args[0]):
         a = b = r.reshape(square.args[0], x.size)
     else:
-        ones = np.ones(x.size, x.dtype)
-        a = Variable(ones.shape, ones.dtype, constant=ones)
-        b = r.reshape(x, x.size)
-    return r.reshape(r.enter(np.dot, (), a, b), *e.output.shape)
+        a, b = r.ones(x.size), r.reshape(x, x.size)
+    return r.enter(np.dot, (), a, b)
+
+
+def _axes(e: Equation) -> tuple[int, ...]:
+    """Return the axes of a reduction, in order."""
+    n, axis = e.args[0].ndim, e.params.get("axis")
+    given = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return tuple(sorted(a % max(n, 1) for a in given))
 
 
 # --- Functions ------------------------------------------------------------------------
@@ -260,22 +264,21 @@ def _restored(e: Equation, r: Reader) -> Any:
         return None
     mask, zero, x = e.args
     both = r.definition(mask, np.bitwise_and)
-    if both is None or not is_plain_number(zero) or zero != 0:
+    if both is None or not _is_zero(zero):
         return None
-    of_g, of_x = (r.definitions.get(z) for z in both.args)
-    lost = of_x and r.definition(of_x.args[0], np.isfinite)
-    if not (of_g and lost and of_g.function is np.equal and of_x.function is np.invert):
+    left_out = r.definition(both.args[0], np.equal)
+    invert = r.definition(both.args[1], np.invert)
+    finite = r.definition(invert.args[0], np.isfinite) if invert else None
+    if not left_out or not finite or finite.args != (x,):
         return None
-    g, number = of_g.args
-    if lost.args != (x,) or not is_plain_number(number) or number != 0:
-        return None
-    return r.enter(restored, e.output.shape, x, g)
+    g, number = left_out.args
+    return r.enter(restored, e.output.shape, x, g) if _is_zero(number) else None
 
 
 def _sign(e: Equation, r: Reader) -> Any:
     """The sign of what is not negative: ceil and minimum are quick, sign branches."""
     below = r.definition(e.args[0], np.maximum) if e.function is np.sign else None
-    if below is None or not any(is_plain_number(x) and x == 0 for x in below.args):
+    if below is None or not is_for_blas(e.output) or not any(map(_is_zero, below.args)):
         return None
     shape = e.output.shape
     return r.enter(np.ceil, shape, r.enter(np.minimum, shape, below.output, 1.0))
@@ -283,31 +286,30 @@ def _sign(e: Equation, r: Reader) -> Any:
 
 def _peak(e: Equation, r: Reader) -> Any:
     """The largest along a short last axis: along the first one it is quick."""
-    x = e.args[0] if e.args else None
+    x = e.args[0] if len(e.args) == 1 else None
     if e.function not in (np.max, np.min) or not isinstance(x, Variable):
         return None
-    if set(e.params) - {"axis", "keepdims"} or e.params.get("axis") not in (
-        -1,
-        x.ndim - 1,
-    ):
+    if e.params.keys() - {"axis", "keepdims"} or _axes(e) != (x.ndim - 1,):
         return None
-    if not (
-        x.ndim > 1 and 2 <= x.shape[-1] <= 64 and 8 * x.shape[-1] <= x.size < MEDIUM
-    ):
+    n = x.shape[-1]
+    others = x.size // max(n, 1)
+    if not (1 < n <= 64 and others >= 8 and x.size < MEDIUM):
         return None
-    n, others = x.shape[-1], x.size // x.shape[-1]
-    columns = r.transpose(r.reshape(x, others, n))
-    copy = r.enter(spread, (n, others), columns, (n, others))
-    return r.reshape(r.enter(e.function, (others,), copy, axis=0), *e.output.shape)
+    columns = r.copy(r.transpose(r.reshape(x, others, n)))
+    return r.reshape(r.enter(e.function, (others,), columns, axis=0), *e.output.shape)
 
 
 def _broadcast(e: Equation, r: Reader) -> Any:
-    if e.function is not np.broadcast_to or e.output.size >= MEDIUM:
+    """What is made large for other functions: they are quicker at a copy."""
+    y = e.output
+    if e.function is not np.broadcast_to or y.size >= MEDIUM or y in r.results:
         return None
-    readers = r.uses.get(e.output, ())
-    if e.output in r.results or not all(map(is_elementwise, readers)):
-        return None
-    return r.enter(spread, e.output.shape, *e.args)
+    is_met = all(map(is_elementwise, r.uses.get(y, ())))
+    return r.enter(spread, y.shape, e.args[0], y.shape) if is_met else None
+
+
+def _is_zero(x: Any) -> bool:
+    return is_plain_number(x) and x == 0
 
 
 # --- Rows -----------------------------------------------------------------------------
@@ -319,21 +321,21 @@ def spread_out(program: Program) -> Program:
     NumPy writes a row into each row of a buffer much faster than it adds a row to each.
     """
     made: list[Equation] = []
-    known: dict[Any, Variable] = {}
+    copies: dict[Any, Variable] = {}
+
+    def copied(x: Any, e: Equation) -> Any:
+        key = x, e.output.shape
+        if not isinstance(x, Variable) or x.shape in ((), e.output.shape):
+            return x
+        if key not in copies:
+            copies[key] = Variable(e.output.shape, x.dtype)
+            made.append(Equation(copies[key], spread, key, {}, e.origin))
+        return copies[key]
+
     for e in program.equations:
-        y = e.output
-        if is_elementwise(e) and y.ndim and y.size < MEDIUM:
-            rows: dict[int, Variable] = {}
-            for i, x in enumerate(e.args):
-                if isinstance(x, Variable) and x.ndim and x.shape != y.shape:
-                    rows[i] = known.get((x, y.shape)) or Variable(y.shape, x.dtype)
-                    if (x, y.shape) not in known:
-                        known[x, y.shape] = rows[i]
-                        made.append(
-                            Equation(rows[i], spread, (x, y.shape), {}, e.origin)
-                        )
-            if rows:
-                args = (rows.get(i, x) for i, x in enumerate(e.args))
-                e = replace(e, args=tuple(args))
+        if is_elementwise(e) and e.output.ndim and e.output.size < MEDIUM:
+            args = tuple(copied(x, e) for x in e.args)
+            if any(a is not b for a, b in zip(args, e.args)):
+                e = replace(e, args=args)
         made.append(e)
     return replace(program, equations=tuple(made))
