@@ -150,3 +150,7 @@ def test_arguments_are_called_by_what_is_last_in_their_paths() -> None:
         X + 4,
     )
     assert inputs == ["d__a_b___c", "d_0", "d__k__0", "d__k__1", "lr"]
+
+
+def test_one_array_may_be_two_arguments() -> None:
+    assert names(lambda x, y: x + 2 * y, X, X) == (["x", "y"], ["t1", "y_2"])

@@ -75,7 +75,7 @@ def test_lines_are_not_long(optimiser: Any, loss: Any) -> None:
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-@pytest.mark.parametrize(("loss", "last"), [(LOSSES[1], 4)])
+@pytest.mark.parametrize(("loss", "last"), [(LOSSES[0], 5), (LOSSES[1], 4)])
 def test_what_is_not_in_the_graph_is_numbered_in_order(
     optimiser: Any, loss: Any, last: int
 ) -> None:
@@ -84,6 +84,20 @@ def test_what_is_not_in_the_graph_is_numbered_in_order(
     others = [n for n in map(int, numbers) if n > last]
     assert others == list(range(last + 1, last + 1 + len(others)))
     assert others
+
+
+def test_no_number_is_given_twice() -> None:
+    """Many lines are numbered while 1 - y, which is no name, is still needed."""
+
+    def f(x: Any, y: Any) -> Any:
+        return sum(tg.losses.cross_entropy(x**k, y) for k in range(1, 4))
+
+    def gradient(x: Any, y: Any) -> Any:
+        return tg.value_and_grad(lambda x: f(x, y))(x)
+
+    compiled = tg.compile(gradient, style="readable")
+    args = np.array([[0.3, 0.4]]), np.array([[0.5, 0.2]])
+    np.testing.assert_allclose(compiled(*args)[1], gradient(*args)[1], rtol=1e-12)
 
 
 def test_a_long_formula_is_broken_where_it_may_be() -> None:

@@ -44,7 +44,8 @@ def label_variables(tape: Any, outputs: Collection[Any]) -> None:
         if not isinstance(x, Node) or id(x) in things:
             return things.get(id(x), x)
         variable = tape.place(x).first
-        thing = x if type(x) is Tensor else x.array
+        # A view, since one array may be given as two arguments.
+        thing = x if type(x) is Tensor else x.array.view()
         if variable.label is not None:
             scope.setdefault(identifier(variable.label), thing)
         return enter(x, thing, variable)

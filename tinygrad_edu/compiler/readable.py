@@ -228,7 +228,7 @@ class Readable:
 
     def _add_line(self, e: Equation, text: str) -> None:
         y = e.output
-        if y.label is None and re.fullmatch(r"t\d+", self.names[y]):
+        if y.label != self.names[y] and re.fullmatch(r"t\d+", self.names[y]):
             self.names[y] = f"t{next(self._line_numbers)}"  # in the order of the lines
         indent = ""
         if self._overflows(e):
