@@ -13,7 +13,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.engine.graph import value_of
 
-MOST = 1200  # functions that are called for an equation, Python's and NumPy's
+MOST = 750  # functions that are called for an equation, Python's and NumPy's
 
 
 def calls(f: Callable[..., Any], *args: Any) -> int:
