@@ -208,8 +208,8 @@ def _scalar_product(e: Equation, r: Reader) -> Any:
         return None
     if not all(map(r.is_dense, e.args)):
         return None
-    a, b = (r.reshape(x, x.size) for x in e.args)
-    return r.enter(np.dot, (), a, b)
+    flat = {x: r.reshape(x, x.size) for x in e.args}
+    return r.enter(np.dot, (), *(flat[x] for x in e.args))
 
 
 def _sum_as_product(e: Equation, r: Reader) -> Any:
