@@ -60,6 +60,6 @@ def assembled(parts: Any, indices: Any, shape: Any) -> Any:
 
 def restored(x: Any, g: Any) -> Any:
     """x, but 0 where g is 0 and x is not finite; x itself if it is finite."""
-    if b"\0" not in np.isfinite(x).tobytes():  # faster than all()
+    if float(np.vdot(x, x)) < np.inf:  # faster than isfinite(), and never warns
         return x
     return np.where((g == 0) & ~np.isfinite(x), 0, x)
