@@ -221,17 +221,29 @@ def test_other_transposes_stay() -> None:
     unchanged(products_in_one, program)
 
 
-def test_a_matrix_that_is_met_transposed_often_is_copied() -> None:
+def test_a_transposed_matrix_that_many_rows_meet_is_copied() -> None:
     b = Builder()
-    w, xs = b.given(5, 4), [b.given(2, 4) for _ in range(3)]
+    w, xs = b.given(5, 4), [b.given(32, 4) for _ in range(3)]
     flipped = b(np.transpose, w)
     before = b.program(*(b(np.exp, b(np.dot, x, flipped)) for x in xs))
     after = products_in_one(before)
     assert functions(after)[:2] == [np.transpose, spread]
     assert_same(before, after)
+
+
+def test_a_transposed_matrix_that_few_rows_meet_is_a_view() -> None:
     b = Builder()
-    flipped, xs = b(np.transpose, b.given(5, 4)), [b.given(2, 4) for _ in range(2)]
-    unchanged(products_in_one, b.program(*(b(np.dot, x, flipped) for x in xs)))
+    w, many = b(np.transpose, b.given(5, 4)), b.given(95, 4)
+    half = b(np.transpose, b.given(5, 4, dtype=np.float16))
+    large = b(np.transpose, b.given(300, 300))
+    program = b.program(
+        b(np.dot, many, w),
+        b(np.dot, b.given(4), w),
+        b(np.dot, w, b.given(5, 200)),
+        b(np.dot, b.given(99, 4, dtype=np.float16), half),
+        b(np.dot, b.given(99, 300), large),
+    )
+    unchanged(products_in_one, program)
 
 
 # --- Functions ------------------------------------------------------------------------

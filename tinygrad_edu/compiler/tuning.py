@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 SMALL = 1_000_000  # products: so many OpenBLAS takes to be a small matrix product
-OFTEN = 3  # times: so often a matrix is worth a copy
+ROWS = 96  # that a transposed matrix is to meet: for so many it is worth a copy
 MEDIUM = 1 << 16  # elements: an array that stays in the cache
 
 
@@ -137,7 +137,7 @@ def is_for_blas(*args: Any) -> bool:
 def products_in_one(program: Program) -> Program:
     """Write a product of stacks as one of matrices, and a transposed one as such."""
     return Reader(program).rewrite(
-        program, _stack_by_matrix, _sum_of_stack, _transposed, _transposed_often
+        program, _stack_by_matrix, _sum_of_stack, _transposed, _transposed_for_many
     )
 
 
@@ -186,13 +186,14 @@ def _transposed(e: Equation, r: Reader) -> Any:
     return r.enter(np.dot, e.output.shape, b, a)
 
 
-def _transposed_often(e: Equation, r: Reader) -> Any:
-    """A matrix by which several products multiply, transposed: BLAS likes a copy."""
+def _transposed_for_many(e: Equation, r: Reader) -> Any:
+    """A transposed matrix that many rows are multiplied by: BLAS likes a copy."""
     y = e.output
     if e.function is not np.transpose or y.ndim != 2 or y.size >= MEDIUM:
         return None
     readers = r.uses.get(y, ())
-    if sum(z.function is np.dot and z.args[1] is y for z in readers) < OFTEN:
+    products = (z.args for z in readers if z.function is np.dot and z.args[1] is y)
+    if sum(a.shape[0] for a, b in products if is_for_blas(a, b) and a.ndim == 2) < ROWS:
         return None
     return r.copy(r.enter(np.transpose, y.shape, *e.args))
 
