@@ -586,6 +586,18 @@ def test_what_was_left_out_may_lie_behind_an_op_that_is_not_elementwise(rng):
     np.testing.assert_allclose(x.grad.data, [0, g @ w[:, 0] / 4], rtol=1e-14)
 
 
+@pytest.mark.parametrize("chosen_last", [False, True])
+def test_what_one_op_left_out_and_another_used_is_not_left_out(chosen_last):
+    """Its gradient is 0 / 0, and there is no reason to call that 0."""
+    x = leaf([0.0, 4.0])
+    with np.errstate(all="ignore"):
+        y = x.log()
+        uses = [lambda: tg.where(x.data > 0, y, 0.0), lambda: y * 0.0]
+        parts = [use() for use in (uses[::-1] if chosen_last else uses)]
+        tg.add(*parts).backward([0.3, 0.7])
+    np.testing.assert_allclose(x.grad.data, [np.nan, 0.7 / 4], rtol=1e-15)
+
+
 # --- Rules that fail ------------------------------------------------------------------
 
 

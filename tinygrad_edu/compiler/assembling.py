@@ -17,7 +17,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.expressions import literal
 from tinygrad_edu.compiler.functions import assembled
-from tinygrad_edu.compiler.laws import is_plain_number, simplify
+from tinygrad_edu.compiler.laws import is_plain_number
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_plain_index
@@ -143,12 +143,14 @@ def slices_in_one(program: Program) -> Program:
             written.add(group)
             args = list(e.args)
             for i, whole in enumerate(group.wholes):
-                if whole is not None:
+                if isinstance(whole, _Group) and whole.region == group.region:
+                    args[i] = whole.whole
+                elif whole is not None:
                     args[i] = Variable(group.whole.shape, e.args[i].dtype)
                     made.append(_take(whole, group.region, args[i]))
             made.append(replace(e, output=group.whole, args=tuple(args)))
         made.append(_take(group, group.members[e.output], e.output))
-    return simplify(replace(program, equations=tuple(made)))
+    return dead_code(replace(program, equations=tuple(made)))
 
 
 def _groups(program: Program) -> dict[Variable, _Group]:
@@ -202,8 +204,6 @@ def _take(whole: Any, region: Slice, output: Variable) -> Equation:
     first = 0
     if isinstance(whole, _Group):
         first, whole = whole.region[1], whole.whole
-    if (start - first, end - first) == (0, whole.shape[axis]):
-        return Equation(output, np.reshape, (whole, whole.shape))
     index = (slice(None),) * axis + (slice(start - first, end - first),)
     return Equation(output, operator.getitem, (whole, index))
 

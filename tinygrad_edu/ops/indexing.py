@@ -37,9 +37,9 @@ def add_at(x: Any, *, index: Any, shape: Any) -> Any:
     parts = index if isinstance(index, tuple) else (index,)
     if not any(map(_may_repeat, parts)):
         answer[index] = x  # faster
-    elif isinstance(index, np.ndarray):  # faster than the general case
-        n = answer[:1].size  # of a row
-        places = index.reshape(-1, 1) * n + np.arange(n)
+    elif isinstance(index, np.ndarray) and x.shape == index.shape + answer.shape[1:]:
+        row = np.arange(answer[:1].size)  # one index is faster than the general case
+        places = index.reshape(-1, 1) * row.size + row
         np.add.at(answer.reshape(-1), places.ravel(), x.ravel())
     else:
         np.add.at(answer, index, x)
