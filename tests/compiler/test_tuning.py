@@ -96,6 +96,7 @@ def test_other_sums_stay_sums() -> None:
         b(np.sum, x, 0),
         b(np.sum, large),
         b(np.sum, [1.0, 2.0]),
+        b(np.sum, b.given(), axis=-1),
     )
     unchanged(sums_as_products, program)
 
@@ -342,6 +343,7 @@ def test_the_largest_of_others_is_looked_for_where_it_is() -> None:
         b(np.max, x, -1),
         b(np.max, x, axis=-1, initial=0.0),
         b(np.max, [1.0, 2.0]),
+        b(np.max, b.given(), axis=-1),
     )
     unchanged(quick_functions, program)
 

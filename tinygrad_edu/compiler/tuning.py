@@ -217,7 +217,7 @@ def _sum_as_product(e: Equation, r: Reader) -> Any:
     x: Any = e.args[0] if e.args else None
     if e.function is not np.sum or not is_for_blas(x, e.output) or not x.size:
         return None
-    if len(e.args) > 1 or e.params.keys() - {"axis", "keepdims"}:
+    if not x.ndim or len(e.args) > 1 or e.params.keys() - {"axis", "keepdims"}:
         return None
     if x.ndim != 2 and not r.is_dense(x):
         return None
@@ -248,7 +248,7 @@ def _axes(e: Equation) -> tuple[int, ...]:
     """Return the axes of a reduction, in order."""
     n, axis = e.args[0].ndim, e.params.get("axis")
     given = range(n) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return tuple(sorted(a % max(n, 1) for a in given))
+    return tuple(sorted(a % (n or 1) for a in given))
 
 
 # --- Functions ------------------------------------------------------------------------
