@@ -1,16 +1,14 @@
 """The same program by Numba's loops, and whole epochs, in both backends."""
 
-import os
 import sys
 from itertools import product
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler import compiling, fast, machine_code, nests, tuning
+from tinygrad_edu.compiler import compiling, fast, nests, tuning
 from tinygrad_edu.compiler.functions import astype, spread
 from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.program import Equation, Program, Variable
@@ -310,94 +308,6 @@ def test_a_large_product_of_what_has_another_shape():
     compiled = tg.compile(lambda x: x.reshape(20, 30) @ w, backend="numba")
     for y in (x, np.asfortranarray(x)):
         assert_allclose(compiled(y), y.reshape(20, 30) @ w, rtol=1e-12)
-
-
-# --- Machine code on disk -------------------------------------------------------------
-
-PROGRAM = """import numpy as np
-from numba import njit
-
-
-@njit(error_model="numpy")
-def step(x):
-    return x + {}
-"""
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "tinygrad_edu" / "numba"
-
-
-def load(source, before=""):
-    """Return the step of a source, and how often its machine code was found."""
-    names = {}
-    machine_code.run_source(source, names, before)
-    step = names["step"]
-    return step(1.5), sum(step.stats.cache_hits.values())
-
-
-def test_machine_code_is_found_again(folder):
-    assert load(PROGRAM.format(1)) == (2.5, 0)
-    assert load(PROGRAM.format(1)) == (2.5, 1)
-    assert load(PROGRAM.format(2)) == (3.5, 0)  # another program, of the same names
-    assert load(PROGRAM.format(1), "of what it calls") == (2.5, 0)
-    assert len(list(folder.glob("*.py"))) == 3
-
-
-def test_a_file_that_was_changed_is_written_again(folder):
-    load(PROGRAM.format(1))
-    (file,) = folder.glob("*.py")
-    file.write_text("import os; os.abort()")
-    assert load(PROGRAM.format(1))[0] == 2.5
-    assert file.read_text() == PROGRAM.format(1)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="only POSIX says who may write")
-def test_nothing_is_kept_where_others_may_write(folder):
-    folder.mkdir(parents=True)
-    folder.chmod(0o777)
-    assert load(PROGRAM.format(1)) == (2.5, 0)
-    assert not list(folder.iterdir())
-
-
-def test_nothing_is_kept_where_that_cannot_be(folder, monkeypatch):
-    folder.parent.mkdir()
-    folder.write_text("a file")
-    assert load(PROGRAM.format(1)) == (2.5, 0)
-
-
-def test_where_the_system_does_not_say_who_may_write(folder, monkeypatch):
-    monkeypatch.setattr(machine_code, "os", SimpleNamespace(name="nt"))
-    assert load(PROGRAM.format(1)) == (2.5, 0)
-    assert load(PROGRAM.format(1)) == (2.5, 1)
-
-
-def test_programs_are_loaded_with_what_they_are_given(folder):
-    loops = Loops(Program((), (), (2.0,), {}))
-    names = dict(loops.space.given)
-    loops.run(loops.source, names)
-    assert names["step"]() == 2
-
-
-def test_backends_and_styles_that_do_not_go_together():
-    with pytest.raises(ValueError, match=r"'numba' with style='readable'; these go"):
-        tg.compile(len, backend="numba", style="readable")
-    with pytest.raises(ValueError, match="backend='cuda'"):
-        tg.compile(len, backend="cuda")
-
-
-@pytest.mark.parametrize(
-    ("absent", "way_out"), [("numba", "numba scipy"), ("scipy", "scipy")]
-)
-def test_what_numba_needs_is_named(absent, way_out, monkeypatch):
-    monkeypatch.setattr(
-        compiling, "find_spec", lambda name: None if name == absent else name
-    )
-    told = rf"needs {absent} \(not installed\): pip install {way_out}$"
-    with pytest.raises(ModuleNotFoundError, match=told):
-        tg.compile(len, backend="numba")
 
 
 # --- Epochs ---------------------------------------------------------------------------

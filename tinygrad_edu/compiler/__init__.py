@@ -6,8 +6,8 @@ A function is run on Tensors, and a tape follows it and writes down equations
 (`captured`). Passes make the program shorter and faster (`passes`, `laws`,
 `cancelling`, `scaling`, `tuning`), `report` counts what that brings, and it is written
 as source (`readable`; `scheduling`, `fast`; `loops`, of `grouping`, `nests` and
-`elements`, run by `machine_code`; with `naming`, `expressions`, `namespace`). All that
-is done, and the program run, in `compiling`.
+`elements`; with `naming`, `expressions`, `namespace`). All that is done, and the
+program run, in `compiling`.
 """
 
 from tinygrad_edu.compiler.compiling import Compiled, compile

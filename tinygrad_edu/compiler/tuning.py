@@ -68,7 +68,7 @@ def small_products_are_faster() -> bool:
 # --- One equation after the other -----------------------------------------------------
 
 
-class Reader:
+class Rewriter:
     """What the laws below ask of a program, and the equations they write."""
 
     def __init__(self, program: Program) -> None:
@@ -136,12 +136,12 @@ def is_for_blas(*args: Any) -> bool:
 
 def products_in_one(program: Program) -> Program:
     """Write a product of stacks as one of matrices, and a transposed one as such."""
-    return Reader(program).rewrite(
+    return Rewriter(program).rewrite(
         program, _stack_by_matrix, _sum_of_stack, _transposed, _transposed_for_many
     )
 
 
-def _stack_by_matrix(e: Equation, r: Reader) -> Any:
+def _stack_by_matrix(e: Equation, r: Rewriter) -> Any:
     if e.function is not np.matmul or not is_for_blas(*e.args):
         return None
     a, b = e.args
@@ -153,7 +153,7 @@ def _stack_by_matrix(e: Equation, r: Reader) -> Any:
     return r.reshape(product, *e.output.shape)
 
 
-def _sum_of_stack(e: Equation, r: Reader) -> Any:
+def _sum_of_stack(e: Equation, r: Rewriter) -> Any:
     """A sum of products, each of a matrix that is transposed."""
     inner = r.definition(e.args[0], np.matmul) if e.function is np.sum else None
     if inner is None or not is_for_blas(*inner.args) or not r.is_private(inner):
@@ -172,7 +172,7 @@ def _sum_of_stack(e: Equation, r: Reader) -> Any:
     return r.enter(np.dot, e.output.shape, r.transpose(whole[0]), whole[1])
 
 
-def _transposed(e: Equation, r: Reader) -> Any:
+def _transposed(e: Equation, r: Rewriter) -> Any:
     """A product that is transposed, and then met element by element."""
     if e.function is not np.transpose or len(e.args) > 1 or e.output.ndim != 2:
         return None
@@ -186,7 +186,7 @@ def _transposed(e: Equation, r: Reader) -> Any:
     return r.enter(np.dot, e.output.shape, b, a)
 
 
-def _transposed_for_many(e: Equation, r: Reader) -> Any:
+def _transposed_for_many(e: Equation, r: Rewriter) -> Any:
     """A transposed matrix that many rows are multiplied by: BLAS likes a copy."""
     y = e.output
     if e.function is not np.transpose or y.ndim != 2 or y.size >= MEDIUM:
@@ -200,10 +200,10 @@ def _transposed_for_many(e: Equation, r: Reader) -> Any:
 
 def sums_as_products(program: Program) -> Program:
     """Sum over the first axes, or the last, as a product with ones: BLAS is faster."""
-    return Reader(program).rewrite(program, _sum_as_product, _scalar_product)
+    return Rewriter(program).rewrite(program, _sum_as_product, _scalar_product)
 
 
-def _scalar_product(e: Equation, r: Reader) -> Any:
+def _scalar_product(e: Equation, r: Rewriter) -> Any:
     """The product of two arrays as of vectors, which is called faster."""
     if e.function is not np.vdot or not is_for_blas(*e.args):
         return None
@@ -213,13 +213,13 @@ def _scalar_product(e: Equation, r: Reader) -> Any:
     return r.enter(np.dot, (), *(flat[x] for x in e.args))
 
 
-def _sum_as_product(e: Equation, r: Reader) -> Any:
+def _sum_as_product(e: Equation, r: Rewriter) -> Any:
     x: Any = e.args[0] if e.args else None
     if e.function is not np.sum or not is_for_blas(x, e.output) or not x.size:
         return None
     if not x.ndim or len(e.args) > 1 or e.params.keys() - {"axis", "keepdims"}:
         return None
-    if x.ndim != 2 and not r.is_dense(x):
+    if not x.ndim or (x.ndim != 2 and not r.is_dense(x)):
         return None
     axes, every = _axes(e), tuple(range(x.ndim))
     n = math.prod(x.shape[a] for a in axes)
@@ -235,7 +235,7 @@ def _sum_as_product(e: Equation, r: Reader) -> Any:
     return total and r.reshape(total, *e.output.shape)
 
 
-def _whole_sum(r: Reader, x: Variable) -> Variable:
+def _whole_sum(r: Rewriter, x: Variable) -> Variable:
     square = r.definition(x, np.square)
     if square and r.is_private(square) and r.is_dense(square.args[0]):
         a = b = r.reshape(square.args[0], x.size)
@@ -256,10 +256,10 @@ def _axes(e: Equation) -> tuple[int, ...]:
 
 def quick_functions(program: Program) -> Program:
     """Say by quick functions what slow ones say."""
-    return Reader(program).rewrite(program, _restored, _sign, _peak, _broadcast)
+    return Rewriter(program).rewrite(program, _restored, _sign, _peak, _broadcast)
 
 
-def _restored(e: Equation, r: Reader) -> Any:
+def _restored(e: Equation, r: Rewriter) -> Any:
     """What `keep_zeros` does: most often nothing is to be done."""
     if e.function is not np.where or not e.output.shape or len(e.args) != 3:
         return None
@@ -276,7 +276,7 @@ def _restored(e: Equation, r: Reader) -> Any:
     return r.enter(restored, e.output.shape, x, g) if _is_zero(number) else None
 
 
-def _sign(e: Equation, r: Reader) -> Any:
+def _sign(e: Equation, r: Rewriter) -> Any:
     """The sign of what is not negative: ceil and minimum are quick, sign branches."""
     below = r.definition(e.args[0], np.maximum) if e.function is np.sign else None
     if below is None or not is_for_blas(e.output) or not any(map(_is_zero, below.args)):
@@ -285,7 +285,7 @@ def _sign(e: Equation, r: Reader) -> Any:
     return r.enter(np.ceil, shape, r.enter(np.minimum, shape, below.output, 1.0))
 
 
-def _peak(e: Equation, r: Reader) -> Any:
+def _peak(e: Equation, r: Rewriter) -> Any:
     """The largest along a short last axis: along the first one it is quick."""
     x = e.args[0] if len(e.args) == 1 else None
     if e.function not in (np.max, np.min) or not isinstance(x, Variable):
@@ -300,7 +300,7 @@ def _peak(e: Equation, r: Reader) -> Any:
     return r.reshape(r.enter(e.function, (others,), columns, axis=0), *e.output.shape)
 
 
-def _broadcast(e: Equation, r: Reader) -> Any:
+def _broadcast(e: Equation, r: Rewriter) -> Any:
     """What is made large for other functions: they are quicker at a copy."""
     y = e.output
     if e.function is not np.broadcast_to or y.size >= MEDIUM or y in r.results:
