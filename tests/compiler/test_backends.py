@@ -310,6 +310,25 @@ def test_a_large_product_of_what_has_another_shape():
         assert_allclose(compiled(y), y.reshape(20, 30) @ w, rtol=1e-12)
 
 
+def test_backends_and_styles_that_do_not_go_together():
+    with pytest.raises(ValueError, match=r"'numba' with style='readable'; these go"):
+        tg.compile(len, backend="numba", style="readable")
+    with pytest.raises(ValueError, match="backend='cuda'"):
+        tg.compile(len, backend="cuda")
+
+
+@pytest.mark.parametrize(
+    ("absent", "way_out"), [("numba", "numba scipy"), ("scipy", "scipy")]
+)
+def test_what_numba_needs_is_named(absent, way_out, monkeypatch):
+    monkeypatch.setattr(
+        compiling, "find_spec", lambda name: None if name == absent else name
+    )
+    told = rf"needs {absent} \(not installed\): pip install {way_out}$"
+    with pytest.raises(ModuleNotFoundError, match=told):
+        tg.compile(len, backend="numba")
+
+
 # --- Epochs ---------------------------------------------------------------------------
 
 

@@ -106,6 +106,12 @@ class Scale:
 
 
 @each_style
+def test_an_op_that_does_not_look_at_its_input(style):
+    ones = tg.op(lambda x: np.ones(3), name="ones_of_three")
+    assert same(tg.compile(lambda x: ones(x) * x, style=style)(X), X * 1)
+
+
+@each_style
 def test_an_op_of_what_cannot_be_hashed(style):
     def case():
         w = leaf()

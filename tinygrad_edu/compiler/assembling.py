@@ -92,7 +92,7 @@ def _assembled(e: Equation, terms: list[Term]) -> Equation | None:
 Slice = tuple[int, int, int]  # along which axis, from where, to where
 
 
-class _Group:
+class _Neighbours:
     """Equations that apply one function to slices of the same arrays.
 
     Attributes
@@ -115,7 +115,7 @@ class _Group:
     def close(self) -> None:
         """Find the region, when all members are known."""
         axes, starts, ends = zip(*sorted(self.members.values()))
-        inner = [x.region for x in self.wholes if isinstance(x, _Group)]
+        inner = [x.region for x in self.wholes if isinstance(x, _Neighbours)]
         is_row = len(starts) > 1 and starts[1:] == ends[:-1] and axes[0] == axes[-1]
         if is_row and None not in inner:
             (like, *_) = self.members
@@ -133,7 +133,7 @@ def slices_in_one(program: Program) -> Program:
     for each in dict.fromkeys(group_of.values()):
         each.close()
     made: list[Equation] = []
-    written: set[_Group] = set()
+    written: set[_Neighbours] = set()
     for e in program.equations:
         group = group_of.get(e.output)
         if group is None or group.region is None:
@@ -143,7 +143,7 @@ def slices_in_one(program: Program) -> Program:
             written.add(group)
             args = list(e.args)
             for i, whole in enumerate(group.wholes):
-                if isinstance(whole, _Group) and whole.region == group.region:
+                if isinstance(whole, _Neighbours) and whole.region == group.region:
                     args[i] = whole.whole
                 elif whole is not None:
                     args[i] = Variable(group.whole.shape, e.args[i].dtype)
@@ -153,12 +153,12 @@ def slices_in_one(program: Program) -> Program:
     return dead_code(replace(program, equations=tuple(made)))
 
 
-def _groups(program: Program) -> dict[Variable, _Group]:
+def _groups(program: Program) -> dict[Variable, _Neighbours]:
     """Return the group of each equation that has one, by its output."""
     results = set(program.results())
     slices: dict[Any, tuple[Any, Slice]] = {}
-    groups: dict[Any, _Group] = {}
-    group_of: dict[Variable, _Group] = {}
+    groups: dict[Any, _Neighbours] = {}
+    group_of: dict[Variable, _Neighbours] = {}
     for e in program.equations:
         y = e.output
         if e.function is operator.getitem and (part := _slice(*e.args)):
@@ -170,7 +170,7 @@ def _groups(program: Program) -> dict[Variable, _Group]:
             if len(places) == 1 and all(map(_is_single, others)):
                 wholes = [of and of[0] for of in found]
                 key = e.function, *wholes, *((type(x), literal(x) or x) for x in others)
-                group = group_of[y] = groups.setdefault(key, _Group(wholes))
+                group = group_of[y] = groups.setdefault(key, _Neighbours(wholes))
                 (group.members[y],) = places
                 slices[y] = group, group.members[y]
     return group_of
@@ -202,7 +202,7 @@ def _take(whole: Any, region: Slice, output: Variable) -> Equation:
     """Take a slice of an array, or of what a group gives."""
     axis, start, end = region
     first = 0
-    if isinstance(whole, _Group):
+    if isinstance(whole, _Neighbours):
         first, whole = whole.region[1], whole.whole
     index = (slice(None),) * axis + (slice(start - first, end - first),)
     return Equation(output, operator.getitem, (whole, index))

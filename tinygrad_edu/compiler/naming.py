@@ -22,8 +22,6 @@ from tinygrad_edu.formulas.quantities import Quantities
 
 __all__ = ["label_variables", "name_variables", "short_path"]
 
-SUMS = {"add", "subtract", "linear"}
-
 
 def label_variables(tape: Any, outputs: Collection[Any]) -> None:
     """Label the variables with the names of what they stand for.
@@ -107,15 +105,13 @@ def name_variables(
             give(x, f"y{i + 1}" if len(outputs) > 1 else "y")
     for target, x in program.updates.items():
         give(x, f"new_{names[target]}")
-    definitions = program.definitions()
     for e in program.equations:
         of = e.output.label
-        if isinstance(of, tuple) and e.origin.rule:  # else the same came up forward
-            name = names.get(_first_term(of[1], definitions, names), "")
-            give(
-                e.output,
-                re.sub(r"^z(?=\d)", "delta", name) if _is_z(name) else f"d{name}",
-            )
+        # Else the same came up forward, or nothing is known of what it belongs to.
+        if isinstance(of, tuple) and e.origin.rule and of[1] in names:
+            name = names[of[1]]
+            delta = re.sub(r"^z(?=\d+$)", "delta", name)
+            give(e.output, delta if delta != name else f"d{name}")
     numbers = {letter: count(1) for letter in "ct"}
     for e in program.equations:
         for x in (e.output, *e.inputs):
@@ -125,19 +121,6 @@ def name_variables(
                     pass
                 give(x, name)
     return names
-
-
-def _first_term(x: Variable, definitions: Any, names: dict[Variable, str]) -> Variable:
-    """Go back to what has a name through sums, whose terms have the sum's cotangent."""
-    while x not in names and (e := definitions.get(x)) is not None:
-        if e.function not in (np.add, np.subtract) or e.origin.op not in SUMS:
-            break
-        (x,) = [z for z in e.args if isinstance(z, Variable)][:1] or [x]
-    return x
-
-
-def _is_z(name: str) -> bool:
-    return re.fullmatch(r"z\d+", name) is not None
 
 
 def short_path(path: str) -> str:
