@@ -242,3 +242,9 @@ def test_an_array_that_was_recorded_and_kept_says_so(name):
         tg.compile(lambda x: kept.append(x * 2))(X)
     with pytest.raises(TypeError, match="recorded while a function was compiled"):
         USES[name](kept[0])
+
+
+def test_a_captured_array_that_computes_in_its_own_way_is_refused():
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], [True, False, False])
+    with pytest.raises(TypeError, match="masked is a MaskedArray, which computes"):
+        tg.compile(lambda x: x * masked)(X)

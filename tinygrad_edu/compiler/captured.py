@@ -138,6 +138,7 @@ class Captured:
     def _visit_array(
         self, array: Any, access: str, path: str, site: Site | None
     ) -> None:
+        check_kind(array, path or "an array")
         if site is None or array.dtype == bool:  # a mask decides about shapes
             self._require(f"{access} is {self.refer(array)}", path)
         if array.dtype == bool:
@@ -306,6 +307,15 @@ def key_text(key: Any) -> str:
         return repr(key)
     except ValueError:  # as of a number with thousands of digits
         return type(key).__name__
+
+
+def check_kind(array: Any, name: str) -> None:
+    """Raise if an array is of a subclass that computes in its own way."""
+    if isinstance(array, np.matrix | np.ma.MaskedArray | np.recarray):
+        raise TypeError(
+            f"compile: {name} is a {type(array).__name__}, which computes otherwise "
+            "than an array does; use np.asarray() of it"
+        )
 
 
 def is_setting(x: Any) -> bool:

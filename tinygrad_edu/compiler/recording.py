@@ -24,6 +24,7 @@ from tinygrad_edu.compiler.captured import (
     Captured,
     Condition,
     Site,
+    check_kind,
     is_lent,
     is_setting,
     key_text,
@@ -119,7 +120,7 @@ class Recording:
                 f"{access}.shape == {x.shape}",
                 f"{access}.dtype == {self._refer(x.dtype)}",
             )
-            _check_kind(x.array if isinstance(x, Tensor) else x)
+            check_kind(x.array if isinstance(x, Tensor) else x, "an argument")
             if isinstance(x, Tensor):
                 require(f"{access}.requires_grad is {x.requires_grad}")
                 if x.op is not None:
@@ -724,14 +725,6 @@ def _alike(a: Any, b: Any, same: dict[Variable, Variable]) -> bool:
 
 def _all_but(values: tuple[Any, ...], i: int | None) -> tuple[Any, ...]:
     return tuple(x for j, x in enumerate(values) if j != i)
-
-
-def _check_kind(array: Any) -> None:
-    if isinstance(array, np.matrix | np.ma.MaskedArray | np.recarray):
-        raise TypeError(
-            f"compile: an argument is a {type(array).__name__}, which computes "
-            "otherwise than an array does; pass np.asarray(x)"
-        )
 
 
 def _named(x: Any) -> str:
