@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.readable import write_readable
+from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
 
 X = np.arange(1.0, 4.0)
@@ -161,7 +161,7 @@ def test_what_nobody_reads_can_be_written() -> None:
         np.cos(x)
         return np.sin(x)
 
-    source = write_readable(Recording(f, (X,), {}).program)
+    source = Readable(Recording(f, (X,), {}).program).source
     assert re.search(r"t1 = np.cos\(x\)", source)
 
 

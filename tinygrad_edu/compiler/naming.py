@@ -23,7 +23,9 @@ from tinygrad_edu.formulas.quantities import Quantities
 __all__ = ["label_variables", "name_variables", "short_path"]
 
 
-def label_variables(tape: Any, outputs: Collection[Any]) -> None:
+def label_variables(
+    tape: Any, given: Collection[Variable], outputs: Collection[Any]
+) -> None:
     """Label the variables with the names of what they stand for.
 
     The names are those that `explain` gives: of the graph that a walk back began at, or
@@ -71,7 +73,9 @@ def label_variables(tape: Any, outputs: Collection[Any]) -> None:
         end.inputs = tuple(roots)
     names = names_of(end, variables=scope)
     if trains:
-        names = Quantities(topological_order(end), names).names
+        # What else the program is given has a name already, too.
+        taken = {-i: identifier(str(x.label)) for i, x in enumerate(given, 1)}
+        names = Quantities(topological_order(end), taken | names).names
     for key, variable in variables.items():
         if key in names and not isinstance(variable.label, tuple):
             variable.label = names[key]

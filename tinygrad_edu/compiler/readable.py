@@ -24,7 +24,7 @@ from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.support.tree import CONTAINERS
 
-__all__ = ["Readable", "write_readable"]
+__all__ = ["Readable"]
 
 METHODS = {
     np.sum: "sum",
@@ -35,11 +35,6 @@ METHODS = {
 }
 WIDTH = 88
 MOST = WIDTH - 4  # of a line within a function
-
-
-def write_readable(program: Program) -> str:
-    """Return the source of a program."""
-    return Readable(program).source
 
 
 class Readable:
@@ -97,13 +92,11 @@ class Readable:
             if is_update or inline:
                 self.texts[y] = text, precedence
                 continue
-            now = (
-                "backward"
-                if e.origin.rule
-                else "forward"
-                if section in ("", "forward")
-                else "update"
-            )
+            now = "update" if self.program.updates else "rest"
+            if e.origin.rule:
+                now = "backward"
+            elif section in ("", "forward"):
+                now = "forward"
             if now != section and trains:
                 self.lines.append((f"# {now}", ""))
                 section = now

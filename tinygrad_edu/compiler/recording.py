@@ -183,7 +183,7 @@ class Recording:
             raise tape.failure
         self._check_memory()
         if is_last:
-            label_variables(tape, self.program.outputs)
+            label_variables(tape, self.program.inputs, self.program.outputs)
         del args, kwargs, answer, stand_ins
         self._check_forgotten()
 

@@ -154,7 +154,9 @@ class _Mover:
         if factor == ONE:
             wanted[factor] = y
         elif factor not in wanted:
-            wanted[factor] = Variable(y.shape, y.dtype, x.label or y.label)
+            label = x.label or y.label  # a multiple of a cotangent is called as that
+            label = label if isinstance(label, tuple) else None
+            wanted[factor] = Variable(y.shape, y.dtype, label)
             if x in self.definitions:
                 self.origins[wanted[factor]] = self.definitions[x].origin
         return wanted[factor]
