@@ -144,7 +144,7 @@ class _Mover:
         """Ask for a multiple of x; return the variable that it will be."""
         if not isinstance(x, Variable):
             return x
-        y = x
+        y, is_itself = x, factor == ONE
         while multiple := self.multiples.get(y):
             product = _times(multiple[0], factor)
             if product is None:
@@ -154,8 +154,9 @@ class _Mover:
         if factor == ONE:
             wanted[factor] = y
         elif factor not in wanted:
-            label = x.label or y.label  # a multiple of a cotangent is called as that
-            label = label if isinstance(label, tuple) else None
+            # A multiple of a cotangent is called as the cotangent.
+            labels = [label for label in (x.label, y.label) if type(label) is tuple]
+            label = x.label if is_itself and x.label else next(iter(labels), None)
             wanted[factor] = Variable(y.shape, y.dtype, label)
             if x in self.definitions:
                 self.origins[wanted[factor]] = self.definitions[x].origin
