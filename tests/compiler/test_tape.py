@@ -256,3 +256,107 @@ def test_a_captured_array_that_computes_in_its_own_way_is_refused():
     masked = np.ma.masked_array([1.0, 2.0, 3.0], [True, False, False])
     with pytest.raises(TypeError, match="masked is a MaskedArray, which computes"):
         tg.compile(lambda x: x * masked)(X)
+
+
+# --- What trying found ----------------------------------------------------------------
+
+LABELS = np.array([0, 2, 2])
+
+
+def gradient_of(loss):
+    """Make a case: the loss of a matrix of parameters, and its gradient."""
+
+    def case():
+        w = tg.Tensor(np.arange(9.0).reshape(3, 3) / 7, requires_grad=True, name="w")
+
+        def f(x, k):
+            w.grad = None
+            y = loss(w, x, k)
+            y.backward()
+            return y
+
+        def script(g, held):
+            for i in range(3):
+                yield g(np.ones((3, 3)) + i, np.roll(LABELS, i)), w.grad
+
+        return f, [w], script
+
+    return case
+
+
+GRADIENTS = {
+    "a linear layer under a mean": lambda w, x, k: tg.linear(x, w, x[0]).mean(),
+    "a product under a sum": lambda w, x, k: (x @ w).sum(),
+    "labels": lambda w, x, k: -tg.log_softmax(x @ w)[np.arange(3), k].mean(),
+    "rows": lambda w, x, k: w[k].sum(),
+    "rows taken": lambda w, x, k: (np.take(w, k, axis=0) ** 2).sum(),
+    "sorted": lambda w, x, k: np.sort(w * x).sum(),
+    "an average": lambda w, x, k: np.average(w, weights=x[0] ** 2, axis=0).sum(),
+}
+
+
+@each_style
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_of_what_has_a_constant_cotangent(name, style):
+    right(gradient_of(GRADIENTS[name]), style=style)
+
+
+@each_style
+def test_a_gradient_inside_of_two_uses(style):
+    w = leaf()
+
+    def f(x):
+        return tg.grad(lambda v: np.sqrt((v * v).sum()) + (x * v).sum())(w)
+
+    np.testing.assert_allclose(tg.compile(f, style=style)(X).data, f(X).data, 1e-12)
+
+
+def test_a_number_and_a_truth():
+    f = tg.compile(lambda x, a, flag: x + flag * a)
+    assert same(f(X, 1.5, True), X + 1.5)
+    assert same(f(X, 2.5, True), X + 2.5)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, a: np.zeros(3).__iadd__(a) * x,
+        lambda x, a: np.multiply(np.ones(3), a, out=np.ones(3)),
+        lambda x, a: np.full(3, a),
+        lambda x, a: np.array([a, a]),
+    ],
+)
+def test_a_number_is_not_put_into_an_array_of_numpys(f):
+    with pytest.raises(TypeError, match=r"^compile: a value is "):
+        tg.compile(f)(X, 2.0)
+
+
+@each_style
+@pytest.mark.parametrize(
+    ("read", "good", "bad"),
+    [
+        (lambda w, i: w[i], np.array([0]), np.array([9])),
+        (lambda w, k: np.linalg.inv(w[:1].reshape(1, 1) * k), np.ones(1), np.zeros(1)),
+    ],
+    ids=["index", "inverse"],
+)
+def test_what_fails_after_the_step_leaves_all_as_it_was(read, good, bad, style):
+    w = leaf()
+    o = tg.optim.Adam([w], lr=0.1)
+
+    @tg.compile(style=style)
+    def step(x, i):
+        o.zero_grad()
+        tg.sum(w * x).backward()
+        o.step()
+        return read(w, i)
+
+    step(X, good)
+    before = copied([w, o])
+    with pytest.raises((IndexError, np.linalg.LinAlgError)):
+        step(X, bad)
+    assert same(copied([w, o]), before)
+
+
+def test_a_whole_number_stays_one():
+    assert same(tg.compile(lambda x: np.ldexp(x, 2))(X), X * 4)

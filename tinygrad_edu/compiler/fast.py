@@ -292,7 +292,8 @@ class Fast:
         others = [
             z.dtype for z in e.args if isinstance(z, Variable) and z.dtype is not None
         ]
-        if not others or isinstance(x, bool):
+        is_plain = has_operator(e) or e.function in (np.maximum, np.minimum)
+        if not others or isinstance(x, bool) or not is_plain or others[0].kind != "f":
             return self._value(x)
         dtype = np.result_type(others[0], *([0.0] if not is_known else [x]))
         if is_known:

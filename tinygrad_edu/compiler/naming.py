@@ -46,7 +46,7 @@ def label_variables(
         variable = tape.place(x).first
         # A view, since one array may be given as two arguments.
         thing = x if type(x) is Tensor else x.array.view()
-        if variable.label is not None:
+        if isinstance(variable.label, str):
             scope.setdefault(identifier(variable.label), thing)
         return enter(x, thing, variable)
 

@@ -56,6 +56,9 @@ FRESH = {
 }
 
 
+RAISING = {np.linalg.inv, np.linalg.solve}
+
+
 def is_view(e: Equation) -> bool:
     """Whether an equation only looks at memory in another way."""
     x = e.args[0] if e.args else None
@@ -109,6 +112,8 @@ def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
     input. That is done last, so that a call that fails changes nothing.
     """
     able = _able_in_place(program)
+    while risky := _risky(program, able):  # what fails shall leave all as it was
+        able = {new: target for new, target in able.items() if new not in risky}
     program = _put_last(program, able)
     root = roots(program)
     last_read: dict[Variable, Equation] = {}
@@ -135,6 +140,21 @@ def _able_in_place(program: Program) -> dict[Variable, Variable]:
         if definition is not None and is_elementwise(definition) and not is_taken:
             able[new] = target
     return able
+
+
+def _risky(program: Program, able: dict[Variable, Variable]) -> set[Variable]:
+    """Return the new values that something needs which may raise."""
+    behind: dict[Variable, set[Variable]] = {}  # the new values behind each variable
+    for e in program.equations:
+        news = set().union(*(behind.get(x, set()) for x in e.inputs))
+        is_safe = is_elementwise(e) or is_view(e) or e.function in FRESH - RAISING
+        if news and not is_safe:
+            return news
+        if e.output in able:
+            news = news | {e.output}
+        if news:
+            behind[e.output] = news
+    return set()
 
 
 def _put_last(program: Program, late: Iterable[Variable]) -> Program:

@@ -191,6 +191,8 @@ class Tape:
         tensors = [x for x in inputs if isinstance(x, Node) and type(x) is not Array]
         if tensors:
             inputs = tuple(map(self._as_input, inputs))
+        elif not any(isinstance(x, Node) for x in parts(*inputs, params or {})):
+            return op.compute(inputs, params)  # of constants
         arrays = [self.value(x) if isinstance(x, Node) else x for x in inputs]
         outer = self._op
         if not outer:
@@ -613,8 +615,8 @@ class Array(ArrayLike):
             return self
         return _tape().enter(astype, (self, np.dtype(dtype)), {})
 
-    def reshape(self, *shape: Any) -> Any:
-        return _reshaped(self, shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *shape: Any, order: str = "C") -> Any:
+        return _reshaped(self, shape[0] if len(shape) == 1 else shape, order)
 
     def flatten(self, order: str = "C") -> Any:
         return _reshaped(self, -1, order).copy()
@@ -741,12 +743,16 @@ class Number:
     ) -> Any:
         if any(isinstance(x, Node) for x in inputs):
             return NotImplemented
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return self.tape.enter(function, inputs, kwargs)
+        if method == "__call__":
+            return self.tape.call(ufunc, inputs, kwargs)
+        return self.tape.enter(getattr(ufunc, method), inputs, kwargs)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.value)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        self.tape.refuse("array")
 
     def _refuse(self, *args: Any) -> Any:
         self.tape.refuse("number")
@@ -762,7 +768,7 @@ def _number_operator(name: str) -> None:
 
     def apply(*inputs: Any) -> Any:
         (tape, *_) = (x.tape for x in inputs if type(x) is Number)
-        if not all(type(x) in (int, float, Number) for x in inputs):
+        if not all(type(x) in (bool, int, float, Number) for x in inputs):
             return NotImplemented
         if compares:
             tape.refuse("comparison")

@@ -22,6 +22,7 @@ from tinygrad_edu.engine.errors import explain_failure
 from tinygrad_edu.engine.graph import (
     Node,
     Params,
+    current_mode,
     record,
     value_of,
 )
@@ -214,6 +215,8 @@ class Op:
         for x in inputs:
             if isinstance(x, Node):
                 return record(self, inputs, bound)
+        if bound is not None and current_mode.get().tape is not None:
+            return record(self, inputs, bound)  # a parameter may be a Node
         return self.compute(inputs, bound)
 
     def compute(self, values: Sequence[Any], params: Params | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import value_of
+from tinygrad_edu.engine.graph import query
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.shapes import reshape
 
@@ -72,12 +72,10 @@ def take(x: Any, *, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     For an index out of bounds, mode="wrap" starts again at the first element, and
     mode="clip" takes the nearest one.
     """
-    indices = value_of(indices)
-    return gathered(x, lambda i: np.take(i, indices, axis, mode=mode))
+    return gathered(x, lambda i: query(np.take, i, indices, axis, mode=mode))
 
 
 @composite()
 def take_along_axis(x: Any, *, indices: Any, axis: Any = -1) -> Any:
     """Take elements along an axis by their indices, such as `argsort` returns."""
-    indices = value_of(indices)
-    return gathered(x, lambda i: np.take_along_axis(i, indices, axis))
+    return gathered(x, lambda i: query(np.take_along_axis, i, indices, axis))

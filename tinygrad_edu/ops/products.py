@@ -35,7 +35,7 @@ def matrix_transpose(a: Any) -> Any:
 
 def _dot_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     if np.ndim(b) == 2 and np.ndim(a):
-        return g.dot(b.T)
+        return np.dot(g, b.T)
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return g * b
     summed = _summed_axis(b)
@@ -212,11 +212,11 @@ def linear(x: Any, w: Any, b: Any) -> Any:
     x, w, b = as_array(x), as_array(w), as_array(b)
     if w.ndim != 2 or b.shape != (len(w),) or x.ndim == 0:  # NumPy would broadcast
         raise ValueError("w must have the shape (n, k) and b the shape (n,)")
-    return x.dot(w.T) + b
+    return np.dot(x, w.T) + b
 
 
 linear.vjp(
-    x=lambda g, y, x, w, b: g.dot(w),
-    w=lambda g, y, x, w, b: _rows(g).T.dot(_rows(x)),
+    x=lambda g, y, x, w, b: np.dot(g, w),
+    w=lambda g, y, x, w, b: np.dot(_rows(g).T, _rows(x)),
     b=lambda g, y, x, w, b: g,
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.engine.graph import query
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
@@ -192,12 +193,16 @@ def average(
     if w.shape != x.shape:
         w = _along(w, x, axis)
     total = sum(w, axis=axes, keepdims=keepdims)
+    query(_check_weights, total)
+    return sum(x * w, axis=axes, keepdims=keepdims) / total
+
+
+def _check_weights(total: Any) -> None:
     if np.any(total == 0):
         raise ValueError(
             "average: the weights add up to 0, so the average is not defined; "
             "sum(x * weights) does not divide"
         )
-    return sum(x * w, axis=axes, keepdims=keepdims) / total
 
 
 def _along(w: Any, x: Any, axis: Any) -> Any:
