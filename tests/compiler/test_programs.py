@@ -28,12 +28,6 @@ from tinygrad_edu.engine.op import Op
 # As they are now: other tests may declare more.
 OPS = dict(tg.OPS)
 
-# These look at the values of a parameter that is an array; as a list they are known.
-VALUES_MATTER = {
-    "average": ("weights", "they must not add up to 0, which is an error"),
-    "take": ("indices", "np.take() hands over no indices"),
-}
-
 each_style = pytest.mark.parametrize("style", ["readable", "fast"])
 each_op = pytest.mark.parametrize("name", OPS)
 
@@ -96,13 +90,6 @@ def gradients(leaves: list[Any]) -> list[Any]:
     return [x.grad for x in leaves if isinstance(x, tg.Tensor)]
 
 
-def with_known(op: Op, params: dict[str, Any]) -> dict[str, Any]:
-    """Let a program know what its shapes, or an op's choices, depend on: by a list."""
-    param, _ = VALUES_MATTER.get(op.name, ("", ""))
-    x = params.get(param)
-    return params | ({param: x.tolist()} if isinstance(x, np.ndarray) else {})
-
-
 def arrays_in(params: dict[str, Any]) -> list[np.ndarray]:
     """List the arrays of numbers among parameters: a program is given them."""
     values = [x if isinstance(x, tuple) else (x,) for x in params.values()]
@@ -123,7 +110,6 @@ def test_an_op_has_the_value_and_the_gradients(name: str, style: str) -> None:
     @given(calls_with_others(OPS[name]))
     def check(drawn: tuple[Call, list[np.ndarray]]) -> None:
         call, others = drawn
-        call = call._replace(params=with_known(call.op, call.params))
 
         def f(inputs: list[Any], cotangent: Any) -> Any:
             return pull_back(call, inputs, cotangent)
@@ -143,20 +129,6 @@ def test_an_op_has_the_value_and_the_gradients(name: str, style: str) -> None:
         assert sources[0] is sources[1]  # one program was made, and did for both
 
     check()
-
-
-@each_style
-@pytest.mark.parametrize("name", VALUES_MATTER)
-def test_an_op_that_looks_at_values_is_refused(name: str, style: str) -> None:
-    param, _ = VALUES_MATTER[name]
-    x, array = tg.Tensor([1.0, 2.0], requires_grad=True), np.array([0, 1])
-
-    @tg.compile(style=style)
-    def f(x: Any, array: Any) -> Any:
-        return OPS[name](x, **{param: array})
-
-    with pytest.raises(TypeError, match=r"^compile: .* frozen into it"):
-        f(x, array)
 
 
 def test_how_many_elements_a_mask_takes_is_refused() -> None:
@@ -207,9 +179,7 @@ def test_a_program_has_the_values_and_the_gradients(name: str) -> None:
     @profile(3)
     @given(programs(OPS[name]), st.sampled_from(["readable", "fast"]))
     def check(program: Program, style: str) -> None:
-        steps = [s._replace(params=with_known(s.op, s.params)) for s in program.steps]
-        program = program._replace(steps=steps)
-        ops = {op.name: flat(op) for op, *_ in steps}
+        ops = {op.name: flat(op) for op, *_ in program.steps}
 
         def f(leaves: list[Any], weights: list[Any]) -> Any:
             return gradient_of(program, ops, leaves, weights)
@@ -407,7 +377,6 @@ def test_the_source_of_each_op_runs_on_its_own(style: str, tmp_path: Path) -> No
 
     def add(drawn: tuple[Call, list[np.ndarray]]) -> None:
         call, others = drawn
-        call = call._replace(params=with_known(call.op, call.params))
         compiled = tg.compile(
             lambda inputs, cotangent: pull_back(call, inputs, cotangent), style=style
         )

@@ -35,6 +35,7 @@ from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
 from tinygrad_edu.losses import check_within_0_and_1
+from tinygrad_edu.ops.reductions import check_weights
 
 __all__ = ["Namespace", "free", "helper_source", "identifier", "numbered"]
 
@@ -44,6 +45,7 @@ OURS = re.compile(
     r"[ckot]\d+|k|i\d*|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
     r"bool_|(float|int|uint)\d*|bool|slice|range|len"
 )
+CHECKS = check_weights, check_within_0_and_1  # which compute nothing, and may raise
 LONGEST = 60  # characters in an identifier that is made of what the user says
 
 
@@ -224,7 +226,7 @@ class Namespace:
 
 def _is_ours(function: Any) -> bool:
     """Whether a function is one of this package's, and not named or wrapped like it."""
-    own = (assembled, astype, replaced, restored, spread, check_within_0_and_1)
+    own = (assembled, astype, replaced, restored, spread, *CHECKS)
     ours = (*own, *(OPS[name].forward for name in BUILT_IN))
     return any(function is f for f in ours)
 

@@ -193,11 +193,12 @@ def average(
     if w.shape != x.shape:
         w = _along(w, x, axis)
     total = sum(w, axis=axes, keepdims=keepdims)
-    query(_check_weights, total)
+    query(check_weights, total)
     return sum(x * w, axis=axes, keepdims=keepdims) / total
 
 
-def _check_weights(total: Any) -> None:
+def check_weights(total: Any) -> None:
+    """Raise if the weights of an average add up to 0."""
     if np.any(total == 0):
         raise ValueError(
             "average: the weights add up to 0, so the average is not defined; "
