@@ -317,6 +317,12 @@ def test_a_number_and_a_truth():
     assert same(f(X, 2.5, True), X + 2.5)
 
 
+def test_a_number_in_an_outer_product():
+    f = tg.compile(lambda x, a: np.multiply.outer(np.arange(3.0), a) * x)
+    for a in (2.0, 3.0):
+        assert same(f(X, a), np.arange(3.0) * a * X)
+
+
 @pytest.mark.parametrize(
     "f",
     [
