@@ -34,6 +34,8 @@ SLOW = {
     "tests/checking/test_properties.py",
     "tests/checking/test_sabotage.py",
     "tests/compiler/test_backends.py",
+    "tests/compiler/test_first_call.py",
+    "tests/compiler/test_laws.py",
     "tests/compiler/test_names.py",
     "tests/compiler/test_passes.py",
     "tests/compiler/test_programs.py",
