@@ -1,12 +1,11 @@
 """The first call of a compiled function: its work is linear, whatever the program."""
 
 import gc
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from counting import calls
 from numpy.testing import assert_allclose
 
 import tinygrad_edu as tg
@@ -14,22 +13,6 @@ from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.engine.graph import value_of
 
 MOST = 750  # functions that are called for an equation, Python's and NumPy's
-
-
-def calls(f: Callable[..., Any], *args: Any) -> int:
-    count = 0
-
-    def note(frame: Any, event: str, function: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        f(*args)
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def chain(n: int) -> Any:

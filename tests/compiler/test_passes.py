@@ -2,12 +2,11 @@
 
 import operator
 import os
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from counting import calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -256,23 +255,6 @@ def sums(h, steps, x, y):
     for _ in range(steps):
         h = h + h
     return tg.sum(y / h)
-
-
-def calls(change: Callable[[Program], Program], program: Program) -> int:
-    """Count the functions that a pass calls, Python's and NumPy's."""
-    count = 0
-
-    def note(frame: Any, event: str, function: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        change(program)
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def assert_work_is_linear(short: Program, long: Program) -> None:

@@ -689,12 +689,6 @@ def _array_method(name: str) -> None:
 
 
 for _name in [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argpartition",
-    "argsort",
     "clip",
     "cumprod",
     "cumsum",
@@ -703,7 +697,6 @@ for _name in [
     "max",
     "mean",
     "min",
-    "nonzero",
     "prod",
     "ravel",
     "repeat",
