@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.slips import likeliest_slip
-from tinygrad_edu.engine.autodiff import pull_back
-from tinygrad_edu.engine.graph import Node, topological_order, value_of
+from tinygrad_edu.checking.catalogue import Scene
+from tinygrad_edu.checking.searching import Search, difference
+from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.nn import Module
-from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.support.printable import name_of, printable
 from tinygrad_edu.support.table import Table
 
 __all__ = ["Comparison", "compare"]
 
 Array = np.ndarray[Any, Any]
-Rules = Sequence[Callable[..., Any]]
-Change = Callable[[Rules], Rules]
 
 
 class ComparedParameter(NamedTuple):
@@ -34,6 +29,7 @@ class ComparedParameter(NamedTuple):
     shape: tuple[int, ...]
     relative_difference: float  # the largest one, divided by the largest element
     verdict: str
+    lesson: str
 
 
 class Comparison(Table):
@@ -48,7 +44,12 @@ class Comparison(Table):
 
 
 def compare(
-    mine: Any, loss: Tensor, wrt: Any, *, rtol: float | None = None
+    mine: Any,
+    loss: Tensor,
+    wrt: Any,
+    *,
+    rtol: float | None = None,
+    reveal: bool = True,
 ) -> Comparison:
     """Compare a gradient that you derived with the engine's, and guess the slip.
 
@@ -105,31 +106,44 @@ def compare(
         )
     arrays = _arrays_by_name(mine, parameters)
     checked_graph("compare", loss, sys._getframe(1))
-    right = _gradients(loss, parameters)
-    slips: list[tuple[str, dict[str, Array]]] = []
-    rows = []
-    for name in _in_backward_order(loss, parameters):
-        gradient = right[name]
-        tolerance = rtol
-        if tolerance is None:
-            tolerance = 1e-7 if gradient.dtype.itemsize >= 8 else 1e-3
-        array = arrays[name]
-        difference = _difference(array, gradient)
-        verdict = "right"
-        if not difference <= tolerance:
-            slips = slips or list(_slips(loss, parameters))
-            slip = likeliest_slip(
-                array,
-                lambda g: _difference(g, gradient) <= tolerance,  # noqa: B023
-                sizes=_sizes(loss),
-                factors={},
-                others=[(slip, wrong[name]) for slip, wrong in slips],
-            )
-            verdict = f"wrong: {slip or _worst_element(array, gradient)}"
-        rows.append(
-            ComparedParameter(printable(name), gradient.shape, difference, verdict)
+    scene = Scene(loss, parameters, sys._getframe(1))
+    tolerances = {
+        name: rtol if rtol is not None else 1e-7 if p.dtype.itemsize >= 8 else 1e-3
+        for name, p in parameters.items()
+    }
+    search = Search(scene, arrays, tolerances)
+    rows = {}
+    order = _in_backward_order(loss, parameters)
+    # Biases first within a layer: their gradient is the sum of delta, no more.
+    for name in order:
+        right = scene.replay.right.gradient(parameters[name])
+        wrong = difference(arrays[name], right)
+        verdict, lesson = "right", ""
+        if not wrong <= tolerances[name]:
+            verdict, lesson = _verdict(search, name, right, reveal)
+        rows[name] = ComparedParameter(
+            printable(name), right.shape, wrong, verdict, lesson
         )
-    return Comparison(rows)
+    return Comparison(rows[name] for name in order)
+
+
+def _verdict(
+    search: Search, name: str, right: Array, reveal: bool
+) -> tuple[str, str]:
+    mine = search.mine[name]
+    if not np.isfinite(mine).all():
+        return "wrong: it has a NaN or an infinity", ""
+    finding = search.finding(name)
+    if finding is not None:
+        return f"wrong: {finding.says}", finding.lesson
+    step = search.step_of_differences(name)
+    if step is not None:
+        return (
+            f"close: this is a forward difference with the step {step:g}, whose error "
+            "is as large as that; derive the formula",
+            "differences",
+        )
+    return f"wrong: {_worst_element(mine, right, reveal)}", ""
 
 
 def _by_name(wrt: Any, mine: Any) -> dict[str, Tensor]:
@@ -181,126 +195,15 @@ def _in_backward_order(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[s
     names: dict[Node, str] = {p: name for name, p in parameters.items()}
     inputs = (x for node in topological_order(loss) for x in node.inputs)
     visited = [names[x] for x in inputs if isinstance(x, Node) and x in names]
-    return list(dict.fromkeys([*visited, *parameters]))
+    last_first = list(dict.fromkeys(reversed(visited)))
+    return list(dict.fromkeys([*reversed(last_first), *parameters]))
 
 
-def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
-    found, _ = pull_back({loss: np.ones(loss.shape, loss.dtype)})
-    return {name: found.get(p, np.zeros_like(p.data)) for name, p in parameters.items()}
-
-
-def _difference(array: Array, gradient: Array) -> float:
-    """Return the largest difference, relative to the gradient's largest element."""
-    if array.shape != gradient.shape:
-        return np.inf
-    size = np.max(np.abs(gradient), initial=0.0) or 1.0
-    return float(np.max(np.abs(array - gradient), initial=0.0) / size)
-
-
-def _worst_element(array: Array, gradient: Array) -> str:
+def _worst_element(array: Array, gradient: Array, reveal: bool) -> str:
     if array.shape != gradient.shape:
         return f"it has the shape {array.shape}"
     worst = np.unravel_index(np.argmax(np.abs(array - gradient)), array.shape)
     where = f" at {[int(i) for i in worst]}" if worst else ""
+    if not reveal:
+        return f"no common slip explains it; it differs most{where}"
     return f"it is {array[worst]:.4g} and should be {gradient[worst]:.4g}{where}"
-
-
-# --- Common slips ---------------------------------------------------------------------
-
-
-def _sizes(loss: Tensor) -> dict[str, int]:
-    """Return the row counts of all arrays; one of them is the number of examples."""
-    rows = {len(x.data) for x in topological_order(loss) if x.data.ndim}
-    return {f"the number of rows, {n}": n for n in sorted(rows)}
-
-
-def _slips(
-    loss: Tensor, parameters: Mapping[str, Tensor]
-) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Yield each common slip, with the gradients that it leads to.
-
-    To make a slip, run the engine's own backward pass with other rules at one node.
-    """
-    activations: dict[Any, Array] = {}  # a node, and an elementwise op's output for it
-    for node in topological_order(loss):
-        if node.op is None:
-            continue
-        slips: dict[str, Change] = {}
-        if node.op.elementwise and len(node.inputs) == 1:
-            activations[node.inputs[0]] = node.data
-            slips[f"the derivative of {node.op.name} is left out"] = _without_derivative
-        if node.op.name == "sigmoid_cross_entropy":
-            slip = "sigmoid'(z) is one factor too many: cross-entropy has delta = a - y"
-            slips[slip] = _times_sigmoid_prime
-        if node.op.name == "linear":
-            x, w, _ = map(value_of, node.inputs)
-            if w.shape == w.T.shape:
-                slips["delta is passed back through the transposed weight"] = _by_w_t
-            a = activations.get(node)
-            if a is not None and a.shape == np.shape(x):
-                slip = "the layer's own activation is used, not the previous layer's"
-                slips[slip] = partial(_by_activation, a)
-        if any(x is p for x in node.inputs for p in parameters.values()):
-            slips[f"the part through {node.op.name} is left out"] = _nothing
-        for slip, change in slips.items():
-            with _changed(node, change):
-                yield f"{slip} ({_describe(node)})", _gradients(loss, parameters)
-
-
-def _without_derivative(rules: Rules) -> Rules:
-    return [lambda g, *args, **params: g for _ in rules]
-
-
-def _times_sigmoid_prime(rules: Rules) -> Rules:
-    (of_z, *others) = rules
-
-    def times_prime(g: Any, y: Any, z: Any, t: Any) -> Any:
-        return of_z(g, y, z, t) * sigmoid(z) * (1 - sigmoid(z))
-
-    return [times_prime, *others]
-
-
-def _by_w_t(rules: Rules) -> Rules:
-    (of_x, *others) = rules
-    return [lambda g, y, x, w, b: of_x(g, y, x, w.T, b), *others]
-
-
-def _by_activation(a: Array, rules: Rules) -> Rules:
-    of_x, of_w, of_b = rules
-    return [of_x, lambda g, y, x, w, b: of_w(g, y, a, w, b), of_b]
-
-
-def _nothing(rules: Rules) -> Rules:
-    return [partial(_zeros, i) for i, _ in enumerate(rules)]
-
-
-def _zeros(i: int, g: Any, y: Any, *inputs: Any, **params: Any) -> Array:
-    return np.zeros_like(inputs[i])
-
-
-class _ChangedOp(NamedTuple):
-    """An op with other rules; it has only the attributes that a backward pass uses."""
-
-    name: str
-    rule_of_each: Rules
-    variadic: bool = False
-    selects: bool = False
-    elementwise: bool = False
-
-
-@contextmanager
-def _changed(node: Node, change: Change) -> Iterator[None]:
-    """Replace the rules of one node within the block."""
-    op = node.op
-    rules = [*op.rule_of_each] * (len(node.inputs) if op.variadic else 1)
-    node.op = _ChangedOp(op.name, change(rules))
-    try:
-        yield
-    finally:
-        node.op = op
-
-
-def _describe(node: Node) -> str:
-    parameters = [name_of(x) for x in node.inputs if name_of(x)]
-    shape = f"output shape {node.data.shape}"
-    return f"of {', '.join(parameters)}" if parameters else shape

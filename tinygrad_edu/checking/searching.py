@@ -1,0 +1,282 @@
+"""Search the catalogue for the slips that explain a gradient derived by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.checking.catalogue import Attempt, Scene, attempts
+from tinygrad_edu.checking.replay import Edits, value_at
+from tinygrad_edu.engine.graph import value_of
+
+__all__ = ["Finding", "Search", "difference"]
+
+Array = np.ndarray[Any, Any]
+STEPS = [10.0**-k for k in range(1, 10)]  # of differences
+MOST_PAIRS = 2000
+MOST_NUMBERS = 2_000_000  # that pairs of slips may compute
+
+
+def difference(array: Array, gradient: Array) -> float:
+    """Return the largest difference, relative to the gradient's largest element."""
+    if array.shape != gradient.shape:
+        return np.inf
+    size = np.max(np.abs(gradient), initial=0.0) or 1.0
+    return float(np.max(np.abs(array - gradient), initial=0.0) / size)
+
+
+class Finding(NamedTuple):
+    """What is wrong with one gradient.
+
+    Attributes
+    ----------
+    says : str
+    lesson : str
+        The section of the documentation that explains it.
+    """
+
+    says: str
+    lesson: str
+
+
+class _Guess(NamedTuple):
+    """One slip, or two, that would give the wrong gradient."""
+
+    words: str
+    within: str
+    lesson: str
+    edits: Edits
+    number: int  # of slips
+    explained: int = 0  # how many gradients it explains
+
+
+class Search:
+    """Explains the gradients of one derivation, in the order of backpropagation.
+
+    What was found for a gradient holds for the next ones: these may have inherited it.
+
+    Parameters
+    ----------
+    scene : Scene
+        The graph.
+    mine : dict of str to array
+        The gradients derived by hand, by parameter.
+    tolerance : dict of str to float
+        The relative difference that is allowed, by parameter.
+    """
+
+    def __init__(
+        self, scene: Scene, mine: Mapping[str, Array], tolerance: Mapping[str, float]
+    ) -> None:
+        self.scene, self.mine, self.tolerance = scene, mine, tolerance
+        self.edits: Edits = {}
+        self._sources: dict[str, str] = {}  # where a parameter's gradient went wrong
+        self._now = self._gradients({})
+
+    @cached_property
+    def _attempts(self) -> list[Attempt]:
+        return list(attempts(self.scene))
+
+    def finding(self, name: str) -> Finding | None:
+        """Return what is wrong with a gradient; None if nothing explains it."""
+        if self._agrees(name, self._now):
+            return Finding(f"inherited from {self._sources[name]}", "")
+        guesses = self._guesses(name)
+        if not guesses:
+            return None
+        best = guesses[0]
+        self._accept(best)
+        said = list(dict.fromkeys(guess.words for guess in guesses))
+        words = ", or ".join(said[:3])
+        if len(guesses) > 1 and (how := self._telling_apart(name, guesses)):
+            words += f" (these numbers cannot tell; {how})"
+        return Finding(words, best.lesson)
+
+    def step_of_differences(self, name: str) -> float | None:
+        """Return the step if the gradient was computed by forward differences."""
+        x, y, mine = self.scene.parameters[name], self.scene.y, self.mine[name]
+        right = self.scene.replay.right.gradient(x)
+        if not difference(mine, right) < 0.1:
+            return None
+        errors = np.abs(mine - right)
+        worst = np.argsort(errors, axis=None)[-3:]
+        for step in STEPS:
+            noise = 1e-14 * abs(float(y.data)) / step
+            if all(
+                abs(self._slope(x, i, step) - mine.flat[i])
+                <= 0.1 * errors.flat[i] + noise
+                for i in worst
+                if errors.flat[i] > 4 * noise
+            ) and (errors.flat[worst[-1]] > 4 * noise):
+                return step
+        return None
+
+    def _slope(self, x: Any, i: int, step: float) -> float:
+        moved = x.data.copy()
+        moved.flat[i] += step
+        run = self.scene.replay.run({value_at(x): _to(moved)})
+        y = self.scene.y
+        return float((run.value(y) - y.data).item()) / step
+
+    # --- Runs ---
+
+    def _gradients(self, edits: Edits) -> dict[str, Array]:
+        run = self.scene.replay.run(edits)
+        return {name: run.gradient(x) for name, x in self.scene.parameters.items()}
+
+    def _tried(self, edits: Edits) -> dict[str, Array] | None:
+        """Return the gradients, or None if the shapes do not fit."""
+        try:
+            return self._gradients(edits)
+        except (ValueError, IndexError):
+            return None
+
+    def _agrees(self, name: str, gradients: Mapping[str, Array]) -> bool:
+        return difference(self.mine[name], gradients[name]) <= self.tolerance[name]
+
+    # --- Guesses ---
+
+    def _guesses(self, name: str) -> list[_Guess]:
+        """Return the best guesses for a gradient; all of them explain it exactly."""
+        singles = [
+            guess
+            for attempt in self._attempts
+            for guess in self._fitted(name, attempt, self.edits)
+        ]
+        guesses = singles or list(self._pairs(name))
+        if not guesses:
+            return []
+        guesses = [self._counted(guess) for guess in guesses]
+        most = max(guess.explained for guess in guesses)
+        guesses = [guess for guess in guesses if guess.explained == most]
+        return self._different(name, guesses)
+
+    def _fitted(self, name: str, attempt: Attempt, before: Edits) -> Iterator[_Guess]:
+        """Yield a guess for each reading of an attempt that gives the gradient."""
+        if before.keys() & attempt.edits.keys():
+            return
+        rate = 1.0
+        if attempt.has_rate:
+            found = self._rate(name, attempt, before)
+            if found is None:
+                return
+            rate = found
+        edits = {**before, **attempt.at(rate)}
+        gradients = self._tried(edits)
+        if gradients is None or not self._agrees(name, gradients):
+            return
+        words = attempt.words(rate)
+        if words:
+            yield _Guess(
+                ", or ".join(words), attempt.within, attempt.lesson, edits, 1
+            )
+
+    def _rate(self, name: str, attempt: Attempt, before: Edits) -> float | None:
+        """Solve for the rate: the gradient is a straight line in it."""
+        ends = [self._tried({**before, **attempt.at(rate)}) for rate in (0.0, 1.0)]
+        if ends[0] is None or ends[1] is None:
+            return None
+        start, end, wrong = ends[0][name], ends[1][name], self.mine[name]
+        if not wrong.shape == start.shape == end.shape:
+            return None
+        line = (end - start).ravel()
+        length = float(line @ line)
+        if not length > 0 or not np.isfinite(length):
+            return None
+        return float((wrong - start).ravel() @ line) / length
+
+    def _pairs(self, name: str) -> Iterator[_Guess]:
+        """Yield the pairs of slips that give the gradient."""
+        before = self._now[name]
+        firsts = []
+        for attempt in self._attempts:
+            edits = {**self.edits, **attempt.edits}
+            gradients = None if attempt.has_rate else self._tried(edits)
+            if gradients is not None and not (
+                gradients[name].shape == before.shape
+                and np.allclose(gradients[name], before, rtol=1e-9, atol=0)
+            ):
+                firsts.append(attempt)
+        size = sum(x.size for x in self.scene.nodes)
+        budget = min(MOST_PAIRS, MOST_NUMBERS // size)
+        seconds = sorted(self._attempts, key=lambda attempt: not attempt.has_rate)
+        for second in seconds:
+            for first in firsts:
+                if budget == 0:
+                    return
+                budget -= 1
+                edits = {**self.edits, **first.edits}
+                for guess in self._fitted(name, second, edits):
+                    yield guess._replace(
+                        words=f"{first.says}, and {guess.words}",
+                        within=first.within,
+                        lesson=first.lesson,
+                        number=2,
+                    )
+
+    def _counted(self, guess: _Guess) -> _Guess:
+        """Count how many of the gradients a guess explains."""
+        gradients = self._gradients(guess.edits)
+        return guess._replace(
+            explained=sum(self._agrees(name, gradients) for name in self.mine)
+        )
+
+    def _accept(self, guess: _Guess) -> None:
+        gradients = self._gradients(guess.edits)
+        for name, before in self._now.items():
+            if difference(gradients[name], before) > self.tolerance[name]:
+                self._sources.setdefault(name, guess.within)
+        self.edits, self._now = guess.edits, gradients
+
+    # --- Guesses that these numbers cannot tell apart ---
+
+    def _different(self, name: str, guesses: list[_Guess]) -> list[_Guess]:
+        """Leave out the guesses that say the same as an earlier one for all numbers."""
+        kept: list[_Guess] = []
+        for guess in guesses:
+            if not any(self._same(name, guess, other) for other in kept):
+                kept.append(guess)
+        return kept
+
+    def _same(self, name: str, one: _Guess, other: _Guess) -> bool:
+        rng = np.random.default_rng(0)
+        moved = {
+            value_at(x): _to(value * rng.uniform(0.6, 1.4, value.shape))
+            for x in self._given()
+            for value in [value_of(x)]
+        }
+        return self._agree_at(name, one, other, moved)
+
+    def _agree_at(self, name: str, one: _Guess, other: _Guess, moved: Edits) -> bool:
+        first, second = (
+            self._gradients({**moved, **guess.edits})[name] for guess in (one, other)
+        )
+        return difference(first, second) < 1e-6
+
+    def _given(self) -> list[Any]:
+        """Return the leaves and the constant arrays."""
+        found = {}
+        for node in self.scene.nodes:
+            for x in (node, *node.inputs):
+                value = value_of(x)
+                if getattr(x, "op", None) is None and isinstance(value, np.ndarray):
+                    found[id(x)] = x
+        return list(found.values())
+
+    def _telling_apart(self, name: str, guesses: list[_Guess]) -> str:
+        """Name a quantity, and a value for it, that tells guesses apart."""
+        one, other = guesses[:2]
+        for x in self._given():
+            value = value_of(x)
+            new = value + 1 if value.ndim == 0 else value * 1.5 + 0.1
+            if not self._agree_at(name, one, other, {value_at(x): _to(new)}):
+                how = f"= {new:g}" if value.ndim == 0 else "with other numbers"
+                return f"try {self.scene.name(x)} {how}"
+        return ""
+
+
+def _to(value: Array) -> Any:
+    return lambda run, before: value
