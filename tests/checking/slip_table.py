@@ -243,7 +243,7 @@ def slips_of(network):
             found += [Slip("sigma' of another layer", i, "is used in place of sigma'")]
             found += [Slip("delta off by one", i, f"delta{i + 1} is used in place")]
             if sizes[i] > 1:
-                found += [Slip("W transposed", i, f"W{i + 1}.*transposed")]
+                found += [Slip("W transposed", i, f"W{i + 1} and its transpose")]
             if sizes[i - 1] == sizes[i]:
                 found += [Slip("W of another layer", i, f"W{i}.* in place of W{i + 1}")]
         if sizes[i - 1] == sizes[i]:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.catalogue import Scene
+from tinygrad_edu.checking.scene import Scene
 from tinygrad_edu.checking.searching import Search, difference
 from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.nn import Module
-from tinygrad_edu.support.printable import name_of, printable
+from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.table import Table
 
 __all__ = ["Comparison", "compare"]
@@ -58,7 +58,8 @@ def compare(
     mine : sequence of arrays, dict of str to array, or callable
         Your gradient: one array per parameter, in the order (or with the names) of
         `wrt`; or a function without arguments that returns these. A Module's parameters
-        go by their own names (``"W1"``) or by those of ``named_parameters()``.
+        go by their own names (``"W1"``) or by those of ``named_parameters()``. The pair
+        of lists ``(nabla_b, nabla_w)`` is understood, and columns for biases.
     loss : Tensor
         The number to differentiate, computed from the parameters by ops. Its graph is
         kept, and no ``.grad`` is changed.
@@ -67,13 +68,17 @@ def compare(
     rtol : float, optional
         The allowed difference, relative to the largest element of the gradient. The
         default is 1e-7, or 1e-3 for float32.
+    reveal : bool
+        If false, no verdict tells a right number, for grading.
 
     Returns
     -------
     Comparison
         One row per parameter, in the order of backpropagation: the last layer first. So
-        the first wrong row is where you made the slip. It is true if all rows agree;
-        ``print`` shows a table.
+        the first wrong row is where you made the slip; later ones may have inherited
+        it. A verdict names the slips of the catalogue that give exactly your numbers;
+        ``lesson`` is the section of the tutorial about them. It is true if all rows
+        agree; ``print`` shows a table.
 
     Raises
     ------
@@ -95,8 +100,15 @@ def compare(
             "compare: the loss must be a Tensor with one number, computed from the "
             "parameters by recorded ops"
         )
-    mine = mine() if callable(mine) else mine
+    if callable(mine):
+        mine = mine()
+        if mine is None:
+            raise TypeError(
+                "compare: your function returned None; end it with a return of the "
+                "gradients"
+            )
     parameters = _by_name(wrt, mine)
+    mine = _from_columns(mine, parameters)
     if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
         mine = [mine]
     if not isinstance(mine, Iterable):
@@ -106,7 +118,7 @@ def compare(
         )
     arrays = _arrays_by_name(mine, parameters)
     checked_graph("compare", loss, sys._getframe(1))
-    scene = Scene(loss, parameters, sys._getframe(1))
+    scene = Scene(loss, parameters, arrays, sys._getframe(1))
     tolerances = {
         name: rtol if rtol is not None else 1e-7 if p.dtype.itemsize >= 8 else 1e-3
         for name, p in parameters.items()
@@ -127,9 +139,7 @@ def compare(
     return Comparison(rows[name] for name in order)
 
 
-def _verdict(
-    search: Search, name: str, right: Array, reveal: bool
-) -> tuple[str, str]:
+def _verdict(search: Search, name: str, right: Array, reveal: bool) -> tuple[str, str]:
     mine = search.mine[name]
     if not np.isfinite(mine).all():
         return "wrong: it has a NaN or an infinity", ""
@@ -160,6 +170,25 @@ def _by_name(wrt: Any, mine: Any) -> dict[str, Tensor]:
     return paths if by_path or len(named) < len(paths) else named
 
 
+def _from_columns(mine: Any, parameters: Mapping[str, Tensor]) -> Any:
+    """Read ``(nabla_b, nabla_w)``, two lists with a column vector for each bias."""
+    is_two_lists = (
+        isinstance(mine, list | tuple)
+        and len(mine) == 2
+        and len(parameters) > 1
+        and all(isinstance(each, list | tuple) for each in mine)
+        and len(mine[0]) + len(mine[1]) == len(parameters)
+    )
+    if not is_two_lists:
+        return mine
+    shapes = [p.shape for p in parameters.values() if p.ndim == 2]
+    first, second = mine
+    if [np.shape(each) for each in first] == shapes:
+        first, second = second, first
+    weights, biases = iter(second), iter(first)
+    return [next(weights if p.ndim == 2 else biases) for p in parameters.values()]
+
+
 def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
     if not isinstance(mine, Mapping):
         arrays = list(mine)
@@ -180,10 +209,14 @@ def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Ar
                 f"compare: the gradient for {printable(name)} is None; was backward() "
                 "called?"
             )
-    return {
+    found = {
         name: np.asarray(array.data if isinstance(array, Node) else array, float)
         for name, array in mine.items()
     }
+    for name, p in parameters.items():
+        if p.ndim == 1 and found[name].shape == (p.size, 1):  # a column
+            found[name] = found[name].ravel()
+    return found
 
 
 def _listed(names: Iterable[Any]) -> str:

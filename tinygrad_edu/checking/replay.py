@@ -74,7 +74,7 @@ class Replay:
     """
 
     def __init__(self, y: Node) -> None:
-        self.nodes = topological_order(y)
+        self.nodes: list[Any] = topological_order(y)
 
     @cached_property
     def right(self) -> Run:
@@ -97,7 +97,7 @@ class Run:
         The gradient of the last node with respect to each, by `id`.
     """
 
-    def __init__(self, nodes: list[Node], edits: Edits, right: Run | None) -> None:
+    def __init__(self, nodes: list[Any], edits: Edits, right: Run | None) -> None:
         self.nodes, self.edits = nodes, edits
         self._values: dict[int, Any] = {}
         self._shares: dict[Place, Any] = {}

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.catalogue import Attempt, Scene, attempts
+from tinygrad_edu.checking.catalogue import Attempt, attempts
 from tinygrad_edu.checking.replay import Edits, value_at
+from tinygrad_edu.checking.scene import Scene
 from tinygrad_edu.engine.graph import value_of
 
 __all__ = ["Finding", "Search", "difference"]
@@ -169,10 +170,20 @@ class Search:
         if gradients is None or not self._agrees(name, gradients):
             return
         words = attempt.words(rate)
+        if attempt.is_free and self._evidence(before, gradients) < 2:
+            return
         if words:
-            yield _Guess(
-                ", or ".join(words), attempt.within, attempt.lesson, edits, 1
-            )
+            yield _Guess(", or ".join(words), attempt.within, attempt.lesson, edits, 1)
+
+    def _evidence(self, before: Edits, gradients: Mapping[str, Array]) -> int:
+        """Count the numbers that a slip explains, and that were wrong before it."""
+        then = self._tried(before)
+        return sum(
+            array.size
+            for name, array in self.mine.items()
+            if self._agrees(name, gradients)
+            and not (then is not None and self._agrees(name, then))
+        )
 
     def _rate(self, name: str, attempt: Attempt, before: Edits) -> float | None:
         """Solve for the rate: the gradient is a straight line in it."""
