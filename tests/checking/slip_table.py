@@ -1,6 +1,6 @@
 """Make every slip in every network, and count what `compare` says of it.
 
-Run it for the table: python tests/checking/slip_table.py
+For the table of all of them: python tests/checking/slip_table.py
 """
 
 from __future__ import annotations
@@ -123,9 +123,9 @@ class Made:
         ):
             if has(name):
                 error = error * k
-        deltas = {}
+        deltas, dw, db = {}, {}, {}
         for i in range(depth, 0, -1):
-            z, a = zs[i - 1], acts[i]
+            a = acts[i]
             if i < depth:
                 w = self.w[i]
                 if has("W transposed", i):
@@ -158,8 +158,6 @@ class Made:
             if has("sign of delta", i):
                 delta = -delta
             deltas[i] = delta
-            if i == depth:
-                dw, db = {}, {}
             d = deltas[i + 1] if has("delta off by one", i) else delta
             before = acts[i - 1]
             if has("own activation", i):
@@ -289,11 +287,6 @@ NETWORKS = [
     for examples in (1, 6)
     for lam in (0.0, 0.7)
 ]
-PAIRED = [
-    ("sign", "sum for mean"),
-    ("sign", "factor 2"),
-    ("sum for mean", "factor 2"),
-]
 
 
 def pairs_of(network):
@@ -332,26 +325,23 @@ def verdict_on(network, slips, by_ops=False):
     return "not named", comparison
 
 
-def table(networks=NETWORKS, show=True, pairs=True, by_ops=(False, True)):
-    singles, doubles = Counter(), Counter()
+def table(networks=NETWORKS):
+    """Return how often slips, and pairs of slips, were named right."""
+    singles, pairs = Counter(), Counter()
     for network in networks:
-        for ops in by_ops:
-            for slip in slips_of(network):
-                outcome, comparison = verdict_on(network, [slip], ops)
-                singles[outcome] += 1
-                if show and outcome not in ("right", None):
-                    print(f"--- {network} {'ops' * ops}: {slip}: {outcome}")
-                    print(comparison)
-        if not pairs:
-            continue
-        for one, other in pairs_of(network):
-            outcome, comparison = verdict_on(network, [one, other])
-            doubles[outcome] += 1
-            if show and outcome == "wrong":
-                print(f"--- {network}: {one} and {other}: {outcome}")
-                print(comparison)
-    return singles, doubles
+        for slip in slips_of(network):
+            for by_ops in (False, True):
+                outcome, _ = verdict_on(network, [slip], by_ops)
+                singles[slip.name, outcome] += 1
+        for pair in pairs_of(network):
+            pairs[verdict_on(network, pair)[0]] += 1
+    return singles, pairs
 
 
 if __name__ == "__main__":
-    print(*table())
+    singles, pairs = table()
+    print(f"{'slip':28}{'right':>8}{'not named':>12}{'wrong':>8}")
+    for name in dict.fromkeys(name for name, _ in singles):
+        counts = [singles[name, outcome] for outcome in ("right", "not named", "wrong")]
+        print("{:28}{:8}{:12}{:8}".format(name, *counts))
+    print("pairs: ", ", ".join(f"{n} {outcome}" for outcome, n in pairs.items()))

@@ -2,6 +2,7 @@
 
 Read `differences` and `probe` first: they compute a derivative in two ways. `gradient`
 contains `gradcheck`, and `diagnosis` finds the faulty op. `comparing` contains
-`compare`, and `slips` recognises typical wrong gradients. `properties` contains
-`check_op`, and `strategies` generates its calls.
+`compare`: `catalogue` lists the slips, `searching` finds those that explain a gradient,
+in a `case` that `replay` runs with them. `properties` contains `check_op`, and
+`strategies` generates its calls.
 """

@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.checking.case import Case, Use
 from tinygrad_edu.checking.replay import (
     Edits,
-    Place,
-    Run,
+    Rerun,
+    Spot,
     cotangent_of,
     share_of,
     value_at,
 )
-from tinygrad_edu.checking.scene import Edge, Scene
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.engine.tensor import Tensor
@@ -44,17 +44,17 @@ class Slip(NamedTuple):
     looks : str
         What the slip looks like.
     lesson : str
-        The section of the documentation that explains it.
+        The page of the documentation that explains it.
     places : callable
-        Returns the places of a scene, as arguments for `tried`.
+        Returns the places of a case, as arguments for `tried`.
     tried : callable
-        Yields the attempts at a place: ``tried(scene, *place)``.
+        Yields the attempts at a place: ``tried(case, *place)``.
     """
 
     name: str
     looks: str
     lesson: str
-    places: Callable[[Scene], Iterable[tuple[Any, ...]]]
+    places: Callable[[Case], Iterable[tuple[Any, ...]]]
     tried: Callable[..., Iterator[Attempt]]
 
 
@@ -71,13 +71,13 @@ class Attempt(NamedTuple):
     within : str
         The quantity whose gradient goes wrong first.
     lesson : str
-        The section of the documentation that explains it.
+        The page of the documentation that explains it.
     is_free : bool
         Whether any rate is possible. Then one number more is needed to believe it.
     """
 
     says: str | Callable[[float], list[str]]
-    edits: Mapping[Place, Callable[..., Any]]
+    edits: Mapping[Spot, Callable[..., Any]]
     within: str
     lesson: str = ""
     is_free: bool = False
@@ -102,7 +102,7 @@ CATALOGUE: dict[str, Slip] = {}
 
 
 def slip(
-    lesson: str, places: Callable[[Scene], Iterable[tuple[Any, ...]]]
+    lesson: str, places: Callable[[Case], Iterable[tuple[Any, ...]]]
 ) -> Callable[[Any], Any]:
     """Put a function into the catalogue."""
 
@@ -114,29 +114,29 @@ def slip(
     return put
 
 
-def attempts(scene: Scene) -> Iterator[Attempt]:
+def attempts(case: Case) -> Iterator[Attempt]:
     """Yield all attempts at all slips of the catalogue."""
     for entry in CATALOGUE.values():
-        for place in entry.places(scene):
-            for attempt in entry.tried(scene, *place):
+        for place in entry.places(case):
+            for attempt in entry.tried(case, *place):
                 yield attempt._replace(lesson=entry.lesson)
 
 
 # --- Functions: sigma' ----------------------------------------------------------------
 
 
-@slip("the-chain-rule", Scene.functions)
-def derivative_missing(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/01-one-path", Case.functions)
+def derivative_missing(case: Case, use: Use) -> Iterator[Attempt]:
     """All of sigma' is missing at one layer: delta1 = delta2 W2."""
     yield Attempt(
-        f"{scene.derivative(edge)} is missing",
-        {edge.place: lambda run, _: edge.g(run)},
-        scene.delta(edge.x),
+        f"{case.derivative(use)} is missing",
+        {use.spot: lambda run, _: use.g(run)},
+        case.delta(use.x),
     )
 
 
-@slip("the-chain-rule", Scene.rules)
-def factor_missing(scene: Scene, share: Share) -> Iterator[Attempt]:
+@slip("lessons/01-one-path", Case.rules)
+def factor_missing(case: Case, share: Share) -> Iterator[Attempt]:
     """One factor is missing, such as 1 - a of sigma' = a (1 - a)."""
     for product in _behind(share.cotangent, share):
         if product.op is None or product.op.name != "multiply":
@@ -146,13 +146,13 @@ def factor_missing(scene: Scene, share: Share) -> Iterator[Attempt]:
             is_number = not np.ndim(value_of(factor)) and not isinstance(factor, Node)
             if not is_number and not any(z is share.g for z in _behind(factor, share)):
                 yield Attempt(
-                    f"the factor {scene.text(factor, share)} is missing",
+                    f"the factor {case.text(factor, share)} is missing",
                     {
                         share_of(share.node, share.position): partial(
                             _rule_without, share, product, kept
                         )
                     },
-                    scene.delta(share.x),
+                    case.delta(share.x),
                 )
 
 
@@ -163,7 +163,7 @@ def _behind(x: Any, share: Share) -> list[Node]:
     return [z for z in reversed(topological_order(x)) if z.index >= share.g.index]
 
 
-def _rule_without(share: Share, product: Node, kept: int, run: Run, _: Any) -> Any:
+def _rule_without(share: Share, product: Node, kept: int, run: Rerun, _: Any) -> Any:
     """Apply a rule, but let a product keep only one of its factors."""
     values = {id(z): run.value(x) for z, x in zip(share.given, share.node.inputs)}
     values[id(share.g)] = run.cotangents[id(share.node)]
@@ -178,136 +178,136 @@ def _rule_without(share: Share, product: Node, kept: int, run: Run, _: Any) -> A
     return values[id(share.cotangent)]
 
 
-@slip("the-chain-rule", Scene.functions)
-def derivative_elsewhere(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/01-one-path", Case.functions)
+def derivative_elsewhere(case: Case, use: Use) -> Iterator[Attempt]:
     """sigma' is taken at a, or at the z of another layer."""
 
-    def at(x: Callable[[Run], Any]) -> Any:
-        def share(run: Run, _: Any) -> Any:
+    def at(x: Callable[[Rerun], Any]) -> Any:
+        def share(run: Rerun, _: Any) -> Any:
             value = x(run)
-            y = edge.node.op.compute([value], edge.node.params)
-            return edge.share(run, instead={0: value}, y=y)
+            y = use.node.op.compute([value], use.node.params)
+            return use.share(run, instead={0: value}, y=y)
 
-        return {edge.place: share}
+        return {use.spot: share}
 
-    prime = scene.derivative(edge)
+    prime = case.derivative(use)
     yield Attempt(
-        f"{prime} is taken at {scene.name(edge.node)}, the output, instead of "
-        f"{scene.name(edge.x)}",
-        at(lambda run: run.value(edge.node)),
-        scene.delta(edge.x),
+        f"{prime} is taken at {case.name(use.node)}, the output, instead of "
+        f"{case.name(use.x)}",
+        at(lambda run: run.value(use.node)),
+        case.delta(use.x),
     )
-    for z in scene.inputs_of(edge.node.op):
-        if z is not edge.x and z.shape == edge.node.shape:
+    for z in case.inputs_of(use.node.op):
+        if z is not use.x and z.shape == use.node.shape:
             yield Attempt(
-                f"{scene.derivative(edge, z)} is used in place of {prime}",
-                at(partial(Run.value, x=z)),
-                scene.delta(edge.x),
+                f"{case.derivative(use, z)} is used in place of {prime}",
+                at(partial(Rerun.value, x=z)),
+                case.delta(use.x),
             )
 
 
-@slip("cross-entropy", Scene.functions)
-def derivative_twice(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/05-cross-entropy", Case.functions)
+def derivative_twice(case: Case, use: Use) -> Iterator[Attempt]:
     """sigma' is there once too often, as for cross-entropy, which cancels it."""
     yield Attempt(
-        f"{scene.derivative(edge)} is there one time too many",
-        {edge.place: lambda run, share: edge.share(run, g=share)},
-        scene.delta(edge.x),
+        f"{case.derivative(use)} is there one time too many",
+        {use.spot: lambda run, share: use.share(run, g=share)},
+        case.delta(use.x),
     )
 
 
-@slip("cross-entropy", Scene.logits)
-def derivative_in_cross_entropy(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/05-cross-entropy", Case.logits)
+def derivative_in_cross_entropy(case: Case, use: Use) -> Iterator[Attempt]:
     """sigma' is a factor, though cross-entropy has delta = a - y."""
 
-    def times_prime(run: Run, share: Any) -> Any:
-        a = OPS["sigmoid"](run.value(edge.x))
+    def times_prime(run: Rerun, share: Any) -> Any:
+        a = OPS["sigmoid"](run.value(use.x))
         return share * a * (1 - a)
 
     yield Attempt(
-        f"sigma'({scene.name(edge.x)}) does not belong there: cross-entropy has "
+        f"sigma'({case.name(use.x)}) does not belong there: cross-entropy has "
         "delta = a - y",
-        {edge.place: times_prime},
-        scene.delta(edge.x),
+        {use.spot: times_prime},
+        case.delta(use.x),
     )
 
 
 # --- Products: which factor -----------------------------------------------------------
 
 
-@slip("products", Scene.products)
-def factor_transposed(scene: Scene, edge: Edge, other: int) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.products)
+def factor_transposed(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     """A square matrix is transposed: delta W^T where it should be delta W."""
-    right = edge.node.inputs[other]
+    right = use.node.inputs[other]
     shape = np.shape(value_of(right))
     if len(shape) == 2 and shape[0] == shape[1] > 1:
-        name = scene.name(right).removesuffix("^T")
+        name = case.name(right).removesuffix("^T")
         yield Attempt(
             f"{name} and its transpose are confused",
             {
-                edge.place: lambda run, _: edge.share(
+                use.spot: lambda run, _: use.share(
                     run, instead={other: run.value(right).T}
                 )
             },
-            scene.delta(edge.x),
+            case.delta(use.x),
         )
 
 
-@slip("products", Scene.products)
-def another_factor(scene: Scene, edge: Edge, other: int) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.products)
+def another_factor(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     """Another quantity of the same shape is used: a2 for a1, h1 for x."""
-    right = edge.node.inputs[other]
-    for name, value in scene.arrays(right):
+    right = use.node.inputs[other]
+    for name, value in case.arrays(right):
         yield Attempt(
-            f"{name} is used in place of {scene.name(right)}",
+            f"{name} is used in place of {case.name(right)}",
             {
-                edge.place: lambda run, _, value=value: edge.share(
+                use.spot: lambda run, _, value=value: use.share(
                     run, instead={other: value(run)}
                 )
             },
-            scene.delta(edge.x),
+            case.delta(use.x),
         )
 
 
-@slip("layer-by-layer", Scene.layers)
-def another_delta(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.layers)
+def another_delta(case: Case, use: Use) -> Iterator[Attempt]:
     """The delta of another layer is used: delta2 in place of delta1."""
-    right = scene.replay.right.cotangents
+    right = case.replay.right.cotangents
 
-    def by_other(other: Any, run: Run, _: Any) -> Any:
+    def by_other(other: Any, run: Rerun, _: Any) -> Any:
         # A later layer's delta may be wrong as well; an earlier one is not known yet.
-        return edge.share(run, g=run.cotangents.get(id(other), right[id(other)]))
+        return use.share(run, g=run.cotangents.get(id(other), right[id(other)]))
 
-    for other in scene.nodes:
-        is_same = np.shape(right.get(id(other))) == edge.node.shape
-        if other is not edge.node and scene.has_delta(other) and is_same:
+    for other in case.nodes:
+        is_same = np.shape(right.get(id(other), 0)) == use.node.shape
+        if other is not use.node and case.has_delta(other) and is_same:
             yield Attempt(
-                f"{scene.delta(other)} is used in place of {scene.delta(edge.node)}",
-                {edge.place: partial(by_other, other)},
-                scene.delta(edge.x),
+                f"{case.delta(other)} is used in place of {case.delta(use.node)}",
+                {use.spot: partial(by_other, other)},
+                case.delta(use.x),
             )
 
 
-@slip("products", Scene.products)
-def updated_early(scene: Scene, edge: Edge, other: int) -> Iterator[Attempt]:
+@slip("lessons/07-training", Case.products)
+def updated_early(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     """A weight was updated before its gradient had been passed on."""
-    factor = edge.node.inputs[other]
-    w = scene.parameter(factor)
-    if w is None or scene.parameter(edge.x) is not None:
+    factor = use.node.inputs[other]
+    w = case.parameter(factor)
+    if w is None or case.parameter(use.x) is not None:
         return
 
-    def by_new_weight(rate: float, run: Run, _: Any) -> Any:
-        step = scene.mine(w) if factor is w else scene.mine(w).T
-        return edge.share(run, instead={other: run.value(factor) - rate * step})
+    def by_new_weight(rate: float, run: Rerun, _: Any) -> Any:
+        step = case.mine(w) if factor is w else case.mine(w).T
+        return use.share(run, instead={other: run.value(factor) - rate * step})
 
     yield Attempt(
         partial(
             _if_positive,
-            f"{scene.name(w)} was updated before this: compute all gradients first, "
+            f"{case.name(w)} was updated before this: compute all gradients first, "
             "then update",
         ),
-        {edge.place: by_new_weight},
-        scene.delta(edge.x),
+        {use.spot: by_new_weight},
+        case.delta(use.x),
         is_free=True,
     )
 
@@ -319,100 +319,100 @@ def _if_positive(text: str, rate: float) -> list[str]:
 # --- Sums: over examples, over paths --------------------------------------------------
 
 
-@slip("batches", Scene.layers)
-def sum_over_examples(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/04-batches", Case.layers)
+def sum_over_examples(case: Case, use: Use) -> Iterator[Attempt]:
     """The sum over the batch is missing, is along another axis, or has one row."""
-    x = scene.parameter(edge.x)
-    if x is None or edge.node.ndim != 2 or len(edge.node.data) < 2:
+    x = case.parameter(use.x)
+    if x is None or use.node.ndim != 2 or len(use.node.data) < 2:
         return
-    n, within = len(edge.node.data), scene.delta(x)
+    n, within = len(use.node.data), case.delta(x)
 
-    def one_example(row: int, run: Run, _: Any) -> Any:
-        one = np.zeros_like(edge.g(run))
-        one[row] = edge.g(run)[row]
-        return edge.share(run, g=one)
+    def one_example(row: int, run: Rerun, _: Any) -> Any:
+        one = np.zeros_like(use.g(run))
+        one[row] = use.g(run)[row]
+        return use.share(run, g=one)
 
-    def each_example(run: Run, _: Any) -> Any:
+    def each_example(run: Rerun, _: Any) -> Any:
         rows = [one_example(row, run, _) for row in range(n)]
-        return np.stack(rows if edge.x is x else [row.T for row in rows])
+        return np.stack(rows if use.x is x else [row.T for row in rows])
 
     yield Attempt(
         f"it is not summed over the {n} examples",
-        {edge.place if edge.x is x else share_of(edge.x, 0): each_example},
+        {use.spot if use.x is x else share_of(use.x, 0): each_example},
         within,
     )
     if x.ndim == 1:
         yield Attempt(
             "it is summed over axis 1, the outputs, and not over axis 0, the examples",
-            {edge.place: lambda run, _: edge.g(run).sum(axis=1)},
+            {use.spot: lambda run, _: use.g(run).sum(axis=1)},
             within,
         )
     for which, row in (("first", 0), ("last", n - 1)):
         yield Attempt(
             f"only the {which} example counts; sum over all {n}",
-            {edge.place: partial(one_example, row)},
+            {use.spot: partial(one_example, row)},
             within,
         )
 
 
-@slip("shapes", Scene.columns)
-def shapes_broadcast(scene: Scene, *targets: Any) -> Iterator[Attempt]:
+@slip("lessons/04-batches", Case.columns)
+def shapes_broadcast(case: Case, *targets: Any) -> Iterator[Attempt]:
     """(N,) against (N, 1): each prediction meets every target."""
     n = len(value_of(targets[0]))
     yield Attempt(
         f"each prediction meets every target: (N,) against (N, 1) makes ({n}, {n}); "
         "give both the shape (N, 1)",
         dict.fromkeys(map(value_at, targets), _mean_of_rows),
-        f"d{scene.name(scene.y)}",
+        f"d{case.name(case.y)}",
     )
 
 
-def _mean_of_rows(run: Run, y: Any) -> Any:
+def _mean_of_rows(run: Rerun, y: Any) -> Any:
     return np.broadcast_to(np.mean(y, axis=0, keepdims=True), np.shape(y))
 
 
-@slip("several-paths", Scene.paths)
-def path_missing(scene: Scene, *edges: Edge) -> Iterator[Attempt]:
+@slip("lessons/02-several-paths", Case.paths)
+def path_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """A quantity is used several times, and one of the paths is missing."""
     yield Attempt(
-        f"the path through {scene.name(edges[0].node)} is missing",
-        {edge.place: _nothing for edge in edges},
-        scene.delta(edges[0].x),
+        f"the path through {case.name(uses[0].node)} is missing",
+        {use.spot: _nothing for use in uses},
+        case.delta(uses[0].x),
     )
 
 
-@slip("several-paths", Scene.paths)
-def use_missing(scene: Scene, *edges: Edge) -> Iterator[Attempt]:
+@slip("lessons/02-several-paths", Case.paths)
+def use_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """A quantity is used twice in one op, as in x * x, and counts once."""
-    for edge in edges if len(edges) > 1 else ():
+    for use in uses if len(uses) > 1 else ():
         yield Attempt(
-            f"one of the {len(edges)} uses of {scene.name(edge.x)} in "
-            f"{scene.name(edge.node)} is missing",
-            {edge.place: _nothing},
-            scene.delta(edge.x),
+            f"one of the {len(uses)} uses of {case.name(use.x)} in "
+            f"{case.name(use.node)} is missing",
+            {use.spot: _nothing},
+            case.delta(use.x),
         )
 
 
-def _nothing(run: Run, share: Any) -> Any:
+def _nothing(run: Rerun, share: Any) -> Any:
     return np.zeros_like(share)
 
 
 # --- L2 and biases --------------------------------------------------------------------
 
 
-@slip("l2", Scene.penalties)
-def penalty_missing(scene: Scene, *edges: Edge) -> Iterator[Attempt]:
+@slip("lessons/05-cross-entropy", Case.penalties)
+def penalty_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """The penalty's part, (lambda / n) w, is forgotten."""
-    x = edges[0].x
+    x = uses[0].x
     yield Attempt(
-        f"the part of the penalty on {scene.name(x)} is missing",
-        {edge.place: _nothing for edge in edges},
-        scene.delta(x),
+        f"the part of the penalty on {case.name(x)} is missing",
+        {use.spot: _nothing for use in uses},
+        case.delta(x),
     )
 
 
-@slip("l2", Scene.penalties)
-def penalty_by_another_size(scene: Scene, *edges: Edge) -> Iterator[Attempt]:
+@slip("lessons/05-cross-entropy", Case.penalties)
+def penalty_by_another_size(case: Case, *uses: Use) -> Iterator[Attempt]:
     """The penalty is divided by the batch's size, not the training set's."""
     yield Attempt(
         partial(
@@ -420,20 +420,20 @@ def penalty_by_another_size(scene: Scene, *edges: Edge) -> Iterator[Attempt]:
             "the part of the penalty is {rate:.4g} times as large as it should be: "
             "divide lambda by the size of the training set, not of the batch",
         ),
-        {edge.place: _scaled for edge in edges},
-        scene.delta(edges[0].x),
+        {use.spot: _scaled for use in uses},
+        case.delta(uses[0].x),
         is_free=True,
     )
 
 
-def _scaled(rate: float, run: Run, share: Any) -> Any:
+def _scaled(rate: float, run: Rerun, share: Any) -> Any:
     return rate * share
 
 
-@slip("l2", Scene.unpenalised)
-def penalty_on_another(scene: Scene, x: Tensor) -> Iterator[Attempt]:
+@slip("lessons/05-cross-entropy", Case.unpenalised)
+def penalty_on_another(case: Case, x: Tensor) -> Iterator[Attempt]:
     """A bias is penalised too, or a weight whose loss has no penalty."""
-    name = scene.name(x)
+    name = case.name(x)
     yield Attempt(
         partial(
             _if_positive,
@@ -441,32 +441,34 @@ def penalty_on_another(scene: Scene, x: Tensor) -> Iterator[Attempt]:
             + (": biases are not penalised" if x.ndim < 2 else ""),
         ),
         {cotangent_of(x): lambda rate, run, g: g + rate * run.value(x)},
-        scene.delta(x),
+        case.delta(x),
         is_free=True,
     )
 
 
-@slip("forward", Scene.layers)
-def bias_left_out(scene: Scene, edge: Edge) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.layers)
+def bias_left_out(case: Case, use: Use) -> Iterator[Attempt]:
     """The forward pass left the bias out: z = W a."""
-    if scene.is_parameter(edge.x) and edge.x.ndim < edge.node.ndim:
+    if case.is_parameter(use.x) and use.x.ndim < use.node.ndim:
         yield Attempt(
-            f"{scene.name(edge.x)} is left out of the forward pass",
-            {value_at(edge.x): _nothing},
-            scene.delta(edge.node),
+            f"{case.name(use.x)} is left out of the forward pass",
+            {value_at(use.x): _nothing},
+            case.delta(use.node),
         )
 
 
 # --- Numbers --------------------------------------------------------------------------
 
 
-@slip("sums-and-means", Scene.scales)
-def scaled(scene: Scene, place: Place, name: str) -> Iterator[Attempt]:
+@slip("lessons/04-batches", Case.scales)
+def wrong_factor(case: Case, place: Spot, name: str) -> Iterator[Attempt]:
     """A sign or a number is wrong: sum for mean, the 2 of a square, a log's base."""
-    yield Attempt(partial(factor_in_words, sizes=scene.sizes), {place: _scaled}, name)
+    yield Attempt(partial(factor_in_words, sizes=case.sizes), {place: _scaled}, name)
 
 
-def factor_in_words(factor: float, sizes: Mapping[str, int]) -> list[str]:
+def factor_in_words(
+    factor: float, sizes: Mapping[str, int], most: int = 2, tolerance: float = 1e-6
+) -> list[str]:
     """Return what may have made a gradient wrong by a factor; the simplest causes.
 
     Parameters
@@ -475,6 +477,10 @@ def factor_in_words(factor: float, sizes: Mapping[str, int]) -> list[str]:
         The wrong gradient divided by the right one.
     sizes : dict of str to int
         The numbers of things to sum over, or to average, by what they count.
+    most : int
+        How many causes may come together.
+    tolerance : float
+        The relative error of the factor.
 
     Examples
     --------
@@ -500,11 +506,13 @@ def factor_in_words(factor: float, sizes: Mapping[str, int]) -> list[str]:
             (1 / log, f"it is divided by ln {base}: use the natural logarithm"),
             (log, f"it is multiplied by ln {base}: use the natural logarithm"),
         ]
-    for many in (1, 2):
+    for many in range(1, most + 1):
         found = [
             ", and ".join(text for _, text in together)
             for together in combinations(causes, many)
-            if math.isclose(math.prod(k for k, _ in together), factor, rel_tol=1e-6)
+            if math.isclose(
+                math.prod(k for k, _ in together), factor, rel_tol=tolerance
+            )
         ]
         if found:
             return found
@@ -514,29 +522,29 @@ def factor_in_words(factor: float, sizes: Mapping[str, int]) -> list[str]:
 # --- Whole gradients ------------------------------------------------------------------
 
 
-@slip("products", Scene.each_parameter)
-def gradient_transposed(scene: Scene, x: Tensor) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.each_parameter)
+def gradient_transposed(case: Case, x: Tensor) -> Iterator[Attempt]:
     """The gradient itself is transposed."""
     if x.ndim == 2 and x.size > 1:
         yield Attempt(
-            "it is transposed", {cotangent_of(x): lambda run, g: g.T}, scene.delta(x)
+            "it is transposed", {cotangent_of(x): lambda run, g: g.T}, case.delta(x)
         )
 
 
-@slip("layer-by-layer", Scene.each_parameter)
-def gradient_of_another(scene: Scene, x: Tensor) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.each_parameter)
+def gradient_of_another(case: Case, x: Tensor) -> Iterator[Attempt]:
     """The gradient of another parameter is given: an index is off by one."""
-    for name, other in scene.parameters.items():
+    for name, other in case.parameters.items():
         if other is not x and other.shape == x.shape and other.size > 1:
-            gradient = scene.replay.right.gradient(other)
+            gradient = case.replay.right.gradient(other)
             yield Attempt(
                 f"it is the gradient with respect to {name}",
                 {cotangent_of(x): lambda run, g, gradient=gradient: gradient},
-                scene.delta(x),
+                case.delta(x),
             )
 
 
-@slip("layer-by-layer", Scene.each_parameter)
-def gradient_missing(scene: Scene, x: Tensor) -> Iterator[Attempt]:
+@slip("lessons/03-layers", Case.each_parameter)
+def gradient_missing(case: Case, x: Tensor) -> Iterator[Attempt]:
     """Nothing was computed: the gradient is zero."""
-    yield Attempt("it is zero", {cotangent_of(x): _nothing}, scene.delta(x))
+    yield Attempt("it is zero", {cotangent_of(x): _nothing}, case.delta(x))

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.scene import Scene
-from tinygrad_edu.checking.searching import Search, difference
+from tinygrad_edu.checking.case import Case
+from tinygrad_edu.checking.replay import difference
+from tinygrad_edu.checking.searching import Search
 from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.shares import checked_graph
@@ -77,7 +78,7 @@ def compare(
         One row per parameter, in the order of backpropagation: the last layer first. So
         the first wrong row is where you made the slip; later ones may have inherited
         it. A verdict names the slips of the catalogue that give exactly your numbers;
-        ``lesson`` is the section of the tutorial about them. It is true if all rows
+        ``lesson`` is the page of the documentation about them. It is true if all rows
         agree; ``print`` shows a table.
 
     Raises
@@ -118,17 +119,16 @@ def compare(
         )
     arrays = _arrays_by_name(mine, parameters)
     checked_graph("compare", loss, sys._getframe(1))
-    scene = Scene(loss, parameters, arrays, sys._getframe(1))
+    case = Case(loss, parameters, arrays, sys._getframe(1))
     tolerances = {
         name: rtol if rtol is not None else 1e-7 if p.dtype.itemsize >= 8 else 1e-3
         for name, p in parameters.items()
     }
-    search = Search(scene, arrays, tolerances)
+    search = Search(case, arrays, tolerances)
     rows = {}
     order = _in_backward_order(loss, parameters)
-    # Biases first within a layer: their gradient is the sum of delta, no more.
     for name in order:
-        right = scene.replay.right.gradient(parameters[name])
+        right = case.replay.right.gradient(parameters[name])
         wrong = difference(arrays[name], right)
         verdict, lesson = "right", ""
         if not wrong <= tolerances[name]:
@@ -151,7 +151,7 @@ def _verdict(search: Search, name: str, right: Array, reveal: bool) -> tuple[str
         return (
             f"close: this is a forward difference with the step {step:g}, whose error "
             "is as large as that; derive the formula",
-            "differences",
+            "is-my-gradient-right",
         )
     return f"wrong: {_worst_element(mine, right, reveal)}", ""
 

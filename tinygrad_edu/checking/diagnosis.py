@@ -5,13 +5,14 @@ Each recorded op is checked alone, at the inputs of the recorded call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.checking.catalogue import factor_in_words
 from tinygrad_edu.checking.probe import Check, Probe, normal, scale
-from tinygrad_edu.checking.slips import likeliest_slip
+from tinygrad_edu.checking.replay import difference
 from tinygrad_edu.engine.debug import Origin, caller
 from tinygrad_edu.engine.graph import Node, record
 from tinygrad_edu.engine.modes import Setting
@@ -141,10 +142,45 @@ def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
     for other, gradient in enumerate(gradients):
         if other != position:
             others[f"it is the rule for the input {names[other]}"] = gradient
-    return (
-        likeliest_slip(wrong, _agrees(checks), sizes, factors, others.items())
-        or "no common mistake explains it"
-    )
+    found = _common_slips(wrong, checks, sizes, factors, others)
+    return next(found, "no common mistake explains it")
+
+
+def _common_slips(
+    wrong: Array,
+    checks: Sequence[Check],
+    sizes: Mapping[str, int],
+    factors: Mapping[str, Array],
+    others: Mapping[str, Array],
+) -> Iterator[str]:
+    """Yield the slips that explain a rule's wrong result, the likeliest first.
+
+    The right result is not known, but only its slope in some directions. So a slip is
+    undone, and the slopes are compared.
+    """
+    if not np.isfinite(wrong).all():
+        yield "it has a NaN or an infinity"
+        return
+    if not np.any(wrong):
+        yield "it is zero"
+        return
+    slopes = np.array([(c.reverse, c.difference) for c in checks])
+    ratio = slopes[:, 0] @ slopes[:, 1] / (slopes[:, 1] @ slopes[:, 1] or 1.0)
+    agrees = _agrees(checks)
+    with np.errstate(all="ignore"):
+        if agrees(wrong / ratio):
+            yield from factor_in_words(ratio, sizes, most=1, tolerance=1e-3)
+        if wrong.ndim == 2 and len(wrong) > 1 and agrees(wrong.T):
+            yield "it is transposed"
+        for what, factor in factors.items():
+            if factor.shape in (wrong.shape, ()):
+                if agrees(wrong * factor):
+                    yield f"the factor {what} is missing"
+                if agrees(wrong / factor):
+                    yield f"the factor {what} is there one time too many"
+    for slip, other in others.items():
+        if difference(wrong, other) <= 1e-6:
+            yield slip
 
 
 def _agrees(checks: Sequence[Check]) -> Callable[[Array], bool]:

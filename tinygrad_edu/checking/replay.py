@@ -1,4 +1,4 @@
-"""Run a recorded graph again, forward and backward, with changes at some places."""
+"""Rerun a recorded graph again, forward and backward, with changes at some places."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.engine.op import rules_of_arrays
 from tinygrad_edu.formulas.naming import needs_gradient
 
-__all__ = ["Edits", "Place", "Replay", "Run", "cotangent_of", "share_of", "value_at"]
+__all__ = [
+    "Edits",
+    "Replay",
+    "Rerun",
+    "Spot",
+    "cotangent_of",
+    "difference",
+    "share_of",
+    "value_at",
+]
 
 Array = np.ndarray[Any, Any]
 
 
-class Place(NamedTuple):
-    """A place of a backward or forward pass where a `Run` can differ from the graph.
+class Spot(NamedTuple):
+    """A place of a backward or forward pass where a `Rerun` can differ from the graph.
 
     Attributes
     ----------
@@ -39,20 +48,20 @@ class Place(NamedTuple):
 
 
 # What a run has at a place: a function of the run, and of what would stand there.
-Change = Callable[["Run", Any], Any]
-Edits = Mapping[Place, Change]
+Change = Callable[["Rerun", Any], Any]
+Edits = Mapping[Spot, Change]
 
 
-def value_at(x: Any) -> Place:
-    return Place("value", id(x))
+def value_at(x: Any) -> Spot:
+    return Spot("value", id(x))
 
 
-def cotangent_of(x: Node) -> Place:
-    return Place("cotangent", id(x))
+def cotangent_of(x: Node) -> Spot:
+    return Spot("cotangent", id(x))
 
 
-def share_of(node: Node, position: int) -> Place:
-    return Place("share", id(node), position)
+def share_of(node: Node, position: int) -> Spot:
+    return Spot("share", id(node), position)
 
 
 class Replay:
@@ -77,16 +86,16 @@ class Replay:
         self.nodes: list[Any] = topological_order(y)
 
     @cached_property
-    def right(self) -> Run:
+    def right(self) -> Rerun:
         """The run without a change."""
-        return Run(self.nodes, {}, None)
+        return Rerun(self.nodes, {}, None)
 
-    def run(self, edits: Edits) -> Run:
-        """Run the graph with changes."""
-        return Run(self.nodes, edits, self.right)
+    def run(self, edits: Edits) -> Rerun:
+        """Rerun the graph with changes."""
+        return Rerun(self.nodes, edits, self.right)
 
 
-class Run:
+class Rerun:
     """One forward and backward pass.
 
     It takes what no change reaches from another run, the right one.
@@ -97,10 +106,10 @@ class Run:
         The gradient of the last node with respect to each, by `id`.
     """
 
-    def __init__(self, nodes: list[Any], edits: Edits, right: Run | None) -> None:
+    def __init__(self, nodes: list[Any], edits: Edits, right: Rerun | None) -> None:
         self.nodes, self.edits = nodes, edits
         self._values: dict[int, Any] = {}
-        self._shares: dict[Place, Any] = {}
+        self._shares: dict[Spot, Any] = {}
         self.cotangents: dict[int, Any] = {}
         with np.errstate(all="ignore"):
             if any(place.what == "value" for place in edits):
@@ -118,7 +127,7 @@ class Run:
         g = np.zeros_like(x.data) if g is None else g
         return np.asarray(self._edited(cotangent_of(x), g))
 
-    def _edited(self, place: Place, value: Any) -> Any:
+    def _edited(self, place: Spot, value: Any) -> Any:
         change = self.edits.get(place)
         return value if change is None else change(self, value)
 
@@ -135,7 +144,7 @@ class Run:
     def _inputs(self, node: Node) -> list[Any]:
         return [self.value(x) for x in node.inputs]
 
-    def _go_backward(self, right: Run | None) -> None:
+    def _go_backward(self, right: Rerun | None) -> None:
         y = self.nodes[0]
         one = np.ones_like(y.data) if right is None else right.cotangents[id(y)]
         self.cotangents[id(y)] = one
@@ -193,3 +202,11 @@ class Run:
         if not np.isfinite(share).all():
             share = keep_zeros(op, g, rule, *arguments, **params)
         return unbroadcast(share, value_of(node.inputs[position]), op)
+
+
+def difference(array: Array, gradient: Array) -> float:
+    """Return the largest difference, relative to the gradient's largest element."""
+    if array.shape != gradient.shape:
+        return np.inf
+    size = np.max(np.abs(gradient), initial=0.0) or 1.0
+    return float(np.max(np.abs(array - gradient), initial=0.0) / size)

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.checking.case import Case
 from tinygrad_edu.checking.catalogue import Attempt, attempts
-from tinygrad_edu.checking.replay import Edits, value_at
-from tinygrad_edu.checking.scene import Scene
+from tinygrad_edu.checking.replay import Edits, difference, value_at
 from tinygrad_edu.engine.graph import value_of
 
-__all__ = ["Finding", "Search", "difference"]
+__all__ = ["Finding", "Search"]
 
 Array = np.ndarray[Any, Any]
 STEPS = [10.0**-k for k in range(1, 10)]  # of differences
 MOST_PAIRS = 2000
-MOST_NUMBERS = 2_000_000  # that pairs of slips may compute
-
-
-def difference(array: Array, gradient: Array) -> float:
-    """Return the largest difference, relative to the gradient's largest element."""
-    if array.shape != gradient.shape:
-        return np.inf
-    size = np.max(np.abs(gradient), initial=0.0) or 1.0
-    return float(np.max(np.abs(array - gradient), initial=0.0) / size)
+MOST_NUMBERS = 1_000_000  # that pairs of slips may compute
 
 
 class Finding(NamedTuple):
@@ -36,7 +29,7 @@ class Finding(NamedTuple):
     ----------
     says : str
     lesson : str
-        The section of the documentation that explains it.
+        The page of the documentation that explains it.
     """
 
     says: str
@@ -50,7 +43,6 @@ class _Guess(NamedTuple):
     within: str
     lesson: str
     edits: Edits
-    number: int  # of slips
     explained: int = 0  # how many gradients it explains
 
 
@@ -61,7 +53,7 @@ class Search:
 
     Parameters
     ----------
-    scene : Scene
+    case : Case
         The graph.
     mine : dict of str to array
         The gradients derived by hand, by parameter.
@@ -70,16 +62,18 @@ class Search:
     """
 
     def __init__(
-        self, scene: Scene, mine: Mapping[str, Array], tolerance: Mapping[str, float]
+        self, case: Case, mine: Mapping[str, Array], tolerance: Mapping[str, float]
     ) -> None:
-        self.scene, self.mine, self.tolerance = scene, mine, tolerance
+        self.case, self.mine, self.tolerance = case, mine, tolerance
         self.edits: Edits = {}
         self._sources: dict[str, str] = {}  # where a parameter's gradient went wrong
         self._now = self._gradients({})
+        self._known: dict[Any, dict[str, Array] | None] = {}  # what attempts give now
+        self._is_lost = False  # whether a gradient was not explained
 
     @cached_property
     def _attempts(self) -> list[Attempt]:
-        return list(attempts(self.scene))
+        return list(attempts(self.case))
 
     def finding(self, name: str) -> Finding | None:
         """Return what is wrong with a gradient; None if nothing explains it."""
@@ -87,19 +81,20 @@ class Search:
             return Finding(f"inherited from {self._sources[name]}", "")
         guesses = self._guesses(name)
         if not guesses:
+            self._is_lost = True
             return None
         best = guesses[0]
         self._accept(best)
         said = list(dict.fromkeys(guess.words for guess in guesses))
         words = ", or ".join(said[:3])
-        if len(guesses) > 1 and (how := self._telling_apart(name, guesses)):
+        if len(said) > 1 and (how := self._telling_apart(name, guesses)):
             words += f" (these numbers cannot tell; {how})"
         return Finding(words, best.lesson)
 
     def step_of_differences(self, name: str) -> float | None:
         """Return the step if the gradient was computed by forward differences."""
-        x, y, mine = self.scene.parameters[name], self.scene.y, self.mine[name]
-        right = self.scene.replay.right.gradient(x)
+        x, y, mine = self.case.parameters[name], self.case.y, self.mine[name]
+        right = self.case.replay.right.gradient(x)
         if not difference(mine, right) < 0.1:
             return None
         errors = np.abs(mine - right)
@@ -118,15 +113,15 @@ class Search:
     def _slope(self, x: Any, i: int, step: float) -> float:
         moved = x.data.copy()
         moved.flat[i] += step
-        run = self.scene.replay.run({value_at(x): _to(moved)})
-        y = self.scene.y
+        run = self.case.replay.run({value_at(x): _to(moved)})
+        y = self.case.y
         return float((run.value(y) - y.data).item()) / step
 
     # --- Runs ---
 
     def _gradients(self, edits: Edits) -> dict[str, Array]:
-        run = self.scene.replay.run(edits)
-        return {name: run.gradient(x) for name, x in self.scene.parameters.items()}
+        run = self.case.replay.run(edits)
+        return {name: run.gradient(x) for name, x in self.case.parameters.items()}
 
     def _tried(self, edits: Edits) -> dict[str, Array] | None:
         """Return the gradients, or None if the shapes do not fit."""
@@ -134,6 +129,17 @@ class Search:
             return self._gradients(edits)
         except (ValueError, IndexError):
             return None
+
+    def _after(
+        self, before: Edits, attempt: Attempt, rate: float = 1.0
+    ) -> dict[str, Array] | None:
+        """Return the gradients with one more slip."""
+        key = id(attempt), rate
+        if before is not self.edits:
+            return self._tried({**before, **attempt.at(rate)})
+        if key not in self._known:
+            self._known[key] = self._tried({**before, **attempt.at(rate)})
+        return self._known[key]
 
     def _agrees(self, name: str, gradients: Mapping[str, Array]) -> bool:
         return difference(self.mine[name], gradients[name]) <= self.tolerance[name]
@@ -147,7 +153,7 @@ class Search:
             for attempt in self._attempts
             for guess in self._fitted(name, attempt, self.edits)
         ]
-        guesses = singles or list(self._pairs(name))
+        guesses = singles or ([] if self._is_lost else list(self._pairs(name)))
         if not guesses:
             return []
         guesses = [self._counted(guess) for guess in guesses]
@@ -165,15 +171,15 @@ class Search:
             if found is None:
                 return
             rate = found
-        edits = {**before, **attempt.at(rate)}
-        gradients = self._tried(edits)
+        gradients = self._after(before, attempt, rate)
         if gradients is None or not self._agrees(name, gradients):
             return
         words = attempt.words(rate)
         if attempt.is_free and self._evidence(before, gradients) < 2:
             return
         if words:
-            yield _Guess(", or ".join(words), attempt.within, attempt.lesson, edits, 1)
+            edits = {**before, **attempt.at(rate)}
+            yield _Guess(", or ".join(words), attempt.within, attempt.lesson, edits)
 
     def _evidence(self, before: Edits, gradients: Mapping[str, Array]) -> int:
         """Count the numbers that a slip explains, and that were wrong before it."""
@@ -187,7 +193,7 @@ class Search:
 
     def _rate(self, name: str, attempt: Attempt, before: Edits) -> float | None:
         """Solve for the rate: the gradient is a straight line in it."""
-        ends = [self._tried({**before, **attempt.at(rate)}) for rate in (0.0, 1.0)]
+        ends = [self._after(before, attempt, rate) for rate in (0.0, 1.0)]
         if ends[0] is None or ends[1] is None:
             return None
         start, end, wrong = ends[0][name], ends[1][name], self.mine[name]
@@ -204,14 +210,13 @@ class Search:
         before = self._now[name]
         firsts = []
         for attempt in self._attempts:
-            edits = {**self.edits, **attempt.edits}
-            gradients = None if attempt.has_rate else self._tried(edits)
+            gradients = None if attempt.has_rate else self._after(self.edits, attempt)
             if gradients is not None and not (
                 gradients[name].shape == before.shape
                 and np.allclose(gradients[name], before, rtol=1e-9, atol=0)
             ):
                 firsts.append(attempt)
-        size = sum(x.size for x in self.scene.nodes)
+        size = sum(x.size for x in self.case.nodes)
         budget = min(MOST_PAIRS, MOST_NUMBERS // size)
         seconds = sorted(self._attempts, key=lambda attempt: not attempt.has_rate)
         for second in seconds:
@@ -225,7 +230,6 @@ class Search:
                         words=f"{first.says}, and {guess.words}",
                         within=first.within,
                         lesson=first.lesson,
-                        number=2,
                     )
 
     def _counted(self, guess: _Guess) -> _Guess:
@@ -240,7 +244,7 @@ class Search:
         for name, before in self._now.items():
             if difference(gradients[name], before) > self.tolerance[name]:
                 self._sources.setdefault(name, guess.within)
-        self.edits, self._now = guess.edits, gradients
+        self.edits, self._now, self._known = guess.edits, gradients, {}
 
     # --- Guesses that these numbers cannot tell apart ---
 
@@ -270,7 +274,7 @@ class Search:
     def _given(self) -> list[Any]:
         """Return the leaves and the constant arrays."""
         found = {}
-        for node in self.scene.nodes:
+        for node in self.case.nodes:
             for x in (node, *node.inputs):
                 value = value_of(x)
                 if getattr(x, "op", None) is None and isinstance(value, np.ndarray):
@@ -278,15 +282,22 @@ class Search:
         return list(found.values())
 
     def _telling_apart(self, name: str, guesses: list[_Guess]) -> str:
-        """Name a quantity, and a value for it, that tells guesses apart."""
-        one, other = guesses[:2]
-        for x in self._given():
-            value = value_of(x)
-            new = value + 1 if value.ndim == 0 else value * 1.5 + 0.1
-            if not self._agree_at(name, one, other, {value_at(x): _to(new)}):
-                how = f"= {new:g}" if value.ndim == 0 else "with other numbers"
-                return f"try {self.scene.name(x)} {how}"
-        return ""
+        """Name quantities, and values for them, that tell the guesses apart."""
+        new = [(x, _another(value_of(x))) for x in self._given()]
+        for chosen in chain(*(combinations(new, many) for many in (1, 2))):
+            moved = {value_at(x): _to(value) for x, value in chosen}
+            pairs = combinations(guesses, 2)
+            if not any(self._agree_at(name, *pair, moved) for pair in pairs):
+                return "try " + " and ".join(
+                    f"{self.case.name(x)} "
+                    + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
+                    for x, value in chosen
+                )
+        return "try other numbers"
+
+
+def _another(value: Array) -> Array:
+    return np.asarray(value + 1.0 if value.ndim == 0 else value * 1.5 + 0.1)
 
 
 def _to(value: Array) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.replay import Place, Replay, Run, cotangent_of, share_of
+from tinygrad_edu.checking.replay import Replay, Rerun, Spot, cotangent_of, share_of
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.engine.tensor import Tensor
@@ -19,7 +19,7 @@ from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 from tinygrad_edu.formulas.writing import in_text
 
-__all__ = ["Edge", "Scene"]
+__all__ = ["Case", "Use"]
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +28,7 @@ LAYERS = {"dot", "linear", "matmul", "add"}
 SQUARES = {"squared_norm", "square", "power", "multiply", "vdot"}
 
 
-class Edge(NamedTuple):
+class Use(NamedTuple):
     """What a node passes back to one of its inputs."""
 
     node: Any
@@ -36,19 +36,19 @@ class Edge(NamedTuple):
     x: Any
 
     @property
-    def place(self) -> Place:
+    def spot(self) -> Spot:
         return share_of(self.node, self.position)
 
-    def g(self, run: Run) -> Any:
+    def g(self, run: Rerun) -> Any:
         """Return the cotangent of the node."""
         return run.cotangents[id(self.node)]
 
-    def share(self, run: Run, **how: Any) -> Any:
+    def share(self, run: Rerun, **how: Any) -> Any:
         """Return what the rule passes back, with other inputs if these are given."""
         return run.share(self.node, self.position, how.pop("g", self.g(run)), **how)
 
 
-class Scene:
+class Case:
     """A recorded graph in which slips are looked for.
 
     Parameters
@@ -79,8 +79,8 @@ class Scene:
         self._quantities = Quantities(self.nodes, names_of(y, frame, parameters))
         shares, _ = walk_back(self.nodes)
         self.shares = [share for found in shares.values() for share in found]
-        self.edges = [
-            Edge(node, position, x)
+        self.uses = [
+            Use(node, position, x)
             for node in self.nodes
             if node.op is not None and node.requires_grad
             for position, x in enumerate(node.inputs)
@@ -151,11 +151,11 @@ class Scene:
                 found.add(id(node))
         return found - self._leaves
 
-    def derivative(self, edge: Edge, at: Any = None) -> str:
+    def derivative(self, use: Use, at: Any = None) -> str:
         """Return the name of a function's derivative: sigma'(z2)."""
-        name = edge.node.op.name
+        name = use.node.op.name
         function = "sigma" if name == "sigmoid" else name
-        return f"{function}'({self.name(edge.x if at is None else at)})"
+        return f"{function}'({self.name(use.x if at is None else at)})"
 
     # --- Places where a slip can be made, as tuples ---
 
@@ -169,53 +169,55 @@ class Scene:
         for share in self.shares:
             yield (share,)
 
-    def functions(self) -> Iterator[tuple[Edge]]:
-        """Yield the edges of functions of one quantity: sigmoid, tanh, log, ..."""
+    def functions(self) -> Iterator[tuple[Use]]:
+        """Yield the uses of functions of one quantity: sigmoid, tanh, log, ..."""
         for share in self.shares:
             node, x = share.node, share.x
             if node.op.elementwise and len(node.inputs) == 1 and not is_linear(share):
-                yield (Edge(node, 0, x),)
+                yield (Use(node, 0, x),)
 
-    def logits(self) -> Iterator[tuple[Edge]]:
-        """Yield the edges of a cross-entropy to the z whose sigmoid it takes."""
-        for edge in self.edges:
-            if edge.node.op.name == "sigmoid_cross_entropy" and edge.position == 0:
-                yield (edge,)
+    def logits(self) -> Iterator[tuple[Use]]:
+        """Yield the uses of a cross-entropy to the z whose sigmoid it takes."""
+        for use in self.uses:
+            if use.node.op.name == "sigmoid_cross_entropy" and use.position == 0:
+                yield (use,)
 
-    def products(self) -> Iterator[tuple[Edge, int]]:
-        """Yield the edges of products, and which other input is the other factor."""
-        for edge in self.edges:
-            if edge.node.op.name in PRODUCTS and edge.position < 2:
-                other = 1 - edge.position
-                if isinstance(value_of(edge.node.inputs[other]), np.ndarray):
-                    yield edge, other
+    def products(self) -> Iterator[tuple[Use, int]]:
+        """Yield the uses of products, and which other input is the other factor."""
+        for use in self.uses:
+            if use.node.op.name in PRODUCTS and use.position < 2:
+                other = 1 - use.position
+                if isinstance(value_of(use.node.inputs[other]), np.ndarray):
+                    yield use, other
 
-    def layers(self) -> Iterator[tuple[Edge]]:
-        """Yield the edges of products and sums: what a layer's z is made of."""
-        for edge in self.edges:
-            if edge.node.op.name in LAYERS and not self.is_penalty(edge.node):
-                yield (edge,)
+    def layers(self) -> Iterator[tuple[Use]]:
+        """Yield the uses of products and sums: what a layer's z is made of."""
+        for use in self.uses:
+            if use.node.op.name in LAYERS and not self.is_penalty(use.node):
+                yield (use,)
 
-    def paths(self) -> Iterator[tuple[Edge, ...]]:
-        """Yield the edges to each quantity that is used several times, by the use."""
-        penalised = {edges[0].place for edges in self.penalties()}
+    def paths(self) -> Iterator[tuple[Use, ...]]:
+        """Yield the uses of each quantity that is used several times, by the node."""
+        penalised = {uses[0].spot for uses in self.penalties()}
         for x in self.nodes:
-            uses = self._uses(x)
-            for edges in uses:
-                if len(uses) + len(edges) > 2 and edges[0].place not in penalised:
-                    yield tuple(edges)
+            nodes = self._by_node(x)
+            for uses in nodes:
+                is_one_of_several = len(nodes) > 1 or len(uses) > 1
+                if is_one_of_several and uses[0].spot not in penalised:
+                    yield tuple(uses)
 
-    def penalties(self) -> Iterator[tuple[Edge, ...]]:
-        """Yield the edges of each parameter's penalty."""
+    def penalties(self) -> Iterator[tuple[Use, ...]]:
+        """Yield the uses of each parameter in its penalty."""
         for x in self.parameters.values():
-            uses = self._uses(x)
-            for edges in uses if len(uses) > 1 else ():
-                if self.is_penalty(edges[0].node) and edges[0].node.op.name in SQUARES:
-                    yield tuple(edges)
+            nodes = self._by_node(x)
+            for uses in nodes if len(nodes) > 1 else ():
+                node = uses[0].node
+                if self.is_penalty(node) and node.op.name in SQUARES:
+                    yield tuple(uses)
 
     def unpenalised(self) -> Iterator[tuple[Tensor]]:
         """Yield the parameters without a penalty."""
-        penalised = {id(edges[0].x) for edges in self.penalties()}
+        penalised = {id(uses[0].x) for uses in self.penalties()}
         for x in self.parameters.values():
             if id(x) not in penalised:
                 yield (x,)
@@ -233,27 +235,27 @@ class Scene:
         if found:
             yield tuple(found.values())
 
-    def scales(self) -> Iterator[tuple[Place, str]]:
+    def scales(self) -> Iterator[tuple[Spot, str]]:
         """Yield where a gradient can be multiplied, and its name: deltas first."""
         inner = [x for x in self.nodes if x.op is not None and not self.is_penalty(x)]
         inner.sort(key=self.has_delta, reverse=True)
         for x in [*inner, *self.parameters.values()]:
             yield cotangent_of(x), self.delta(x)
-        for edge in self.edges:
-            if self.is_parameter(edge.x):
-                yield edge.place, self.delta(edge.x)
+        for use in self.uses:
+            if self.is_parameter(use.x):
+                yield use.spot, self.delta(use.x)
 
     # --- Quantities that can be mistaken for each other ---
 
     def inputs_of(self, op: Any) -> Iterator[Tensor]:
         """Yield the quantities that a function is applied to somewhere."""
-        for (edge,) in self.functions():
-            if edge.node.op is op:
-                yield edge.x
-        for (edge,) in self.logits() if op.name == "sigmoid" else ():
-            yield edge.x
+        for (use,) in self.functions():
+            if use.node.op is op:
+                yield use.x
+        for (use,) in self.logits() if op.name == "sigmoid" else ():
+            yield use.x
 
-    def arrays(self, like: Any) -> Iterator[tuple[str, Callable[[Run], Any]]]:
+    def arrays(self, like: Any) -> Iterator[tuple[str, Callable[[Rerun], Any]]]:
         """Yield the names and values of the other quantities of the same shape."""
         shape, seen = np.shape(value_of(like)), {id(like)}
         for node in self.nodes:
@@ -263,21 +265,21 @@ class Scene:
                     continue
                 seen.add(id(x))
                 if value.shape == shape and value.dtype.kind == "f":
-                    yield self.name(x), partial(Run.value, x=x)
-        for (edge,) in self.logits():
-            if edge.x.shape == shape:
-                name = self.name(edge.x)
-                a = f"a{name[1:]}" if self.has_delta(edge.x) else f"sigmoid({name})"
-                yield a, partial(_sigmoid_of, edge.x)
+                    yield self.name(x), partial(Rerun.value, x=x)
+        for (use,) in self.logits():
+            if use.x.shape == shape:
+                name = self.name(use.x)
+                a = f"a{name[1:]}" if self.has_delta(use.x) else f"sigmoid({name})"
+                yield a, partial(_sigmoid_of, use.x)
 
-    def _uses(self, x: Tensor) -> list[list[Edge]]:
-        """Return the edges by which `x` gets its gradient, those of a node together."""
-        by_node: dict[int, list[Edge]] = {}
-        for edge in self.edges:
-            if edge.x is x:
-                by_node.setdefault(id(edge.node), []).append(edge)
+    def _by_node(self, x: Tensor) -> list[list[Use]]:
+        """Return the uses of `x`, those by one node together."""
+        by_node: dict[int, list[Use]] = {}
+        for use in self.uses:
+            if use.x is x:
+                by_node.setdefault(id(use.node), []).append(use)
         return list(by_node.values())
 
 
-def _sigmoid_of(z: Any, run: Run) -> Any:
+def _sigmoid_of(z: Any, run: Rerun) -> Any:
     return OPS["sigmoid"](run.value(z))
