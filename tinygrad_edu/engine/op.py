@@ -85,7 +85,8 @@ class Op:
         ``r"{a} \odot {b}"``. Double the braces that belong to LaTeX.
     signature : str, optional
         The shapes in NumPy's notation: ``"(m,k),(k,n)->(m,n)"``, or ``"()->()"`` for an
-        elementwise op. None if the shapes depend on the parameters.
+        elementwise op. Default for a NumPy ufunc: the ufunc's own. None if the shapes
+        depend on the parameters.
     domain : Domain or dict of str to Domain, optional
         The valid values: one Domain for all inputs, or one per input name.
     kink : callable, optional
@@ -125,7 +126,7 @@ class Op:
         self.inputs, self.defaults, self.variadic = _read_signature(forward)
         self.tex = tex
         self._check_places()
-        self.signature = signature
+        self.signature = signature or _signature_of(forward)
         self.domain = (
             dict.fromkeys(self.inputs, domain)
             if isinstance(domain, Domain)
@@ -368,6 +369,14 @@ def _read_signature(
     inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     return inputs, keywords, variadic
+
+
+def _signature_of(forward: Callable[..., Any]) -> str | None:
+    """Return the signature of a NumPy ufunc, which is elementwise unless it says so."""
+    if not isinstance(forward, np.ufunc):
+        return None
+    inputs, outputs = (",".join(["()"] * n) for n in (forward.nin, forward.nout))
+    return forward.signature or f"{inputs}->{outputs}"
 
 
 def _register(op: Op) -> None:
