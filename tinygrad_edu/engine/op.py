@@ -19,13 +19,7 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 
 from tinygrad_edu.engine.errors import explain_failure
-from tinygrad_edu.engine.graph import (
-    Node,
-    Params,
-    current_mode,
-    record,
-    value_of,
-)
+from tinygrad_edu.engine.graph import Node, Params, current_mode, record, value_of
 from tinygrad_edu.support.printable import printable
 
 __all__ = [

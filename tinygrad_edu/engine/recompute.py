@@ -88,8 +88,7 @@ def remat(f: Callable[..., Any]) -> Callable[..., Any]:
         replaced = dict(zip(outputs, _unpack(packed, outputs)))
         leaves = tree.leaves(answer)
         return tree.rebuild(
-            answer,
-            (replaced.get(y, y) if isinstance(y, Node) else y for y in leaves),
+            answer, (replaced.get(y, y) if isinstance(y, Node) else y for y in leaves)
         )
 
     return recomputed

@@ -12,14 +12,7 @@ import numpy as np
 
 from tinygrad_edu.engine.op import composite, op
 
-__all__ = [
-    "clip",
-    "fmax",
-    "fmin",
-    "maximum",
-    "minimum",
-    "where",
-]
+__all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "where"]
 
 
 @op(

@@ -245,6 +245,5 @@ def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
 
 
 sigmoid_cross_entropy.vjp(
-    z=lambda g, y, z, t: g * (sigmoid(z) - t),
-    t=lambda g, y, z, t: -g * z,
+    z=lambda g, y, z, t: g * (sigmoid(z) - t), t=lambda g, y, z, t: -g * z
 )
