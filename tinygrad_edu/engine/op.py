@@ -51,9 +51,8 @@ class Domain(NamedTuple):
 
     def __str__(self) -> str:
         without = ", ".join(f"{point:g}" for point in self.excluding)
-        return f"({self.low:g}, {self.high:g})" + (
-            f" without {without}" * bool(without)
-        )
+        interval = f"({self.low:g}, {self.high:g})"
+        return f"{interval} without {without}" if without else interval
 
 
 REAL = Domain()
@@ -163,13 +162,12 @@ class Op:
 
     def _document(self, text: str) -> str:
         """Add the facts of the declaration to a docstring."""
-        domains = {
-            name: str(domain) for name, domain in self.domain.items() if domain != REAL
-        }
+        names = [*self.inputs, *self.defaults]
+        domains = [f"{x} in {d}" for x, d in self.domain.items() if d != REAL]
         facts = {
-            "Formula": self.tex and self.tex.format_map(_KeyAsValue()),
+            "Formula": self.tex and self.tex.format(**dict(zip(names, names))),
             "Shapes": self.signature,
-            "Domain": ", ".join(f"{name} in {d}" for name, d in domains.items()),
+            "Domain": ", ".join(domains),
             "Subgradient": self.subgradient,
         }
         lines = [f"{label}: {fact}." for label, fact in facts.items() if fact]
@@ -312,13 +310,6 @@ def _built_in(name: str) -> Op:
 
 def _of_module(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
-
-
-class _KeyAsValue(dict[str, str]):
-    """Maps each name to itself, so that ``"{a} + {b}"`` is formatted as ``a + b``."""
-
-    def __missing__(self, name: str) -> str:
-        return name
 
 
 class _NoRules:
