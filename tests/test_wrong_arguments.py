@@ -24,9 +24,12 @@ MODEL = tg.nn.MLP([2, 2, 1], rng=0)
         (lambda: tg.step_through(3, "x.html"), "step_through: it takes a Tensor"),
         (lambda: tg.compare(3, W, MODEL), "compare: mine must be a list of arrays"),
         (lambda: tg.compare(None, W, MODEL), "compare: mine must .* NoneType"),
-        (lambda: tg.optim.SGD(W, lr=0.1), r"SGD: Tensor is no list .* or \[w\]"),
-        (lambda: tg.optim.SGD(MODEL, lr=0.1), r"SGD: MLP is no list .*parameters\(\)"),
-        (lambda: tg.optim.SGD([LOSS], lr=0.1), "SGD: .* no leaf Tensor"),
+        (lambda: tg.optim.SGD(W, lr=0.1), r"SGD: Tensor is not a list .* or \[w\]"),
+        (
+            lambda: tg.optim.SGD(MODEL, lr=0.1),
+            r"SGD: MLP is not a list .*parameters\(\)",
+        ),
+        (lambda: tg.optim.SGD([LOSS], lr=0.1), "SGD: .* not a leaf Tensor"),
         (
             lambda: tg.losses.l2(MODEL, 0.1, 10),
             "l2: .* not MLP; pass model.weights",

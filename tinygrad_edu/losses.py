@@ -17,12 +17,7 @@ from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import (
-    sigmoid,
-    sigmoid_cross_entropy,
-    xlog1py,
-    xlogy,
-)
+from tinygrad_edu.ops.functions import sigmoid, sigmoid_cross_entropy, xlog1py, xlogy
 from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
 
 __all__ = [

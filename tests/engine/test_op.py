@@ -115,6 +115,20 @@ def test_the_inputs_of_a_ufunc_are_x_or_a_and_b():
 
 
 @pytest.mark.parametrize(
+    ("ufunc", "signature"),
+    [
+        (np.spacing, "()->()"),
+        (np.nextafter, "(),()->()"),
+        (np.frexp, "()->(),()"),
+        (np.vecdot, "(n),(n)->()"),
+    ],
+)
+def test_the_shapes_of_a_ufunc_are_its_own(ufunc, signature):
+    assert tg.op(ufunc, name=f"my_{ufunc.__name__}").signature == signature
+    assert tg.op(ufunc, name="again", signature="(n)->(n)").signature == "(n)->(n)"
+
+
+@pytest.mark.parametrize(
     ("signature", "elementwise"),
     [("()->()", True), ("(),()->()", True), ("(n)->()", False), (None, False)],
 )

@@ -101,9 +101,9 @@ def test_what_clipping_cannot_do():
         clip_gradients([w], 1.0)
     with pytest.raises(ValueError, match="clip_gradients: there are no parameters"):
         clip_gradients([], 1.0)
-    with pytest.raises(TypeError, match="clip_gradients: Linear is no list"):
+    with pytest.raises(TypeError, match="clip_gradients: Linear is not a list"):
         clip_gradients(tg.nn.Linear(1, 1), 1.0)
-    with pytest.raises(TypeError, match=r"clip_gradients: .* is no leaf Tensor"):
+    with pytest.raises(TypeError, match=r"clip_gradients: .* is not a leaf Tensor"):
         clip_gradients([w * 1.0], 1.0)
     for max_norm in (0, -1.0, np.nan):
         with pytest.raises(ValueError, match=f"max_norm={max_norm} must be above 0"):

@@ -145,7 +145,7 @@ def test_a_mark_of_the_encoding_does_no_harm(tmp_path: Path, mark: bytes) -> Non
     [
         ("x.json", b"", "it is empty"),
         ("x.csv", b"", "it is empty"),
-        ("x.json", b"[1]", "it holds no object"),
+        ("x.json", b"[1]", "it is not an object"),
         ("x.json", b'{"a": [1], "b": []}', "the columns differ in length"),
         ("x.json", b'{"a b": [1]}', "'a b' is not a valid name"),
         ("x.csv", b"1,2\n", "'1' is not a valid name"),

@@ -117,10 +117,7 @@ def one_hot(
 
 
 def minibatches(
-    x: NDArray[Any],
-    y: NDArray[Any],
-    batch_size: int,
-    rng: Any = None,
+    x: NDArray[Any], y: NDArray[Any], batch_size: int, rng: Any = None
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Iterate over the examples once, one mini-batch at a time.
 

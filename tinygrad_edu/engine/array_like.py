@@ -37,6 +37,28 @@ from tinygrad_edu.ops.shapes import reshape, transpose
 
 __all__ = ["ArrayLike"]
 
+Method = Callable[[Any, Any], Any]
+
+
+def _binary(op: Op) -> tuple[Method, Method]:
+    """Return the methods of an operator, with the Tensor on the left or on the right.
+
+    They call `record` and not the op, since one of the inputs is certainly a node.
+    """
+    return (
+        lambda self, other: record(op, (self, other)),
+        lambda self, other: record(op, (other, self)),
+    )
+
+
+def _assigned(op: Op, write: Callable[..., Any]) -> Method:
+    return lambda self, other: self._in_place(op, write, other)
+
+
+def _query(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that has no derivative; its result is a plain array or number."""
+    return lambda self, *args, **kwargs: query(function, self, *args, **kwargs)
+
 
 class ArrayLike(Node):
     """A node with the operators and methods of an ndarray; `Tensor` is one."""
@@ -143,41 +165,14 @@ class ArrayLike(Node):
 
     # --- Operators --------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Any:
-        return record(add, (self, other))
-
-    def __radd__(self, other: Any) -> Any:
-        return record(add, (other, self))
-
-    def __sub__(self, other: Any) -> Any:
-        return record(subtract, (self, other))
-
-    def __rsub__(self, other: Any) -> Any:
-        return record(subtract, (other, self))
-
-    def __mul__(self, other: Any) -> Any:
-        return record(multiply, (self, other))
-
-    def __rmul__(self, other: Any) -> Any:
-        return record(multiply, (other, self))
-
-    def __truediv__(self, other: Any) -> Any:
-        return record(divide, (self, other))
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return record(divide, (other, self))
-
-    def __pow__(self, other: Any) -> Any:
-        return record(power, (self, other))
-
-    def __rpow__(self, other: Any) -> Any:
-        return record(power, (other, self))
-
-    def __matmul__(self, other: Any) -> Any:
-        return record(matmul, (self, other))
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return record(matmul, (other, self))
+    __add__, __radd__ = _binary(add)
+    __sub__, __rsub__ = _binary(subtract)
+    __mul__, __rmul__ = _binary(multiply)
+    __truediv__, __rtruediv__ = _binary(divide)
+    __pow__, __rpow__ = _binary(power)
+    __matmul__, __rmatmul__ = _binary(matmul)
+    __mod__, __rmod__ = _binary(remainder)
+    __floordiv__, __rfloordiv__ = _binary(floor_divide)
 
     def __neg__(self) -> Any:
         return record(negative, (self,))
@@ -198,43 +193,16 @@ class ArrayLike(Node):
             "or write to .data before an op uses it"
         )
 
-    def __mod__(self, other: Any) -> Any:
-        return record(remainder, (self, other))
-
-    def __rmod__(self, other: Any) -> Any:
-        return record(remainder, (other, self))
-
-    def __floordiv__(self, other: Any) -> Any:
-        return record(floor_divide, (self, other))
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return record(floor_divide, (other, self))
-
     # --- In place: under no_grad(), into a leaf that requires a gradient --------------
 
-    def __iadd__(self, other: Any) -> Any:
-        return self._in_place(add, operator.iadd, other)
-
-    def __isub__(self, other: Any) -> Any:
-        return self._in_place(subtract, operator.isub, other)
-
-    def __imul__(self, other: Any) -> Any:
-        return self._in_place(multiply, operator.imul, other)
-
-    def __itruediv__(self, other: Any) -> Any:
-        return self._in_place(divide, operator.itruediv, other)
-
-    def __ipow__(self, other: Any) -> Any:
-        return self._in_place(power, operator.ipow, other)
-
-    def __imatmul__(self, other: Any) -> Any:
-        return self._in_place(matmul, operator.imatmul, other)
-
-    def __imod__(self, other: Any) -> Any:
-        return self._in_place(remainder, operator.imod, other)
-
-    def __ifloordiv__(self, other: Any) -> Any:
-        return self._in_place(floor_divide, operator.ifloordiv, other)
+    __iadd__ = _assigned(add, operator.iadd)
+    __isub__ = _assigned(subtract, operator.isub)
+    __imul__ = _assigned(multiply, operator.imul)
+    __itruediv__ = _assigned(divide, operator.itruediv)
+    __ipow__ = _assigned(power, operator.ipow)
+    __imatmul__ = _assigned(matmul, operator.imatmul)
+    __imod__ = _assigned(remainder, operator.imod)
+    __ifloordiv__ = _assigned(floor_divide, operator.ifloordiv)
 
     def _in_place(self, op: Op, write: Callable[..., Any], other: Any) -> Any:
         """Write to a leaf that requires a gradient; else return a new Tensor."""
@@ -260,24 +228,12 @@ class ArrayLike(Node):
 
     # --- Comparisons return plain arrays of bool; hashing is by identity --------------
 
-    def __lt__(self, other: Any) -> Any:
-        return query(operator.lt, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return query(operator.le, self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return query(operator.gt, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return query(operator.ge, self, other)
-
-    def __eq__(self, other: Any) -> Any:
-        return query(operator.eq, self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return query(operator.ne, self, other)
-
+    __lt__ = _query(operator.lt)
+    __le__ = _query(operator.le)
+    __gt__ = _query(operator.gt)
+    __ge__ = _query(operator.ge)
+    __eq__ = _query(operator.eq)
+    __ne__ = _query(operator.ne)
     __hash__ = object.__hash__
 
     # --- Methods that take arguments in several forms, as ndarray's do ----------------
@@ -337,25 +293,7 @@ def _refuse_to_be_stored(frame: FrameType) -> None:
         )
 
 
-def _array_method(name: str) -> Callable[..., Any]:
-    """Make a method that calls the array's: its result has no derivative."""
-    function = getattr(np, name)
-
-    def method(self: ArrayLike, *args: Any, **kwargs: Any) -> Any:
-        return query(function, self, *args, **kwargs)
-
-    method.__name__ = name
-    method.__doc__ = f"Same as `numpy.ndarray.{name}`."
-    return method
-
-
-for _name in [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argpartition",
-    "argsort",
-    "nonzero",
-]:
-    setattr(ArrayLike, _name, _array_method(_name))
+for _name in ["all", "any", "argmax", "argmin", "argpartition", "argsort", "nonzero"]:
+    _method = _query(getattr(np, _name))
+    _method.__name__, _method.__doc__ = _name, f"Same as `numpy.ndarray.{_name}`."
+    setattr(ArrayLike, _name, _method)

@@ -19,13 +19,7 @@ from typing import Any, NamedTuple, Self, overload
 import numpy as np
 
 from tinygrad_edu.engine.errors import explain_failure
-from tinygrad_edu.engine.graph import (
-    Node,
-    Params,
-    current_mode,
-    record,
-    value_of,
-)
+from tinygrad_edu.engine.graph import Node, Params, current_mode, record, value_of
 from tinygrad_edu.support.printable import printable
 
 __all__ = [
@@ -57,9 +51,8 @@ class Domain(NamedTuple):
 
     def __str__(self) -> str:
         without = ", ".join(f"{point:g}" for point in self.excluding)
-        return f"({self.low:g}, {self.high:g})" + (
-            f" without {without}" * bool(without)
-        )
+        interval = f"({self.low:g}, {self.high:g})"
+        return f"{interval} without {without}" if without else interval
 
 
 REAL = Domain()
@@ -85,7 +78,8 @@ class Op:
         ``r"{a} \odot {b}"``. Double the braces that belong to LaTeX.
     signature : str, optional
         The shapes in NumPy's notation: ``"(m,k),(k,n)->(m,n)"``, or ``"()->()"`` for an
-        elementwise op. None if the shapes depend on the parameters.
+        elementwise op. Default for a NumPy ufunc: the ufunc's own. None if the shapes
+        depend on the parameters.
     domain : Domain or dict of str to Domain, optional
         The valid values: one Domain for all inputs, or one per input name.
     kink : callable, optional
@@ -125,7 +119,7 @@ class Op:
         self.inputs, self.defaults, self.variadic = _read_signature(forward)
         self.tex = tex
         self._check_places()
-        self.signature = signature
+        self.signature = signature or _signature_of(forward)
         self.domain = (
             dict.fromkeys(self.inputs, domain)
             if isinstance(domain, Domain)
@@ -168,13 +162,12 @@ class Op:
 
     def _document(self, text: str) -> str:
         """Add the facts of the declaration to a docstring."""
-        domains = {
-            name: str(domain) for name, domain in self.domain.items() if domain != REAL
-        }
+        names = [*self.inputs, *self.defaults]
+        domains = [f"{x} in {d}" for x, d in self.domain.items() if d != REAL]
         facts = {
-            "Formula": self.tex and self.tex.format_map(_KeyAsValue()),
+            "Formula": self.tex and self.tex.format(**dict(zip(names, names))),
             "Shapes": self.signature,
-            "Domain": ", ".join(f"{name} in {d}" for name, d in domains.items()),
+            "Domain": ", ".join(domains),
             "Subgradient": self.subgradient,
         }
         lines = [f"{label}: {fact}." for label, fact in facts.items() if fact]
@@ -319,13 +312,6 @@ def _of_module(module: str, name: str) -> Any:
     return getattr(import_module(module), name)
 
 
-class _KeyAsValue(dict[str, str]):
-    """Maps each name to itself, so that ``"{a} + {b}"`` is formatted as ``a + b``."""
-
-    def __missing__(self, name: str) -> str:
-        return name
-
-
 class _NoRules:
     """Raises if an op is differentiated that was declared without rules."""
 
@@ -368,6 +354,14 @@ def _read_signature(
     inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     return inputs, keywords, variadic
+
+
+def _signature_of(forward: Callable[..., Any]) -> str | None:
+    """Return the signature of a NumPy ufunc, which is elementwise unless it says so."""
+    if not isinstance(forward, np.ufunc):
+        return None
+    inputs, outputs = (",".join(["()"] * n) for n in (forward.nin, forward.nout))
+    return forward.signature or f"{inputs}->{outputs}"
 
 
 def _register(op: Op) -> None:

@@ -88,8 +88,7 @@ def remat(f: Callable[..., Any]) -> Callable[..., Any]:
         replaced = dict(zip(outputs, _unpack(packed, outputs)))
         leaves = tree.leaves(answer)
         return tree.rebuild(
-            answer,
-            (replaced.get(y, y) if isinstance(y, Node) else y for y in leaves),
+            answer, (replaced.get(y, y) if isinstance(y, Node) else y for y in leaves)
         )
 
     return recomputed
@@ -160,12 +159,8 @@ class _Remat:
 
 def _keep(drawn: list[Any], outer: Mode, draw: Any, *args: Any) -> Any:
     """Draw random numbers, and store them in `drawn`."""
-    drawn.append((outer.sample or _call)(draw, *args))
+    drawn.append(outer.sample(draw, *args) if outer.sample else draw(*args))
     return drawn[-1]
-
-
-def _call(draw: Any, *args: Any) -> Any:
-    return draw(*args)
 
 
 def _draw_again(drawn: Iterator[Any], draw: Any, *args: Any) -> Any:

@@ -29,74 +29,37 @@ __all__ = [
 
 NONZERO = Domain(excluding=(0.0,))
 
-add = op(
-    np.add,
-    tex="{a} + {b}",
-    signature="(),()->()",
-    doc="Add.",
-).vjp(
-    a=lambda g, y, a, b: g,
-    b=lambda g, y, a, b: g,
+add = op(np.add, tex="{a} + {b}", doc="Add.").vjp(
+    a=lambda g, y, a, b: g, b=lambda g, y, a, b: g
 )
 
-subtract = op(
-    np.subtract,
-    tex="{a} - {b}",
-    signature="(),()->()",
-    doc="Subtract `b` from `a`.",
-).vjp(
-    a=lambda g, y, a, b: g,
-    b=lambda g, y, a, b: -g,
+subtract = op(np.subtract, tex="{a} - {b}", doc="Subtract `b` from `a`.").vjp(
+    a=lambda g, y, a, b: g, b=lambda g, y, a, b: -g
 )
 
 multiply = op(
-    np.multiply,
-    tex=r"{a} \odot {b}",
-    signature="(),()->()",
-    doc="Multiply, element by element.",
-).vjp(
-    a=lambda g, y, a, b: g * b,
-    b=lambda g, y, a, b: g * a,
-)
+    np.multiply, tex=r"{a} \odot {b}", doc="Multiply, element by element."
+).vjp(a=lambda g, y, a, b: g * b, b=lambda g, y, a, b: g * a)
 
 divide = op(
     np.divide,
     tex=r"\frac{{{a}}}{{{b}}}",
-    signature="(),()->()",
     domain={"b": NONZERO},
     doc="Divide `a` by `b`.",
-).vjp(
-    a=lambda g, y, a, b: g / b,
-    b=lambda g, y, a, b: -g * y / b,
-)
+).vjp(a=lambda g, y, a, b: g / b, b=lambda g, y, a, b: -g * y / b)
 
 reciprocal = op(
-    np.reciprocal,
-    tex=r"\frac{{1}}{{{x}}}",
-    signature="()->()",
-    domain=NONZERO,
-    doc="Divide 1 by `x`.",
+    np.reciprocal, tex=r"\frac{{1}}{{{x}}}", domain=NONZERO, doc="Divide 1 by `x`."
 ).vjp(x=lambda g, y, x: -g * y * y)
 
-negative = op(
-    np.negative,
-    tex="-{x}",
-    signature="()->()",
-    doc="Change the sign.",
-).vjp(x=lambda g, y, x: -g)
+negative = op(np.negative, tex="-{x}", doc="Change the sign.").vjp(x=lambda g, y, x: -g)
 
-positive = op(
-    np.positive,
-    tex="+{x}",
-    signature="()->()",
-    doc="Copy the value.",
-).vjp(x=lambda g, y, x: g)
+positive = op(np.positive, tex="+{x}", doc="Copy the value.").vjp(x=lambda g, y, x: g)
 
 abs = op(
     np.absolute,
     name="abs",
     tex=r"\lvert {x} \rvert",
-    signature="()->()",
     kink=lambda x: x,
     subgradient="0 at x = 0",
     doc="The absolute value.",
@@ -105,7 +68,6 @@ abs = op(
 sign = op(
     np.sign,
     tex=r"\operatorname{{sign}} {x}",
-    signature="()->()",
     kink=lambda x: x,
     subgradient="0 everywhere",
     doc="The sign of `x`: -1, 0 or 1.",
@@ -125,7 +87,6 @@ def _to_halves(x: Any) -> Any:
 floor = op(
     np.floor,
     tex=r"\lfloor {x} \rfloor",
-    signature="()->()",
     kink=_to_integers,
     subgradient="0 everywhere",
     doc="The largest integer that is not above `x`.",
@@ -134,7 +95,6 @@ floor = op(
 ceil = op(
     np.ceil,
     tex=r"\lceil {x} \rceil",
-    signature="()->()",
     kink=_to_integers,
     subgradient="0 everywhere",
     doc="The smallest integer that is not below `x`.",
@@ -143,7 +103,6 @@ ceil = op(
 trunc = op(
     np.trunc,
     tex=r"\operatorname{{trunc}} {x}",
-    signature="()->()",
     # It does not jump at 0.
     kink=lambda x: np.abs(x) - np.maximum(np.rint(np.abs(x)), 1),
     subgradient="0 everywhere",
@@ -153,7 +112,6 @@ trunc = op(
 rint = op(
     np.rint,
     tex=r"\operatorname{{rint}} {x}",
-    signature="()->()",
     kink=_to_halves,
     subgradient="0 everywhere",
     doc="The nearest integer; if two are equally near, the even one.",
@@ -179,25 +137,17 @@ round.vjp(x=lambda g, y, x, decimals: 0 * g)
 floor_divide = op(
     np.floor_divide,
     tex=r"\left\lfloor \frac{{{a}}}{{{b}}} \right\rfloor",
-    signature="(),()->()",
     domain={"b": NONZERO},
     kink=lambda a, b: _to_integers(a / b),
     subgradient="0 everywhere",
     doc="Divide and round down: the largest integer that is not above `a` / `b`.",
-).vjp(
-    a=lambda g, y, a, b: 0 * g,
-    b=lambda g, y, a, b: 0 * g,
-)
+).vjp(a=lambda g, y, a, b: 0 * g, b=lambda g, y, a, b: 0 * g)
 
 remainder = op(
     np.remainder,
     tex=r"{a} \bmod {b}",
-    signature="(),()->()",
     domain={"b": NONZERO},
     kink=lambda a, b: _to_integers(a / b),
     subgradient="where a / b is an integer: 1 for a, -a / b for b, as elsewhere",
     doc="The remainder of `floor_divide`; it has the sign of `b`.",
-).vjp(
-    a=lambda g, y, a, b: g,
-    b=lambda g, y, a, b: -g * floor_divide(a, b),
-)
+).vjp(a=lambda g, y, a, b: g, b=lambda g, y, a, b: -g * floor_divide(a, b))

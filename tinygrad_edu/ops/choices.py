@@ -12,14 +12,7 @@ import numpy as np
 
 from tinygrad_edu.engine.op import composite, op
 
-__all__ = [
-    "clip",
-    "fmax",
-    "fmin",
-    "maximum",
-    "minimum",
-    "where",
-]
+__all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "where"]
 
 
 @op(
@@ -50,28 +43,20 @@ def _won(g: Any, a: Any, b: Any) -> Any:
 maximum = op(
     np.maximum,
     tex=r"\max({a}, {b})",
-    signature="(),()->()",
     kink=lambda a, b: a - b,
     subgradient="half to each where a = b",
     selects=True,
     doc="The larger of two, element by element.",
-).vjp(
-    a=lambda g, y, a, b: _won(g, a, b),
-    b=lambda g, y, a, b: _won(g, b, a),
-)
+).vjp(a=lambda g, y, a, b: _won(g, a, b), b=lambda g, y, a, b: _won(g, b, a))
 
 minimum = op(
     np.minimum,
     tex=r"\min({a}, {b})",
-    signature="(),()->()",
     kink=lambda a, b: a - b,
     subgradient="half to each where a = b",
     selects=True,
     doc="The smaller of two, element by element.",
-).vjp(
-    a=lambda g, y, a, b: _won(g, b, a),
-    b=lambda g, y, a, b: _won(g, a, b),
-)
+).vjp(a=lambda g, y, a, b: _won(g, b, a), b=lambda g, y, a, b: _won(g, a, b))
 
 
 def _unless_nan(share: Any, g: Any, a: Any, b: Any) -> Any:
@@ -82,7 +67,6 @@ def _unless_nan(share: Any, g: Any, a: Any, b: Any) -> Any:
 fmax = op(
     np.fmax,
     tex=r"\max({a}, {b})",
-    signature="(),()->()",
     kink=lambda a, b: a - b,
     subgradient="half to each where a = b, and where both are NaN",
     selects=True,
@@ -95,7 +79,6 @@ fmax = op(
 fmin = op(
     np.fmin,
     tex=r"\min({a}, {b})",
-    signature="(),()->()",
     kink=lambda a, b: a - b,
     subgradient="half to each where a = b, and where both are NaN",
     selects=True,

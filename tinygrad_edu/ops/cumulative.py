@@ -13,10 +13,7 @@ from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.reductions import as_factors
 from tinygrad_edu.ops.shapes import reshape
 
-__all__ = [
-    "cumprod",
-    "cumsum",
-]
+__all__ = ["cumprod", "cumsum"]
 
 
 @op(tex=r"\textstyle\sum_{{j \le i}} {x}_j")

@@ -57,24 +57,19 @@ def _power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 power = op(
     np.power,
     tex="{a}^{{{b}}}",
-    signature="(),()->()",
     domain={"a": POSITIVE},
     subgradient="at a = 0: for a, 0 if b < 1 (where the slope is infinite or does not "
     "exist); for b, 0",
     doc="`a` to the power of `b`. For a negative base, the gradient for `b` is NaN.",
 ).vjp(a=_power_a, b=_power_b)
 
-square = op(
-    np.square,
-    tex="{x}^2",
-    signature="()->()",
-    doc="The square.",
-).vjp(x=lambda g, y, x: g * (2 * x))
+square = op(np.square, tex="{x}^2", doc="The square.").vjp(
+    x=lambda g, y, x: g * (2 * x)
+)
 
 sqrt = op(
     np.sqrt,
     tex=r"\sqrt{{{x}}}",
-    signature="()->()",
     domain=POSITIVE,
     subgradient="0 at x = 0, so that norms have gradient 0 there, not NaN",
     doc="The square root.",
@@ -83,53 +78,32 @@ sqrt = op(
 cbrt = op(
     np.cbrt,
     tex=r"\sqrt[3]{{{x}}}",
-    signature="()->()",
     kink=lambda x: x,
     subgradient="0 at x = 0 (where the slope is infinite), as for the square root",
     doc="The cube root; it is negative for a negative number.",
 ).vjp(x=lambda g, y, x: g / where(y == 0, np.inf, 3 * y * y))
 
-exp = op(
-    np.exp,
-    tex="e^{{{x}}}",
-    signature="()->()",
-    doc="The exponential.",
-).vjp(x=lambda g, y, x: g * y)
+exp = op(np.exp, tex="e^{{{x}}}", doc="The exponential.").vjp(x=lambda g, y, x: g * y)
 
-exp2 = op(
-    np.exp2,
-    tex="2^{{{x}}}",
-    signature="()->()",
-    doc="2 to the power of `x`.",
-).vjp(x=lambda g, y, x: g * y * LOG_2)
+exp2 = op(np.exp2, tex="2^{{{x}}}", doc="2 to the power of `x`.").vjp(
+    x=lambda g, y, x: g * y * LOG_2
+)
 
-expm1 = op(
-    np.expm1,
-    tex="e^{{{x}}} - 1",
-    signature="()->()",
-    doc="exp(x) - 1, exact for small `x`.",
-).vjp(x=lambda g, y, x: g * (y + 1))
+expm1 = op(np.expm1, tex="e^{{{x}}} - 1", doc="exp(x) - 1, exact for small `x`.").vjp(
+    x=lambda g, y, x: g * (y + 1)
+)
 
-log = op(
-    np.log,
-    tex=r"\log {x}",
-    signature="()->()",
-    domain=POSITIVE,
-    doc="The natural logarithm.",
-).vjp(x=lambda g, y, x: g / x)
+log = op(np.log, tex=r"\log {x}", domain=POSITIVE, doc="The natural logarithm.").vjp(
+    x=lambda g, y, x: g / x
+)
 
 log2 = op(
-    np.log2,
-    tex=r"\log_2 {x}",
-    signature="()->()",
-    domain=POSITIVE,
-    doc="The logarithm to the base 2.",
+    np.log2, tex=r"\log_2 {x}", domain=POSITIVE, doc="The logarithm to the base 2."
 ).vjp(x=lambda g, y, x: g / LOG_2 / x)
 
 log10 = op(
     np.log10,
     tex=r"\log_{{10}} {x}",
-    signature="()->()",
     domain=POSITIVE,
     doc="The logarithm to the base 10.",
 ).vjp(x=lambda g, y, x: g / LOG_10 / x)
@@ -137,7 +111,6 @@ log10 = op(
 log1p = op(
     np.log1p,
     tex=r"\log(1 + {x})",
-    signature="()->()",
     domain=Domain(low=-1.0),
     doc="log(1 + x), exact for small `x`.",
 ).vjp(x=lambda g, y, x: g / (1 + x))
@@ -152,7 +125,6 @@ def _difference(a: Any, b: Any) -> Any:
 logaddexp = op(
     np.logaddexp,
     tex=r"\log(e^{{{a}}} + e^{{{b}}})",
-    signature="(),()->()",
     subgradient="half to each where both are the same infinity",
     doc="log(exp(a) + exp(b)), without overflow.",
 ).vjp(
@@ -163,7 +135,6 @@ logaddexp = op(
 logaddexp2 = op(
     np.logaddexp2,
     tex=r"\log_2(2^{{{a}}} + 2^{{{b}}})",
-    signature="(),()->()",
     subgradient="half to each where both are the same infinity",
     doc="log2(2^a + 2^b), without overflow.",
 ).vjp(
@@ -274,6 +245,5 @@ def sigmoid_cross_entropy(z: Any, t: Any) -> Any:
 
 
 sigmoid_cross_entropy.vjp(
-    z=lambda g, y, z, t: g * (sigmoid(z) - t),
-    t=lambda g, y, z, t: -g * z,
+    z=lambda g, y, z, t: g * (sigmoid(z) - t), t=lambda g, y, z, t: -g * z
 )

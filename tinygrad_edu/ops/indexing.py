@@ -12,12 +12,7 @@ from tinygrad_edu.engine.graph import query
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.shapes import reshape
 
-__all__ = [
-    "add_at",
-    "getitem",
-    "take",
-    "take_along_axis",
-]
+__all__ = ["add_at", "getitem", "take", "take_along_axis"]
 
 
 @op(tex="{x}_{{{index}}}", selects=True)

@@ -99,11 +99,8 @@ def dstack(*arrays: Any) -> Any:
 @composite()
 def column_stack(*arrays: Any) -> Any:
     """Join matrices along the second axis; vectors become columns."""
-    return concatenate([_column(a) for a in arrays], 1)
-
-
-def _column(a: Any) -> Any:
-    return reshape(a, (-1, 1)) if np.ndim(a) < 2 else a
+    columns = [reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays]
+    return concatenate(columns, 1)
 
 
 @composite()

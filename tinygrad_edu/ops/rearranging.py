@@ -103,12 +103,12 @@ def pad(
     return where(inside, add_at(reshape(x, -1), inside, inside.shape), margins)
 
 
-@composite(
-    kink=lambda x, axis, kind: np.diff(
-        np.sort(x, axis), axis=0 if axis is None else axis
-    ),
-    subgradient="equal elements keep their order",
-)
+def _neighbour_gaps(x: Any, axis: Any, **others: Any) -> Any:
+    """Return the gaps between sorted neighbours."""
+    return np.diff(np.sort(x, axis), axis=0 if axis is None else axis)
+
+
+@composite(kink=_neighbour_gaps, subgradient="equal elements keep their order")
 def sort(x: Any, *, axis: Any = -1, kind: Any = "stable") -> Any:
     """Sort along an axis; sort all elements if it is None."""
     if axis is None:
@@ -116,12 +116,7 @@ def sort(x: Any, *, axis: Any = -1, kind: Any = "stable") -> Any:
     return take_along_axis(x, np.argsort(value_of(x), axis, kind), axis)
 
 
-@composite(
-    kink=lambda x, kth, axis, kind: np.diff(
-        np.sort(x, axis), axis=0 if axis is None else axis
-    ),
-    subgradient="equal elements in any order",
-)
+@composite(kink=_neighbour_gaps, subgradient="equal elements in any order")
 def partition(x: Any, *, kth: Any, axis: Any = -1, kind: Any = "introselect") -> Any:
     """Put the k-th smallest element at index `kth`, and the smaller ones before it."""
     if axis is None:

@@ -220,12 +220,7 @@ def _along(w: Any, x: Any, axis: Any) -> Any:
 
 @composite(tex=r"\operatorname{{var}} {x}")
 def var(
-    x: Any,
-    *,
-    axis: Any = None,
-    dtype: Any = None,
-    ddof: Any = 0,
-    keepdims: Any = False,
+    x: Any, *, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False
 ) -> Any:
     """The variance: the sum of squared deviations from the mean, over n - `ddof`."""
     x = as_array(x)
@@ -243,12 +238,7 @@ def var(
     subgradient="0 where all elements are equal",
 )
 def std(
-    x: Any,
-    *,
-    axis: Any = None,
-    dtype: Any = None,
-    ddof: Any = 0,
-    keepdims: Any = False,
+    x: Any, *, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False
 ) -> Any:
     """The standard deviation: the square root of `var`."""
     return sqrt(var(x, axis, dtype, ddof, keepdims))

@@ -34,24 +34,13 @@ WITHIN_1 = Domain(-1.0, 1.0)
 
 # --- Trigonometric functions ----------------------------------------------------------
 
-sin = op(
-    np.sin,
-    tex=r"\sin {x}",
-    signature="()->()",
-    doc="The sine.",
-).vjp(x=lambda g, y, x: g * cos(x))
+sin = op(np.sin, tex=r"\sin {x}", doc="The sine.").vjp(x=lambda g, y, x: g * cos(x))
 
-cos = op(
-    np.cos,
-    tex=r"\cos {x}",
-    signature="()->()",
-    doc="The cosine.",
-).vjp(x=lambda g, y, x: -g * sin(x))
+cos = op(np.cos, tex=r"\cos {x}", doc="The cosine.").vjp(x=lambda g, y, x: -g * sin(x))
 
 tan = op(
     np.tan,
     tex=r"\tan {x}",
-    signature="()->()",
     domain=Domain(excluding=(-math.pi / 2, math.pi / 2)),
     doc="The tangent, with a pole at each odd multiple of pi/2.",
 ).vjp(x=lambda g, y, x: g * (1 + y * y))
@@ -59,7 +48,6 @@ tan = op(
 arcsin = op(
     np.arcsin,
     tex=r"\arcsin {x}",
-    signature="()->()",
     domain=WITHIN_1,
     doc="The angle between -pi/2 and pi/2 whose sine is `x`.",
 ).vjp(x=lambda g, y, x: g / sqrt((1 - x) * (1 + x)))
@@ -67,7 +55,6 @@ arcsin = op(
 arccos = op(
     np.arccos,
     tex=r"\arccos {x}",
-    signature="()->()",
     domain=WITHIN_1,
     doc="The angle between 0 and pi whose cosine is `x`.",
 ).vjp(x=lambda g, y, x: -g / sqrt((1 - x) * (1 + x)))
@@ -75,14 +62,12 @@ arccos = op(
 arctan = op(
     np.arctan,
     tex=r"\arctan {x}",
-    signature="()->()",
     doc="The angle between -pi/2 and pi/2 whose tangent is `x`.",
 ).vjp(x=lambda g, y, x: g * _over_squares(1.0, 1.0, x))
 
 hypot = op(
     np.hypot,
     tex=r"\sqrt{{{a}^2 + {b}^2}}",
-    signature="(),()->()",
     kink=np.hypot,
     subgradient="0 at (0, 0), as for other norms",
     doc="The distance of the point (`a`, `b`) from the origin, without overflow.",
@@ -102,7 +87,6 @@ def _over_squares(x: Any, a: Any, b: Any) -> Any:
 arctan2 = op(
     np.arctan2,
     tex=r"\operatorname{{arctan2}}({a}, {b})",
-    signature="(),()->()",
     # The distance from the half-line where it jumps.
     kink=lambda a, b: np.hypot(a, np.maximum(b, 0)),
     subgradient="0 at (0, 0); at the jump, a = 0 and b < 0, the slope of both sides",
@@ -114,53 +98,36 @@ arctan2 = op(
 )
 
 deg2rad = op(
-    np.deg2rad,
-    tex=r"\frac{{\pi}}{{180}} {x}",
-    signature="()->()",
-    doc="Convert degrees to radians.",
+    np.deg2rad, tex=r"\frac{{\pi}}{{180}} {x}", doc="Convert degrees to radians."
 ).vjp(x=lambda g, y, x: deg2rad(g))
 
 rad2deg = op(
-    np.rad2deg,
-    tex=r"\frac{{180}}{{\pi}} {x}",
-    signature="()->()",
-    doc="Convert radians to degrees.",
+    np.rad2deg, tex=r"\frac{{180}}{{\pi}} {x}", doc="Convert radians to degrees."
 ).vjp(x=lambda g, y, x: rad2deg(g))
 
 # --- Hyperbolic functions -------------------------------------------------------------
 
-sinh = op(
-    np.sinh,
-    tex=r"\sinh {x}",
-    signature="()->()",
-    doc="The hyperbolic sine.",
-).vjp(x=lambda g, y, x: g * cosh(x))
+sinh = op(np.sinh, tex=r"\sinh {x}", doc="The hyperbolic sine.").vjp(
+    x=lambda g, y, x: g * cosh(x)
+)
 
-cosh = op(
-    np.cosh,
-    tex=r"\cosh {x}",
-    signature="()->()",
-    doc="The hyperbolic cosine.",
-).vjp(x=lambda g, y, x: g * sinh(x))
+cosh = op(np.cosh, tex=r"\cosh {x}", doc="The hyperbolic cosine.").vjp(
+    x=lambda g, y, x: g * sinh(x)
+)
 
-tanh = op(
-    np.tanh,
-    tex=r"\tanh {x}",
-    signature="()->()",
-    doc="The hyperbolic tangent.",
-).vjp(x=lambda g, y, x: g * (1 - y * y))
+tanh = op(np.tanh, tex=r"\tanh {x}", doc="The hyperbolic tangent.").vjp(
+    x=lambda g, y, x: g * (1 - y * y)
+)
 
 arcsinh = op(
     np.arcsinh,
     tex=r"\operatorname{{arsinh}} {x}",
-    signature="()->()",
     doc="The inverse of the hyperbolic sine.",
 ).vjp(x=lambda g, y, x: g / hypot(1.0, x))
 
 arccosh = op(
     np.arccosh,
     tex=r"\operatorname{{arcosh}} {x}",
-    signature="()->()",
     domain=Domain(low=1.0),
     doc="The positive inverse of the hyperbolic cosine.",
 ).vjp(x=lambda g, y, x: g / (sqrt(x - 1) * sqrt(x + 1)))
@@ -168,7 +135,6 @@ arccosh = op(
 arctanh = op(
     np.arctanh,
     tex=r"\operatorname{{artanh}} {x}",
-    signature="()->()",
     domain=WITHIN_1,
     doc="The inverse of the hyperbolic tangent.",
 ).vjp(x=lambda g, y, x: g / ((1 - x) * (1 + x)))

@@ -20,38 +20,39 @@ Array = np.ndarray[Any, Any]
 
 
 class Optimiser:
-    """What optimisers share; a subclass defines ``update``.
+    """The base class of optimisers; a subclass defines ``update``.
 
     Parameters
     ----------
     params : iterable of Tensor
         Leaves that require a gradient.
     *state : str
-        The names of what ``update`` remembers about each parameter from step to step.
+        The names of the arrays that ``update`` keeps for each parameter.
 
     Attributes
     ----------
     params : list of Tensor
     state : dict of str to list of ndarray
-        By name, an array for each parameter, of its shape and dtype; zeros at first.
+        For each name, an array per parameter, of its shape and dtype; zeros at first.
     steps : int
-        How many steps were made.
+        The number of steps so far.
     limits : dict of str to float
-        Of the class: the numbers that are at least 0, by name, each below its limit.
-        Whatever sets them is held to it: constructor, attribute and `load_state_dict`.
+        Of the class: the numbers that must be at least 0, by name, each with the limit
+        that it must be below. The constructor, attributes and `load_state_dict` check
+        them.
 
     Raises
     ------
     ValueError
-        If there are none.
+        If there are no parameters, or one of them occurs twice.
     TypeError
-        If one of them is not such a Tensor.
+        If a parameter is not a leaf Tensor that requires a gradient.
 
     Notes
     -----
-    Numbers such as ``lr`` are attributes, and may be changed between steps, those of a
-    compiled function as well. To write an optimiser of your own, keep its numbers in
-    attributes and define ``update``.
+    Numbers such as ``lr`` are attributes. You may change them between steps, also
+    between calls of a compiled function. To write your own optimiser, keep its numbers
+    in attributes and define ``update``.
 
     Examples
     --------
@@ -77,7 +78,7 @@ class Optimiser:
     def __init__(self, params: Iterable[Tensor], *state: str) -> None:
         self.params = checked_parameters(params, type(self).__name__)
         if len(set(self.params)) < len(self.params):
-            raise ValueError(f"{type(self).__name__}: a parameter is there twice")
+            raise ValueError(f"{type(self).__name__}: a parameter occurs twice")
         self.state = {
             name: [np.zeros_like(p.data) for p in self.params] for name in state
         }
@@ -92,27 +93,27 @@ class Optimiser:
         super().__setattr__(name, value)
 
     def _faults(self, name: str, value: Any) -> list[str]:
-        """Say what is wrong with a number that is to be set."""
+        """List what is wrong with the new value of a number."""
         limit = self.limits.get(name)
         if limit is None or current_mode.get().tape is not None:
             return []
         parts = {name: value}
-        if isinstance(value, tuple):  # of betas one is beta1
+        if isinstance(value, tuple):  # the first of betas is called beta1
             parts = {f"{name.removesuffix('s')}{i}": x for i, x in enumerate(value, 1)}
         below = f" and below {limit}" if limit < np.inf else ""
         faults = []
         for part, x in parts.items():
             if not is_number(x):
-                raise TypeError(f"{type(self).__name__}: {part}={x!r} is no number")
+                raise TypeError(f"{type(self).__name__}: {part}={x!r} is not a number")
             if not 0 <= x < limit:
                 faults.append(f"{part}={x!r} must be at least 0{below}")
         return faults
 
     def scratch(self, like: Array) -> Array | None:
-        """Return memory for a value like another one, so that none is allocated.
+        """Return memory for an intermediate value of the shape and dtype of `like`.
 
-        It is the same for all values of a shape and dtype; None, which means new
-        memory, while a tape follows the step.
+        All such values share it, so that a step allocates nothing. While a tape follows
+        the step, it is None, which means new memory.
         """
         if current_mode.get().tape is not None:
             return None
@@ -123,9 +124,9 @@ class Optimiser:
         return memory
 
     def update(self, p: Array, g: Array, *state: Any) -> None:
-        """Change a parameter `p`, and its state, in place, given its gradient `g`.
+        """Change a parameter `p` and its state in place, using its gradient `g`.
 
-        The state comes in the order of the names.
+        The arrays of the state have the order of their names.
         """
         names = "".join(f", {name}" for name in self.state)
         raise TypeError(f"{type(self).__name__}: define update(self, p, g{names})")
@@ -136,7 +137,7 @@ class Optimiser:
         Raises
         ------
         ValueError
-            If none has.
+            If no parameter has a gradient.
         """
         tape = current_mode.get().tape
         if tape is not None:
@@ -148,7 +149,7 @@ class Optimiser:
                 f"{type(self).__name__}: no parameter has a gradient; "
                 "call backward() on the loss before step()"
             )
-        object.__setattr__(self, "steps", self.steps + 1)  # there is nothing to check
+        object.__setattr__(self, "steps", self.steps + 1)  # needs no check
         for p, *state in moved:
             if tape is None:
                 self.update(p.array, p.accumulated.array, *state)
@@ -156,7 +157,7 @@ class Optimiser:
                 self.update(value_of(p), value_of(p.grad), *state)
 
     def zero_grad(self) -> None:
-        """Forget the gradients that were accumulated."""
+        """Set the ``.grad`` of every parameter to None."""
         tape = current_mode.get().tape
         for p in self.params:
             if tape is not None:
@@ -166,11 +167,11 @@ class Optimiser:
     # --- Saving and resuming ----------------------------------------------------------
 
     def state_dict(self, copy: bool = True) -> dict[str, Any]:
-        """Return what the next step depends on besides parameters and gradients.
+        """Return everything that the next step needs besides parameters and gradients.
 
-        That is its numbers under their names (``lr``, ``steps``, ...), and copies of
-        the arrays it remembers, under the name and the parameter's position: ``m.0``.
-        Without ``copy``, the arrays themselves, which the next step changes.
+        The dict has the numbers under their names (``lr``, ``steps``, ...), and copies
+        of the arrays under their name and the parameter's position: ``m.0``. Without
+        ``copy``, it has the arrays themselves; the next step changes them.
 
         Examples
         --------
@@ -185,18 +186,18 @@ class Optimiser:
         return self._numbers() | arrays
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state that `state_dict` gave, of an optimiser like this one.
+        """Continue from the `state_dict` of an optimiser like this one.
 
-        The learning rate becomes the saved one as well.
+        The numbers, such as the learning rate, become the saved ones.
 
         Raises
         ------
         TypeError
-            If it is no mapping.
+            If the state is not a mapping.
         ValueError
-            If anything is missing, unknown, or of another shape or dtype, or a number
-            is one that the constructor refuses. The message names all of it, and
-            nothing has changed.
+            If an entry is missing, unknown, or of another shape or dtype, or if the
+            constructor would refuse a number. The message lists all such entries, and
+            nothing is changed.
         """
         numbers, arrays = self._numbers(), self._arrays()
         found = matched(state, numbers | arrays, type(self).__name__)
@@ -207,7 +208,7 @@ class Optimiser:
             array[...] = found[name]
 
     def check_numbers(self, state: Mapping[str, Any]) -> None:
-        """Raise if a number of a state is one that the constructor refuses."""
+        """Raise if the constructor would refuse a number of the state."""
         faults = [
             x for name in self._numbers() for x in self._faults(name, state[name])
         ]
@@ -225,10 +226,10 @@ class Optimiser:
 
 
 def checked_parameters(params: Any, who: str) -> list[Tensor]:
-    """Return a list of parameters; raise if they are none."""
+    """Return a list of the parameters; raise if one is not a parameter."""
     if isinstance(params, Tensor) or not isinstance(params, Iterable):
         raise TypeError(
-            f"{who}: {type(params).__name__} is no list of parameters; pass "
+            f"{who}: {type(params).__name__} is not a list of parameters; pass "
             "model.parameters() or [w]"
         )
     leaves = list(params)
@@ -237,7 +238,7 @@ def checked_parameters(params: Any, who: str) -> list[Tensor]:
     for p in leaves:
         if not (isinstance(p, Tensor) and p.requires_grad and p.is_leaf):
             raise TypeError(
-                f"{who}: {p!r} is no leaf Tensor that requires a gradient; pass "
+                f"{who}: {p!r} is not a leaf Tensor that requires a gradient; pass "
                 "model.parameters()"
             )
     return leaves

@@ -19,28 +19,28 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Any:
     r"""Shorten the gradient, of all parameters as one vector, if it is too long.
 
     :math:`g \leftarrow g \, c / \max(\lVert g \rVert, c)` (Pascanu, Mikolov and Bengio,
-    2013, algorithm 1), each in its own memory. Call it after ``backward()`` and before
-    ``step()``; also in a compiled step.
+    2013, algorithm 1), in place. Call it after ``backward()`` and before ``step()``,
+    also in a compiled step.
 
     Parameters
     ----------
     parameters : iterable of Tensor
-        Those without a gradient are left out.
+        Parameters without a gradient are skipped.
     max_norm : float
-        The largest length, c.
+        The largest allowed length, c.
 
     Returns
     -------
     NumPy scalar
-        The length before. If it is NaN or infinite, the gradients are as they were:
-        there is no length to scale by, so look at it if that may happen.
+        The length before. If it is NaN or infinite, the gradients stay unchanged, since
+        there is no length to scale by; so check it if that may happen.
 
     Raises
     ------
     ValueError
         If no parameter has a gradient, or `max_norm` is not positive.
     TypeError
-        If one of them is no leaf Tensor that requires a gradient.
+        If a parameter is not a leaf Tensor that requires a gradient.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Any:
             "before"
         )
     for p in moved:
-        if not p.grad.is_leaf:  # its graph remembers the value
+        if not p.grad.is_leaf:  # its graph needs the value
             p.grad = Tensor(p.grad.data.copy())
     gradients = [p.grad.data for p in moved]
     # In units of the largest element, so that no square overflows.

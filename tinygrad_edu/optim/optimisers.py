@@ -1,6 +1,6 @@
 """The optimisers: each is the formula of its paper.
 
-`a` is memory for what is computed on the way, so that a step allocates nothing: see
+`a` is memory for intermediate values, so that a step allocates nothing: see
 `Optimiser.scratch`.
 """
 
@@ -17,7 +17,7 @@ from tinygrad_edu.optim.base import Array, Optimiser
 
 __all__ = ["SGD", "Adam", "AdamW", "RMSprop"]
 
-# What to say of numbers that do nothing if there was no momentum at first.
+# The faults of numbers that do nothing without momentum from the beginning.
 _OF_VELOCITY = {
     "momentum": "momentum was 0 when it was made; make another one with momentum",
     "nesterov": "nesterov looks ahead by momentum; give momentum=0.9",
@@ -63,12 +63,9 @@ class SGD(Optimiser):
     0.8
     """
 
-    limits: ClassVar = {
-        **Optimiser.limits,
-        "lr": np.inf,
-        "momentum": np.inf,
-        "weight_decay": np.inf,
-    }
+    limits: ClassVar = Optimiser.limits | dict.fromkeys(
+        ["lr", "momentum", "weight_decay"], np.inf
+    )
 
     def __init__(
         self,
@@ -79,9 +76,7 @@ class SGD(Optimiser):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(params, *["velocity"] * bool(momentum))
-        self.lr = lr
-        self.momentum = momentum
-        self.nesterov = nesterov
+        self.lr, self.momentum, self.nesterov = lr, momentum, nesterov
         self.weight_decay = weight_decay
 
     def _faults(self, name: str, value: Any) -> list[str]:
@@ -116,10 +111,8 @@ class RMSprop(Optimiser):
 
     Parameters
     ----------
-    params : iterable of Tensor
-        The parameters, ``model.parameters()``.
-    lr : float
-        The learning rate, eta.
+    params, lr
+        As for `SGD`.
     alpha : float
         How slowly the mean forgets.
     eps : float
@@ -132,7 +125,7 @@ class RMSprop(Optimiser):
 
     Examples
     --------
-    The first step is that of a mean which began at 0, and so it is large.
+    The first step is large, because the mean begins at 0.
 
     >>> import tinygrad_edu as tg
     >>> w = tg.Tensor(1.0, requires_grad=True)
@@ -153,9 +146,7 @@ class RMSprop(Optimiser):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, "v")
-        self.lr = lr
-        self.alpha = alpha
-        self.eps = eps
+        self.lr, self.alpha, self.eps = lr, alpha, eps
 
     def update(self, p: Array, g: Array, v: Array) -> None:
         a = self.scratch(p)
@@ -172,18 +163,14 @@ class Adam(Optimiser):
 
     .. math:: w \leftarrow w - \eta\, \hat m / (\sqrt{\hat v} + \epsilon)
 
-    Numbers are put together first, as the paper says at the end of its section 2.
+    It combines the numbers first, as the paper says at the end of its section 2.
 
     Parameters
     ----------
-    params : iterable of Tensor
-        The parameters, ``model.parameters()``.
-    lr : float
-        The learning rate, eta.
+    params, lr, eps
+        As for `RMSprop`.
     betas : tuple of float
         How slowly the two means forget.
-    eps : float
-        Keeps the quotient finite.
 
     Raises
     ------
@@ -212,9 +199,7 @@ class Adam(Optimiser):
     ) -> None:
         super().__init__(params, "m", "v")
         beta1, beta2 = betas
-        self.lr = lr
-        self.betas = beta1, beta2
-        self.eps = eps
+        self.lr, self.betas, self.eps = lr, (beta1, beta2), eps
 
     def update(self, p: Array, g: Array, m: Array, v: Array) -> None:
         beta1, beta2 = self.betas

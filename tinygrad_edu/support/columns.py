@@ -1,7 +1,7 @@
-"""Columns of numbers as text, JSON or CSV, in the forms that other programs write too.
+"""Write columns of numbers as JSON or CSV, and read what other programs write.
 
-NaN is ``"NaN"`` in JSON, which has no such number, and ``nan`` in CSV. On the way in,
-``null`` and an empty field are NaN as well, as pandas writes it.
+NaN is ``"NaN"`` in JSON, which has no such number, and ``nan`` in CSV. ``null`` and an
+empty field are read as NaN too, since pandas writes them for NaN.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def _from_json(text: str) -> Columns:
     except RecursionError:
         raise ValueError("its lists are nested too deep") from None
     if not isinstance(found, dict):
-        raise ValueError("it holds no object, which has a list of numbers by each name")
+        raise ValueError("it is not an object with a list of numbers for each name")
     return {name: _column(name, values) for name, values in found.items()}
 
 
 def _column(name: str, values: Any) -> array[float]:
-    # pandas' DataFrame.to_json() writes {"0": 0.5, "1": 0.25} in place of a list
+    # pandas' DataFrame.to_json() writes {"0": 0.5, "1": 0.25} instead of a list.
     if isinstance(values, dict) and [*values] == [*map(str, range(len(values)))]:
         values = values.values()
     elif not isinstance(values, list):
@@ -50,7 +50,7 @@ def _column(name: str, values: Any) -> array[float]:
     try:
         return array("d", (_number(x) for x in values))
     except (KeyError, TypeError):
-        raise ValueError(f"{name!r} has a value that is no number") from None
+        raise ValueError(f"{name!r} has a value that is not a number") from None
 
 
 def _number(value: Any) -> float:
@@ -72,7 +72,7 @@ def _from_csv(text: str) -> Columns:
         columns = _distinct((name, array("d")) for name in next(rows, []))
         for row in rows:
             if len(row) != len(columns):
-                raise ValueError(f"{len(row)} fields, where {len(columns)} are named")
+                raise ValueError(f"expected {len(columns)} fields, got {len(row)}")
             for column, field in zip(columns.values(), row):
                 column.append(float(field) if field else nan)
     except (ValueError, csv.Error) as error:
@@ -89,8 +89,8 @@ def _distinct(pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
     return found
 
 
-# By the ending of a file's name: how to write such text, and how to read it. To read
-# raises ValueError, which says what is wrong and where, if it is no such text.
+# By the ending of a file's name: the functions that write and read such a text. The
+# second one raises a ValueError that says what is wrong with the text, and where.
 FORMATS: dict[str, tuple[Callable[[Columns], str], Callable[[str], Columns]]] = {
     ".json": (_to_json, _from_json),
     ".csv": (_to_csv, _from_csv),

@@ -13,11 +13,7 @@ from typing import Any
 __all__ = ["import_library", "install", "missing"]
 
 # The packages to install, if they differ from the module's name.
-_PACKAGES = {
-    "mpi4py": "mpi4py mpich",
-    "numba": "numba scipy",
-    "resvg_py": "resvg-py",
-}
+_PACKAGES = {"mpi4py": "mpi4py mpich", "numba": "numba scipy", "resvg_py": "resvg-py"}
 
 
 def import_library(module: str, user: str, instead: str = "") -> Any:

@@ -17,14 +17,15 @@ from tinygrad_edu.optim import Optimiser, clip_gradients
 from tinygrad_edu.support.randomness import generator
 from tinygrad_edu.train.batches import BatchFunction, evaluated, order_of, steps
 from tinygrad_edu.train.checkpoints import Folder, Training
-from tinygrad_edu.train.history import History, shown
+from tinygrad_edu.train.history import History, labelled, shown
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
 from tinygrad_edu.train.progress import progress as progress_bar
 from tinygrad_edu.train.schedules import Schedule, Watch
 
 __all__ = ["accuracy", "evaluate", "fit"]
 
-Metric = Callable[[Any, Any], Any]
+Model = Callable[[Any], Any]
+Metric = Callable[[Any, Any], Any]  # of outputs and targets; so is a loss
 
 
 def fit(
@@ -178,7 +179,7 @@ def fit(
             rate = schedule(len(history), history)
             if rate is None:
                 return "the schedule ended it"
-            _set_rate(optimiser, rate)
+            setattr(optimiser, "lr", float(rate))  # noqa: B010, for mypy
         return ""
 
     steps_per_epoch = 0  # not known before the first epoch is done
@@ -299,12 +300,7 @@ def accuracy(outputs: Any, targets: Any) -> float:
 # --- Parts of fit ---------------------------------------------------------------------
 
 
-def _step(
-    model: Callable[[Any], Any],
-    loss: Callable[[Any, Any], Any],
-    optimiser: Optimiser,
-    clip: float | None,
-) -> Callable[[Any, Any], Any]:
+def _step(model: Model, loss: Metric, optimiser: Optimiser, clip: float | None) -> Any:
     def step(x: Any, y: Any) -> Any:
         cost = loss(model(x), y)
         optimiser.zero_grad()
@@ -317,9 +313,7 @@ def _step(
     return step
 
 
-def _evaluation(
-    model: Callable[[Any], Any], loss: Callable[[Any, Any], Any]
-) -> Callable[[Any, Any], Any]:
+def _evaluation(model: Model, loss: Metric) -> Callable[[Any, Any], Any]:
     def evaluation(x: Any, y: Any) -> Any:
         output = model(x)
         return output, loss(output, y)
@@ -392,20 +386,15 @@ def _set_training(module: Any, mode: bool) -> None:
         module.train(mode)
 
 
-def _set_rate(optimiser: Any, rate: float) -> None:
-    optimiser.lr = float(rate)
-
-
 def _progress(
     run: Training, losses: list[float], epochs: int, steps_per_epoch: int, monitor: str
 ) -> tuple[float, str]:
     """Return the finished part of the training, and the text next to a bar."""
     history = run.history
     done = len(history) + (len(run.losses) / steps_per_epoch if steps_per_epoch else 0)
-    text = f"epoch {len(history) + 1}/{epochs} loss {shown('loss', fmean(losses))}"
+    text = f"epoch {len(history) + 1}/{epochs} {labelled('loss', fmean(losses))}"
     if monitor in history.names and monitor != "loss":
-        figure = shown(monitor, history[-1][monitor])
-        text += f" {monitor.replace('_', ' ')} {figure}"
+        text += f" {labelled(monitor, history[-1][monitor])}"
     return done / epochs, text
 
 
@@ -413,6 +402,6 @@ def _line(history: History, epochs: int) -> str:
     """Write the figures of the latest epoch in one line."""
     row = history[-1]
     seconds = row.pop("seconds")
-    figures = [f"{k.replace('_', ' ')} {shown(k, x)}" for k, x in row.items()]
     epoch = f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
+    figures = [labelled(name, value) for name, value in row.items()]
     return "  ".join([epoch, *figures, f"{shown('seconds', seconds)} s"])

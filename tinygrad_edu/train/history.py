@@ -6,7 +6,7 @@ import io
 import os
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +22,7 @@ from tinygrad_edu.support.printable import shorten
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["History", "shown"]
+__all__ = ["History", "labelled", "shown"]
 
 # These names need no quotes in CSV, and no escapes in HTML.
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -94,10 +94,7 @@ class History:
 
     def append(self, figures: Mapping[str, float]) -> None:
         """Append the figures of a new epoch; missing ones are NaN."""
-        rows = len(self)
-        for name in figures:
-            if name not in self._columns:
-                self._columns[_checked(name)] = array("d", [np.nan] * rows)
+        self._add_columns(figures)
         for name, column in self._columns.items():
             column.append(figures.get(name, np.nan))
 
@@ -111,12 +108,17 @@ class History:
         >>> history["penalty"]
         array([nan, 0.5])
         """
-        rows = len(self)
-        if not rows:
+        if not len(self):
             raise ValueError("note: there is no epoch yet; append() adds one")
+        self._add_columns(figures)
         for name, value in figures.items():
-            new = array("d", [np.nan] * rows)
-            self._columns.setdefault(_checked(name), new)[-1] = value
+            self._columns[name][-1] = value
+
+    def _add_columns(self, names: Iterable[str]) -> None:
+        """Add the columns that are new, with NaN for the epochs so far."""
+        missing = array("d", [np.nan]) * len(self)
+        new = {_checked(x): missing[:] for x in names if x not in self._columns}
+        self._columns |= new
 
     def __eq__(self, other: object) -> bool:
         """Whether the figures are equal; here NaN equals NaN."""
@@ -188,7 +190,7 @@ class History:
     def __repr__(self) -> str:
         if not len(self):
             return "History of 0 epochs"
-        latest = ", ".join(f"{_words(k)} {shown(k, x)}" for k, x in self[-1].items())
+        latest = ", ".join(labelled(name, value) for name, value in self[-1].items())
         return f"History of {len(self)} epochs: {latest}"
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
@@ -270,6 +272,10 @@ def shown(name: str, value: float) -> str:
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or not value else f"{value:.2e}"
 
 
+def labelled(name: str, value: float) -> str:
+    return f"{_words(name)} {shown(name, value)}"
+
+
 def _format(path: Path) -> Any:
     if path.suffix not in FORMATS:
         endings = " or ".join(FORMATS)
@@ -297,9 +303,7 @@ def _as_column(name: str, values: Any) -> array[float]:
             f"History: the column {name} must have one axis, but its shape is "
             f"{numbers.shape}"
         )
-    column = array("d")
-    column.frombytes(numbers.tobytes())
-    return column
+    return array("d", numbers.tolist())
 
 
 def _draw(axes: Any, values: NDArray[np.float64], label: str, colour: str) -> None:

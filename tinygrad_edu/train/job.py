@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import cache, partial
+from itertools import chain
 from time import perf_counter, sleep
 from traceback import format_exception
 from typing import Any, NoReturn
@@ -225,17 +226,12 @@ class Meeting:
     def compare(self, settings: Mapping[str, Any], way_out: str) -> None:
         """Raise a ValueError in all ranks that lists the settings that differ."""
         of_ranks = self._comm.allgather(dict(settings))
-        names = list(dict.fromkeys(name for theirs in of_ranks for name in theirs))
-        first, *others = (
-            [theirs.get(name, "nothing") for name in names] for theirs in of_ranks
-        )
         faults = []
-        for i, name in enumerate(names):
-            odd = (r for r, other in enumerate(others, 1) if other[i] != first[i])
-            rank = next(odd, None)
-            if rank is not None:
-                pair = f"{first[i]} in rank 0, {others[rank - 1][i]} in rank {rank}"
-                faults.append(f"- {name}: {pair}")
+        for name in dict.fromkeys(chain(*of_ranks)):
+            first, *others = (theirs.get(name, "nothing") for theirs in of_ranks)
+            odd = [f"{x} in rank {r}" for r, x in enumerate(others, 1) if x != first]
+            if odd:
+                faults.append(f"- {name}: {first} in rank 0, {odd[0]}")
         if faults:
             self._fault = "parallel: the ranks differ:\n" + "\n".join(faults)
             raise ValueError(f"{self._fault}\n{way_out}")

@@ -11,7 +11,6 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 __all__ = ["Lines", "NotebookBar", "Silence", "TerminalBar", "progress"]
@@ -34,12 +33,7 @@ class Silence:
     def __enter__(self) -> Silence:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         pass
 
     def line(self, text: str) -> None:
