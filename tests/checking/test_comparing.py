@@ -156,9 +156,8 @@ def test_a_penalty_by_way_of_many_inputs_left_out_is_found(lesson):
     loss = lesson.cross_entropy + (joined * joined).sum()
     found = verdicts(tg.compare(lesson.by_hand("cross-entropy"), loss, lesson.model))
     assert found["W1"] == found["W2"] == "right"
-    first, second = found["b2"], found["b1"]
-    assert re.fullmatch(r"wrong: the path through \w+ is missing", first)
-    assert second == "wrong: inherited from dloss/djoined"
+    assert all("is missing" in found[b] or "inherited" in found[b] for b in NAMES[2:])
+    assert any("the path through" in found[b] for b in NAMES[2:])
 
 
 def test_one_of_several_paths_is_missing():
@@ -176,7 +175,7 @@ def test_one_of_several_paths_is_missing():
 
 def test_a_square_that_counts_one_of_its_uses():
     w = tg.Tensor([0.5, -3.0, 2.0], requires_grad=True, name="w")
-    (row,) = tg.compare([np.exp(w.data**2) * w.data], tg.exp(w * w).sum(), [w])
+    (row,) = tg.compare([np.cos(w.data**2) * w.data], tg.sin(w * w).sum(), [w])
     assert "half as large" in row.verdict or "one of the 2 uses of w" in row.verdict
 
 
@@ -228,6 +227,32 @@ def test_what_is_right_can_be_withheld(lesson):
     found = verdicts(tg.compare(mine, lesson.mse, lesson.model, reveal=False))
     assert found["W1"] == "wrong: no common slip explains it; it differs most at [2, 1]"
     assert found["W2"] == "right"
+
+
+def test_a_gradient_that_is_off_by_a_little_everywhere_is_no_difference(lesson):
+    mine = [g + 1e-4 for g in lesson.by_hand()]
+    for row in tg.compare(mine, lesson.mse, lesson.model):
+        assert re.match(r"wrong: it is \S+ and should be \S+ at", row.verdict)
+
+
+def test_a_gradient_that_is_not_finite(lesson):
+    dw1, *others = lesson.by_hand()
+    mine = [dw1 * np.nan, *others]
+    found = verdicts(tg.compare(mine, lesson.mse, lesson.model))
+    assert found["W1"] == "wrong: it has a NaN or an infinity"
+
+
+def test_a_number_is_not_a_list_of_gradients(lesson):
+    with pytest.raises(TypeError, match="compare: mine must be a list of arrays"):
+        tg.compare(3.0, lesson.mse, lesson.model)
+
+
+def test_an_element_that_where_leaves_out_spreads_no_nan():
+    x = tg.Tensor([-1.0, 4.0], requires_grad=True, name="x")
+    with np.errstate(invalid="ignore"):
+        loss = tg.where(x.data > 0, tg.sqrt(x), 0.0).sum()
+    (row,) = tg.compare([np.array([0.0, -0.25])], loss, [x])
+    assert row.verdict == "wrong: its sign is flipped"
 
 
 def test_a_function_without_a_return_is_told(lesson):

@@ -121,6 +121,11 @@ def test_the_op_the_input_the_line_and_the_slip_are_named(declare, a, slip):
     assert text.count("\n") == 1, "and no other op is blamed"
 
 
+def test_a_rule_that_gives_nan_is_told(declare, a):
+    wrong = declare(square, x=lambda g, y, x: g * np.nan)
+    assert "it has a NaN or an infinity" in message(lambda x: wrong(x).sum(), a)
+
+
 def test_a_missing_factor_is_named(declare, a):
     wrong = declare(lambda x: 1 / (1 + np.exp(-x)), x=lambda g, y, x: g * y)
     assert "the factor (1 - y) is missing" in message(lambda x: wrong(x).sum(), a)

@@ -149,7 +149,7 @@ class Case:
             arrays = [z for z in node.inputs if isinstance(z, Node | np.ndarray)]
             if arrays and all(id(z) in found for z in arrays):
                 found.add(id(node))
-        return found - self._leaves
+        return set() if id(self.y) in found else found - self._leaves
 
     def derivative(self, use: Use, at: Any = None) -> str:
         """Return the name of a function's derivative: sigma'(z2)."""

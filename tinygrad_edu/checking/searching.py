@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from itertools import chain, combinations
+from itertools import chain, combinations, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,12 +101,12 @@ class Search:
         worst = np.argsort(errors, axis=None)[-3:]
         for step in STEPS:
             noise = 1e-14 * abs(float(y.data)) / step
-            if all(
+            told = [i for i in worst if errors.flat[i] > 4 * noise]
+            if told and all(
                 abs(self._slope(x, i, step) - mine.flat[i])
                 <= 0.1 * errors.flat[i] + noise
-                for i in worst
-                if errors.flat[i] > 4 * noise
-            ) and (errors.flat[worst[-1]] > 4 * noise):
+                for i in told
+            ):
                 return step
         return None
 
@@ -217,20 +217,16 @@ class Search:
             ):
                 firsts.append(attempt)
         size = sum(x.size for x in self.case.nodes)
-        budget = min(MOST_PAIRS, MOST_NUMBERS // size)
         seconds = sorted(self._attempts, key=lambda attempt: not attempt.has_rate)
-        for second in seconds:
-            for first in firsts:
-                if budget == 0:
-                    return
-                budget -= 1
-                edits = {**self.edits, **first.edits}
-                for guess in self._fitted(name, second, edits):
-                    yield guess._replace(
-                        words=f"{first.says}, and {guess.words}",
-                        within=first.within,
-                        lesson=first.lesson,
-                    )
+        most = min(MOST_PAIRS, MOST_NUMBERS // size)
+        for second, first in islice(product(seconds, firsts), most):
+            edits = {**self.edits, **first.edits}
+            for guess in self._fitted(name, second, edits):
+                yield guess._replace(
+                    words=f"{first.says}, and {guess.words}",
+                    within=first.within,
+                    lesson=first.lesson,
+                )
 
     def _counted(self, guess: _Guess) -> _Guess:
         """Count how many of the gradients a guess explains."""
@@ -288,12 +284,12 @@ class Search:
             moved = {value_at(x): _to(value) for x, value in chosen}
             pairs = combinations(guesses, 2)
             if not any(self._agree_at(name, *pair, moved) for pair in pairs):
-                return "try " + " and ".join(
-                    f"{self.case.name(x)} "
-                    + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
-                    for x, value in chosen
-                )
-        return "try other numbers"
+                break
+        return "try " + " and ".join(
+            f"{self.case.name(x)} "
+            + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
+            for x, value in chosen
+        )
 
 
 def _another(value: Array) -> Array:
