@@ -110,7 +110,8 @@ def _wrong(probe: Probe, rng: np.random.Generator) -> Iterator[tuple[int, list[C
         wrong = [
             check
             for check in checks
-            if check.is_precise and check.excess > probe.tolerance(position, check)
+            if check.is_precise
+            and not check.excess <= probe.tolerance(position, check)  # NaN is wrong
         ]
         if wrong:
             yield position, wrong
