@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.expressions import (
-    ATOM,
-    COMPARISONS,
-    INFIX,
     PREFIX,
     has_operator,
     may_overflow,
     write_index,
+    write_number,
+    write_operator,
     write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, assembled, astype, spread
@@ -30,6 +29,7 @@ from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
 from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
+from tinygrad_edu.formulas.brackets import Strength, Written
 
 __all__ = ["Fast"]
 
@@ -54,7 +54,7 @@ class Fast:
         self.setup: list[str] = []
         self.body: list[str] = []
         self.buffers: list[int] = []
-        self.expressions: dict[Variable, tuple[str, int]] = {}  # of views and numbers
+        self.expressions: dict[Variable, Written] = {}  # of views and numbers
         self._buffer_of: dict[Variable, int] = {}
         self._first: list[Variable] = []  # whose memory each buffer was made for
         # What is the same memory in every call, with arrays that are laid out like it.
@@ -141,28 +141,16 @@ class Fast:
         A Python number that is used once is written where it is used. Not so what is
         computed of arrays: until then their memory may hold something else.
         """
-        text = self._infix(e) or self._plain_call(e)
+        written = write_operator(e, self._written) or Written(self._plain_call(e))
         is_single = self._uses[e.output] <= 1 and e.output.dtype is None
-        if is_single and len(text) <= LONG:
-            self.expressions[e.output] = text, _precedence(e)
+        if is_single and len(written.text) <= LONG:
+            self.expressions[e.output] = written
         else:
-            self._assign(e, text)
-
-    def _infix(self, e: Equation) -> str | None:
-        if has_operator(e):
-            symbol, precedence = INFIX[e.function]
-            chained = e.function in COMPARISONS or symbol == "**"
-            a = self._value(e.args[0], precedence + chained)
-            b = self._value(e.args[1], precedence + 1)
-            return f"{a} {symbol} {b}"
-        if e.function in PREFIX:
-            symbol, precedence = PREFIX[e.function]
-            return f"{symbol}{self._value(e.args[0], precedence)}"
-        return None
+            self._assign(e, written.text)
 
     def _write_view(self, e: Equation) -> None:
         x = e.args[0]
-        text = write_view(e, self._value(x, ATOM), self._any)
+        text = write_view(e, self._value(x, Strength.ATOM), self._any)
         name = self.names[e.output]
         memory = x.constant if x.constant is not None else self._static.get(x)
         view = None if memory is None else e.function(memory, *e.args[1:], **e.params)
@@ -170,7 +158,7 @@ class Fast:
             self.setup.append(f"{name} = {text}")
             self._static[e.output] = view
         elif e.function is np.transpose and e.args == (x,) and x in self._inputs:
-            self.expressions[e.output] = text, ATOM
+            self.expressions[e.output] = Written(text)
         else:
             self.body.append(f"{name} = {text}")
 
@@ -194,12 +182,12 @@ class Fast:
         target = self.in_place.get(y)
         if target is not None:
             out = self.names[target]
-            self.expressions[y] = out, ATOM
+            self.expressions[y] = Written(out)
         else:
             self._take_memory(i, e)
             out = self.names[y]
         if e.function is np.dot:
-            a, b = (self._value(x, ATOM) for x in e.args)
+            a, b = (self._value(x, Strength.ATOM) for x in e.args)
             rows = rows_at_once(*e.args)
             if rows and small_products_are_faster():
                 blocks = self._blocks(y.shape[0], rows)
@@ -247,14 +235,14 @@ class Fast:
 
     def _plain_call(self, e: Equation) -> str:
         if e.function is np.dot and isinstance(e.args[0], Variable) and e.args[0].ndim:
-            return f"{self._value(e.args[0], ATOM)}.dot({self._any(e.args[1])})"
-        if e.function is operator.getitem:
             return (
-                f"{self._value(e.args[0], ATOM)}[{write_index(e.args[1], self._any)}]"
+                f"{self._value(e.args[0], Strength.ATOM)}.dot({self._any(e.args[1])})"
             )
+        if e.function is operator.getitem:
+            return write_view(e, self._value(e.args[0], Strength.ATOM), self._any)
         if e.function is astype:
             dtype = self.space.dtype(e.args[1])
-            return f"{self._value(e.args[0], ATOM)}.astype({dtype})"
+            return f"{self._value(e.args[0], Strength.ATOM)}.astype({dtype})"
         args = [
             self._operand(x, e) if is_elementwise(e) else self._any(x) for x in e.args
         ]
@@ -271,16 +259,15 @@ class Fast:
         """Write an argument of any kind."""
         return self.space.write(x, self._value)
 
-    def _value(self, x: Any, precedence: int = 0) -> str:
+    def _value(self, x: Any, least: int = 0) -> str:
+        return self._written(x).within(least)
+
+    def _written(self, x: Any) -> Written:
         if not isinstance(x, Variable):
-            text = self.space.value(x)
-            return f"({text})" if text.startswith("-") and precedence > 6 else text
+            return write_number(self.space.value(x))
         if x.constant is not None:
-            return self._constant(x.constant)
-        if x in self.expressions:
-            text, own = self.expressions[x]
-            return f"({text})" if own < precedence else text
-        return self.names[x]
+            return Written(self._constant(x.constant))
+        return self.expressions.get(x) or Written(self.names[x])
 
     def _operand(self, x: Any, e: Equation) -> str:
         """Write an operand: a number as an array, with which NumPy is faster."""
@@ -442,7 +429,3 @@ class Fast:
         mine = x in self._fresh and x not in self._static and x not in self._root
         given = x in self._inputs or x.constant is not None
         return text if mine and not given else f"{text}.copy()"
-
-
-def _precedence(e: Equation) -> int:
-    return (INFIX | PREFIX).get(e.function, ("", ATOM))[1]

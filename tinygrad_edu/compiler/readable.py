@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.expressions import (
-    ATOM,
-    COMPARISONS,
     INFIX,
-    PREFIX,
-    has_operator,
     may_overflow,
-    write_index,
+    write_number,
+    write_operator,
+    write_view,
 )
 from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.namespace import Namespace, identifier
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.formulas.brackets import Strength, Written, infixed
 from tinygrad_edu.support.tree import CONTAINERS
 
 __all__ = ["Readable"]
@@ -54,9 +53,7 @@ class Readable:
         given = [int(x[1:]) for x in labels if re.fullmatch(r"t\d+", x)]
         self._line_numbers = count(1 + max(given, default=0))
         self.constants: dict[str, str] = {}
-        self.texts: dict[
-            Variable, tuple[str, int]
-        ] = {}  # of what has no line of its own
+        self.texts: dict[Variable, Written] = {}  # of what has no line of its own
         self.uses = self._count_uses()
         self._dtypes: set[Any] = set()  # of what the equation being written reads
         self.lines: list[tuple[str, str]] = []  # code, comment
@@ -79,9 +76,9 @@ class Readable:
         outputs = {x for x in self.program.outputs if isinstance(x, Variable)}
         for e in self.program.equations:
             y = e.output
-            text, precedence = self._fitting(e)
+            written = self._fitting(e)
             if e.is_check:
-                self.lines.append((text, ""))
+                self.lines.append((written.text, ""))
                 continue
             is_update = (
                 y in finals and self.uses.get(y) == 1 and not (reads_old[y] - {y})
@@ -90,7 +87,7 @@ class Readable:
             once = self.uses.get(y) == 1 or e.function is np.transpose
             inline = once and not self._deserves_a_line(e) and not too_late
             if is_update or inline:
-                self.texts[y] = text, precedence
+                self.texts[y] = written
                 continue
             now = "update" if self.program.updates else "rest"
             if e.origin.rule:
@@ -100,12 +97,12 @@ class Readable:
             if now != section and trains:
                 self.lines.append((f"# {now}", ""))
                 section = now
-            self._add_line(e, text)
+            self._add_line(e, written.text)
         if self.program.updates and section != "update":
             self.lines.append(("# update", ""))
         for target, new in self.program.updates.items():
             self.lines.append((self._update(target, new), ""))
-        answers = [self.value(x, 0) for x in self.program.outputs]
+        answers = [self.value(x) for x in self.program.outputs]
         given = {self.names[x] for x in self.program.inputs}
         answers = [
             f"{o}.copy()" if o in given and o not in self._numbers() else o
@@ -151,71 +148,53 @@ class Readable:
 
     # --- Expressions ------------------------------------------------------------------
 
-    def write(self, e: Equation) -> tuple[str, int]:
-        """Return the text of an equation's right side, and its precedence."""
+    def write(self, e: Equation) -> Written:
+        """Write an equation's right side."""
         f, args = e.function, e.args
         self._dtypes = {x.dtype for x in e.inputs} - {None}
-        if has_operator(e) and any(isinstance(x, Variable) for x in args):
-            symbol, own = INFIX[f]
-            right = own + 1
-            left = own + (symbol == "**" or f in COMPARISONS)
-            a, b = self.value(args[0], left), self.value(args[1], right)
-            if (
-                a.startswith("(-")
-                and not isinstance(args[0], Variable)
-                and symbol != "**"
-            ):
-                a = a[1:-1]
-            return f"{a} {symbol} {b}" if symbol != "**" else f"{a}**{b}", own
-        if f in PREFIX:
-            symbol, own = PREFIX[f]
-            return f"{symbol}{self.value(args[0], own)}", own
+        if (written := write_operator(e, self.written)) is not None:
+            return written
         if f is np.reciprocal:
-            return f"1 / {self.value(args[0], 7)}", 6
+            return infixed(Written("1"), "/", self.written(args[0]), Strength.PRODUCT)
         if f is np.square:
-            return f"{self.value(args[0], ATOM)}**2", 8
-        if f is np.transpose and len(args) == 1 and not e.params:
-            return f"{self.value(args[0], ATOM)}.T", ATOM
-        if f is np.reshape:
-            shape = e.output.shape or "(())"
-            return f"{self.value(args[0], ATOM)}.reshape{shape}", ATOM
+            return infixed(self.written(args[0]), "**", Written("2"), Strength.POWER)
         if f is astype:
             dtype = self.space.dtype(args[1])
-            return f"{self.value(args[0], ATOM)}.astype({dtype})", ATOM
-        if f is operator.getitem:
-            return (
-                f"{self.value(args[0], ATOM)}[{write_index(args[1], self.any)}]",
-                ATOM,
-            )
+            return Written(f"{self.value(args[0], Strength.ATOM)}.astype({dtype})")
+        is_flip = f is np.transpose and len(args) == 1 and not e.params
+        if is_flip or f in (np.reshape, operator.getitem):
+            return Written(write_view(e, self.value(args[0], Strength.ATOM), self.any))
         params = [
             self.space.write_keyword(name, self.any(x)) for name, x in e.params.items()
         ]
         if f in METHODS and isinstance(args[0], Variable):
             rest = ", ".join([*map(self.any, args[1:]), *params])
-            return f"{self.value(args[0], ATOM)}.{METHODS[f]}({rest})", ATOM
+            whole = self.value(args[0], Strength.ATOM)
+            return Written(f"{whole}.{METHODS[f]}({rest})")
         name = self.space.function(f)
-        return f"{name}({', '.join([*map(self.any, args), *params])})", ATOM
+        return Written(f"{name}({', '.join([*map(self.any, args), *params])})")
 
-    def value(self, x: Any, precedence: int) -> str:
+    def value(self, x: Any, least: int = 0) -> str:
+        return self.written(x).within(least)
+
+    def written(self, x: Any) -> Written:
         if isinstance(x, CONTAINERS):
-            return self.any(x)
+            return Written(self.any(x))
         if not isinstance(x, Variable):
             decides = self._dtypes - {getattr(x, "dtype", None)}  # the answer's dtype
             if isinstance(x, np.floating) and x.dtype != np.longdouble and not decides:
                 x = float(x) if _same_as_number(x) else x
-            text = self.space.value(x)
-            return f"({text})" if text.startswith("-") and precedence > 5 else text
+            return write_number(self.space.value(x))
         if x.constant is not None:
-            if x.size > 20:
-                self.constants[self.names[x]] = self.space.value(x.constant)
-                return self.names[x]
-            return self.space.value(x.constant)
-        text, own = self.texts.get(x, (self.names[x], ATOM))
-        return f"({text})" if own < precedence else text
+            text = self.space.value(x.constant)
+            if x.size <= 20:
+                return Written(text)
+            self.constants[self.names[x]] = text
+        return self.texts.get(x) or Written(self.names[x])
 
     def any(self, x: Any) -> str:
         """Write an argument of any kind."""
-        return self.space.write(x, lambda part: self.value(part, 0))
+        return self.space.write(x, self.value)
 
     # --- Lines ------------------------------------------------------------------------
 
@@ -234,18 +213,18 @@ class Readable:
         inside = (self.definitions[x] for x in e.inputs if x in self.texts)
         return may_overflow(e) or any(map(self._overflows, inside))
 
-    def _fitting(self, e: Equation) -> tuple[str, int]:
+    def _fitting(self, e: Equation) -> Written:
         """Write an equation; what makes it too long gets a line of its own, before."""
-        text, precedence = self.write(e)
+        written = self.write(e)
         start = len(f"{self.names[e.output]} = ")
-        while start + len(text) > MOST and (
-            long := self._to_split(e.output, start + len(text))
+        while start + len(written.text) > MOST and (
+            long := self._to_split(e.output, start + len(written.text))
         ):
             self._split(long)
             for x in e.inputs:
                 self._write_again(x)
-            text, precedence = self.write(e)
-        return text, precedence
+            written = self.write(e)
+        return written
 
     def _to_split(self, y: Variable, length: int) -> Variable | None:
         """Choose a part of y's formula so that neither it nor the rest is long."""
@@ -255,14 +234,14 @@ class Readable:
             e = self.definitions.get(left.pop())
             inside = [x for x in e.inputs if x in self.texts] if e is not None else []
             left += inside
-            found |= {x: len(self.texts[x][0]) for x in inside}
+            found |= {x: len(self.texts[x].text) for x in inside}
         found = {x: n for x, n in found.items() if n >= 20}  # else little is won
         return min(found, key=lambda x: max(found[x], length - found[x]), default=None)
 
     def _split(self, x: Variable) -> None:
         """Give a part of a formula a line."""
         e = self.definitions[x]
-        self._add_line(e, self._fitting(e)[0])
+        self._add_line(e, self._fitting(e).text)
         del self.texts[x]
 
     def _write_again(self, y: Any) -> None:
@@ -282,8 +261,8 @@ class Readable:
             and e.args[0] is target
         ):
             symbol = INFIX[e.function][0]
-            return f"{name} {symbol}= {self.value(e.args[1], 0)}"
-        return f"{name}[...] = {self.value(new, 0)}"
+            return f"{name} {symbol}= {self.value(e.args[1])}"
+        return f"{name}[...] = {self.value(new)}"
 
     def _comment(self, e: Equation) -> str:
         shape = f"{e.output.shape}" if e.output.shape else ""
