@@ -24,7 +24,7 @@ from tinygrad_edu.compiler.expressions import (
     write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, assembled, astype, spread
-from tinygrad_edu.compiler.namespace import Namespace, numbered
+from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
@@ -72,9 +72,6 @@ class Fast:
         self._find_homes()
         self._last = self._last_uses()
         self._used_names = {np.empty: "empty"}
-        self._taken = self.space.taken.union(self.names.values())
-        self._new_constants = numbered("c", self._taken)
-        self._new_numbers = numbered("k", self._taken)
         for i, e in enumerate(self.program.equations):
             self._write(i, e)
         self.source = self._assemble()
@@ -287,7 +284,7 @@ class Fast:
             return self._constant(np.array(x, dtype))
         key = (x, dtype)
         if key not in self.constants:
-            name = self.constants[key] = next(self._new_numbers)
+            name = self.constants[key] = self.space.taken.numbered("k")
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
@@ -301,7 +298,7 @@ class Fast:
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
-            name = self.constants[key] = next(self._new_constants)
+            name = self.constants[key] = self.space.taken.numbered("c")
             self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
@@ -313,7 +310,7 @@ class Fast:
         if not name.startswith("np.") or name.count(".") > 1:
             return name
         short = name.removeprefix("np.")
-        if short in self._taken or hasattr(builtins, short):
+        if short in self.space.taken or hasattr(builtins, short):
             return name
         self._used_names[function] = short
         return short
