@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial, reduce
-from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.formulas.algebra import (
     Formula,
     Name,
+    Product,
     applied,
     as_product,
     expanded,
@@ -38,7 +38,7 @@ from tinygrad_edu.formulas.algebra import (
     number,
     parts_of,
     plus,
-    products,
+    terms_of,
 )
 from tinygrad_edu.formulas.algebra import replace as substitute
 
@@ -85,14 +85,15 @@ class _Reader:
             return None
         else:
             args = [self.fractions.get(x) or self.formula(x) for x in e.args]
-        formula = expanded(_calculated(e, args))
-        if not args or not _is_small(formula, e):
+        if not args:
             return None
+        formula = expanded(_calculated(e, args))
+        longest = max(len(terms_of(x)) for x in args)
+        is_short = len(terms_of(formula)) <= longest or has_fraction(formula)
         # The NaN of what was cancelled must be in what remains.
-        is_all_there = set().union(*map(names_in, args)) <= names_in(formula)
-        longest = max(len(products(x)) for x in args)
-        is_short = has_fraction(formula) or len(products(formula)) <= longest
-        return formula if is_all_there and is_short else None
+        is_all_there = names_in(*args) <= names_in(formula)
+        is_able = is_short and is_all_there and _is_small(formula, e)
+        return formula if is_able else None
 
     def formula(self, x: Any, depth: int = MANY) -> Formula:
         """Read x as a product, or as a product plus a number."""
@@ -111,8 +112,11 @@ class _Reader:
     def guarded(self, a: Any, b: Any) -> list[Formula]:
         """Read the two parts of a fraction, if a guard keeps it from being 0 / 0."""
         divisor = self.formula(b)
-        (name, *others) = [*names_in(divisor), None]
-        e = self.definitions.get(name.data) if name and others == [None] else None
+        names = names_in(divisor)
+        if len(names) != 1:
+            return []
+        (name,) = names
+        e = self.definitions.get(name.data)
         if e is None or e.function is not np.where or not is_plain_number(e.args[1]):
             return []
         mask, _, guarded = e.args
@@ -121,12 +125,18 @@ class _Reader:
             return []
         above = self.formula(a)
         for zero in map(self.definitions.get, both.args):
-            if zero is not None and zero.function is np.equal:
+            if zero is not None and _is_comparison(zero):
                 x, c = map(self.formula, zero.args)
                 zeros = parts_of(as_product(plus(x, minus(c))))
                 if zeros and set(zeros) <= set(parts_of(as_product(above))):
                     return [above, substitute(divisor, name, self.formula(guarded))]
         return []
+
+
+def _is_comparison(e: Equation) -> bool:
+    """Whether it asks if an array of floats equals a number."""
+    is_equality = e.function is np.equal and _is_float(e.args[0])
+    return is_equality and is_plain_number(e.args[1])
 
 
 def _calculated(e: Equation, args: list[Formula]) -> Formula:
@@ -135,11 +145,9 @@ def _calculated(e: Equation, args: list[Formula]) -> Formula:
 
 def _is_small(x: Formula, e: Equation) -> bool:
     """Whether a formula is short, of numbers that the equation's dtype holds."""
-    terms = products(x)
-    return len(terms) <= MANY and all(
-        len(t.factors) <= MANY and is_normal(t.coefficient, e.output.dtype)
-        for t in terms
-    )
+    terms = list(map(as_product, terms_of(x)))
+    is_short = max(len(terms), *[len(t.factors) for t in terms]) <= MANY
+    return is_short and all(is_normal(t.coefficient, e.output.dtype) for t in terms)
 
 
 def _is_arithmetic(e: Equation) -> bool:
@@ -160,6 +168,11 @@ def _is_float(x: Any, shape: Any = None) -> bool:
     return is_array and x.dtype.kind == "f" and shape in (None, x.shape)
 
 
+def _variables(x: Product) -> list[Variable]:
+    """Return the variables of a product, each as often as its exponent says."""
+    return [f.data for f, n in x.factors if isinstance(f, Name) for _ in range(int(n))]
+
+
 def _write(x: Formula, e: Equation) -> list[Equation]:
     """Write a sum of products as equations, if they give an array of the dtype."""
     made: list[Equation] = []
@@ -170,13 +183,10 @@ def _write(x: Formula, e: Equation) -> list[Equation]:
         return made[-1].output
 
     multiply, add = partial(enter, np.multiply), partial(enter, np.add)
-    terms = products(x)
+    terms = list(map(as_product, terms_of(x)))
     sizes = {abs(t.coefficient) for t in terms}
     common = sizes.pop() if len(sizes) == 1 else 1.0
-    written = []
-    for t in terms:
-        variables = chain.from_iterable(repeat(f.data, int(n)) for f, n in t.factors)
-        written.append(reduce(multiply, variables, t.coefficient / common))
+    written = [reduce(multiply, _variables(t), t.coefficient / common) for t in terms]
     last = multiply(common, reduce(add, written))
     made[-1] = replace(made[-1], output=e.output)
     return made if last.dtype == e.output.dtype else [e]

@@ -38,9 +38,9 @@ __all__ = [
     "number",
     "parts_of",
     "plus",
-    "products",
     "read",
     "replace",
+    "terms_of",
     "times",
     "to_the",
     "without",
@@ -197,8 +197,8 @@ def times(*formulas: Formula) -> Formula:
         coefficient *= x.coefficient
         for factor, n in x.factors:
             exponents[factor] = exponents.get(factor, 0.0) + n
-    shape = common_shape(*(x.shape for x in formulas))
-    factors = tuple((factor, n) for factor, n in exponents.items() if n != 0)
+    shape = common_shape(*[x.shape for x in formulas])
+    factors = tuple([(factor, n) for factor, n in exponents.items() if n != 0])
     return _simplest(Product(shape, coefficient, factors))
 
 
@@ -209,36 +209,35 @@ def to_the(x: Formula, n: float) -> Formula:
     if isinstance(x, Product) and x.coefficient == 0 and n > 0:
         return x
     if isinstance(x, Product) and x.coefficient > 0 and float(n).is_integer():
-        factors = tuple((factor, m * n) for factor, m in x.factors)
+        factors = tuple([(factor, m * n) for factor, m in x.factors])
         with np.errstate(over="ignore", under="ignore"):  # to infinity, as the op's
             coefficient = float(np.power(x.coefficient, n))
         return _simplest(Product(x.shape, coefficient, factors))
     return _simplest(Product(x.shape, 1.0, ((x, float(n)),)))
 
 
+def terms_of(x: Formula) -> tuple[Formula, ...]:
+    """Return what is added; of what is no sum, itself."""
+    return x.terms if isinstance(x, Sum) else (x,)
+
+
 def added(*formulas: Formula) -> Sum:
     """Return the sum of formulas as it stands: nothing is collected."""
-    shape = common_shape(*(x.shape for x in formulas))
-    parts = (x.terms if isinstance(x, Sum) else (x,) for x in formulas)
-    return Sum(shape, tuple(chain.from_iterable(parts)))
-
-
-def products(*formulas: Formula) -> list[Product]:
-    """Return what is added, each as a product."""
-    return list(map(as_product, added(*formulas).terms))
+    shape = common_shape(*[x.shape for x in formulas])
+    return Sum(shape, tuple(chain.from_iterable(map(terms_of, formulas))))
 
 
 def plus(*formulas: Formula) -> Formula:
     """Add; terms that differ in their numbers only become one."""
     coefficients = dict[tuple[tuple[Formula, float], ...], float]()
-    for product in products(*formulas):
+    for product in map(as_product, chain.from_iterable(map(terms_of, formulas))):
         known = coefficients.get(product.factors, 0.0)
         total = known + product.coefficient
         is_rounding = abs(total) < 1e-14 * abs(known)
         coefficients[product.factors] = 0.0 if is_rounding else total
-    shape = common_shape(*(x.shape for x in formulas))
+    shape = common_shape(*[x.shape for x in formulas])
     terms = [
-        _simplest(Product(common_shape(*(f.shape for f, _ in factors)), n, factors))
+        _simplest(Product(common_shape(*[f.shape for f, _ in factors]), n, factors))
         for factors, n in coefficients.items()
         if n != 0
     ]
@@ -260,18 +259,20 @@ def expanded(x: Formula) -> Formula:
     Sums of fractions come first: what cancels is still there.
     """
     if isinstance(x, Sum):
-        return plus(*map(expanded, x.terms))
+        parts = tuple(map(expanded, x.terms))
+        return x if parts == tuple(x.terms) else plus(*parts)
     sums = [f for f, n in as_product(x).factors if isinstance(f, Sum) and n >= 1]
     if not sums:
         return x
-    first = min(sums, key=lambda f: not has_fraction(f))
+    first = next(filter(has_fraction, sums), sums[0])
     rest = times(x, to_the(first, -1))
     return plus(*(expanded(times(term, rest)) for term in first.terms))
 
 
 def has_fraction(x: Formula) -> bool:
     """Whether a term of a sum, or a product, divides by something."""
-    return any(n < 0 for term in products(x) for _, n in term.factors)
+    powers = [n for term in terms_of(x) for _, n in as_product(term).factors]
+    return min(powers, default=1) < 0
 
 
 def replace(x: Formula, old: Formula, new: Formula) -> Formula:
@@ -328,11 +329,16 @@ def parts_of(x: Formula) -> tuple[Formula, ...]:
     return ()
 
 
-def names_in(x: Formula) -> set[Formula]:
-    """Return the quantities that a formula speaks of."""
-    if isinstance(x, Name):
-        return {x}
-    return set().union(*map(names_in, parts_of(x)))
+def names_in(*formulas: Formula) -> set[Name]:
+    """Return the quantities that formulas speak of."""
+    found, stack = set[Name](), list(formulas)
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Name):
+            found.add(x)
+        else:
+            stack += parts_of(x)
+    return found
 
 
 # --- From the graph -------------------------------------------------------------------
