@@ -147,6 +147,8 @@ def test_a_choice_that_is_known_is_made() -> None:
     x, y = b.given(2), b.given(2)
     assert simplify(b.program(b(np.where, True, x, y))).outputs == (x,)
     assert simplify(b.program(b(np.where, np.False_, x, y))).outputs == (y,)
+    number = b(np.where, True, np.float64(2), np.float64(3))
+    assert simplify(b.program(number)).outputs == (2.0,)
 
 
 def test_one_law_may_lead_to_another() -> None:
