@@ -121,7 +121,7 @@ class Namespace:
             return str(own)
         name = identifier(own if isinstance(own, str) else type(function).__name__)
         if name in vars(np) or name in vars(builtins):
-            self.taken.take([name])
+            name = f"{name}_2"
         return self.taken.unused(name)
 
     def _define(self, function: Any) -> bool:
