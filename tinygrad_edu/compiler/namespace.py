@@ -39,7 +39,17 @@ from tinygrad_edu.ops.reductions import check_weights
 
 __all__ = ["Namespace", "helper_source", "identifier"]
 
-RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
+RESERVED = {
+    "np",
+    "numpy",
+    "step",
+    "epoch",
+    "array",
+    "empty",
+    "range",
+    "reversed",
+    "sum",
+}
 # What programs call things of their own: nothing of the user's may be called the same.
 OURS = re.compile(
     r"[ckot]\d+|k|i\d*|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
