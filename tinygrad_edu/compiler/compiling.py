@@ -266,7 +266,7 @@ class _Variant:
         stages.append(("copies of answers", apart))
         self._stages = stages
         self._buffers: list[int] | None = None
-        self._counts = recording.counts()
+        self._counts = recording.counts
         writer = Loops if backend == "numba" else Fast if style == "fast" else Readable
         self._writer = writer(stages[-1][1])
         self.source: str = self._writer.source

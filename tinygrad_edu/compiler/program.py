@@ -84,11 +84,10 @@ class EquationOrigin:
 
     op: str = ""
     rule: str = ""  # as "sigmoid.x": how its gradient is passed back to its input x
-    file: str = ""
-    line: int = 0
+    line: tuple[Any, ...] = ("", 0)  # its file and number
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(init=False, eq=False, slots=True)
 class Equation:
     """``output = function(*args, **params)``; never changed.
 
@@ -99,12 +98,22 @@ class Equation:
     output: Variable
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    params: dict[str, Any] = field(default_factory=dict)
-    origin: EquationOrigin = field(default_factory=EquationOrigin)
+    params: dict[str, Any]
+    origin: EquationOrigin
     inputs: list[Variable] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        found = parts(*self.args, *self.params.values())
+    def __init__(  # by hand, since a long program makes many of them
+        self,
+        output: Variable,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        params: dict[str, Any] | None = None,
+        origin: EquationOrigin | None = None,
+    ) -> None:
+        self.output, self.function, self.args = output, function, args
+        self.params = params or {}
+        self.origin = origin or EquationOrigin()
+        found = parts(*args, *params.values()) if params else parts(*args)
         self.inputs = [x for x in found if type(x) is Variable]
 
     @property
