@@ -32,7 +32,7 @@ from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
-from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
+from tinygrad_edu.compiler.report import CostReport, program_cost
 from tinygrad_edu.compiler.scaling import move_factors
 from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
@@ -259,22 +259,25 @@ class _Variant:
     """A program for one signature, and when and how to run it."""
 
     def __init__(self, recording: Recording, backend: str, style: str) -> None:
-        stages: list[tuple[str, Program]] = [("recording", recording.program)]
-        for name, change in PASSES[backend, style]:
-            stages.append((name, change(stages[-1][1])))
-        apart = protect(_told_apart(stages[-1][1], recording.program.outputs))
-        stages.append(("copies of answers", apart))
-        self._stages = stages
-        self._buffers: list[int] | None = None
+        self._recorded, self._passes = recording.program, PASSES[backend, style]
+        for _, program in self._stages():
+            pass  # only the last is kept, since a long one takes much memory
         self._counts = recording.counts
         writer = Loops if backend == "numba" else Fast if style == "fast" else Readable
-        self._writer = writer(stages[-1][1])
+        self._writer = writer(program)
         self.source: str = self._writer.source
-        if isinstance(self._writer, Fast):
-            self._buffers = self._writer.buffers
         self._program: dict[str, Any] = dict(self._writer.space.given)
         self._execute(self.source)
         self._link(recording, backend)
+
+    def _stages(self) -> Iterator[tuple[str, Program]]:
+        """Give the program as it was recorded, and then after each pass."""
+        program = self._recorded
+        yield "recording", program
+        for name, change in self._passes:
+            program = change(program)
+            yield name, program
+        yield "copies of answers", protect(_told_apart(program, self._recorded.outputs))
 
     def _execute(self, source: str) -> None:
         exec(builtins.compile(source, "<compiled>", "exec"), self._program)
@@ -337,13 +340,10 @@ class _Variant:
         return self._epoch
 
     def report(self) -> CostReport:
-        rows = [(name, *program_cost(program)) for name, program in self._stages]
-        if self._buffers is not None:
-            last = program_cost(self._stages[-1][1])
-            memory = len(self._buffers), sum(self._buffers)
-            rows.append(
-                ("sharing buffers", *Cost(last.operations, last.flops, *memory))
-            )
+        rows = [(name, *program_cost(program)) for name, program in self._stages()]
+        if isinstance(self._writer, Fast):
+            sizes, (_, *work) = self._writer.buffers, rows[-1]
+            rows.append(("sharing buffers", *work[:2], len(sizes), sum(sizes)))
         return CostReport(rows)
 
 

@@ -25,6 +25,7 @@ from tinygrad_edu.compiler.program import (
 from tinygrad_edu.compiler.refusals import MASK, user_line
 from tinygrad_edu.compiler.stand_ins import Array, Number, reshaped, transposed
 from tinygrad_edu.compiler.tape import ARRAYS, Tape, plain
+from tinygrad_edu.engine.errors import explain_failure
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.protocols import defaults_of
@@ -83,6 +84,7 @@ class Lowering(Tape):
         self.applied: list[tuple[Any, Variable, Any, Any, Any]] = []
         self.roots: list[Any] = []
         self._cotangents: dict[Variable, Variable] = {}
+        self._ways: dict[Any, Any] = {}  # of lowering each op
         self._done = 0  # equations that belong to no rule, or know it
 
     # --- Ops --------------------------------------------------------------------------
@@ -95,36 +97,40 @@ class Lowering(Tape):
                 "debug() looks at values",
                 "put debug() around the call, which then runs the function as it is",
             )
-        tensors = [
-            x for x in inputs if issubclass(type(x), Node) and type(x) is not Array
-        ]
-        if tensors:
-            inputs = tuple(map(_as_input, inputs))
-        elif not any(isinstance(x, Node) for x in parts(*inputs, params or {})):
+        arrays: list[Any] = []
+        tensor, needs_grad, is_known = None, False, True
+        for x in inputs:
+            kind = type(x)
+            if kind is not Array and issubclass(kind, Node):
+                tensor, needs_grad = x, needs_grad or x.requires_grad
+                x = self.value(x)
+            arrays.append(x)
+            is_known = is_known and type(x) is not Array
+        if is_known and not any(
+            issubclass(type(x), Node) for x in parts(*inputs, params or {})
+        ):
             return op.compute(inputs, params)  # of constants
-        arrays = [self.value(x) if issubclass(type(x), Node) else x for x in inputs]
-        is_inner = self._at_work is not None
-        if not is_inner:
+        if tensor is not None:
+            inputs = tuple(map(_as_input, inputs))
+        way = self._ways.get(op) or self._ways.setdefault(op, _way(op))
+        is_outer = self._at_work is None
+        if is_outer:
             self._at_work = self._next_origin(op.name)
         try:
-            answer = self._lower(op, arrays, params)
-            if not tensors or not isinstance(answer, ARRAYS):
-                if not is_inner and type(answer) is Array:
-                    self._note_applied(answer, op, inputs, params)
-                return answer
-            node = self.tensor(answer, type(tensors[-1]))
+            answer = way(self, op, arrays, params or {})
+            if tensor is None or not isinstance(answer, ARRAYS):
+                node = answer
+            else:
+                node = self.tensor(answer, type(tensor))
+                if mode.recording and needs_grad and answer.dtype.kind == "f":
+                    node.requires_grad, node.op = True, op
+                    node.inputs, node.params = inputs, params
         finally:
-            if not is_inner:
+            if is_outer:
                 self._at_work = None
-        if (
-            mode.recording
-            and node.array.dtype.kind == "f"
-            and any(x.requires_grad for x in tensors)
-        ):
-            node.requires_grad, node.op = True, op
-            node.inputs, node.params = inputs, params
-        if not is_inner:
-            self._note_applied(node, op, inputs, params)
+        if is_outer and self._first is not None and issubclass(type(node), Node):
+            variable = self.place(node).variable
+            self.applied.append((node, variable, op, inputs, params))
         return node
 
     def _next_origin(self, op: str) -> EquationOrigin:
@@ -133,20 +139,6 @@ class Lowering(Tape):
         if self._first is not None and i < len(self._first):
             return self._first[i].origin
         return EquationOrigin(op, line=user_line())
-
-    def _note_applied(self, result: Any, op: Any, inputs: Any, params: Any) -> None:
-        if self._first is not None:
-            variable = self.place(result).variable
-            self.applied.append((result, variable, op, inputs, params))
-
-    def _lower(self, op: Any, arrays: list[Any], params: Any) -> Any:
-        params = params or {}
-        special = LOWERED.get(op.name) if op.name in BUILT_IN else _if_possible
-        if special is not None:
-            return special(self, op, arrays, params)
-        if op.textbook is not None:
-            return op.textbook(*arrays, **params)
-        return op.compute(arrays, params)
 
     def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Apply a function without a derivative: its answer is an Array."""
@@ -315,6 +307,21 @@ def _if_possible(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
     return _one_step(tape, op, arrays, params)
 
 
+def _as_ufunc(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
+    try:
+        return tape.enter(op.forward, arrays, params)
+    except (TypeError, ValueError) as error:
+        raise explain_failure(op.name, op.signature, arrays, None, error) from None
+
+
+def _as_text(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
+    return op.textbook(*arrays, **params)  # type: ignore[misc]
+
+
+def _as_forward(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
+    return op.compute(arrays, params)
+
+
 # Ops whose forward function makes an array of NumPy's own.
 LOWERED: dict[str, Any] = {
     "broadcast_to": lambda tape, op, arrays, params: tape.enter(
@@ -324,3 +331,14 @@ LOWERED: dict[str, Any] = {
         operator.getitem, (*arrays, params["index"]), {}
     ),
 } | dict.fromkeys(["add_at", "cholesky", "inv", "solve"], _one_step)
+
+
+def _way(op: Op) -> Any:
+    """Return the function that lowers an op."""
+    if op.name not in BUILT_IN:
+        return _if_possible
+    if op.name in LOWERED:
+        return LOWERED[op.name]
+    if op.textbook is not None:
+        return _as_text
+    return _as_ufunc if isinstance(op.forward, np.ufunc) else _as_forward

@@ -198,8 +198,12 @@ class Program:
         """Return for each variable the equations that read it."""
         found: dict[Variable, list[Equation]] = {}
         for equation in self.equations:
-            for x in dict.fromkeys(equation.inputs):
-                found.setdefault(x, []).append(equation)
+            for x in equation.inputs:
+                readers = found.get(x)
+                if readers is None:
+                    found[x] = [equation]
+                elif readers[-1] is not equation:
+                    readers.append(equation)
         return found
 
     def definitions(self) -> dict[Variable, Equation]:

@@ -8,7 +8,7 @@ with those of the first, as they come.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 from weakref import ref
 
@@ -218,7 +218,7 @@ class Tape:
     def enter(
         self,
         function: Any,
-        args: tuple[Any, ...],
+        args: Sequence[Any],
         params: Any,
         run: Callable[..., Any] | None = None,
     ) -> Any:
@@ -228,7 +228,18 @@ class Tape:
         """
         if function is operator.getitem and any(map(_is_mask, parts(args[1]))):
             self.fail("how many elements a mask takes depends on its values", MASK)
-        values = [x.array if type(x) is Array else change(x, plain) for x in args]
+        values, described = [], []
+        for x in args:
+            kind = type(x)
+            if kind is Array:
+                values.append(x.array)
+                described.append(x.memory.read())
+            elif kind is float or kind is int:
+                values.append(x)
+                described.append(x)
+            else:
+                values.append(change(x, plain))
+                described.append(change(x, self.variable))
         try:
             if params:
                 answer = (run or function)(*values, **change(params, plain))
@@ -238,30 +249,32 @@ class Tape:
             if "read-only" in str(error):
                 self.fail("an array is written to", "compute a new array instead")
             raise
+        text = tuple(described), params and change(params, self.variable)
         if not isinstance(answer, tuple | list):
-            return self._entered(function, args, params, answer)
-        whole = self._write_down(function, args, params, ())
+            return self._entered(function, text, answer, (args, params))
+        whole = self._write_down(function, text, ())
         found = [  # as of np.linalg.slogdet's
-            self._entered(operator.getitem, (whole, i), {}, x)
+            self._entered(operator.getitem, ((whole, i), {}), x)
             for i, x in enumerate(answer)
         ]
         kind = type(answer)
         return kind(*found) if hasattr(answer, "_fields") else kind(found)
 
-    def _entered(self, function: Any, args: Any, params: Any, answer: Any) -> Any:
-        if answer is None:  # of a check, which did not raise
-            self._write_down(function, args, params, (), None, CHECK)
-            return None
+    def _entered(self, function: Any, text: Any, answer: Any, of: Any = ()) -> Any:
+        """Write an equation down; return what stands for its answer."""
         if not isinstance(answer, ARRAYS):
+            if answer is None:  # of a check, which did not raise
+                self._write_down(function, text, (), None, CHECK)
+                return None
             if not isinstance(answer, int | float):
                 name = getattr(function, "__name__", "the function")
                 self.fail(f"{name}() of a value is no array")
-            return Number(answer, self._write_down(function, args, params, ()))
-        variable = self._write_down(function, args, params, answer.shape, answer.dtype)
+            return Number(answer, self._write_down(function, text, ()))
+        variable = self._write_down(function, text, answer.shape, answer.dtype)
         base = None
         if answer.base is not None and answer.size:  # it may be a view
-            of = [x for x in parts(args, params) if type(x) is Array]
-            shared = (x for x in of if np.may_share_memory(answer, x.array))
+            arrays = [x for x in parts(of) if type(x) is Array]
+            shared = (x for x in arrays if np.may_share_memory(answer, x.array))
             base = next((x.memory.base or x.memory for x in shared), None)
         is_scalar = isinstance(answer, np.generic)
         if is_scalar:
@@ -274,38 +287,25 @@ class Tape:
         return array
 
     def _write_down(
-        self,
-        function: Any,
-        args: tuple[Any, ...],
-        params: Any,
-        shape: Any,
-        dtype: Any = None,
-        label: Any = None,
+        self, function: Any, text: Any, shape: Any, dtype: Any = None, label: Any = None
     ) -> Variable:
-        """Write an equation down; return its output."""
-        args = tuple(
-            [
-                x.memory.read() if type(x) is Array else change(x, self.variable)
-                for x in args
-            ]
-        )
-        if params:
-            params = change(params, self.variable)
+        """Write an equation down, with its arguments in `text`; return its output."""
+        args, params = text
         if self._first is None:
             output = Variable(shape, dtype, label)
             origin = self._at_work or EquationOrigin(line=user_line())
             e = Equation(output, function, args, params, origin)
         else:
-            i = len(self.equations)
-            if i == len(self._first):
+            if len(self.equations) == len(self._first):
                 self._differ(self._line())
-            e = self._first[i]
+            e = self._first[len(self.equations)]
+            known = e.output
             if not (
                 e.function == function
-                and e.output.shape == shape
-                and same_dtype(e.output.dtype, dtype)
+                and known.shape == shape
+                and same_dtype(known.dtype, dtype)
                 and _alike(e.args, args)
-                and _alike(e.params, params)
+                and (_alike(e.params, params) if params else not e.params)
             ):
                 self._differ(e.origin.line)
         self.equations.append(e)
@@ -369,4 +369,5 @@ def _alike(a: Any, b: Any) -> bool:
         a, b = [*a.items()], [*b.items()]
     elif not isinstance(a, list | tuple):
         return not isinstance(a, PLAIN) or bool(a == b) or a != a
-    return len(a) == len(b) and all(map(_alike, a, b))
+    same = len(a) == len(b)
+    return same and (all(map(operator.is_, a, b)) or all(map(_alike, a, b)))
