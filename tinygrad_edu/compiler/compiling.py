@@ -7,6 +7,7 @@ import gc
 import random
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -260,8 +261,7 @@ class _Variant:
 
     def __init__(self, recording: Recording, backend: str, style: str) -> None:
         self._recorded, self._passes = recording.program, PASSES[backend, style]
-        for _, program in self._stages():
-            pass  # only the last is kept, since a long one takes much memory
+        ((_, program),) = deque(self._stages(), maxlen=1)  # the others are let go
         self._counts = recording.counts
         writer = Loops if backend == "numba" else Fast if style == "fast" else Readable
         self._writer = writer(program)
@@ -342,8 +342,9 @@ class _Variant:
     def report(self) -> CostReport:
         rows = [(name, *program_cost(program)) for name, program in self._stages()]
         if isinstance(self._writer, Fast):
-            sizes, (_, *work) = self._writer.buffers, rows[-1]
-            rows.append(("sharing buffers", *work[:2], len(sizes), sum(sizes)))
+            sizes, (_, operations, flops, *_) = self._writer.buffers, rows[-1]
+            cost = operations, flops, len(sizes), sum(sizes)
+            rows.append(("sharing buffers", *cost))
         return CostReport(rows)
 
 

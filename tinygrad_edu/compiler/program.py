@@ -212,6 +212,8 @@ class Program:
 
     def substitute(self, mapping: dict[Variable, Any]) -> Program:
         """Put other variables in place of some that are read, the results included."""
+        if not mapping:
+            return self
         return replace(
             self,
             equations=tuple(e.substitute(mapping) for e in self.equations),

@@ -116,7 +116,7 @@ class Tape:
             array = self.settle(node, memory or _constant(node.array))
         return array
 
-    def settle(self, node: Any, memory: Memory, array: Any = None) -> Array:
+    def settle(self, node: Any, memory: Memory, array: Array | None = None) -> Array:
         """Note the memory of a Tensor; return the Array that has it."""
         if array is None or array.is_scalar:
             array = Array.of(node.array, memory)
@@ -281,7 +281,7 @@ class Tape:
             answer = np.asarray(answer)
         answer.setflags(write=False)  # the variable has this value
         array = Array.of(answer, Memory(variable, base=base), is_scalar)
-        here = ref(array)
+        here: ref[Node] = ref(array)
         array.memory.nodes.append(here)
         self.inputs.made.append((here, self.equations[-1].origin.line))
         return array
