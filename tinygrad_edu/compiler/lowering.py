@@ -97,38 +97,36 @@ class Lowering(Tape):
                 "debug() looks at values",
                 "put debug() around the call, which then runs the function as it is",
             )
-        arrays: list[Any] = []
-        tensor, needs_grad, is_known = None, False, True
-        for x in inputs:
-            kind = type(x)
-            if kind is not Array and issubclass(kind, Node):
-                tensor, needs_grad = x, needs_grad or x.requires_grad
-                x = self.value(x)
-            arrays.append(x)
-            is_known = is_known and type(x) is not Array
-        if is_known and not any(
-            issubclass(type(x), Node) for x in parts(*inputs, params or {})
+        tensors = [
+            x for x in inputs if type(x) is not Array and issubclass(type(x), Node)
+        ]
+        arrays = list(inputs)
+        if tensors:
+            if len(tensors) < len(inputs):
+                inputs = tuple(map(_as_input, inputs))
+            arrays = [self.value(x) if issubclass(type(x), Node) else x for x in inputs]
+        elif Array not in map(type, inputs) and not any(
+            map(_is_node, parts(*inputs, params or {}))
         ):
             return op.compute(inputs, params)  # of constants
-        if tensor is not None:
-            inputs = tuple(map(_as_input, inputs))
         way = self._ways.get(op) or self._ways.setdefault(op, _way(op))
         is_outer = self._at_work is None
         if is_outer:
             self._at_work = self._next_origin(op.name)
         try:
             answer = way(self, op, arrays, params or {})
-            if tensor is None or not isinstance(answer, ARRAYS):
+            if not tensors or not isinstance(answer, ARRAYS):
                 node = answer
             else:
-                node = self.tensor(answer, type(tensor))
+                node = self.tensor(answer, type(tensors[-1]))
+                needs_grad = any(x.requires_grad for x in tensors)
                 if mode.recording and needs_grad and answer.dtype.kind == "f":
                     node.requires_grad, node.op = True, op
                     node.inputs, node.params = inputs, params
         finally:
             if is_outer:
                 self._at_work = None
-        if is_outer and self._first is not None and issubclass(type(node), Node):
+        if is_outer and self._first is not None and _is_node(node):
             variable = self.place(node).variable
             self.applied.append((node, variable, op, inputs, params))
         return node
@@ -150,7 +148,7 @@ class Lowering(Tape):
         return self.call(ufunc or function, args, kwargs)
 
     def _known(self, x: Any) -> Any:
-        return self.value(x) if issubclass(type(x), Node) else x
+        return self.value(x) if _is_node(x) else x
 
     # --- NumPy's functions ------------------------------------------------------------
 
@@ -233,10 +231,14 @@ class Lowering(Tape):
         self.roots.clear()
 
 
+def _is_node(x: Any) -> bool:
+    """The same as isinstance(), which is slow where a class pretends to be another."""
+    return issubclass(type(x), Node)
+
+
 def _as_input(x: Any) -> Any:
     """Return a constant Tensor for a list, as the engine does."""
-    kind = type(x)
-    if kind in (float, int, Number) or issubclass(kind, Node):
+    if _is_node(x) or type(x) in (float, int, Number):
         return x
     is_array = isinstance(x, np.ndarray) and x.dtype.kind in "fiub"
     return x if is_array else Tensor(x)
