@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.accesses import Condition, References, Site
 from tinygrad_edu.compiler.expressions import subscript
+from tinygrad_edu.compiler.program import PLAIN
 from tinygrad_edu.compiler.refusals import is_library, is_library_code
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.tensor import Tensor
@@ -31,7 +32,6 @@ from tinygrad_edu.support.randomness import is_generator
 __all__ = ["Captured", "check_kind", "is_lent", "is_setting", "key_text"]
 
 MANY = 1000  # the elements of a longer list are not looked into
-PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
 # Where code asks for attributes by names that are not written in it.
 BY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
 _EVERYTHING = "*"

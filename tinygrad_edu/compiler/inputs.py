@@ -145,10 +145,10 @@ class Inputs:
     def _stand_in(self, array: Any, memory: Memory, is_scalar: bool = False) -> Array:
         """Return an Array, which must not be kept."""
         stand_in = Array.of(array, memory, is_scalar)
-        self.made.append((ref(stand_in), self._line()))
+        self.made.append((ref(stand_in), self.line()))
         return stand_in
 
-    def _line(self) -> Line:
+    def line(self) -> Line:
         """Return where the function is."""
         code = getattr(inspect.unwrap(self._f), "__code__", None)
         return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)

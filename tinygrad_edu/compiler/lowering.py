@@ -312,7 +312,7 @@ def _if_possible(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
 def _as_ufunc(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
     try:
         return tape.enter(op.forward, arrays, params)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # as `Op.compute` does
         raise explain_failure(op.name, op.signature, arrays, None, error) from None
 
 

@@ -7,19 +7,26 @@ makes a program of a program; emission writes it down as source.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from tinygrad_edu.support import tree
 
 __all__ = [
     "CHECK",
+    "PLAIN",
     "Equation",
     "EquationOrigin",
     "Program",
     "Variable",
+    "alike",
+    "change",
     "is_uniform",
+    "parts",
     "same_dtype",
 ]
 
@@ -134,6 +141,7 @@ def _get(mapping: dict[Variable, Any], x: Any) -> Any:
     return mapping.get(x, x) if isinstance(x, Variable) else x
 
 
+PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
 STRUCTURES = (*tree.CONTAINERS, slice)
 
 
@@ -166,6 +174,28 @@ def change(whole: Any, to: Callable[[Any], Any]) -> Any:
         for part in whole
     ]
     return kind(*changed) if hasattr(kind, "_fields") else kind(changed)
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether arguments of two runs are the same."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if type(a) is Variable:
+        if a.constant is None or b.constant is None:
+            return False
+        a, b = a.constant, b.constant
+        nan = a.dtype.kind in "fc"
+        return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
+    if isinstance(a, slice):
+        a, b = (a.start, a.stop, a.step), (b.start, b.stop, b.step)
+    elif isinstance(a, dict):
+        a, b = [*a.items()], [*b.items()]
+    elif not isinstance(a, list | tuple):
+        return not isinstance(a, PLAIN) or bool(a == b) or a != a
+    same = len(a) == len(b)
+    return same and (all(map(operator.is_, a, b)) or all(map(alike, a, b)))
 
 
 @dataclass(frozen=True)

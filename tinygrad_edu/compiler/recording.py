@@ -22,7 +22,7 @@ from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.lowering import Lowering
 from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import label_variables
-from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.program import Program, Variable, alike
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.results import Results
 from tinygrad_edu.engine.graph import current_mode
@@ -58,8 +58,8 @@ class Recording:
         self._arguments = Arguments(f, args, kwargs, self._refer)
         others |= self._arguments.others
         self._captured = Captured(others, self._refer)
-        tape = self._run(None, [])
-        tape = self._run(tape.equations, [m.first for m in tape.inputs.accesses])
+        _, results = self._run(None)
+        tape, _ = self._run(results)
         # A function may change what it leads to, if it does the same all the same.
         self.conditions = [
             *self._arguments.conditions,
@@ -74,10 +74,11 @@ class Recording:
             ),
         ]
 
-    def _run(self, first: list[Equation] | None, given: list[Variable]) -> Lowering:
+    def _run(self, first: Results | None) -> tuple[Lowering, Results]:
         """Run the function; in the second run, compare with the first."""
-        inputs = Inputs(self._f, self._arguments, self._captured, self._refer, given)
-        tape = Lowering(inputs, first)
+        known = first.inputs if first else []
+        inputs = Inputs(self._f, self._arguments, self._captured, self._refer, known)
+        tape = Lowering(inputs, first.equations if first else None)
         inside = changed({"tape": tape, "sample": inputs.sample, "nested": False})
         try:
             current_mode.set(inside)
@@ -98,15 +99,18 @@ class Recording:
             raise tape.failure
         self._check_memory(tape)
         if first is not None:
+            pairs = (first.outputs, results.outputs), (first.updates, results.updates)
+            if not all(alike(*pair) for pair in pairs):
+                tape.differ(inputs.line())
             self._read_off(tape, results)
         del args, kwargs, answer, stand_ins
         _check_forgotten(tape)
-        return tape
+        return tape, results
 
     def _read_off(self, tape: Lowering, results: Results) -> None:
         """Make the program of what the tape holds."""
         inputs, outputs = tape.inputs, tuple(results.outputs)
-        updates = {memory.first: memory.read() for memory in tape.changed}
+        updates = results.updates
         program = Program((), tuple(tape.equations), outputs, updates)
         read = {*program.results(), *updates}
         for e in reversed(tape.equations):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,12 @@ class Results:
 
     Attributes
     ----------
+    equations, inputs : list
+        All that it came to.
     outputs : list
         The arrays in the answer, then the gradients, then the numbers that change.
+    updates : dict of Variable to Variable
+        The inputs that are written to.
     answer : str
         The expression that makes the function's answer of the outputs ``r[0], ...``.
     effects : list of str
@@ -44,6 +49,8 @@ class Results:
         refer: References,
     ) -> None:
         self._inputs, self._tape, self._refer = inputs, tape, refer
+        self.equations = tape.equations
+        self.updates = {memory.first: memory.read() for memory in tape.changed}
         self.outputs: list[Any] = []
         self.effects: list[str] = []
         self._counts: dict[str, Variable] = {}  # numbers that are computed from others
@@ -52,6 +59,7 @@ class Results:
         self.answer = self._expression(answer)
         self._set_gradients()
         self._set_places()
+        self.inputs = [memory.first for memory in inputs.accesses]
 
     def _output(self, x: Variable) -> str:
         self.outputs.append(x)
@@ -107,25 +115,25 @@ class Results:
             if now is not memory:
                 value = inputs.accesses.get(now) or f"array({self._output(now.read())})"
                 set_to[f"{inputs.access(tensor)}.array"] = value
-        numbers = None
         for site, _, stand_in in inputs.sites:
             new = site.get()
             if new is stand_in:
                 continue
-            if type(new) is Number:
-                if numbers is None:
-                    numbers = self._numbers(
-                        {b.first: access for b, access in inputs.accesses.items()}
-                    )
-                if (number := numbers.get(new.variable)) is not None:
-                    set_to[site.access] = number
-                    self._counts[site.access] = new.variable
-                    continue
-            set_to[site.access] = self._expression(new)
+            if type(new) is Number and new.variable in self._texts:
+                set_to[site.access] = self._texts[new.variable]
+                self._counts[site.access] = new.variable
+            else:
+                set_to[site.access] = self._expression(new)
         if set_to:
             places, values = ", ".join(set_to), ", ".join(set_to.values())
             self.effects.append(f"{places} = {values}")
         self._assigned = len(set_to)
+
+    @cached_property
+    def _texts(self) -> dict[Variable, str]:
+        """The numbers that are expressions of the inputs."""
+        accesses = self._inputs.accesses
+        return self._numbers({m.first: access for m, access in accesses.items()})
 
     def _numbers(self, known: dict[Variable, str]) -> dict[Variable, str]:
         """Write numbers as expressions of others, known beforehand, unless too long."""

@@ -14,7 +14,6 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_edu.compiler.captured import PLAIN
 from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.memory import Memory
@@ -23,6 +22,7 @@ from tinygrad_edu.compiler.program import (
     Equation,
     EquationOrigin,
     Variable,
+    alike,
     change,
     parts,
     same_dtype,
@@ -87,9 +87,10 @@ class Tape:
     def check_end(self) -> None:
         """Raise if the second run has come to less than the first."""
         if self._first is not None and len(self.equations) < len(self._first):
-            self._differ(self._first[len(self.equations)].origin.line)
+            self.differ(self._first[len(self.equations)].origin.line)
 
-    def _differ(self, line: Line) -> NoReturn:
+    def differ(self, line: Line) -> NoReturn:
+        """Raise, since the second run is another than the first."""
         self._raise(
             TypeError(
                 f"compile: run twice, the function did not do the same, at "
@@ -297,17 +298,17 @@ class Tape:
             e = Equation(output, function, args, params, origin)
         else:
             if len(self.equations) == len(self._first):
-                self._differ(self._line())
+                self.differ(self._line())
             e = self._first[len(self.equations)]
             known = e.output
             if not (
                 e.function == function
                 and known.shape == shape
                 and same_dtype(known.dtype, dtype)
-                and _alike(e.args, args)
-                and (_alike(e.params, params) if params else not e.params)
+                and alike(e.args, args)
+                and (alike(e.params, params) if params else not e.params)
             ):
-                self._differ(e.origin.line)
+                self.differ(e.origin.line)
         self.equations.append(e)
         return e.output
 
@@ -349,25 +350,3 @@ def _constant(x: Any) -> Memory:
 
 def _is_mask(i: Any) -> bool:
     return type(i) is Array and i.dtype == bool
-
-
-def _alike(a: Any, b: Any) -> bool:
-    """Whether arguments of two runs are the same."""
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if type(a) is Variable:
-        if a.constant is None or b.constant is None:
-            return False
-        a, b = a.constant, b.constant
-        nan = a.dtype.kind in "fc"
-        return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
-    if isinstance(a, slice):
-        a, b = (a.start, a.stop, a.step), (b.start, b.stop, b.step)
-    elif isinstance(a, dict):
-        a, b = [*a.items()], [*b.items()]
-    elif not isinstance(a, list | tuple):
-        return not isinstance(a, PLAIN) or bool(a == b) or a != a
-    same = len(a) == len(b)
-    return same and (all(map(operator.is_, a, b)) or all(map(_alike, a, b)))
