@@ -238,6 +238,7 @@ TIMES = {
     "with another function": lambda x, n: (np.sin, np.cos)[n % 2](x),
     "along other axes": lambda x, n: np.sum(M * x[:1], axis=n % 2),
     "on an array of another shape": lambda x, n: (W * 2, tg.Tensor(M) * 2)[n % 2],
+    "with a number of another kind": lambda x, n: x * (2, 2.0)[n % 2],
     "with another constant": lambda x, n: x * np.array([1.0, n, 2.0]),
     "on another tensor": lambda x, n: tg.exp((W, LARGE)[n % 2]),
 }
