@@ -220,7 +220,9 @@ def test_twice_the_lines_are_twice_the_work(write: Any) -> None:
             ProgramLine("s = ", terms=terms),
             ProgramLine("return s"),
         ]
-        work.append(calls(with_loops, program, ["x", "z0", "t0"], names, Taken(["f", "g"])))
+        work.append(
+            calls(with_loops, program, ["x", "z0", "t0"], names, Taken(["f", "g"]))
+        )
     first, second = np.diff(work)
     assert second <= 2.1 * first
 

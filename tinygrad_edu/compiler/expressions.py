@@ -83,8 +83,8 @@ def write_number(text: str) -> Written:
 
 def may_overflow(e: Equation) -> bool:
     """Whether a textbook's formula lets an exponential overflow harmlessly."""
-    op = OPS.get(e.origin.op)
-    return op is not None and op.textbook is not None and e.function is np.exp
+    op = OPS.get(e.origin.op) if e.function is np.exp else None
+    return op is not None and op.textbook is not None
 
 
 def literal(x: Any) -> str | None:

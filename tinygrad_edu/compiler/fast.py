@@ -33,6 +33,8 @@ from tinygrad_edu.formulas.brackets import Strength, Written
 
 __all__ = ["Fast"]
 
+# What writes into a buffer, besides ufuncs and their reductions.
+WITH_OUT = (np.dot, np.matmul, assembled, astype, spread)
 LONG = 200  # characters of a number's expression: Python reads few nested brackets
 
 
@@ -128,9 +130,10 @@ class Fast:
             self._write_view(e)
         else:
             self._assign(e, self._plain_call(e))
-        for x in dict.fromkeys(self._root.get(x, x) for x in e.inputs):
-            if self._last.get(x) == i:
-                self._release(x)
+        for x in e.inputs:
+            root = self._root.get(x, x)
+            if self._last.get(root) == i:
+                self._release(root)
 
     def _write_number(self, e: Equation) -> None:
         """Write what has no dimensions by operators.
@@ -168,11 +171,8 @@ class Fast:
     def _has_out(self, e: Equation) -> bool:
         if e.function is np.dot and not has_operator(e):
             return all(isinstance(x, Variable) and x.ndim for x in e.args)
-        return (
-            is_elementwise(e)
-            or e.function in (np.dot, np.matmul, assembled, astype, spread)
-            or e.function in UFUNC_OF
-        ) and not set(e.params) - {"axis", "keepdims"}
+        is_able = is_elementwise(e) or e.function in UFUNC_OF or e.function in WITH_OUT
+        return is_able and e.params.keys() <= {"axis", "keepdims"}
 
     def _write_into(self, i: int, e: Equation) -> None:
         y = e.output
@@ -279,7 +279,9 @@ class Fast:
         is_plain = has_operator(e) or e.function in (np.maximum, np.minimum)
         if not others or isinstance(x, bool) or not is_plain or others[0].kind != "f":
             return self._value(x)
-        dtype = np.result_type(others[0], *([0.0] if not is_known else [x]))
+        dtype = others[0]
+        if isinstance(x, np.generic):  # Python's numbers take the dtype of the array
+            dtype = np.result_type(dtype, x)
         if is_known:
             return self._constant(np.array(x, dtype))
         key = (x, dtype)
