@@ -61,14 +61,14 @@ PROGRAMS = [
         lambda a, b: (a - (b - 1), a - b - 1, (a * b) ** 2, -(a**2.0), (-a) ** b),
         (3.0, 2.0),
         """
-        return a - (b - 1), a - b - 1, (a * b) ** 2, -a ** 2.0, (-a) ** b
+        return a - (b - 1), a - b - 1, (a * b)**2, -a**2.0, (-a)**b
         """,
     ),
     (
         lambda a, b: (-(a + b), a + -2.0, a * -2.0, -2.0 * a, a / (b * 2), (a**b) ** 2),
         (3.0, 2.0),
         """
-        return -(a + b), a + -2.0, a * (-2.0), -2.0 * a, a / (b * 2), (a ** b) ** 2
+        return -(a + b), a + (-2.0), a * (-2.0), -2.0 * a, a / (b * 2), (a**b)**2
         """,
     ),
     (
@@ -115,7 +115,7 @@ PROGRAMS = [
         (X,),
         """
         t1 = np.sum(x)
-        y = t1.reshape((1,))
+        y = t1.reshape(1,)
         return y.copy()
         """,
     ),
@@ -224,7 +224,7 @@ PROGRAMS = [
         (X,),
         """
         t1 = empty((3,), np.float64)
-        t2 = t1.reshape((1, 3))
+        t2 = t1.reshape(1, 3)
         t3 = empty((3,), np.float64)
         t4 = empty((1, 3), np.float64)
         c1 = np.array(2.0, np.float64)
@@ -241,7 +241,7 @@ PROGRAMS = [
         (X,),
         """
         t1 = empty((3,), np.float64)
-        y1 = t1.reshape((3, 1))
+        y1 = t1.reshape(3, 1)
         c1 = np.array(2.0, np.float64)
 
         sin(x, t1)

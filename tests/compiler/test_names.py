@@ -71,7 +71,8 @@ def agrees(f, *args, **way):
 def test_no_name_is_a_word_of_pythons(way):
     """The gradient of `el` is not called `del`."""
     agrees(lambda el: tg.grad(lambda el: (el * el * el).sum())(el), X, **way)
-    assert namespace.free("del", set()) == "del_2"
+    nothing = Program((), (), (), {})
+    assert namespace.Namespace(nothing).taken.unused("del") == "del_2"
 
 
 @each_style

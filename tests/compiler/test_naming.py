@@ -10,6 +10,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.compiler.naming import name_variables, short_path
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.formulas.naming import Taken
 
 X, M = np.arange(1.0, 4.0), np.ones((2, 3))
 W, TARGET = np.eye(3), np.ones((2, 3))
@@ -136,7 +137,7 @@ def test_what_has_no_label_is_x_or_numbered() -> None:
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
     program = Recording(lambda x: np.sin(x) * 2.0, (X,), {}).program
-    assert [*name_variables(program, {"y", "x", "t1"}).values()] == [
+    assert [*name_variables(program, Taken(["y", "x", "t1"])).values()] == [
         "x_2",
         "y_2",
         "t2",

@@ -156,6 +156,27 @@ def test_a_number_is_no_array_of_float64(style: str) -> None:
         np.testing.assert_allclose(gradient, k * X / 6, rtol=1e-15)
 
 
+def test_an_update_does_not_read_what_was_updated_before() -> None:
+    """The transpose is written in each of its places; none may come too late."""
+    rng = np.random.default_rng(0)
+    a, b = (tg.Tensor(rng.random((3, 3)), requires_grad=True) for _ in "ab")
+    x, old_a, old_b = rng.random((3, 3)), a.data.copy(), b.data.copy()
+
+    def step(x: Any) -> Any:
+        with tg.no_grad():
+            turned, first = a.T, a[0]
+            answer = tg.sum(turned @ x) + tg.sum(first * x)
+            p, q, change = a, b, 2 * turned * first
+            p -= x
+            q -= change
+        return answer
+
+    compiled = tg.compile(step, style="readable")
+    np.testing.assert_allclose(compiled(x), np.sum(old_a.T @ x) + np.sum(old_a[0] * x))
+    np.testing.assert_allclose(a.data, old_a - x, rtol=1e-14)
+    np.testing.assert_allclose(b.data, old_b - 2 * old_a.T * old_a[0], rtol=1e-13)
+
+
 def test_what_nobody_reads_can_be_written() -> None:
     def f(x: Any) -> Any:
         np.cos(x)

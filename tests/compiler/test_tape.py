@@ -5,6 +5,7 @@ A test for each thing that a program may say and that no other test needs.
 
 import copy
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -228,6 +229,36 @@ def test_what_eager_refuses_is_the_users_own_error(name):
             f(X, 2.0)
         errors.append(error)
     assert errors[0].type is errors[1].type
+
+
+TIMES = {
+    "more": lambda x, n: [x * 2 for _ in range(n)],
+    "less": lambda x, n: [x * 2 for _ in range(5 - n)],
+    "of another shape": lambda x, n: np.broadcast_to(x, (n, 3)),
+    "with another function": lambda x, n: (np.sin, np.cos)[n % 2](x),
+    "along other axes": lambda x, n: np.sum(M * x[:1], axis=n % 2),
+    "on an array of another shape": lambda x, n: (W * 2, tg.Tensor(M) * 2)[n % 2],
+    "with a number of another kind": lambda x, n: x * (2, 2.0)[n % 2],
+    "with another constant": lambda x, n: x * np.array([1.0, n, 2.0]),
+    "on another tensor": lambda x, n: tg.exp((W, LARGE)[n % 2]),
+}
+LARGE = tg.Tensor(np.ones((2, 3)), name="large")
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_second_run_that_is_another_is_refused(name):
+    """Even if the function catches what is raised."""
+    f, times = TIMES[name], itertools.count(1)
+
+    def caught(x):
+        try:
+            return f(x, next(times) + 1)
+        except TypeError:
+            return x
+
+    with pytest.raises(TypeError, match="run twice, the function did not do") as error:
+        tg.compile(caught)(X)
+    assert lines_named(error.value) & (lines_of(f) | lines_of(caught))
 
 
 USES = {

@@ -120,19 +120,6 @@ def test_squares_that_are_read_again_are_summed() -> None:
     assert_same(before, after)
 
 
-def test_a_product_of_all_elements_is_called_faster() -> None:
-    b = Builder()
-    before = b.program(b(np.vdot, b.given(3, 4), b.given(3, 4)))
-    after = sums_as_products(before)
-    assert functions(after) == [np.reshape, np.reshape, np.dot]
-    assert_same(before, after)
-    b = Builder()
-    half, y = b.given(3, dtype=np.float16), b.given(3, 4)
-    turned = b(np.transpose, b.given(4, 3))
-    program = b.program(b(np.vdot, half, half), b(np.vdot, turned, y))
-    unchanged(sums_as_products, program)
-
-
 # --- Products -------------------------------------------------------------------------
 
 

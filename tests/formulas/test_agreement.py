@@ -22,8 +22,8 @@ def leaf(name, *shape):
     return tg.Tensor(data, requires_grad=True, name=name)
 
 
-def perceptron(cost, **options):
-    model = tg.nn.MLP([3, 4, 2], rng=0, dtype=float)
+def perceptron(cost, sizes=(3, 4, 2)):
+    model = tg.nn.MLP(sizes, rng=0, dtype=float)
     x, y = RNG.random((5, 3)), RNG.random((5, 2))
     return lambda x, y: cost(model(x), y), x, y
 
@@ -38,16 +38,16 @@ def l2():
     return f, RNG.random((5, 3)), RNG.random((5, 2))
 
 
-def rnn_steps():
+def rnn_steps(steps=3):
     W, U, b = leaf("W", 3, 4), leaf("U", 4, 4), leaf("b", 4)
 
     def f(x, y):
         h = np.zeros((2, 4))
-        for t in range(3):
+        for t in range(steps):
             h = np.tanh(x[t] @ W + h @ U + b)
         return tg.losses.mse(h, y)
 
-    return f, RNG.random((3, 2, 3)), RNG.random((2, 4))
+    return f, RNG.random((steps, 2, 3)), RNG.random((2, 4))
 
 
 def attention():
@@ -100,6 +100,9 @@ GRAPHS = {
     "cross-entropy": lambda: perceptron(probabilities),
     "L2": l2,
     "RNN": rnn_steps,
+    # Whose programs are loops:
+    "long RNN": lambda: rnn_steps(12),
+    "deep": lambda: perceptron(tg.losses.mse, (3, *[4] * 8, 2)),
     "attention": attention,
     "LeNet": lenet,
     "shared weights": shared_weights,
@@ -121,11 +124,22 @@ def source_of(f, x, y):
 
 
 def values_in(source, things):
-    """Run a program on the things of its arguments' names; return its variables."""
+    """Run a program on the things of its arguments' names; return its variables.
+
+    Those of every turn of a loop are among them.
+    """
     scope = {name: op.forward for name, op in tg.OPS.items()}  # as if it was given them
+    del scope["sum"]  # which is Python's in a program
     exec(re.sub(r"\n    return .*", "\n    return locals()", source), scope)
     names = inspect.signature(scope["step"]).parameters
-    return scope["step"](**{name: things[name].copy() for name in names})
+    values = scope["step"](**{name: things[name].copy() for name in names})
+    for name in ("t", "l"):  # which count
+        values.pop(name, None)
+    families = {name: x for name, x in values.items() if isinstance(x, dict)}
+    for name, family in families.items():  # z[1] is z1
+        del values[name]
+        values |= {f"{name}{n}": x for n, x in family.items()}
+    return values
 
 
 def identifier(name):

@@ -38,6 +38,12 @@ X, Y = (name(letter, np.ones((2, 3))) for letter in "XY")
         (times(A, X), "a X", r"a \, X"),
         (plus(A, A), "2 a", r"2 \, a"),
         (plus(A, minus(A)), "0", "0"),
+        (plus(times(A, B), times(B, A)), "2 a b", r"2 \, a \, b"),
+        (
+            plus(times(number(0.1), A), times(number(0.2), A), times(number(-0.3), A)),
+            "0",
+            "0",
+        ),
         (times(A, to_the(A, -1)), "1", "1"),
         (to_the(A, 0), "1", "1"),
     ],

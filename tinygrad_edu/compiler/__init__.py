@@ -1,13 +1,13 @@
 """From a function to the program that a person would write.
 
-A function is run on Tensors, and a tape follows it and writes down equations
-(`recording`, `tape`, `program`, `functions`), or says why there can be no program
-(`refusals`). What the function uses besides its arguments is found and guarded
-(`captured`). Passes make the program shorter and faster (`passes`, `laws`,
-`cancelling`, `scaling`, `tuning`), `report` counts what that brings, and it is written
-as source (`readable`; `scheduling`, `fast`; `loops`, of `grouping`, `nests` and
-`elements`; with `naming`, `expressions`, `namespace`). All that is done, and the
-program run, in `compiling`.
+A function runs twice on Tensors (`recording`), and what it does comes to a tape
+(`lowering`, `tape`; `stand_ins`, `memory`), or is refused (`refusals`). It takes
+`arguments` and other `inputs` (`captured`, `accesses`), and has `results`; `conditions`
+say when they hold. Passes make the `program` shorter and faster (`passes`, `laws`,
+`cancelling`, `scaling`, `tuning`, `assembling`; `report`), and it is written as source
+(`readable`, `repeating`; `scheduling`, `fast`; `loops`, of `grouping`, `nests`,
+`elements`; with `naming`, `expressions`, `namespace`, `functions`). `variant` runs it;
+see `compiling`.
 """
 
 from tinygrad_edu.compiler.compiling import Compiled, compile

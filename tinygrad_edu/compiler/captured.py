@@ -15,11 +15,13 @@ import operator
 from collections import deque
 from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.accesses import Condition, References, Site
 from tinygrad_edu.compiler.expressions import subscript
+from tinygrad_edu.compiler.program import PLAIN
 from tinygrad_edu.compiler.refusals import is_library, is_library_code
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.tensor import Tensor
@@ -27,46 +29,12 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.support.randomness import is_generator
 
-__all__ = ["Captured", "Condition", "Site", "key_text"]
+__all__ = ["Captured", "check_kind", "is_lent", "is_setting", "key_text"]
 
 MANY = 1000  # the elements of a longer list are not looked into
-PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
 # Where code asks for attributes by names that are not written in it.
 BY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
 _EVERYTHING = "*"
-ITEMS = (list, dict, deque)  # what keeps things under a number or key
-_CELL = type((lambda x: lambda: x)(0).__closure__[0])  # type: ignore[index]
-
-
-class Condition(NamedTuple):
-    """What must hold for a program to be right: a Python expression, and of what."""
-
-    source: str
-    path: str
-
-
-class Site(NamedTuple):
-    """A place where an array is kept, which a program reads afresh."""
-
-    access: str  # a Python expression
-    path: str  # what the user calls it
-    container: Any
-    key: Any  # an item's, or an attribute's; a closure's cell has none
-
-    def get(self) -> Any:
-        if isinstance(self.container, _CELL):
-            return self.container.cell_contents
-        if isinstance(self.container, ITEMS):
-            return self.container[self.key]
-        return getattr(self.container, self.key)
-
-    def set(self, value: Any) -> None:
-        if isinstance(self.container, _CELL):
-            self.container.cell_contents = value
-        elif isinstance(self.container, ITEMS):
-            self.container[self.key] = value
-        else:
-            setattr(self.container, self.key, value)
 
 
 class Captured:
@@ -87,7 +55,7 @@ class Captured:
         What the user calls Tensors and optimisers, by `id`.
     """
 
-    def __init__(self, things: dict[str, Any], refer: Any) -> None:
+    def __init__(self, things: dict[str, Any], refer: References) -> None:
         self.refer = refer
         self._words: set[str] = set()  # that the code speaks of
         known = -1

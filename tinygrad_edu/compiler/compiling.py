@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import builtins
 import gc
 import random
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial, update_wrapper
 from importlib.util import find_spec
 from operator import attrgetter
@@ -29,43 +27,37 @@ from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.laws import simplify
 from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
-from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
-from tinygrad_edu.compiler.report import Cost, CostReport, program_cost
+from tinygrad_edu.compiler.report import CostReport
 from tinygrad_edu.compiler.scaling import move_factors
-from tinygrad_edu.compiler.scheduling import protect
 from tinygrad_edu.compiler.tuning import (
     products_in_one,
     quick_functions,
     spread_out,
     sums_as_products,
 )
+from tinygrad_edu.compiler.variant import Passes, Variant, Writer
 from tinygrad_edu.engine.graph import (
     check_function,
     current_mode,
-    new_constant,
     value_of,
 )
-from tinygrad_edu.engine.op import as_array
-from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support import tree
 from tinygrad_edu.support.extras import missing
 from tinygrad_edu.support.randomness import shuffled
 
 __all__ = ["Compiled", "compile"]
 
-Pass = Callable[[Program], Program]
-
 # What makes the formulas shorter, what makes any program faster, and what NumPy's.
-SHORTER: list[tuple[str, Pass]] = [
+SHORTER: Passes = [
     ("dead code", dead_code),
     ("algebra", simplify),
     ("common subexpressions", common_subexpressions),
     ("cancelling fractions", cancel_fractions),
 ]
-FASTER: list[tuple[str, Pass]] = [("moving factors", move_factors)]
-FOR_NUMPY: list[tuple[str, Pass]] = [
+FASTER: Passes = [("moving factors", move_factors)]
+FOR_NUMPY: Passes = [
     ("quick functions", quick_functions),
     ("parts in one", parts_in_one),
     ("slices in one", slices_in_one),
@@ -76,9 +68,14 @@ FOR_NUMPY: list[tuple[str, Pass]] = [
     ("rows spread out", spread_out),
 ]
 PASSES = {
-    ("numpy", "fast"): SHORTER + FASTER + FOR_NUMPY,
+    ("numpy", "fast"): [*SHORTER, *FASTER, *FOR_NUMPY],
     ("numpy", "readable"): SHORTER,
-    ("numba", "fast"): SHORTER + FASTER,
+    ("numba", "fast"): [*SHORTER, *FASTER],
+}
+WRITERS: dict[tuple[str, str], type[Writer]] = {
+    ("numpy", "fast"): Fast,
+    ("numpy", "readable"): Readable,
+    ("numba", "fast"): Loops,
 }
 
 
@@ -96,8 +93,8 @@ class Compiled:
     ) -> None:
         self._f, self._backend, self._style, self._keep = f, backend, style, keep
         # The latest first; those for within no_grad() by themselves.
-        self._variants: list[_Variant] = []
-        self._without_grad: list[_Variant] = []
+        self._variants: list[Variant] = []
+        self._without_grad: list[Variant] = []
         self._lock = threading.RLock()
         self._dice = random.Random(0)
         update_wrapper(self, f)
@@ -113,7 +110,7 @@ class Compiled:
                 return variants[0].run(args, kwargs)
             return self._find(args, kwargs, variants).run(args, kwargs)
 
-    def _in_mode(self) -> list[_Variant]:
+    def _in_mode(self) -> list[Variant]:
         is_recording = current_mode.get().recording
         return self._variants if is_recording else self._without_grad
 
@@ -132,8 +129,8 @@ class Compiled:
         return type(self), (self._f, self._backend, self._style, self._keep)
 
     def _find(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[_Variant]
-    ) -> _Variant:
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[Variant]
+    ) -> Variant:
         """Return the program for these arguments, made now if there is none."""
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
@@ -141,7 +138,8 @@ class Compiled:
                 return variant
         with _collector_paused():
             recording = Recording(self._f, args, kwargs)
-            variants.insert(0, _Variant(recording, self._backend, self._style))
+            way = self._backend, self._style
+            variants.insert(0, Variant(recording, PASSES[way], WRITERS[way]))
         if len(variants) > self._keep:
             # The one unused for longest may be the next one, where signatures take
             # turns; so any of the others goes.
@@ -215,7 +213,7 @@ class Compiled:
         """Return what each pass brought, for the program of the latest call."""
         return self._latest().report()
 
-    def _latest(self) -> _Variant:
+    def _latest(self) -> Variant:
         if not self._variants:
             raise ValueError(
                 "compile: nothing has been recorded yet; call the function once"
@@ -253,137 +251,6 @@ def _stacked(answers: list[Any]) -> Any:
         same = all(v.shape == values[0].shape for v in values)
         stacked.append(np.array(values) if same else values)
     return tree.rebuild(answers[0], stacked)
-
-
-class _Variant:
-    """A program for one signature, and when and how to run it."""
-
-    def __init__(self, recording: Recording, backend: str, style: str) -> None:
-        stages: list[tuple[str, Program]] = [("recording", recording.program)]
-        for name, change in PASSES[backend, style]:
-            stages.append((name, change(stages[-1][1])))
-        apart = protect(_told_apart(stages[-1][1], recording.program.outputs))
-        stages.append(("copies of answers", apart))
-        self._stages = stages
-        self._buffers: list[int] | None = None
-        self._counts = recording.counts()
-        writer = Loops if backend == "numba" else Fast if style == "fast" else Readable
-        self._writer = writer(stages[-1][1])
-        self.source: str = self._writer.source
-        if isinstance(self._writer, Fast):
-            self._buffers = self._writer.buffers
-        self._program: dict[str, Any] = dict(self._writer.space.given)
-        self._execute(self.source)
-        self._link(recording, backend)
-
-    def _execute(self, source: str) -> None:
-        exec(builtins.compile(source, "<compiled>", "exec"), self._program)
-
-    def _link(self, recording: Recording, backend: str) -> None:
-        """Write the functions that say whether the program fits, and that run it."""
-        names = recording.names | {
-            "apart": _apart,
-            "array": as_array,
-            "step": self._program["step"],
-            "tensor": _tensor,
-        }
-        call = f"step({', '.join(recording.accesses)})"
-        outputs = recording.program.outputs
-        if len(outputs) == 1:
-            call = f"({call},)"
-        effects = recording.effects
-        if backend == "numba":  # which gives Python numbers
-            names["kinds"] = [_kind(x) for x in outputs]
-            call = f"[kind(x) if kind else x for kind, x in zip(kinds, {call})]"
-        run = [f"r = {call}", f"return {recording.answer}"]
-        if effects:
-            run[1:] = [f"y = {recording.answer}", *effects, "return y"]
-        conditions = "\n            and ".join(
-            dict.fromkeys(c.source for c in recording.conditions)
-        )
-        lines = [
-            "def fits(args, kwargs):",
-            "    try:",
-            f"        return ({conditions})",
-            "    except (LookupError, AttributeError, ValueError):",
-            "        return False",
-            "",
-            "def run(args, kwargs):",
-            *(f"    {line}" for line in run),
-        ]
-        arguments = ", ".join(["x", "y", "order", *recording.accesses])
-        lines += [
-            "def epoch(args, x, y, order):",
-            f"    answers = program['epoch']({arguments})",
-            "    for _ in answers:",
-            *(f"        {effect}" for effect in [*effects, "pass"]),
-            "    return answers",
-        ]
-        names["program"] = self._program
-        exec(builtins.compile("\n".join(lines), "<guards>", "exec"), names)
-        self.fits: Callable[..., bool] = names["fits"]
-        self.run: Callable[..., Any] = names["run"]
-        self._epoch: Callable[..., Any] = names["epoch"]
-
-    @property
-    def epoch(self) -> Callable[..., Any] | None:
-        """What runs the program on many mini-batches, if they can be a loop in it."""
-        if isinstance(self._writer, Readable) or self._counts is None:
-            return None
-        if "epoch" not in self._program:
-            source = self._writer.epoch(self._counts)
-            self._execute(source)
-            self.source += source
-        return self._epoch
-
-    def report(self) -> CostReport:
-        rows = [(name, *program_cost(program)) for name, program in self._stages]
-        if self._buffers is not None:
-            last = program_cost(self._stages[-1][1])
-            memory = len(self._buffers), sum(self._buffers)
-            rows.append(
-                ("sharing buffers", *Cost(last.operations, last.flops, *memory))
-            )
-        return CostReport(rows)
-
-
-def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
-    """Copy an answer that has come to be the same as another, computed by itself."""
-    outputs: list[Any] = []
-    copies: list[Equation] = []
-    for i, x in enumerate(program.outputs):
-        twins = [j for j, y in enumerate(program.outputs[:i]) if y is x]
-        if isinstance(x, Variable) and x.dtype is not None and twins:
-            same = [j for j in twins if as_recorded[j] is as_recorded[i]]
-            if same:
-                x = outputs[same[0]]
-            else:
-                copies.append(Equation(Variable(x.shape, x.dtype), np.positive, (x,)))
-                x = copies[-1].output
-        outputs.append(x)
-    equations = (*program.equations, *copies)
-    return replace(program, equations=equations, outputs=tuple(outputs))
-
-
-def _kind(x: Any) -> Any:
-    """What makes a NumPy scalar of a number, where the output is one."""
-    is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
-    return x.dtype.type if is_scalar else None
-
-
-def _apart(given: tuple[Any, ...], written: tuple[Any, ...]) -> bool:
-    """Whether no array that is given has memory of one that is written to."""
-    for x in given:
-        for array in written:
-            if x is array or (x.base is not None and np.may_share_memory(x, array)):
-                return False
-    return True
-
-
-def _tensor(value: Any) -> Tensor:
-    """Make a constant Tensor of what a program gave."""
-    tensor: Tensor = new_constant(Tensor, as_array(value))
-    return tensor
 
 
 def compile(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.compiler.expressions import write_view
-from tinygrad_edu.compiler.namespace import Namespace, numbered
+from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_view
 
@@ -36,10 +36,8 @@ class Elements:
         program: Program,
         in_place: dict[Variable, Variable],
         space: Namespace,
-        taken: set[str],
     ) -> None:
         self._in_place, self._space = in_place, space
-        self._names = numbered("c", taken)
         self._inputs = set(program.inputs)
         self._views = {e.output: e for e in program.equations if is_fixed_view(e)}
         self.constants: dict[str, str] = {}
@@ -79,7 +77,7 @@ class Elements:
             return f"({text})" if text.startswith("-") else text
         text = self._space.value(value)
         if text not in self.constants:
-            self.constants[text] = next(self._names)
+            self.constants[text] = self._space.taken.numbered("c")
         return self.constants[text]
 
     def type(self, dtype: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.program import Equation, Variable, is_uniform
 from tinygrad_edu.engine.op import OPS
+from tinygrad_edu.formulas.brackets import Strength, Written, infixed
 
 __all__ = [
     "INFIX",
@@ -19,45 +20,40 @@ __all__ = [
     "may_overflow",
     "subscript",
     "write_index",
+    "write_number",
+    "write_operator",
     "write_view",
 ]
 
-# Operators, with their precedence.
+# Operators, with how strongly what they write holds together.
 INFIX: dict[Any, tuple[str, int]] = {
-    np.add: ("+", 5),
-    np.subtract: ("-", 5),
-    np.multiply: ("*", 6),
-    np.divide: ("/", 6),
-    np.floor_divide: ("//", 6),
-    np.remainder: ("%", 6),
-    np.power: ("**", 8),
-    np.dot: ("@", 6),
-    np.matmul: ("@", 6),
-    np.less: ("<", 1),
-    np.less_equal: ("<=", 1),
-    np.greater: (">", 1),
-    np.greater_equal: (">=", 1),
-    np.equal: ("==", 1),
-    np.not_equal: ("!=", 1),
-    np.bitwise_and: ("&", 4),
-    np.bitwise_or: ("|", 2),
-    np.bitwise_xor: ("^", 3),
-    operator.add: ("+", 5),
-    operator.sub: ("-", 5),
-    operator.mul: ("*", 6),
-    operator.truediv: ("/", 6),
-    operator.floordiv: ("//", 6),
-    operator.mod: ("%", 6),
-    operator.pow: ("**", 8),
+    np.add: ("+", Strength.SUM),
+    np.subtract: ("-", Strength.SUM),
+    np.multiply: ("*", Strength.PRODUCT),
+    np.divide: ("/", Strength.PRODUCT),
+    np.floor_divide: ("//", Strength.PRODUCT),
+    np.remainder: ("%", Strength.PRODUCT),
+    np.power: ("**", Strength.POWER),
+    np.dot: ("@", Strength.PRODUCT),
+    np.matmul: ("@", Strength.PRODUCT),
+    np.less: ("<", Strength.COMPARISON),
+    np.less_equal: ("<=", Strength.COMPARISON),
+    np.greater: (">", Strength.COMPARISON),
+    np.greater_equal: (">=", Strength.COMPARISON),
+    np.equal: ("==", Strength.COMPARISON),
+    np.not_equal: ("!=", Strength.COMPARISON),
+    np.bitwise_and: ("&", Strength.AND),
+    np.bitwise_or: ("|", Strength.OR),
+    np.bitwise_xor: ("^", Strength.XOR),
+    operator.add: ("+", Strength.SUM),
+    operator.sub: ("-", Strength.SUM),
+    operator.mul: ("*", Strength.PRODUCT),
+    operator.truediv: ("/", Strength.PRODUCT),
+    operator.floordiv: ("//", Strength.PRODUCT),
+    operator.mod: ("%", Strength.PRODUCT),
+    operator.pow: ("**", Strength.POWER),
 }
-# Python reads a < b < c as two comparisons.
-COMPARISONS = {f for f, (_, precedence) in INFIX.items() if precedence == 1}
-PREFIX: dict[Any, tuple[str, int]] = {
-    np.negative: ("-", 7),
-    operator.neg: ("-", 7),
-    np.invert: ("~", 7),
-}
-ATOM = 9
+PREFIX = {np.negative: "-", operator.neg: "-", np.invert: "~"}
 
 
 def has_operator(e: Equation) -> bool:
@@ -69,10 +65,26 @@ def has_operator(e: Equation) -> bool:
     )
 
 
+def write_operator(e: Equation, write: Callable[[Any], Written]) -> Written | None:
+    """Write an equation by one of Python's operators, if there is one for it."""
+    if has_operator(e) and e.inputs:  # else the number would be Python's
+        symbol, strength = INFIX[e.function]
+        return infixed(write(e.args[0]), symbol, write(e.args[1]), strength)
+    if e.function in PREFIX:
+        text = write(e.args[0]).within(Strength.FUNCTION)
+        return Written(PREFIX[e.function] + text, Strength.FUNCTION)
+    return None
+
+
+def write_number(text: str) -> Written:
+    """Say of a number's text how strongly it holds together: a sign may be torn off."""
+    return Written(text, Strength.FUNCTION if text[0] == "-" else Strength.ATOM)
+
+
 def may_overflow(e: Equation) -> bool:
     """Whether a textbook's formula lets an exponential overflow harmlessly."""
-    op = OPS.get(e.origin.op)
-    return op is not None and op.textbook is not None and e.function is np.exp
+    op = OPS.get(e.origin.op) if e.function is np.exp else None
+    return op is not None and op.textbook is not None
 
 
 def literal(x: Any) -> str | None:
@@ -133,7 +145,7 @@ def write_view(e: Equation, x: str, write: Callable[[Any], str]) -> str:
     if e.function is np.transpose:
         return f"{x}.transpose({write(e.args[1])})" if len(e.args) > 1 else f"{x}.T"
     if e.function is np.reshape:
-        return f"{x}.reshape({write(e.output.shape)})"
+        return f"{x}.reshape{e.output.shape or '(())'}"
     if e.function is np.broadcast_to:
         return f"np.broadcast_to({x}, {write(e.output.shape)})"
     return f"{x}[{write_index(e.args[1], write)}]"

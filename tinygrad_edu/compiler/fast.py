@@ -15,24 +15,26 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.expressions import (
-    ATOM,
-    COMPARISONS,
-    INFIX,
     PREFIX,
     has_operator,
     may_overflow,
     write_index,
+    write_number,
+    write_operator,
     write_view,
 )
 from tinygrad_edu.compiler.functions import UFUNC_OF, assembled, astype, spread
-from tinygrad_edu.compiler.namespace import Namespace, numbered
+from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
 from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
+from tinygrad_edu.formulas.brackets import Strength, Written
 
 __all__ = ["Fast"]
 
+# What writes into a buffer, besides ufuncs and their reductions.
+WITH_OUT = (np.dot, np.matmul, assembled, astype, spread)
 LONG = 200  # characters of a number's expression: Python reads few nested brackets
 
 
@@ -54,7 +56,7 @@ class Fast:
         self.setup: list[str] = []
         self.body: list[str] = []
         self.buffers: list[int] = []
-        self.expressions: dict[Variable, tuple[str, int]] = {}  # of views and numbers
+        self.expressions: dict[Variable, Written] = {}  # of views and numbers
         self._buffer_of: dict[Variable, int] = {}
         self._first: list[Variable] = []  # whose memory each buffer was made for
         # What is the same memory in every call, with arrays that are laid out like it.
@@ -72,9 +74,6 @@ class Fast:
         self._find_homes()
         self._last = self._last_uses()
         self._used_names = {np.empty: "empty"}
-        self._taken = self.space.taken.union(self.names.values())
-        self._new_constants = numbered("c", self._taken)
-        self._new_numbers = numbered("k", self._taken)
         for i, e in enumerate(self.program.equations):
             self._write(i, e)
         self.source = self._assemble()
@@ -131,9 +130,10 @@ class Fast:
             self._write_view(e)
         else:
             self._assign(e, self._plain_call(e))
-        for x in dict.fromkeys(self._root.get(x, x) for x in e.inputs):
-            if self._last.get(x) == i:
-                self._release(x)
+        for x in e.inputs:
+            root = self._root.get(x, x)
+            if self._last.get(root) == i:
+                self._release(root)
 
     def _write_number(self, e: Equation) -> None:
         """Write what has no dimensions by operators.
@@ -141,28 +141,16 @@ class Fast:
         A Python number that is used once is written where it is used. Not so what is
         computed of arrays: until then their memory may hold something else.
         """
-        text = self._infix(e) or self._plain_call(e)
+        written = write_operator(e, self._written) or Written(self._plain_call(e))
         is_single = self._uses[e.output] <= 1 and e.output.dtype is None
-        if is_single and len(text) <= LONG:
-            self.expressions[e.output] = text, _precedence(e)
+        if is_single and len(written.text) <= LONG:
+            self.expressions[e.output] = written
         else:
-            self._assign(e, text)
-
-    def _infix(self, e: Equation) -> str | None:
-        if has_operator(e):
-            symbol, precedence = INFIX[e.function]
-            chained = e.function in COMPARISONS or symbol == "**"
-            a = self._value(e.args[0], precedence + chained)
-            b = self._value(e.args[1], precedence + 1)
-            return f"{a} {symbol} {b}"
-        if e.function in PREFIX:
-            symbol, precedence = PREFIX[e.function]
-            return f"{symbol}{self._value(e.args[0], precedence)}"
-        return None
+            self._assign(e, written.text)
 
     def _write_view(self, e: Equation) -> None:
         x = e.args[0]
-        text = write_view(e, self._value(x, ATOM), self._any)
+        text = write_view(e, self._value(x, Strength.ATOM), self._any)
         name = self.names[e.output]
         memory = x.constant if x.constant is not None else self._static.get(x)
         view = None if memory is None else e.function(memory, *e.args[1:], **e.params)
@@ -170,7 +158,7 @@ class Fast:
             self.setup.append(f"{name} = {text}")
             self._static[e.output] = view
         elif e.function is np.transpose and e.args == (x,) and x in self._inputs:
-            self.expressions[e.output] = text, ATOM
+            self.expressions[e.output] = Written(text)
         else:
             self.body.append(f"{name} = {text}")
 
@@ -183,23 +171,20 @@ class Fast:
     def _has_out(self, e: Equation) -> bool:
         if e.function is np.dot and not has_operator(e):
             return all(isinstance(x, Variable) and x.ndim for x in e.args)
-        return (
-            is_elementwise(e)
-            or e.function in (np.dot, np.matmul, assembled, astype, spread)
-            or e.function in UFUNC_OF
-        ) and not set(e.params) - {"axis", "keepdims"}
+        is_able = is_elementwise(e) or e.function in UFUNC_OF or e.function in WITH_OUT
+        return is_able and e.params.keys() <= {"axis", "keepdims"}
 
     def _write_into(self, i: int, e: Equation) -> None:
         y = e.output
         target = self.in_place.get(y)
         if target is not None:
             out = self.names[target]
-            self.expressions[y] = out, ATOM
+            self.expressions[y] = Written(out)
         else:
             self._take_memory(i, e)
             out = self.names[y]
         if e.function is np.dot:
-            a, b = (self._value(x, ATOM) for x in e.args)
+            a, b = (self._value(x, Strength.ATOM) for x in e.args)
             rows = rows_at_once(*e.args)
             if rows and small_products_are_faster():
                 blocks = self._blocks(y.shape[0], rows)
@@ -247,14 +232,14 @@ class Fast:
 
     def _plain_call(self, e: Equation) -> str:
         if e.function is np.dot and isinstance(e.args[0], Variable) and e.args[0].ndim:
-            return f"{self._value(e.args[0], ATOM)}.dot({self._any(e.args[1])})"
-        if e.function is operator.getitem:
             return (
-                f"{self._value(e.args[0], ATOM)}[{write_index(e.args[1], self._any)}]"
+                f"{self._value(e.args[0], Strength.ATOM)}.dot({self._any(e.args[1])})"
             )
+        if e.function is operator.getitem:
+            return write_view(e, self._value(e.args[0], Strength.ATOM), self._any)
         if e.function is astype:
             dtype = self.space.dtype(e.args[1])
-            return f"{self._value(e.args[0], ATOM)}.astype({dtype})"
+            return f"{self._value(e.args[0], Strength.ATOM)}.astype({dtype})"
         args = [
             self._operand(x, e) if is_elementwise(e) else self._any(x) for x in e.args
         ]
@@ -271,16 +256,15 @@ class Fast:
         """Write an argument of any kind."""
         return self.space.write(x, self._value)
 
-    def _value(self, x: Any, precedence: int = 0) -> str:
+    def _value(self, x: Any, least: int = 0) -> str:
+        return self._written(x).within(least)
+
+    def _written(self, x: Any) -> Written:
         if not isinstance(x, Variable):
-            text = self.space.value(x)
-            return f"({text})" if text.startswith("-") and precedence > 6 else text
+            return write_number(self.space.value(x))
         if x.constant is not None:
-            return self._constant(x.constant)
-        if x in self.expressions:
-            text, own = self.expressions[x]
-            return f"({text})" if own < precedence else text
-        return self.names[x]
+            return Written(self._constant(x.constant))
+        return self.expressions.get(x) or Written(self.names[x])
 
     def _operand(self, x: Any, e: Equation) -> str:
         """Write an operand: a number as an array, with which NumPy is faster."""
@@ -295,12 +279,14 @@ class Fast:
         is_plain = has_operator(e) or e.function in (np.maximum, np.minimum)
         if not others or isinstance(x, bool) or not is_plain or others[0].kind != "f":
             return self._value(x)
-        dtype = np.result_type(others[0], *([0.0] if not is_known else [x]))
+        dtype = others[0]
+        if isinstance(x, np.generic):  # Python's numbers take the dtype of the array
+            dtype = np.result_type(dtype, x)
         if is_known:
             return self._constant(np.array(x, dtype))
         key = (x, dtype)
         if key not in self.constants:
-            name = self.constants[key] = next(self._new_numbers)
+            name = self.constants[key] = self.space.taken.numbered("k")
             self.setup.append(f"{name} = empty((), {self.space.dtype(dtype)})")
             self.body.append(f"{name}[()] = {self._value(x)}")
         return self.constants[key]
@@ -314,7 +300,7 @@ class Fast:
     def _constant(self, array: Any) -> str:
         key = (array.dtype, array.shape, array.tobytes())
         if key not in self.constants:
-            name = self.constants[key] = next(self._new_constants)
+            name = self.constants[key] = self.space.taken.numbered("c")
             self.setup.append(f"{name} = {self.space.value(array)}")
         return self.constants[key]
 
@@ -326,7 +312,7 @@ class Fast:
         if not name.startswith("np.") or name.count(".") > 1:
             return name
         short = name.removeprefix("np.")
-        if short in self._taken or hasattr(builtins, short):
+        if short in self.space.taken or hasattr(builtins, short):
             return name
         self._used_names[function] = short
         return short
@@ -442,7 +428,3 @@ class Fast:
         mine = x in self._fresh and x not in self._static and x not in self._root
         given = x in self._inputs or x.constant is not None
         return text if mine and not given else f"{text}.copy()"
-
-
-def _precedence(e: Equation) -> int:
-    return (INFIX | PREFIX).get(e.function, ("", ATOM))[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 __all__ = [
     "REDUCTIONS",
     "UFUNC_OF",
+    "UFUNC_OF_OPERATOR",
     "assembled",
     "astype",
     "replaced",
@@ -30,6 +32,15 @@ UFUNC_OF = {
     np.prod: np.multiply,
     np.max: np.maximum,
     np.min: np.minimum,
+}
+# NumPy's functions for Python's operators.
+UFUNC_OF_OPERATOR = {
+    operator.lt: np.less,
+    operator.le: np.less_equal,
+    operator.gt: np.greater,
+    operator.ge: np.greater_equal,
+    operator.eq: np.equal,
+    operator.ne: np.not_equal,
 }
 
 

@@ -8,7 +8,6 @@ of ``c * (d * x)``.
 from __future__ import annotations
 
 import ast
-import operator
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -30,7 +29,6 @@ __all__ = ["is_normal", "is_plain_number", "kind_of", "simplify", "uniform"]
 
 # c and d are known numbers. Arithmetic is that of floats: whole numbers may wrap.
 TABLE = """
-    x - 0 = x
     1 * x = x
     -1 * x = -x
     x / 1 = x
@@ -44,17 +42,13 @@ TABLE = """
     (-x) + y = y - x
     x - (-y) = x + y
     (-x) * (-y) = x * y
-    where(a, x, x) = x
-    where(~a, x, y) = where(a, y, x)
-    where(a, where(a, x, y), z) = where(a, x, z)
-    where(a, x, where(a, y, z)) = where(a, x, z)
     transpose(transpose(x)) = x
     reshape(reshape(x, s), t) = reshape(x, t)
 """
 # Functions that change nothing if shape and dtype stay.
 SAME = (np.positive, np.reshape, np.broadcast_to, astype)
-# Of which kind an equation must be for its law to hold.
-KINDS = {np.invert: "b", np.where: None, np.transpose: None, np.reshape: None}
+# Functions whose laws hold for all dtypes: they only arrange. Others' need floats.
+ARRANGING = (np.transpose, np.reshape)
 
 Lookup = Callable[[Any], Equation | None]  # gives the equation behind a variable
 
@@ -81,7 +75,7 @@ def _apply(e: Any, look: Lookup) -> Any:
     """Return what one law makes of an equation, or None."""
     if not isinstance(e, Equation) or e.params or not e.args:
         return None
-    for law in (_of_the_table, _of_numbers, _of_one_function, _uniform, _broadcast):
+    for law in (_of_the_table, _of_one_function, _uniform, _broadcast):
         simpler = law(e, look)
         if simpler is not None and _agrees(simpler, e.output):
             return simpler
@@ -127,7 +121,6 @@ def is_plain_number(x: Any) -> bool:
 
 OPERATORS = {
     ast.USub: np.negative,
-    ast.Invert: np.invert,
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
@@ -177,7 +170,7 @@ def _matches(pattern: Any, e: Equation, look: Lookup, found: dict[str, Any]) -> 
     function, *parts = pattern
     if e.function is not function or e.params or len(parts) != len(e.args):
         return False
-    if KINDS.get(function, "f") not in (None, getattr(e.output.dtype, "kind", "")):
+    if function not in ARRANGING and getattr(e.output.dtype, "kind", "") != "f":
         return False
     for part, x in zip(parts, e.args):
         if isinstance(part, str):
@@ -207,16 +200,6 @@ def _write(pattern: Any, e: Equation, found: dict[str, Any]) -> Any:
 
 
 # --- Other laws -----------------------------------------------------------------------
-
-
-def _of_numbers(e: Equation, look: Lookup) -> Any:
-    """Compute now what needs numbers only."""
-    is_plain = is_elementwise(e) or e.function in vars(operator).values()
-    if not all(map(is_plain_number, e.args)) or not is_plain:
-        return None
-    with np.errstate(all="ignore"):
-        value = e.function(*e.args)
-    return value if is_plain_number(value) else None
 
 
 def _uniform(e: Equation, look: Lookup) -> Any:

@@ -21,7 +21,7 @@ from tinygrad_edu.compiler.grouping import (
     is_arithmetic,
     is_call,
 )
-from tinygrad_edu.compiler.namespace import Namespace, free
+from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.nests import Nest, has_numbers, is_numeral
 from tinygrad_edu.compiler.program import Equation, Program, Variable
@@ -71,8 +71,7 @@ class Loops:
         self.program = self._with_copies(program)
         self.space = Namespace(self.program)
         self.names = name_variables(self.program, self.space.taken)
-        self._taken = self.space.taken.union(self.names.values())
-        self._elements = Elements(self.program, self._in_place, self.space, self._taken)
+        self._elements = Elements(self.program, self._in_place, self.space)
         self._functions: dict[str, str] = {}  # by what they do, their names
         self._groups = Groups(self.program, self._in_place)
         self.source = self._assemble()
@@ -131,8 +130,7 @@ class Loops:
         by_python = self._is_python and names is self.names
         text = f"{JIT if by_python else INNER}\ndef {{}}{text}\n"
         if text not in self._functions:
-            name = f"loops{len(self._functions) + 1}"
-            self._functions[text] = free(name, self._taken)
+            self._functions[text] = self.space.taken.numbered("loops")
         call = f"{self._functions[text]}({', '.join(names[x] for x in parameters)})"
         if not numbers:
             return [call]

@@ -16,8 +16,7 @@ import symtable
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Callable, Collection, Iterator
-from itertools import count
+from collections.abc import Callable
 from types import EllipsisType
 from typing import Any, NamedTuple
 
@@ -34,12 +33,23 @@ from tinygrad_edu.compiler.functions import (
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
+from tinygrad_edu.formulas.naming import Taken
 from tinygrad_edu.losses import check_within_0_and_1
 from tinygrad_edu.ops.reductions import check_weights
 
-__all__ = ["Namespace", "free", "helper_source", "identifier", "numbered"]
+__all__ = ["Namespace", "helper_source", "identifier"]
 
-RESERVED = {"np", "numpy", "step", "epoch", "array", "empty"}
+RESERVED = {
+    "np",
+    "numpy",
+    "step",
+    "epoch",
+    "array",
+    "empty",
+    "range",
+    "reversed",
+    "sum",
+}
 # What programs call things of their own: nothing of the user's may be called the same.
 OURS = re.compile(
     r"[ckot]\d+|k|i\d*|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
@@ -59,20 +69,6 @@ def identifier(name: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name) or OURS.fullmatch(name):
         name = f"_{name or 'x'}"
     return name
-
-
-def free(name: str, *taken: Collection[str]) -> str:
-    """Return a name, with a number behind it if it is taken or one of Python's own."""
-    choice, n = name, 1
-    while keyword.iskeyword(choice) or any(choice in names for names in taken):
-        n += 1
-        choice = f"{name}_{n}"
-    return choice
-
-
-def numbered(letter: str, taken: Collection[str]) -> Iterator[str]:
-    """Give the free names of c1, c2, ..., one after the other."""
-    return (name for i in count(1) if (name := f"{letter}{i}") not in taken)
 
 
 def numpy_name(function: Any) -> str | None:
@@ -104,18 +100,18 @@ class Definition(NamedTuple):
 
 
 class Namespace:
-    """The names in a program's source that are not its variables'.
+    """The names in a program's source.
 
     Attributes
     ----------
-    taken : set of str
-        The names that no variable may have.
+    taken : Taken
+        All names that the source has, and those that it must not have.
     given : dict of str to object
         What the source speaks of and cannot define: functions and values of the user's.
     """
 
     def __init__(self, program: Program) -> None:
-        self.taken = set(RESERVED)
+        self.taken = Taken([*RESERVED, *keyword.kwlist])
         self.given: dict[str, Any] = {}
         self._names: dict[Any, str] = {}  # of functions that are not NumPy's
         self._called: dict[Any, None] = {}  # those of them that the source speaks of
@@ -134,9 +130,9 @@ class Namespace:
         if _is_ours(function) and self._define(function):
             return str(own)
         name = identifier(own if isinstance(own, str) else type(function).__name__)
-        name = free(name, self.taken, vars(np), vars(builtins))
-        self.taken.add(name)
-        return name
+        if name in vars(np) or name in vars(builtins):
+            name = f"{name}_2"
+        return self.taken.unused(name)
 
     def _define(self, function: Any) -> bool:
         """Enter the source of a function of this package's, if it stands alone."""
@@ -151,7 +147,7 @@ class Namespace:
         if changed or defined.keys() & (hidden | RESERVED):
             return False
         self._defined, self._builtins, self._needs[function] = defined, hidden, needs
-        self.taken |= defined.keys() | hidden
+        self.taken.take(defined.keys() | hidden)
         return True
 
     def function(self, function: Any) -> str:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from itertools import count
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.namespace import Namespace, free, identifier
+from tinygrad_edu.compiler.namespace import Namespace, identifier
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.engine.graph import Node, new_constant, topological_order
 from tinygrad_edu.engine.tensor import Tensor
-from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.naming import Taken, names_of
 from tinygrad_edu.formulas.quantities import Quantities
 
 __all__ = ["label_variables", "name_variables", "short_path"]
@@ -81,20 +80,17 @@ def label_variables(
             variable.label = names[key]
 
 
-def name_variables(
-    program: Program, taken: Collection[str] | None = None
-) -> dict[Variable, str]:
+def name_variables(program: Program, taken: Taken | None = None) -> dict[Variable, str]:
     """Return a name for every variable of a program, none twice, and none that's taken.
 
     What has no label is numbered: t1, t2, ... is computed, c1, c2, ... are constants.
     """
     names: dict[Variable, str] = {}
-    known = set(Namespace(program).taken if taken is None else taken)
+    known = Namespace(program).taken if taken is None else taken
 
     def give(x: Variable, name: str) -> None:
         if x not in names:
-            names[x] = free(name, known)
-            known.add(names[x])
+            names[x] = known.unused(name)
 
     for x in program.inputs:
         give(x, identifier(str(x.label or "x")))
@@ -116,14 +112,10 @@ def name_variables(
             name = names[of[1]]
             delta = re.sub(r"^z(?=\d+$)", "delta", name)
             give(e.output, delta if delta != name else f"d{name}")
-    numbers = {letter: count(1) for letter in "ct"}
     for e in program.equations:
         for x in (e.output, *e.inputs):
             if x not in names:
-                letter = "t" if x.constant is None else "c"
-                while (name := f"{letter}{next(numbers[letter])}") in known:
-                    pass
-                give(x, name)
+                names[x] = known.numbered("t" if x.constant is None else "c")
     return names
 
 

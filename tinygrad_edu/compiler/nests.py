@@ -41,7 +41,7 @@ COPIES = {astype, spread, np.positive}
 # What is written in another way than it is called.
 FORMULAS: dict[Any, str] = {
     **{f: f"{{0}} {INFIX[f][0]} {{1}}" for f in INFIX if isinstance(f, np.ufunc)},
-    **{f: f"{PREFIX[f][0]}{{0}}" for f in PREFIX if isinstance(f, np.ufunc)},
+    **{f: f"{PREFIX[f]}{{0}}" for f in PREFIX if isinstance(f, np.ufunc)},
     **dict.fromkeys(COPIES, "{0}"),
     np.reciprocal: "1.0 / {0}",
     np.square: "{0} * {0}",

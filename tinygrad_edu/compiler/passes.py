@@ -22,6 +22,8 @@ def dead_code(program: Program) -> Program:
         if e.output in wanted or e.is_check:
             kept.append(e)
             wanted.update(e.inputs)
+    if len(kept) == len(program.equations):
+        return program
     return replace(program, equations=tuple(reversed(kept)))
 
 
@@ -32,7 +34,7 @@ def common_subexpressions(program: Program) -> Program:
     kept: list[Equation] = []
     for e in program.equations:
         e = e.substitute(same)
-        key = (e.function, _key(e.args), _key(e.params))
+        key = (e.function, *map(_key, e.args), _key(e.params))
         known = first.setdefault(key, e.output)
         if known is e.output:
             kept.append(e)
@@ -44,13 +46,13 @@ def common_subexpressions(program: Program) -> Program:
 
 def _key(x: Any) -> Any:
     """What is equal for equal arguments, and can be looked up."""
+    if type(x) is Variable:  # the usual case
+        return id(x if x.constant is None else x.constant)
     if isinstance(x, dict):
-        return tuple((name, _key(part)) for name, part in x.items())
+        return tuple([(name, _key(part)) for name, part in x.items()])
     if isinstance(x, tuple | list):
         return (type(x), *map(_key, x))
     if isinstance(x, slice):
         return ("slice", _key(x.start), _key(x.stop), _key(x.step))
-    if isinstance(x, Variable):
-        return id(x if x.constant is None else x.constant)
     # 2 is not 2.0 here, and 0.0 not -0.0; what no text tells apart is only itself.
     return (type(x), literal(x) or id(x))

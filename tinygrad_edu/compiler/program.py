@@ -7,19 +7,26 @@ makes a program of a program; emission writes it down as source.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from tinygrad_edu.support import tree
 
 __all__ = [
     "CHECK",
+    "PLAIN",
     "Equation",
     "EquationOrigin",
     "Program",
     "Variable",
+    "alike",
+    "change",
     "is_uniform",
+    "parts",
     "same_dtype",
 ]
 
@@ -84,11 +91,10 @@ class EquationOrigin:
 
     op: str = ""
     rule: str = ""  # as "sigmoid.x": how its gradient is passed back to its input x
-    file: str = ""
-    line: int = 0
+    line: tuple[Any, ...] = ("", 0)  # its file and number
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(init=False, eq=False, slots=True)
 class Equation:
     """``output = function(*args, **params)``; never changed.
 
@@ -99,12 +105,22 @@ class Equation:
     output: Variable
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    params: dict[str, Any] = field(default_factory=dict)
-    origin: EquationOrigin = field(default_factory=EquationOrigin)
+    params: dict[str, Any]
+    origin: EquationOrigin
     inputs: list[Variable] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        found = parts(*self.args, *self.params.values())
+    def __init__(  # by hand, since a long program makes many of them
+        self,
+        output: Variable,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        params: dict[str, Any] | None = None,
+        origin: EquationOrigin | None = None,
+    ) -> None:
+        self.output, self.function, self.args = output, function, args
+        self.params = params or {}
+        self.origin = origin or EquationOrigin()
+        found = parts(*args, *params.values()) if params else parts(*args)
         self.inputs = [x for x in found if type(x) is Variable]
 
     @property
@@ -125,6 +141,7 @@ def _get(mapping: dict[Variable, Any], x: Any) -> Any:
     return mapping.get(x, x) if isinstance(x, Variable) else x
 
 
+PLAIN = (int, float, complex, str, bytes, bool, type(None), np.generic, np.dtype)
 STRUCTURES = (*tree.CONTAINERS, slice)
 
 
@@ -159,6 +176,28 @@ def change(whole: Any, to: Callable[[Any], Any]) -> Any:
     return kind(*changed) if hasattr(kind, "_fields") else kind(changed)
 
 
+def alike(a: Any, b: Any) -> bool:
+    """Whether arguments of two runs are the same."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if type(a) is Variable:
+        if a.constant is None or b.constant is None:
+            return False
+        a, b = a.constant, b.constant
+        nan = a.dtype.kind in "fc"
+        return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
+    if isinstance(a, slice):
+        a, b = (a.start, a.stop, a.step), (b.start, b.stop, b.step)
+    elif isinstance(a, dict):
+        a, b = [*a.items()], [*b.items()]
+    elif not isinstance(a, list | tuple):
+        return not isinstance(a, PLAIN) or bool(a == b) or a != a
+    same = len(a) == len(b)
+    return same and (all(map(operator.is_, a, b)) or all(map(alike, a, b)))
+
+
 @dataclass(frozen=True)
 class Program:
     """Equations between inputs, outputs, and the inputs that are written to.
@@ -189,8 +228,12 @@ class Program:
         """Return for each variable the equations that read it."""
         found: dict[Variable, list[Equation]] = {}
         for equation in self.equations:
-            for x in dict.fromkeys(equation.inputs):
-                found.setdefault(x, []).append(equation)
+            for x in equation.inputs:
+                readers = found.get(x)
+                if readers is None:
+                    found[x] = [equation]
+                elif readers[-1] is not equation:
+                    readers.append(equation)
         return found
 
     def definitions(self) -> dict[Variable, Equation]:
@@ -199,6 +242,8 @@ class Program:
 
     def substitute(self, mapping: dict[Variable, Any]) -> Program:
         """Put other variables in place of some that are read, the results included."""
+        if not mapping:
+            return self
         return replace(
             self,
             equations=tuple(e.substitute(mapping) for e in self.equations),

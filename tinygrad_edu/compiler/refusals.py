@@ -6,16 +6,34 @@ import sys
 from functools import cache
 from typing import Any
 
+from tinygrad_edu.engine.modes import current_mode
+
 __all__ = [
     "CHOOSE",
     "LOOK",
     "MASK",
+    "Line",
+    "current_tape",
     "is_library",
     "is_library_code",
     "place",
+    "reason",
     "refusal",
     "user_line",
 ]
+
+Line = tuple[Any, ...]  # a file, and the number of a line in it
+
+
+def current_tape() -> Any:
+    """Return the tape that follows the function; raise if the recording is over."""
+    tape: Any = current_mode.get().tape
+    if tape is None:
+        raise TypeError(
+            "compile: an array is used that was recorded while a function was "
+            "compiled; it holds no value; return it from the function instead"
+        )
+    return tape
 
 
 @cache
@@ -58,6 +76,37 @@ def place(line: tuple[Any, ...] | None = None) -> str:
 LOOK = "return from the function what you want to look at, and look at it outside"
 CHOOSE = "choose with np.where(condition, a, b), which computes both"
 MASK = "multiply by the mask, or choose with np.where(mask, x, 0)"
+
+
+_NUMBERS = (
+    "compute with NumPy's functions, np.sqrt() and not math.sqrt(); as a size or an "
+    "index pass an int"
+)
+_OUT = "a value is taken out of its array", LOOK
+_TEXT = "a value is printed, or made text", LOOK
+_REASONS = {
+    "array": (
+        "a value is put into an array of NumPy's own",
+        "build arrays with np.stack(), np.concatenate() or np.where(); np.asarray(x) "
+        "is not needed",
+    ),
+    "bool": ("the function branches on a value", CHOOSE),
+    "comparison": ("the function branches on a number", CHOOSE),
+    "format": _TEXT,
+    "hash": (
+        "a value is looked up in a dict or set",
+        "let an array be the table: table[i]",
+    ),
+    "item": _OUT,
+    "reduce": _OUT,
+    "repr": _TEXT,
+    "tolist": _OUT,
+}
+
+
+def reason(what: str) -> tuple[str, str]:
+    """Say why Python's question has no answer, and what to do instead."""
+    return _REASONS.get(what, ("a value is made a Python number", _NUMBERS))
 
 
 def refusal(what: str, way_out: str = LOOK) -> TypeError:

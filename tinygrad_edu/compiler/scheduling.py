@@ -93,16 +93,20 @@ def roots(program: Program) -> dict[Variable, Variable]:
     """Return for each variable that may be a view the one whose memory it looks at."""
     found: dict[Variable, Variable] = {}
     for e in program.equations:
+        if _is_fresh(e):
+            continue
         arrays = [x for x in e.inputs if x.dtype is not None or x in found]
-        if arrays and not _is_fresh(e):
+        if arrays:
             found[e.output] = found.get(arrays[0], arrays[0])
     return found
 
 
 def _is_fresh(e: Equation) -> bool:
     """Whether an output surely has memory of its own: many functions give views."""
-    of_ufunc = isinstance(getattr(e.function, "__self__", None), np.ufunc)
-    return isinstance(e.function, np.ufunc) or of_ufunc or e.function in FRESH
+    f = e.function
+    if isinstance(f, np.ufunc) or f in FRESH:
+        return True
+    return isinstance(getattr(f, "__self__", None), np.ufunc)  # such as np.add.outer
 
 
 def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:

@@ -200,17 +200,7 @@ def _transposed_for_many(e: Equation, r: Rewriter) -> Any:
 
 def sums_as_products(program: Program) -> Program:
     """Sum over the first axes, or the last, as a product with ones: BLAS is faster."""
-    return Rewriter(program).rewrite(program, _sum_as_product, _scalar_product)
-
-
-def _scalar_product(e: Equation, r: Rewriter) -> Any:
-    """The product of two arrays as of vectors, which is called faster."""
-    if e.function is not np.vdot or not is_for_blas(*e.args):
-        return None
-    if not all(map(r.is_dense, e.args)):
-        return None
-    flat = {x: r.reshape(x, x.size) for x in e.args}
-    return r.enter(np.dot, (), *(flat[x] for x in e.args))
+    return Rewriter(program).rewrite(program, _sum_as_product)
 
 
 def _sum_as_product(e: Equation, r: Rewriter) -> Any:

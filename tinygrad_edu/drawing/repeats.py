@@ -8,40 +8,22 @@ for values of the turn before, and for inputs that are new in each turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.formulas.repeats import Span, repeats
 
-__all__ = ["Span", "spans_to_hide"]
+__all__ = ["spans_to_hide"]
 
 Array = np.ndarray[Any, Any]
 
 SMALL = 24  # a graph with at most this many ops is shown in full
 LIMIT = 160  # the most ops that are shown of any graph
-FEWEST_TURNS = 2  # hide no fewer; with the first and the last turn, a loop has 4
-FEWEST_OPS = 6  # hide no fewer
 SLOTS = 8  # an op with more inputs counts as different from all others
-MOST_PERIODS = 24  # to try
 FAR = 24  # inputs this many positions back, or more, all count as equally far
-MIX = 1_000_003  # a factor that makes equal hashes unlikely
-
-
-class Span(NamedTuple):
-    """Ops that are not shown, from `start` up to `stop` in the order of creation.
-
-    They are turns of `period` ops each; the period is 0 if they do not repeat.
-    """
-
-    start: int
-    stop: int
-    period: int
-
-    @property
-    def turns(self) -> int:
-        return (self.stop - self.start) // self.period if self.period else 0
 
 
 def spans_to_hide(
@@ -61,7 +43,13 @@ def spans_to_hide(
     """
     spans: list[Span] = []
     if collapse and len(nodes) > SMALL:
-        spans = _repeats(*_as_numbers(nodes, labels))
+        code, wiring = _as_numbers(nodes, labels)
+        # The distance back to the inputs distinguishes ops. But an input that all turns
+        # share is further back in each turn, so all far inputs count as equally far.
+        back = np.minimum(wiring[:, :1] - wiring[:, 1:], FAR)
+        loops = repeats(code, wiring, back)
+        # The first turn and the last one are shown.
+        spans = [Span(s.start + s.period, s.stop - s.period, s.period) for s in loops]
     hidden = sum(span.stop - span.start for span in spans)
     if len(nodes) - hidden <= LIMIT:
         return spans
@@ -94,68 +82,4 @@ def _as_numbers(nodes: Sequence[Node], labels: Sequence[Any]) -> tuple[Array, Ar
                     wiring[i, slot] = numbers.setdefault(id(x), len(numbers))
         code[i] = codes.setdefault(label, len(codes))
         numbers[id(node)] = wiring[i, 0] = len(numbers)
-    return code, wiring
-
-
-def _repeats(code: Array, wiring: Array) -> list[Span]:
-    """Find repeats; return all turns except the first and the last."""
-    wiring = wiring[:, wiring.max(axis=0) >= 0]
-    found = [
-        span
-        for period in _periods(code, wiring)
-        for span in _repeats_of_period(code, wiring, period)
-    ]
-    found.sort(key=lambda span: (span.start - span.stop, span.period))
-    taken = np.zeros(len(code), bool)
-    spans = []
-    for span in found:
-        turn = span.period  # reserve the first and the last turn too: they are shown
-        if not taken[span.start - turn : span.stop + turn].any():
-            taken[span.start - turn : span.stop + turn] = True
-            spans.append(span)
-    return sorted(spans)
-
-
-def _repeats_of_period(code: Array, wiring: Array, period: int) -> Iterator[Span]:
-    same = np.zeros(len(code), bool)  # the code is equal to that one period before
-    same[period:] = code[period:] == code[:-period]
-    regular = np.zeros(len(code), bool)  # also two periods before, with equal strides
-    step = wiring[period:] - wiring[:-period]
-    steady = (step[period:] == step[:-period]).all(axis=1)
-    regular[2 * period :] = same[2 * period :] & same[period:-period] & steady
-    edges = np.flatnonzero(np.diff(regular, prepend=False, append=False))
-    runs = edges.reshape(-1, 2)
-    least = max(FEWEST_TURNS, -(-FEWEST_OPS // period))  # turns to hide
-    long = (runs[:, 1] - runs[:, 0]) // period >= least - 1
-    for begin, stop in runs[long].tolist():
-        turns = (stop - begin) // period + 2
-        start = stop - turns * period
-        before = start - period  # a loop's first turn may have other inputs
-        if before >= 0 and same[start : start + period].all():
-            start = before
-            turns += 1
-        if turns - 2 >= least:
-            yield Span(start + period, stop - period, period)
-
-
-def _periods(code: Array, wiring: Array) -> list[int]:
-    """Guess periods: distances at which equal ops occur often.
-
-    An op that occurs several times in a turn gives shorter distances too. So compare
-    with the last few occurrences, and compare sequences of 2 and 3 ops as well.
-    """
-    n = len(code)
-    # The distance back to the inputs distinguishes ops. But an input that all turns
-    # share is further back in each turn, so all far inputs count as equally far.
-    back = np.minimum(wiring[:, :1] - wiring[:, 1:], FAR)
-    pieces = code * MIX + back @ MIX ** np.arange(2, 2 + back.shape[1])
-    counts = np.zeros(n, np.int64)
-    for _ in range(3):
-        order = np.argsort(pieces, kind="stable")
-        for nth in range(1, 5):
-            same = pieces[order[nth:]] == pieces[order[:-nth]]
-            counts += np.bincount((order[nth:] - order[:-nth])[same], minlength=n)
-        pieces[1:] += pieces[:-1] * MIX
-    counts[n // (FEWEST_TURNS + 2) + 1 :] = 0
-    often = np.argsort(-counts, kind="stable")[:MOST_PERIODS]
-    return [int(period) for period in often if counts[period] > 0]
+    return code, wiring[:, wiring.max(axis=0) >= 0]

@@ -27,14 +27,20 @@ __all__ = [
     "Product",
     "Sum",
     "added",
+    "applied",
+    "as_product",
     "common_shape",
+    "expanded",
+    "has_fraction",
     "in_shape",
     "minus",
     "names_in",
     "number",
+    "parts_of",
     "plus",
     "read",
     "replace",
+    "terms_of",
     "times",
     "to_the",
     "without",
@@ -96,12 +102,27 @@ class Derivative(Name):
         return self.data.value if isinstance(self.data, Formula) else self.data
 
 
+class Unordered(tuple[Any, ...]):
+    """Different parts, of which the order is told and does not count."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and frozenset(self) == frozenset(other)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self))
+
+
 @dataclass(frozen=True)
 class Product(Formula):
     """A number times powers of formulas, element by element; `shape` may be larger."""
 
     coefficient: float
     factors: tuple[tuple[Formula, float], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factors", Unordered(self.factors))
 
     @property
     def value(self) -> Any:
@@ -153,7 +174,8 @@ def in_shape(x: Formula, shape: Shape) -> Formula:
     return times(x, number(1, shape))
 
 
-def _as_product(x: Formula) -> Product:
+def as_product(x: Formula) -> Product:
+    """Return a formula as a product, be it of one factor."""
     return x if isinstance(x, Product) else Product(x.shape, 1.0, ((x, 1.0),))
 
 
@@ -171,12 +193,12 @@ def _simplest(x: Product) -> Formula:
 def times(*formulas: Formula) -> Formula:
     """Multiply, element by element; equal factors become a power."""
     coefficient, exponents = 1.0, dict[Formula, float]()
-    for x in map(_as_product, formulas):
+    for x in map(as_product, formulas):
         coefficient *= x.coefficient
         for factor, n in x.factors:
             exponents[factor] = exponents.get(factor, 0.0) + n
-    shape = common_shape(*(x.shape for x in formulas))
-    factors = tuple((factor, n) for factor, n in exponents.items() if n != 0)
+    shape = common_shape(*[x.shape for x in formulas])
+    factors = tuple([(factor, n) for factor, n in exponents.items() if n != 0])
     return _simplest(Product(shape, coefficient, factors))
 
 
@@ -187,30 +209,35 @@ def to_the(x: Formula, n: float) -> Formula:
     if isinstance(x, Product) and x.coefficient == 0 and n > 0:
         return x
     if isinstance(x, Product) and x.coefficient > 0 and float(n).is_integer():
-        factors = tuple((factor, m * n) for factor, m in x.factors)
+        factors = tuple([(factor, m * n) for factor, m in x.factors])
         with np.errstate(over="ignore", under="ignore"):  # to infinity, as the op's
             coefficient = float(np.power(x.coefficient, n))
         return _simplest(Product(x.shape, coefficient, factors))
     return _simplest(Product(x.shape, 1.0, ((x, float(n)),)))
 
 
+def terms_of(x: Formula) -> tuple[Formula, ...]:
+    """Return what is added; of what is no sum, itself."""
+    return x.terms if isinstance(x, Sum) else (x,)
+
+
 def added(*formulas: Formula) -> Sum:
     """Return the sum of formulas as it stands: nothing is collected."""
-    shape = common_shape(*(x.shape for x in formulas))
-    parts = (x.terms if isinstance(x, Sum) else (x,) for x in formulas)
-    return Sum(shape, tuple(chain.from_iterable(parts)))
+    shape = common_shape(*[x.shape for x in formulas])
+    return Sum(shape, tuple(chain.from_iterable(map(terms_of, formulas))))
 
 
 def plus(*formulas: Formula) -> Formula:
     """Add; terms that differ in their numbers only become one."""
     coefficients = dict[tuple[tuple[Formula, float], ...], float]()
-    for term in added(*formulas).terms:
-        product = _as_product(term)
+    for product in map(as_product, chain.from_iterable(map(terms_of, formulas))):
         known = coefficients.get(product.factors, 0.0)
-        coefficients[product.factors] = known + product.coefficient
-    shape = common_shape(*(x.shape for x in formulas))
+        total = known + product.coefficient
+        is_rounding = abs(total) < 1e-14 * abs(known)
+        coefficients[product.factors] = 0.0 if is_rounding else total
+    shape = common_shape(*[x.shape for x in formulas])
     terms = [
-        _simplest(Product(common_shape(*(f.shape for f, _ in factors)), n, factors))
+        _simplest(Product(common_shape(*[f.shape for f, _ in factors]), n, factors))
         for factors, n in coefficients.items()
         if n != 0
     ]
@@ -218,12 +245,34 @@ def plus(*formulas: Formula) -> Formula:
         return number(0, shape)
     if len(terms) == 1:
         return in_shape(terms[0], shape)
-    return Sum(shape, tuple(terms))
+    return Sum(shape, Unordered(terms))
 
 
 def minus(x: Formula) -> Formula:
     """Change the sign."""
     return times(number(-1), x)
+
+
+def expanded(x: Formula) -> Formula:
+    """Multiply out; a sum that is divided by stays as it is.
+
+    Sums of fractions come first: what cancels is still there.
+    """
+    if isinstance(x, Sum):
+        parts = tuple(map(expanded, x.terms))
+        return x if parts == tuple(x.terms) else plus(*parts)
+    sums = [f for f, n in as_product(x).factors if isinstance(f, Sum) and n >= 1]
+    if not sums:
+        return x
+    first = next(filter(has_fraction, sums), sums[0])
+    rest = times(x, to_the(first, -1))
+    return plus(*(expanded(times(term, rest)) for term in first.terms))
+
+
+def has_fraction(x: Formula) -> bool:
+    """Whether a term of a sum, or a product, divides by something."""
+    powers = [n for term in terms_of(x) for _, n in as_product(term).factors]
+    return min(powers, default=1) < 0
 
 
 def replace(x: Formula, old: Formula, new: Formula) -> Formula:
@@ -237,7 +286,7 @@ def replace(x: Formula, old: Formula, new: Formula) -> Formula:
         return plus(*(replace(term, old, new) for term in x.terms))
     if isinstance(x, Applied):
         arguments = [replace(a, old, new) for a in x.arguments]
-        return _apply(x.op, arguments, x.params, x.shape)
+        return applied(x.op, arguments, x.params, x.shape)
     return x
 
 
@@ -249,7 +298,7 @@ def without(x: Formula, factor: Formula) -> Formula | None:
         parts = [without(term, factor) for term in x.terms]
         found = [part for part in parts if part is not None]
         return plus(*found) if len(found) == len(parts) else None
-    product = _as_product(x)
+    product = as_product(x)
     having = [(f, n) for f, n in product.factors if mentions(f, factor)]
     if len(having) != 1 or having[0][1] != 1:
         return None
@@ -280,11 +329,16 @@ def parts_of(x: Formula) -> tuple[Formula, ...]:
     return ()
 
 
-def names_in(x: Formula) -> set[Formula]:
-    """Return the quantities that a formula speaks of."""
-    if isinstance(x, Name):
-        return {x}
-    return set().union(*map(names_in, parts_of(x)))
+def names_in(*formulas: Formula) -> set[Name]:
+    """Return the quantities that formulas speak of."""
+    found, stack = set[Name](), list(formulas)
+    while stack:
+        x = stack.pop()
+        if isinstance(x, Name):
+            found.add(x)
+        else:
+            stack += parts_of(x)
+    return found
 
 
 # --- From the graph -------------------------------------------------------------------
@@ -320,7 +374,7 @@ def read(
         elif isinstance(part, Node) and part.op is not None:
             arguments = [known.get(id(z)) or found[id(z)] for z in inputs]
             params = part.params or {}
-            found[id(part)] = _apply(part.op, arguments, params, part.data.shape)
+            found[id(part)] = applied(part.op, arguments, params, part.data.shape)
         else:
             value = value_of(part)
             known_value = known.get(id(value))
@@ -337,7 +391,7 @@ def _of_number(x: Any) -> Formula:
     return number(float(str(x) if is_short else x))
 
 
-def _apply(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Formula:
+def applied(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> Formula:
     """Apply an op to formulas: arithmetic is multiplied out, anything else a call."""
     match op.name, arguments:
         case "add", [a, b]:

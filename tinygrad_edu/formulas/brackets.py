@@ -1,4 +1,7 @@
-r"""Find where an op's formula needs brackets, from the formula itself.
+r"""Decide where brackets go, in mathematics and in Python.
+
+Each piece of text says how strongly it holds together, and each place how strongly what
+is put there must hold together; brackets make up the difference.
 
 An op declares its LaTeX with places for its inputs: ``{a} - {b}``, ``\log {x}``,
 ``\frac{{{a}}}{{{b}}}``. The symbols next to a place decide which expressions need
@@ -9,23 +12,60 @@ everything but a single symbol needs them. Inside a fraction, nothing does.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import cache
 from string import Formatter
 from typing import NamedTuple
 
-__all__ = ["Strength", "strength_needed", "strength_of"]
+__all__ = ["Strength", "Written", "infixed", "strength_needed", "strength_of"]
 
 
 class Strength(IntEnum):
-    """How strongly an expression holds together."""
+    """How strongly an expression holds together, the weakest first."""
 
-    SUM = 1
-    PRODUCT = 2
-    FUNCTION = 3  # without brackets round its argument: a factor after it would join it
-    POWER = 4
-    ATOM = 5
+    COMPARISON = 1
+    OR = 2
+    XOR = 3
+    AND = 4
+    SUM = 5
+    PRODUCT = 6
+    # Python's signs, and functions without brackets round their argument: a factor
+    # after it would join it.
+    FUNCTION = 7
+    POWER = 8
+    ATOM = 9
+
+
+class Written(NamedTuple):
+    """A piece of text, and how strongly it holds together."""
+
+    text: str
+    strength: int = Strength.ATOM
+
+    def within(self, least: int, bracket: Callable[[str], str] = "({})".format) -> str:
+        """Return the text, in brackets if it is weaker than its place needs."""
+        return bracket(self.text) if self.strength < least else self.text
+
+
+def infixed(a: Written, symbol: str, b: Written, strength: int) -> Written:
+    """Write one of Python's operators, which takes what is on its left first.
+
+    Only ``**`` takes what is on its right; and ``a < b < c`` would be two comparisons.
+
+    Examples
+    --------
+    >>> a, b = Written("a - b", Strength.SUM), Written("-2", Strength.FUNCTION)
+    >>> infixed(a, "-", a, Strength.SUM).text, infixed(b, "*", b, Strength.PRODUCT).text
+    ('a - b - (a - b)', '-2 * (-2)')
+    """
+    is_power = symbol == "**"
+    left = a.within(strength + (is_power or strength == Strength.COMPARISON))
+    right = b.within(strength + 1)
+    if right.startswith("-") and strength >= Strength.SUM:
+        right = f"({right})"
+    space = "" if is_power else " "
+    return Written(f"{left}{space}{symbol}{space}{right}", strength)
 
 
 class _Piece(NamedTuple):

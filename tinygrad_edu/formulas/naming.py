@@ -35,6 +35,12 @@ class Taken:
         self._names = set(names)
         self._last = Counter[str]()  # the number that was tried last, by stem
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def take(self, names: Iterable[str]) -> None:
+        self._names.update(names)
+
     def unused(self, name: str) -> str:
         """Take the name, with a number if someone has it already, and return it."""
         if name in self._names:

@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from functools import cache
 from itertools import dropwhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,12 @@ from tinygrad_edu.formulas.algebra import (
     common_shape,
     times,
 )
-from tinygrad_edu.formulas.brackets import Strength, strength_needed, strength_of
+from tinygrad_edu.formulas.brackets import (
+    Strength,
+    Written,
+    strength_needed,
+    strength_of,
+)
 from tinygrad_edu.formulas.symbols import (
     latex_name,
     numbers_in_latex,
@@ -46,13 +51,6 @@ Factors = list[tuple[Formula, float]]
 
 ONES = "ones"  # an array that is full of them
 MANY = 8  # inputs of an op that are written in full
-
-
-class Written(NamedTuple):
-    """A piece of text, and how strongly it holds together."""
-
-    text: str
-    strength: Strength
 
 
 def in_text(x: Formula, shape: Shape | None = None) -> str:
@@ -157,8 +155,7 @@ class _Notation(ABC):
 
     def within(self, written: Written, least: Strength) -> str:
         """Add brackets if an expression is weaker than the place needs."""
-        is_loose = written.strength < least
-        return self.bracket(written.text) if is_loose else written.text
+        return written.within(least, self.bracket)
 
     def sum(self, x: Sum) -> Written:
         text = ""

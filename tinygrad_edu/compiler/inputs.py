@@ -1,0 +1,308 @@
+"""What a function uses from outside, while it runs on the tape.
+
+Each array and number there becomes an input of the program, with the expression that
+gives its value at every call. In its place stands an `Array` or a `Number` for a while.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from tinygrad_edu.compiler.accesses import Condition, References, Site
+from tinygrad_edu.compiler.arguments import Arguments, is_argument
+from tinygrad_edu.compiler.captured import Captured, is_lent, is_setting
+from tinygrad_edu.compiler.memory import Memory
+from tinygrad_edu.compiler.naming import short_path
+from tinygrad_edu.compiler.program import Variable, same_dtype
+from tinygrad_edu.compiler.refusals import Line, place
+from tinygrad_edu.compiler.stand_ins import Array, Number
+from tinygrad_edu.engine.graph import Node, current_mode, new_index
+from tinygrad_edu.engine.tensor import Tensor
+
+__all__ = ["Inputs"]
+
+
+class Inputs:
+    """The inputs that a run has come to so far.
+
+    Attributes
+    ----------
+    accesses : dict of Memory to str
+        All of them, with the expressions for their values.
+    conditions : list of Condition
+        What must hold of the optimisers.
+    tensors : dict of int to Tensor
+        Those from outside that are used, by `id`.
+    gradients : dict of int to Tensor or None
+        By the `id` of the Tensor: what they are at first, where it matters.
+    read : set of int
+        Those among them whose gradient was there, or not, at first.
+    used : dict of int to Tensor
+        Gradients that an optimiser has used, by their `id`.
+    bound : dict of Memory to Tensor
+        The Tensors that had this memory at first.
+    sites : list of tuple
+        Where stand-ins are, what is there at first, and the stand-in.
+    drawn, remembered : set of str
+        The expressions of random numbers, and of what optimisers remember.
+    made : list of tuple
+        All that stands for something, with the lines where it was made.
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        arguments: Arguments,
+        captured: Captured,
+        refer: References,
+        first: Sequence[Variable],
+    ) -> None:
+        self._f, self._arguments, self._captured = f, arguments, captured
+        self._refer = refer
+        self._first = first  # the variables that they are in the first run
+        self._start = new_index()
+        self.accesses: dict[Memory, str] = {}
+        self.conditions: list[Condition] = []
+        self.tensors: dict[int, Tensor] = {}
+        self.gradients: dict[int, Any] = {}
+        self.read: set[int] = set()
+        self.used: dict[int, Any] = {}
+        self.bound: dict[Memory, Any] = {}
+        self.sites: list[tuple[Site, Any, Any]] = []
+        self.drawn: set[str] = set()
+        self.remembered: set[str] = set()
+        self.made: list[tuple[ref[Node], Line]] = []
+        self._memories: dict[int, Memory] = {}  # of Tensors and arrays, by id
+        self._paths: dict[int, str] = {}  # of Tensors that are arguments
+        self._access_of: dict[int, str] = {}  # of these
+        self._lent: set[int] = set()  # optimisers
+        self._before: list[tuple[Any, Any, Any]] = []  # Tensors, as they were
+        self._frozen = [x for x in captured.masks if x.flags.writeable]
+
+    # --- Stand-ins, and their end -----------------------------------------------------
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Have stand-ins in all places; put everything back in the end."""
+        try:
+            for mask in self._frozen:
+                mask.flags.writeable = False
+            for site in self._captured.sites:
+                self._swap(site, self._array(site.get(), site.access, site.path))
+            for optimiser in self._captured.optimisers:
+                self.lend(optimiser)
+            yield
+        finally:
+            for tensor, array, gradient in self._before:
+                tensor.array, tensor.accumulated = array, gradient
+            for site, value, _ in reversed(self.sites):
+                site.set(value)
+            for mask in self._frozen:
+                mask.flags.writeable = True
+
+    @contextmanager
+    def put_back(self) -> Iterator[None]:
+        """Put the arrays back for a while, for a function that is one step."""
+        stand_ins = [(site, site.get()) for site, _, _ in self.sites]
+        try:
+            for site, value, _ in self.sites:
+                site.set(value)
+            yield
+        finally:
+            for site, stand_in in stand_ins:
+                site.set(stand_in)
+
+    def _swap(self, site: Site, stand_in: Any) -> None:
+        self.sites.append((site, site.get(), stand_in))
+        site.set(stand_in)
+
+    def forget(self) -> None:
+        """Let go of what stood for something."""
+        self.sites, self.gradients, self.used = [], {}, {}
+
+    # --- Binding ----------------------------------------------------------------------
+
+    def _bind(self, name: str, value: Any, access: str, writable: bool) -> Memory:
+        """Make something an input of the program."""
+        shape = np.shape(value)
+        dtype = getattr(value, "dtype", None)  # a Python number has none
+        variable = Variable(shape, dtype, short_path(name))
+        if len(self.accesses) < len(self._first):
+            before = self._first[len(self.accesses)]
+            if before.shape == shape and same_dtype(before.dtype, dtype):
+                variable = before
+        memory = Memory(variable, name, writable)
+        self.accesses[memory] = access
+        return memory
+
+    def _stand_in(self, array: Any, memory: Memory, is_scalar: bool = False) -> Array:
+        """Return an Array, which must not be kept."""
+        stand_in = Array.of(array, memory, is_scalar)
+        self.made.append((ref(stand_in), self.line()))
+        return stand_in
+
+    def line(self) -> Line:
+        """Return where the function is."""
+        code = getattr(inspect.unwrap(self._f), "__code__", None)
+        return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
+
+    def _array(self, x: Any, access: str, path: str) -> Any:
+        """Return what stands for an array, or for a tuple with arrays in it."""
+        if isinstance(x, tuple):
+            parts = [
+                self._array(part, f"{access}[{i}]", f"{path}[{i}]")
+                for i, part in enumerate(x)
+            ]
+            return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+        if type(x) is Array or not is_lent(x):  # two functions may share a place
+            return x
+        memory = self._memories.get(id(x))
+        if memory is None:
+            memory = self._memories[id(x)] = self._bind(path, x, access, False)
+        return self._stand_in(x, memory)
+
+    def _number(self, value: Any, access: str, name: str) -> Any:
+        """Return what stands for a number, or for a tuple of numbers."""
+        if isinstance(value, tuple):
+            return tuple(
+                self._number(x, f"{access}[{i}]", f"{name}_{i}")
+                for i, x in enumerate(value)
+            )
+        memory = self._bind(name, value, access, False)
+        if isinstance(value, np.generic):
+            return Array.of(np.asarray(value), memory, is_scalar=True)
+        return Number(value, memory.variable, True)
+
+    def stand_ins(self) -> dict[str, Any]:
+        """Return what stands for the data among the arguments, by expression."""
+        found: dict[str, Any] = {}
+        for access, x in self._arguments.data.items():
+            name = "_".join(re.findall(r"\w+", self._arguments.paths[access]))
+            if isinstance(x, Tensor):
+                self._access_of.setdefault(id(x), access)
+                self._paths.setdefault(id(x), name)
+                found[access] = x
+                self.memory_of(x)  # in the order of the arguments
+            elif type(x) is float:
+                found[access] = self._number(x, access, name)
+            else:
+                memory = self._bind(name, x, access, False)
+                is_scalar = isinstance(x, np.generic)
+                found[access] = self._stand_in(np.asarray(x), memory, is_scalar)
+        return found
+
+    def sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Make random numbers an input of the program, drawn anew before each run.
+
+        Not so those of something made inside, which is a new one in each run.
+        """
+        if not self._captured.knows(draw.__self__):
+            return draw(shape, dtype)
+        access = f"{self._refer(draw)}({shape}, {self._refer(np.dtype(dtype))})"
+        self.drawn.add(access)
+        ones = np.ones(shape, dtype)
+        name = f"{draw.__name__}{len(self.drawn)}"
+        return Array.of(ones, self._bind(name, ones, access, False))
+
+    # --- Tensors ----------------------------------------------------------------------
+
+    def is_outside(self, node: Any) -> bool:
+        """Whether a Tensor was there before the function ran."""
+        return bool(node.index < self._start)
+
+    def known(self, array: Any) -> Memory | None:
+        """Return the memory of an array that was found outside."""
+        return self._memories.get(id(array))
+
+    def memory_of(self, x: Any) -> Memory | None:
+        """Return the memory of a Tensor that the tape meets first."""
+        if not self.is_outside(x):
+            return self.known(x.array)
+        if (known := self.known(x)) is not None:
+            return known
+        if x.op is not None and current_mode.get().recording:
+            name = f" {x.name}" * bool(x.name)
+            raise TypeError(
+                f"compile: the function uses a Tensor{name} that was computed "
+                f"outside of it, at {place()}, and its gradient would be lost; compute "
+                "it inside, or take its detach()"
+            )
+        array = f"{self.access(x)}.array"
+        memory = self._bind(self.path(x), x.array, array, True)
+        self._memories[id(x)] = memory
+        self.bound[memory] = x
+        return memory
+
+    def path(self, tensor: Any) -> str:
+        """Say what the user calls a Tensor."""
+        key = id(tensor)
+        path = self._captured.paths.get(key) or self._paths.get(key)
+        return tensor.name or path or "x"
+
+    def access(self, tensor: Any) -> str:
+        """Return the expression for a Tensor from outside, which may be changed."""
+        key = id(tensor)
+        if key not in self.tensors:
+            self.tensors[key] = tensor
+            self._before.append((tensor, tensor.array, tensor.accumulated))
+        if key not in self._access_of:
+            self._access_of[key] = self._refer(tensor)
+        return self._access_of[key]
+
+    def is_given(self, memory: Memory) -> bool:
+        """Whether memory is that of an argument."""
+        return is_argument(self.accesses[memory])
+
+    def see(self, leaf: Any, is_read: bool) -> tuple[Tensor, Memory] | None:
+        """Have the gradient of a leaf be an input, unless it is overwritten first.
+
+        Return what stands for it, and its memory.
+        """
+        if not self.is_outside(leaf) or id(leaf) in self.gradients:
+            return None
+        access, gradient = self.access(leaf), leaf.accumulated
+        self.gradients[id(leaf)] = gradient
+        if is_read:
+            self.read.add(id(leaf))
+        if not is_read or gradient is None:
+            return None
+        name, of = f"grad_{self.path(leaf)}", f"{access}.accumulated.array"
+        leaf.accumulated = self.gradients[id(leaf)] = Tensor(gradient.array)
+        return leaf.accumulated, self._bind(name, gradient.array, of, True)
+
+    # --- Optimisers -------------------------------------------------------------------
+
+    def lend(self, optimiser: Any) -> None:
+        """Read the numbers and the state of an optimiser afresh."""
+        if id(optimiser) in self._lent:
+            return
+        self._lent.add(id(optimiser))
+        path = self._captured.paths.get(id(optimiser), "optimiser")
+        attributes = vars(optimiser)
+        reference, state = self._refer(attributes), self._refer(optimiser.state)
+        for name, value in list(attributes.items()):
+            if is_setting(value):
+                access = f"{reference}[{name!r}]"
+                site = Site(access, f"{path}.{name}", attributes, name)
+                self._swap(site, self._number(value, access, name))
+        self._require(f"{reference}['state'] is {state}", path)
+        self._require(f"[*{state}] == {list(optimiser.state)!r}", path)
+        for name, arrays in optimiser.state.items():
+            of = self._refer(arrays)
+            self._require(f"{state}[{name!r}] is {of}", path)
+            for i, array in enumerate(arrays):
+                access = f"{of}[{i}]"
+                site = Site(access, f"{path}.{name}[{i}]", arrays, i)
+                self.remembered.add(access)
+                memory = self._bind(f"{name}_{i}", array, access, True)
+                self._swap(site, Array.of(array, memory))
+
+    def _require(self, source: str, path: str) -> None:
+        self.conditions.append(Condition(source, path))

@@ -1,0 +1,177 @@
+"""What a run has come to: the program's outputs, and what is made of them."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.accesses import References
+from tinygrad_edu.compiler.expressions import INFIX, literal
+from tinygrad_edu.compiler.inputs import Inputs
+from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.stand_ins import Array, Number
+from tinygrad_edu.compiler.tape import Tape
+from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.engine.tensor import Tensor
+
+__all__ = ["Results"]
+
+LONGEST = 500  # characters of a number's expression: Python reads few nested brackets
+
+
+class Results:
+    """What the function gave and what it set, read off when it has run.
+
+    Attributes
+    ----------
+    equations, inputs : list
+        All that it came to.
+    outputs : list
+        The arrays in the answer, then the gradients, then the numbers that change.
+    updates : dict of Variable to Variable
+        The inputs that are written to.
+    answer : str
+        The expression that makes the function's answer of the outputs ``r[0], ...``.
+    effects : list of str
+        The statements that do the rest: set gradients, and numbers as an optimiser's
+        count of steps.
+    """
+
+    def __init__(
+        self,
+        answer: Any,
+        stand_ins: dict[str, Any],
+        inputs: Inputs,
+        tape: Tape,
+        refer: References,
+    ) -> None:
+        self._inputs, self._tape, self._refer = inputs, tape, refer
+        self.equations = tape.equations
+        self.updates = {memory.first: memory.read() for memory in tape.changed}
+        self.outputs: list[Any] = []
+        self.effects: list[str] = []
+        self._counts: dict[str, Variable] = {}  # numbers that are computed from others
+        self._known = {id(x): access for access, x in stand_ins.items()}
+        self._known |= {id(x): site.access for site, _, x in inputs.sites}
+        self.answer = self._expression(answer)
+        self._set_gradients()
+        self._set_places()
+        self.inputs = [memory.first for memory in inputs.accesses]
+
+    def _output(self, x: Variable) -> str:
+        self.outputs.append(x)
+        return f"r[{len(self.outputs) - 1}]"
+
+    def _expression(self, x: Any) -> str:
+        """Write an expression for a part of the answer, or a new value."""
+        if id(x) in self._known:
+            return self._known[id(x)]
+        text = self._written(x)
+        if isinstance(x, Node | np.ndarray):  # may be there once more
+            name = self._known[id(x)] = f"a{len(self._known)}"
+            text = f"({name} := {text})"
+        return text
+
+    def _written(self, x: Any) -> str:
+        write = self._expression
+        if isinstance(x, tuple) and hasattr(x, "_fields"):
+            return f"{self._refer(type(x))}({', '.join(map(write, x))})"
+        if type(x) is tuple:
+            return f"({''.join(write(part) + ', ' for part in x)})"
+        if type(x) is list:
+            return f"[{', '.join(map(write, x))}]"
+        if type(x) is dict:
+            items = (f"{self._refer(key)}: {write(part)}" for key, part in x.items())
+            return f"{{{', '.join(items)}}}"
+        if type(x) is Array or type(x) is Number:
+            return self._output(self._tape.variable(x))
+        if isinstance(x, Tensor):
+            if id(x) in self._inputs.tensors or self._inputs.is_outside(x):
+                return self._inputs.access(x)
+            return f"tensor({self._output(self._tape.place(x).read())})"
+        return self._refer(x) + ".copy()" * isinstance(x, np.ndarray)
+
+    def _set_gradients(self) -> None:
+        inputs = self._inputs
+        for key, tensor in list(inputs.tensors.items()):
+            if key not in inputs.gradients:
+                continue
+            now = tensor.accumulated
+            if key in inputs.read and now is inputs.gradients[key]:
+                continue
+            new = "None"
+            if now is not None and id(now) not in inputs.used:
+                new = f"tensor({self._output(self._tape.place(now).read())})"
+            self.effects.append(f"{inputs.access(tensor)}.accumulated = {new}")
+
+    def _set_places(self) -> None:
+        """Set what has other memory, or another number: read all, then assign."""
+        inputs, set_to = self._inputs, {}
+        for memory, tensor in inputs.bound.items():
+            now = self._tape.place(tensor)
+            if now is not memory:
+                value = inputs.accesses.get(now) or f"array({self._output(now.read())})"
+                set_to[f"{inputs.access(tensor)}.array"] = value
+        for site, _, stand_in in inputs.sites:
+            new = site.get()
+            if new is stand_in:
+                continue
+            if type(new) is Number and new.variable in self._texts:
+                set_to[site.access] = self._texts[new.variable]
+                self._counts[site.access] = new.variable
+            else:
+                set_to[site.access] = self._expression(new)
+        if set_to:
+            places, values = ", ".join(set_to), ", ".join(set_to.values())
+            self.effects.append(f"{places} = {values}")
+        self._assigned = len(set_to)
+
+    @cached_property
+    def _texts(self) -> dict[Variable, str]:
+        """The numbers that are expressions of the inputs."""
+        accesses = self._inputs.accesses
+        return self._numbers({m.first: access for m, access in accesses.items()})
+
+    def _numbers(self, known: dict[Variable, str]) -> dict[Variable, str]:
+        """Write numbers as expressions of others, known beforehand, unless too long."""
+        texts = dict(known)
+        for e in self._tape.equations:
+            if e.output.dtype is None and e.function in INFIX:
+                pair = [
+                    texts.get(x) if isinstance(x, Variable) else literal(x)
+                    for x in e.args
+                ]
+                text = f"({f' {INFIX[e.function][0]} '.join(map(str, pair))})"
+                if None not in pair and len(text) <= LONGEST:
+                    texts[e.output] = text
+        return texts
+
+    def counts(self, program: Program, accesses: list[str]) -> dict[str, str] | None:
+        """Tell what becomes of each number, with ``{0}`` for the first input.
+
+        None, if there is more to do after a run, or anything to give but one number; or
+        if something has to be drawn before each run.
+        """
+        keeps = any("accumulated = tensor" in effect for effect in self.effects)
+        batch = accesses[:2] == ["args[0]", "args[1]"]
+        is_drawn = bool(self._inputs.drawn)
+        if not batch or is_drawn or keeps or self._assigned > len(self._counts):
+            return None
+        just_one = re.fullmatch(r"(\(a\d+ := )?(tensor\()?r\[0\]\)*", self.answer)
+        if not just_one or len(self.outputs) != 1:
+            return None
+        if self.outputs[0].shape != () or self.outputs[0].dtype is None:
+            return None
+        places = {x: f"{{{i}}}" for i, x in enumerate(program.inputs)}
+        place_of = dict(zip(accesses, places.values()))
+        texts = self._numbers(places) if self._counts else {}
+        counts = {
+            place_of[access]: texts.get(x)
+            for access, x in self._counts.items()
+            if access in place_of
+        }
+        known = {place: number for place, number in counts.items() if number}
+        return known if len(known) == len(counts) else None

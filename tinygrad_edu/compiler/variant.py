@@ -1,0 +1,159 @@
+"""A program for one signature: made by passes, written as source, linked, and run."""
+
+from __future__ import annotations
+
+import builtins
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.compiler.fast import Fast
+from tinygrad_edu.compiler.loops import Loops
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.readable import Readable
+from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.report import CostReport, program_cost
+from tinygrad_edu.compiler.scheduling import protect
+from tinygrad_edu.engine.graph import new_constant
+from tinygrad_edu.engine.op import as_array
+from tinygrad_edu.engine.tensor import Tensor
+
+__all__ = ["Passes", "Variant", "Writer"]
+
+Passes = Sequence[tuple[str, Callable[[Program], Program]]]
+Writer = Fast | Loops | Readable
+
+
+class Variant:
+    """A program for one signature, and when and how to run it."""
+
+    def __init__(
+        self, recording: Recording, passes: Passes, writer: type[Writer]
+    ) -> None:
+        self._recorded, self._passes = recording.program, passes
+        ((_, program),) = deque(self._stages(), maxlen=1)  # the others are let go
+        self._counts = recording.counts
+        self._writer = writer(program)
+        self.source: str = self._writer.source
+        self._program: dict[str, Any] = dict(self._writer.space.given)
+        self._execute(self.source)
+        self._link(recording)
+
+    def _stages(self) -> Iterator[tuple[str, Program]]:
+        """Give the program as it was recorded, and then after each pass."""
+        program = self._recorded
+        yield "recording", program
+        for name, change in self._passes:
+            program = change(program)
+            yield name, program
+        yield "copies of answers", protect(_told_apart(program, self._recorded.outputs))
+
+    def _execute(self, source: str) -> None:
+        exec(builtins.compile(source, "<compiled>", "exec"), self._program)
+
+    def _link(self, recording: Recording) -> None:
+        """Write the functions that say whether the program fits, and that run it."""
+        names = recording.names | {
+            "apart": _apart,
+            "array": as_array,
+            "step": self._program["step"],
+            "tensor": _tensor,
+        }
+        call = f"step({', '.join(recording.accesses)})"
+        outputs = recording.program.outputs
+        if len(outputs) == 1:
+            call = f"({call},)"
+        effects = recording.effects
+        if isinstance(self._writer, Loops):  # which gives Python numbers
+            names["kinds"] = [_kind(x) for x in outputs]
+            call = f"[kind(x) if kind else x for kind, x in zip(kinds, {call})]"
+        run = [f"r = {call}", f"return {recording.answer}"]
+        if effects:
+            run[1:] = [f"y = {recording.answer}", *effects, "return y"]
+        conditions = "\n            and ".join(
+            dict.fromkeys(c.source for c in recording.conditions)
+        )
+        lines = [
+            "def fits(args, kwargs):",
+            "    try:",
+            f"        return ({conditions})",
+            "    except (LookupError, AttributeError, ValueError):",
+            "        return False",
+            "",
+            "def run(args, kwargs):",
+            *(f"    {line}" for line in run),
+        ]
+        arguments = ", ".join(["x", "y", "order", *recording.accesses])
+        lines += [
+            "def epoch(args, x, y, order):",
+            f"    answers = program['epoch']({arguments})",
+            "    for _ in answers:",
+            *(f"        {effect}" for effect in [*effects, "pass"]),
+            "    return answers",
+        ]
+        names["program"] = self._program
+        exec(builtins.compile("\n".join(lines), "<guards>", "exec"), names)
+        self.fits: Callable[..., bool] = names["fits"]
+        self.run: Callable[..., Any] = names["run"]
+        self._epoch: Callable[..., Any] = names["epoch"]
+
+    @property
+    def epoch(self) -> Callable[..., Any] | None:
+        """What runs the program on many mini-batches, if they can be a loop in it."""
+        if isinstance(self._writer, Readable) or self._counts is None:
+            return None
+        if "epoch" not in self._program:
+            source = self._writer.epoch(self._counts)
+            self._execute(source)
+            self.source += source
+        return self._epoch
+
+    def report(self) -> CostReport:
+        rows = [(name, *program_cost(program)) for name, program in self._stages()]
+        if isinstance(self._writer, Fast):
+            sizes, (_, operations, flops, *_) = self._writer.buffers, rows[-1]
+            cost = operations, flops, len(sizes), sum(sizes)
+            rows.append(("sharing buffers", *cost))
+        return CostReport(rows)
+
+
+def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
+    """Copy an answer that has come to be the same as another, computed by itself."""
+    outputs: list[Any] = []
+    copies: list[Equation] = []
+    for i, x in enumerate(program.outputs):
+        twins = [j for j, y in enumerate(program.outputs[:i]) if y is x]
+        if isinstance(x, Variable) and x.dtype is not None and twins:
+            same = [j for j in twins if as_recorded[j] is as_recorded[i]]
+            if same:
+                x = outputs[same[0]]
+            else:
+                copies.append(Equation(Variable(x.shape, x.dtype), np.positive, (x,)))
+                x = copies[-1].output
+        outputs.append(x)
+    equations = (*program.equations, *copies)
+    return replace(program, equations=equations, outputs=tuple(outputs))
+
+
+def _kind(x: Any) -> Any:
+    """What makes a NumPy scalar of a number, where the output is one."""
+    is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
+    return x.dtype.type if is_scalar else None
+
+
+def _apart(given: tuple[Any, ...], written: tuple[Any, ...]) -> bool:
+    """Whether no array that is given has memory of one that is written to."""
+    for x in given:
+        for array in written:
+            if x is array or (x.base is not None and np.may_share_memory(x, array)):
+                return False
+    return True
+
+
+def _tensor(value: Any) -> Tensor:
+    """Make a constant Tensor of what a program gave."""
+    tensor: Tensor = new_constant(Tensor, as_array(value))
+    return tensor
