@@ -9,6 +9,8 @@ from pyodide.code import eval_code
 
 NAMES = {"__name__": "__main__"}
 
+sys.stdout.reconfigure(line_buffering=True)  # so a loop shows how far it is
+
 
 def run(code, number):
     """Run a cell: return the kind of its last value, and what the page shows of it."""

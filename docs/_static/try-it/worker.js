@@ -7,10 +7,10 @@ const NPM = "https://cdn.jsdelivr.net/npm/";
 const PYODIDE = NPM + "pyodide@0.27.7/";
 const GRAPHVIZ = NPM + "@viz-js/viz@3.31.0/dist/viz-global.js";
 const NUMPY =
-  "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/" +
-  "numpy-2.0.2-cp312-cp312-pyodide_2024_0_wasm32.whl";
+  "https://cdn.jsdelivr.net/pyodide/v0.27.7/full/numpy-2.0.2-cp312-cp312-pyodide_2024_0_wasm32.whl";
 
-// All that comes from another server, with the only content that is accepted.
+// All that comes from another server, with the only content that is accepted: that of
+// npm's packages, and for NumPy, what pyodide-lock.json says.
 const HASHES = {
   [PYODIDE + "pyodide.js"]:
     "sha384-90so5tCKvl0xs9agU29IMKlAVzhfzFX7QO//YxQkRhJG58bBZrFN+2ZTRB026X5X",
@@ -22,8 +22,7 @@ const HASHES = {
     "sha384-VLeJs79hxVEBNt1hRU5Wo7VmBcyb4sdW564EJAvEWDin3Aa3QXLHm3E5mOg2GiFH",
   [PYODIDE + "pyodide-lock.json"]:
     "sha384-1cFE0bj3+mm1a83kcqiWxoaBhrf6jPPJJORlx1TComnZ0WaHwE4znlohwPXL5tUL",
-  [NUMPY]:
-    "sha384-dHE8urlDbpPTmz9Oor+RCbm41QlAXdVKUNmdPHTJegzfJnuDuq/XVFaDHQ7OjD6u",
+  [NUMPY]: "sha256-67YSQdliuYshWX185DtnZoptW6s6zsT76VhlcyDXzQg=",
   [GRAPHVIZ]:
     "sha384-iX6VK6ib27dxYB4T470zbHOsDDoLewuYvrIgv2B3XXe8kgfKsGMf8QIleFy6VPi4",
 };
@@ -61,9 +60,14 @@ async function start() {
   await python.loadPackage(NUMPY, { messageCallback: () => {} });
   python.unpackArchive(wheel, "whl");
   ["cells.py", "pygraphviz.py"].forEach((name, i) => python.FS.writeFile(name, sources[i]));
-  const write = (text) => postMessage({ kind: "text", content: text + "\n" });
-  python.setStdout({ batched: write });
-  python.setStderr({ batched: write });
+  for (const set of [python.setStdout, python.setStderr]) {
+    const decoder = new TextDecoder();
+    const write = (bytes) => {
+      postMessage({ kind: "text", content: decoder.decode(bytes, { stream: true }) });
+      return bytes.length;
+    };
+    set({ write });
+  }
   return python.pyimport("cells");
 }
 
