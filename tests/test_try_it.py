@@ -137,9 +137,10 @@ class Picture:
 
 
 Path("page.html").write_text("<p>")
-cells = "x = 1", "x", "Path('page.html')", "Path('page.txt')", "Picture()", "raise SystemExit"
+cells = "x = 1", "x", "Path('page.html')", "Path('page.txt')", "Picture()"
+faulty = "raise SystemExit", "def f(:", "def f():\\n    1 / x\\nx = 0; f()"
 NAMES |= globals()
-for i, code in enumerate([*cells, "def f(:", "def f():\\n    1 / x\\nx = 0; f()"]):
+for i, code in enumerate(cells + faulty):
     print(run(code, i))
 """
 
@@ -279,6 +280,13 @@ def test_the_lessons_run(site):
         assert picture.evaluate("image => image.naturalWidth") > 100
         stepper = page.frame_locator("iframe[title='Page of cell 7']")
         stepper.locator("svg").first.wait_for()
+        added = Cell(page, len(BLOCKS) + 1)
+        added.code.fill("len(model.weights)")
+        added.code.press("Shift+Enter")
+        added.wait("Done")
+        assert added.output.text_content() == "2\n"
+        page.keyboard.type("model")  # in the cell that was added below
+        assert Cell(page, len(BLOCKS) + 2).code.input_value() == "model"
     assert errors == []
 
 

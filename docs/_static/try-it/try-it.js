@@ -30,6 +30,7 @@ function reach(text) {
 /** One cell: its code, its buttons, and what it shows. */
 class Cell {
   constructor(element, number) {
+    this.element = element;
     this.number = number;
     this.isDone = false;
     const input = element.querySelector(".cell_input");
@@ -42,13 +43,18 @@ class Cell {
       ariaLabel: `Code of cell ${number}`,
     });
     this.run = make("button", { type: "button" });
-    this.reset = make("button", { type: "button", textContent: "Reset", hidden: true });
-    this.reset.setAttribute("aria-label", `Reset the code of cell ${number}`);
+    this.reset = make("button", {
+      type: "button",
+      textContent: "Reset",
+      ariaLabel: `Reset the code of cell ${number}`,
+    });
     this.status = make("span", { role: "status" });
     this.output = element.querySelector(".cell_output") ?? make("div");
-    this.output.className = "cell_output";
-    this.output.setAttribute("role", "log"); // read out as it grows
-    this.output.setAttribute("aria-label", `Output of cell ${number}`);
+    Object.assign(this.output, {
+      className: "cell_output",
+      role: "log", // read out as it grows
+      ariaLabel: `Output of cell ${number}`,
+    });
     const bar = make("div", { className: "try-it-bar" }, this.run, this.reset, this.status);
     input.replaceChildren(this.code);
     input.after(bar, this.output);
@@ -90,23 +96,22 @@ class Cell {
   setRunning(isRunning, status) {
     this.isRunning = isRunning;
     this.run.textContent = isRunning ? "Stop" : "Run";
-    this.run.setAttribute("aria-label", `${this.run.textContent} cell ${this.number}`);
+    this.run.ariaLabel = `${this.run.textContent} cell ${this.number}`;
     this.status.textContent = status;
   }
 
   /** Show a part of the output; text is joined to the text before it. */
   show(kind, content) {
     if (kind === "page") {
-      const address = URL.createObjectURL(new Blob([content], { type: "text/html" }));
-      const link = make("a", { href: address, target: "_blank" }, "Open it in its own tab");
       const title = `Page of cell ${this.number}`;
       // The page is strange to this one: a script in it sees nothing else.
-      const frame = make("iframe", { title, srcdoc: content });
-      frame.setAttribute("sandbox", "allow-scripts");
+      const frame = make("iframe", { title, srcdoc: content, sandbox: "allow-scripts" });
+      const href = URL.createObjectURL(new Blob([content], { type: "text/html" }));
+      const link = make("a", { href, target: "_blank" }, "Open it in its own tab");
       this.output.append(frame, link);
     } else if (kind === "picture") {
-      const address = `data:image/svg+xml,${encodeURIComponent(content)}`;
-      this.output.append(make("img", { src: address, alt: `Picture of cell ${this.number}` }));
+      const src = `data:image/svg+xml,${encodeURIComponent(content)}`;
+      this.output.append(make("img", { src, alt: `Picture of cell ${this.number}` }));
     } else if (content) {
       const last = this.output.lastElementChild;
       const text = last?.matches("pre") ? last : make("pre");
@@ -170,7 +175,16 @@ async function runUpTo(last) {
       return;
     }
   }
-  await execute(last);
+  if ((await execute(last)) && last === cells.at(-1)) addCell(last);
+}
+
+/** Below the last cell, give an empty one for what comes next. */
+function addCell(last) {
+  const element = make("div", { className: "cell" }, make("div", { className: "cell_input" }));
+  last.element.after(element);
+  const cell = new Cell(element, last.number + 1);
+  cells.push(cell);
+  if (document.activeElement === last.code) cell.code.focus();
 }
 
 /** End the worker, and with it all that the cells have computed. */
