@@ -124,7 +124,7 @@ def run(site, program):
 @in_pyodide
 def test_every_module_of_the_wheel_compiles(site):
     sources = sorted((ROOT / "tinygrad_edu").rglob("*.py"))
-    assert run(site, COMPILE) == [str(x.relative_to(ROOT)) for x in sources]
+    assert run(site, COMPILE) == [x.relative_to(ROOT).as_posix() for x in sources]
 
 
 CELLS = """
