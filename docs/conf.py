@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hatchling.builders.wheel import WheelBuilder
 from sphinx.application import Sphinx
 
 import tinygrad_edu as tg
@@ -30,6 +29,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "op_entries",
+    "try_it",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
@@ -92,9 +92,6 @@ def offer(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> N
         context["language"] = "zh-CN"  # else browsers take Japanese forms of the signs
     if is_notebook(app, page):
         context["notebook"] = f"_notebooks/{page}.ipynb"
-    if page == "try-it":
-        app.add_css_file("try-it/try-it.css")
-        app.add_js_file("try-it/try-it.js", defer="defer")
 
 
 def keep(app: Sphinx, error: Exception | None) -> None:
@@ -107,18 +104,7 @@ def keep(app: Sphinx, error: Exception | None) -> None:
         shutil.copy(Path(app.env.mystnb_config.output_folder, f"{page}.ipynb"), target)
 
 
-def pack(app: Sphinx, error: Exception | None) -> None:
-    """Put the package where the page that runs in the browser looks for it."""
-    if error or app.builder.format != "html":
-        return
-    folder = Path(app.outdir, "_static", "try-it")
-    builder = WheelBuilder(str(Path(__file__).parents[1]))
-    (wheel,) = builder.build(directory=str(folder), versions=["standard"])
-    Path(wheel).replace(folder / "tinygrad_edu.whl")
-
-
 def setup(app: Sphinx) -> None:
     app.connect("source-read", prepare)
     app.connect("html-page-context", offer)
     app.connect("build-finished", keep)
-    app.connect("build-finished", pack)
