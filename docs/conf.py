@@ -28,8 +28,8 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "op_entries",
     "try_it",
+    "op_entries",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
