@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
+    "try_it",
     "op_entries",
 ]
 exclude_patterns = ["_build"]

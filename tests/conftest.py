@@ -51,6 +51,7 @@ SLOW = {
     "tests/test_examples.py",
     "tests/test_lenet.py",
     "tests/test_replay_book.py",
+    "tests/test_try_it.py",
     "tests/test_watch.py",
     "tests/train/test_checkpoints.py",
     "tests/train/test_parallel.py",
