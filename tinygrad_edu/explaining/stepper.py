@@ -1,8 +1,7 @@
 """`step_through`: the forward and the backward pass in a browser, step by step.
 
 It writes one file with the picture, the numbers and the script that shows them. The
-sources of the page are next to this module: `stepper.html`, `stepper.css` and
-`stepper.js`.
+sources of the page are in the folder `page`.
 """
 
 from __future__ import annotations
@@ -38,7 +37,21 @@ __all__ = ["step_through"]
 
 Json = dict[str, Any]
 
-_FILES = Path(__file__).parent
+_FILES = Path(__file__).parent / "page"
+# The parts of the page's one script, in order: each uses only what stands before it,
+# except inside functions.
+SCRIPTS = [
+    "elements",
+    "arrays",
+    "figures",
+    "picture",
+    "zoom",
+    "steps",
+    "details",
+    "controls",
+    "print",
+    "start",
+]
 MOST_OPS = 1000
 BUDGET = 700_000  # the most characters for a page's numbers
 
@@ -102,13 +115,13 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
 def _page(narrator: Narrator) -> str:
     """Assemble the page."""
     model = _Model(narrator)
-    script = _read("stepper.js")
+    script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     script_hash = b64encode(sha256(script.encode()).digest()).decode()
-    return Template(_read("stepper.html")).substitute(
+    return Template(_read("page.html")).substitute(
         policy=f"default-src 'none'; script-src 'sha256-{script_hash}'; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
         title=escape(narrator.name(narrator.y)),
-        style=_read("stepper.css"),
+        style=_read("page.css"),
         picture=svg_of(model.picture, lay_out(model.picture)),
         # JSON has "<" only inside strings; escaped, it cannot end the script element.
         model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
