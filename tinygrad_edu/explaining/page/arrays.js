@@ -16,34 +16,57 @@ function decode({ shape, steps: [down, across], type, data }) {
   const rows = columns ? numbers.length / columns : 0;
   const largest = numbers.reduce(
     (most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 0);
-  return { shape, down, across, numbers, rows, columns, largest };
+  const isWhole = down === 1 && across === 1;
+  return { shape, down, across, isWhole, numbers, rows, columns, largest };
 }
 
-// The index of an element in the user's array: "[3, 17]".
-function indexOf(array, row, column) {
-  const index = array.shape.length ? [column * array.across] : [];
-  let rest = row * array.down;
-  for (const length of array.shape.slice(0, -1).reverse()) {
+// The index, in the user's array, of the element that is kept at a place: [3, 17].
+function indexOf({ shape, columns, down, across }, place) {
+  if (!shape.length) return [];
+  const index = [(place % columns) * across];
+  let rest = Math.floor(place / columns) * down;
+  for (const length of shape.slice(0, -1).reverse()) {
     index.unshift(rest % length);
     rest = Math.floor(rest / length);
   }
-  return `[${index.join(", ")}]`;
+  return index;
 }
+
+// The place of an element of an array that is kept as a whole.
+const placeOf = ({ shape }, index) =>
+  index.reduce((place, i, axis) => place * shape[axis] + i, 0);
+
+const indexText = (index) => (index.length ? `[${index.join(", ")}]` : "");
+
+// Where the largest number is.
+function largestAt({ numbers }) {
+  let at = 0;
+  numbers.forEach((number, i) => {
+    if (Math.abs(number) > Math.abs(numbers[at])) at = i;
+  });
+  return at;
+}
+
+const MINUS = "\u2212";
 
 function format(number, digits = 4) {
   const size = Math.abs(number);
   const isShort = Number.isInteger(number) && size < 1e6;
   const text = isShort ? String(number)
     : size < 1e-4 ? number.toExponential(digits - 1) : number.toPrecision(digits);
-  return text.replaceAll("-", "\u2212");
+  return text.replaceAll("-", MINUS);
 }
+
+// As few digits as will do: 0.5, not 0.5000.
+const short = (number, digits = 3) =>
+  String(Number(number.toPrecision(digits))).replaceAll("-", MINUS);
 
 // A formula in print: "W2^T" with a raised T.
 function typeset(formula) {
   const raised = { "^T": "\u1d40", "^2": "\u00b2", "^3": "\u00b3" };
   return formula
     .replace(/\^[T23](?!\w)/g, (power) => raised[power])
-    .replaceAll("-", "\u2212");
+    .replaceAll("-", MINUS);
 }
 
 const code = (formula) => h("code", {}, typeset(formula));

@@ -10,7 +10,7 @@ function play(on) {
   if (!on) return;
   timer = setTimeout(() => {
     show(current + 1);
-    play(current < last);
+    play(current < last && !asked);
   }, Number($("#speed select").value));
 }
 
@@ -22,6 +22,33 @@ function togglePlay() {
 function go(number) {
   play(false);
   show(number);
+}
+
+// The passes are tabs: each leads to its first step.
+const tabs = { forward: $("#forward-tab"), backward: $("#backward-tab") };
+
+function showTab(pass) {
+  for (const [name, tab] of Object.entries(tabs)) {
+    tab.setAttribute("aria-selected", name === pass);
+    tab.tabIndex = name === pass ? 0 : -1;
+  }
+  $("#panel").setAttribute("aria-labelledby", tabs[pass].id);
+}
+
+function openTab(pass) {
+  go(pass === "forward" ? 0 : start);
+}
+
+for (const [name, tab] of Object.entries(tabs)) {
+  const other = name === "forward" ? "backward" : "forward";
+  tab.addEventListener("click", () => openTab(name));
+  tab.addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    event.preventDefault();
+    event.stopPropagation();
+    openTab(other);
+    tabs[other].focus();
+  });
 }
 
 const keys = {

@@ -16,3 +16,12 @@ function h(tag, attributes = {}, ...children) {
   element.append(...children);
   return element;
 }
+
+// Make an element of a drawing.
+function drawn(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, value);
+  }
+  return element;
+}

@@ -8,6 +8,7 @@ const edges = new Map();  // the edges, by "from-to"
 svg.setAttribute("role", "group");
 for (const box of svg.querySelectorAll(".node.data[data-node]")) {
   boxes.set(Number(box.dataset.node), box);
+  measure(box);
 }
 for (const op of svg.querySelectorAll(".node.op[data-node]")) {
   ops.set(Number(op.dataset.node), op);
@@ -15,17 +16,54 @@ for (const op of svg.querySelectorAll(".node.op[data-node]")) {
 for (const edge of svg.querySelectorAll(".edge")) {
   const ends = `${edge.dataset.from}-${edge.dataset.to}`;
   edges.set(ends, [...(edges.get(ends) ?? []), edge]);
+  addHeadBack(edge);
+}
+
+// The box of a computed value grows to the right when its gradient arrives.
+function measure(box) {
+  const { width } = box.querySelector("rect");
+  const gradient = box.matches(".parameter") ? null : box.querySelector(".gradient");
+  const end = Math.max(...[...box.children]
+    .filter((child) => child.localName === "text")
+    .map((text) => text.getBBox())
+    .map(({ x, width }) => x + width));
+  box.grown = width.baseVal.value;
+  const left = box.querySelector("rect").x.baseVal.value;
+  box.small = gradient ? Math.min(end + 10 - left, box.grown) : box.grown;
+}
+
+// Add an arrowhead that points back, which the backward pass shows.
+function addHeadBack(edge) {
+  const line = edge.querySelector(".line");
+  const [tip, end] = [line.getPointAtLength(0), line.getPointAtLength(9)];
+  const [dx, dy] = [(end.y - tip.y) * 0.45, (tip.x - end.x) * 0.45];
+  edge.append(drawn("path", {
+    class: "back",
+    d: `M${tip.x} ${tip.y}L${end.x + dx} ${end.y + dy}L${end.x - dx} ${end.y - dy}Z`,
+  }));
 }
 
 // For each node: the step that computes it, and the steps that change its gradient.
 const bornAt = new Map();
 const gradients = new Map(model.nodes.map(({ key }) => [key, []]));
+const crossedAt = new Map();  // the step that takes a gradient back along an edge
 steps.forEach((step, number) => {
   if (step.kind === "compute") bornAt.set(step.node, number);
   if (step.gradient) {
     gradients.get(step.to ?? step.node)?.push({ number, ...step.gradient });
   }
+  for (const edge of edgesOf(step)) {
+    if (step.to !== undefined) crossedAt.set(edge, number);
+  }
 });
+
+// The edges that a step is about.
+function edgesOf({ inputs, node, to, edge }) {
+  return (inputs ?? [to]).flatMap((other) => {
+    const parallel = edges.get(`${other}-${node}`) ?? [];
+    return edge === undefined ? parallel : parallel.slice(edge, edge + 1);
+  });
+}
 
 for (const node of model.nodes) {
   const box = boxes.get(node.key);
@@ -50,12 +88,12 @@ function update(node, number) {
   if (box.dataset.state === state) return;
   box.dataset.state = state;
   box.classList.toggle("pending", !isKnown);
+  box.querySelector("rect").style.width = `${gradient ? box.grown : box.small}px`;
   box.classList.toggle("graded", Boolean(gradient));
   box.classList.toggle("incomplete", gradient?.complete === false);
-  // Without a gradient yet, keep the old text: it is hidden, but takes up its space.
-  box.querySelectorAll(".gradient .numbers tspan").forEach((line, i) => {
-    if (gradient) line.textContent = gradient.lines[i];
-  });
+  fill(box.querySelector(".value"), node.value, node.room);
+  // Without a gradient yet, keep the old one: it is hidden.
+  if (gradient) fill(box.querySelector(".gradient .numbers"), gradient.array, node.room);
   const parts = [node.name, node.formula ?? node.kind];
   if (isKnown) parts.push(`value ${summary(arrayOf(node.value))}`);
   if (gradient) {
@@ -63,6 +101,11 @@ function update(node, number) {
     parts.push(`gradient ${summary(arrayOf(gradient.array))}${soFar}`);
   }
   box.setAttribute("aria-label", parts.join(", "));
+}
+
+// Show which arrows the gradient has gone back along.
+function updateEdges(number) {
+  for (const [edge, at] of crossedAt) edge.classList.toggle("crossed", at <= number);
 }
 
 let lit = [];
@@ -77,12 +120,7 @@ function light(step) {
   };
   add(boxes.get(step.node), "active");
   if (step.kind !== "start") add(ops.get(step.node), "active");
-  const others = step.inputs ?? (step.to === undefined ? [] : [step.to]);
-  for (const other of others) {
-    add(boxes.get(other), "other");
-    const parallel = edges.get(`${other}-${step.node}`) ?? [];
-    const taken = step.edge === undefined ? parallel : [parallel[step.edge]];
-    for (const edge of taken) add(edge, "flowing");
-  }
+  for (const other of step.inputs ?? [step.to]) add(boxes.get(other), "other");
+  for (const edge of edgesOf(step)) add(edge, "flowing");
   reveal(step);
 }

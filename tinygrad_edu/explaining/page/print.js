@@ -5,7 +5,7 @@ function fillPrintedTable() {
   if ($("#printed tbody").children.length) return;
   $("#printed tbody").append(...steps.map((step, number) => {
     const isList = step.kind === "given" || step.kind === "done";
-    const results = isList ? step.figures : step.figures.slice(-1);
+    const results = step.equations.slice(isList ? 0 : -1).map(resultOf);
     return h("tr", {},
       h("td", {}, String(number + 1)),
       h("td", {}, step.sentence, ...step.formulas.map(code)),
@@ -14,9 +14,9 @@ function fillPrintedTable() {
 }
 
 function result(title, array) {
-  const isSmall = array.rows <= 4 && array.columns <= 4;
-  return h("figure", {},
-    h("figcaption", {}, title), isSmall ? table(array) : summary(array));
+  const isSmall = array.isWhole && array.rows <= 4 && array.columns <= 4;
+  return h("figure", {}, h("figcaption", {}, title),
+    isSmall ? table(array, rasterOf(array)).element : summary(array));
 }
 
 let before = 0;

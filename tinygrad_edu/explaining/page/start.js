@@ -1,13 +1,16 @@
 // Start at the first step; paint again when the colours change.
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  const number = current;
-  current = -1;
-  show(number);
+dark.addEventListener("change", () => {
+  for (const box of boxes.values()) delete box.dataset.state;
+  redraw();
 });
+
+// Say on the first card what this graph is about.
+const { name: end } = model.nodes.find(({ kind }) => kind === "result") ?? model.nodes[0];
+for (const place of document.querySelectorAll("#card .end")) place.textContent = end;
 
 $("#scrubber").max = last;
 $("#track").style.setProperty("--start", start / last);
 const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
 begin(1.1 * rem / 16);
-show(0);
+show(stepInAddress());
