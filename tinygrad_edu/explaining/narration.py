@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.drawing.words import SYMBOLS
 from tinygrad_edu.engine.graph import Node, value_of
-from tinygrad_edu.explaining.operands import ShownEquation, Figure, equation_of
+from tinygrad_edu.explaining.operands import Figure, ShownEquation, equation_of
 from tinygrad_edu.explaining.walking import Contribution, backward_pass, forward_pass
 from tinygrad_edu.formulas.algebra import Name, added, parts_of, times, without
 from tinygrad_edu.formulas.naming import needs_gradient, quantities
@@ -179,7 +179,7 @@ class Narrator:
                 if parts_of(factor):
                     equations.insert(0, equation_of(factor, local, factor.value))
         if before is not None:
-            parts = Name(x.shape, "so far", before), Name(x.shape, title, value)
+            parts = Name(value.shape, "so far", before), Name(value.shape, title, value)
             equations.append(equation_of(added(*parts), wanted, total))
         sentence += f" {self._count(contribution)}"
         return Step("contribute", sentence, [formula], equations, node, contribution)
@@ -225,7 +225,7 @@ class Narrator:
 
 def _warning(node: Node) -> str:
     """Warn of a result that broadcasting has made larger than each of the inputs."""
-    shapes = [value_of(x).shape for x in node.inputs]
+    shapes = [np.shape(value_of(x)) for x in node.inputs]
     if not node.op.elementwise or node.data.size <= max(map(prod, shapes)):
         return ""
     if len(shapes) == 2 and node.op.name in SYMBOLS:

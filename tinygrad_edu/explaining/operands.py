@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from string import ascii_lowercase
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +29,13 @@ from tinygrad_edu.formulas.algebra import (
 from tinygrad_edu.formulas.symbols import numeral
 from tinygrad_edu.formulas.writing import in_text
 
-__all__ = ["ShownEquation", "Figure", "equation_of"]
+__all__ = ["Figure", "ShownEquation", "equation_of"]
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 RULE = "rule"  # what a nested call is shown as: the formula says it in full
+# The axes of a result have the first letters, those that are summed over the last ones.
+LETTERS = ascii_lowercase[:13] + ascii_uppercase + ascii_lowercase[13:]
 ALONE = "."  # the letter of an axis of size 1 that is copied along another
 TIMES, MATRIX_TIMES = "\u00d7", "@"
 
@@ -82,7 +84,7 @@ def equation_of(x: Formula, title: str, value: Any) -> ShownEquation:
     [('', 'r', 'b'), ('×', 'c', 'a.'), ('=', 'p', 'ab')]
     """
     value = np.asarray(value)
-    at = ascii_lowercase[: value.ndim]
+    at = LETTERS[: value.ndim]
     result = Figure(title, value, "=", at)
     if isinstance(x, Applied) and not _is_transpose(x) and not _products(x, at):
         is_nested = not x.op.elementwise and not all(map(_is_plain, x.arguments))
@@ -99,15 +101,17 @@ def equation_of(x: Formula, title: str, value: Any) -> ShownEquation:
 def _arguments(x: Applied, at: str) -> Iterator[Figure]:
     """Show what an op was called with; of a nested call, the quantities in it."""
     inputs: Sequence[Formula] = x.arguments
-    letters: Sequence[str | None] | None = None
+    letters: Sequence[str | None]
     if x.op.elementwise:
         letters = [at] * len(inputs)
     elif not all(map(_is_plain, inputs)):
         inputs = list(dict.fromkeys(_names(x)))
-    elif found := _letters_of(x, at):
-        letters, _ = found
-    for i, argument in enumerate(inputs):
-        yield _operand(argument, letters and letters[i], "," if i else "")
+        letters = [None] * len(inputs)
+    else:
+        found = _letters_of(x, at)
+        letters = found[0] if found else [None] * len(inputs)
+    for i, (argument, own) in enumerate(zip(inputs, letters)):
+        yield _operand(argument, own, "," if i else "")
 
 
 def _is_plain(x: Formula) -> bool:
@@ -126,8 +130,9 @@ def _operand(x: Formula, letters: str | None, sign: str = "") -> Figure:
     if _is_transpose(x):
         inner = _operand(parts_of(x)[0], letters and letters[::-1], sign)
         return inner._replace(title=in_text(x), is_turned=True)
-    is_number = isinstance(x, Product) and not x.factors
-    value = np.asarray(x.coefficient if is_number else x.value)
+    if isinstance(x, Product) and not x.factors:  # a number fills any shape
+        return Figure(in_text(x), np.asarray(x.coefficient), sign, letters and "")
+    value = np.asarray(x.value)
     at = letters and _aligned(letters, value.shape)
     return Figure(in_text(x), value, sign, at)
 
@@ -192,7 +197,8 @@ def _product(factors: Sequence[tuple[Formula, str]], result: str) -> list[Figure
     sign = MATRIX_TIMES if is_sum and letters[0] != letters[-1] else TIMES
     figures = []
     for place, (x, at) in enumerate(factors):
-        if len(at) == 2 and sign == MATRIX_TIMES and at[place] not in result:
+        is_matrix = len(at) == 2 and sign == MATRIX_TIMES
+        if is_matrix and at[place] not in result and at[1 - place] in result:
             x, at = _transposed(x), at[::-1]
         figures.append(_operand(x, at, sign if place else ""))
     return figures
@@ -244,12 +250,12 @@ def _letters_of(x: Applied, at: str) -> tuple[list[str], str] | None:
     if x.op.signature is not None:
         axes = _axes_of_signature(x.op.signature, [*shapes, x.shape])
     elif len(shapes) == 1 and (not x.params or "axis" in x.params):
-        axes = _axes_of_reduction(x.params.get("axis"), *shapes, x.shape)
+        axes = _axes_of_reduction(x.params.get("axis"), shapes[0], x.shape)
     if axes is None or any(len(set(names)) < len(names) for names in axes):
         return None
     letter = dict(zip(axes[-1], at))
     for name in chain(*axes):
-        letter.setdefault(name, ascii_lowercase[-1 - len(letter)])
+        letter.setdefault(name, LETTERS[-1 - len(letter)])
     *letters, result = ("".join(letter[name] for name in names) for names in axes)
     return letters, result
 

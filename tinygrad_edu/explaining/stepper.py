@@ -210,7 +210,9 @@ class _Model:
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
             content["inputs"] = [keys.get(id(x)) for x in shown]
         if step.kind == "start":
-            content["gradient"] = self._gradient(self.gradients[step.node.index], True)
+            content["gradient"] = self._gradient(
+                step.equations[0].figures[0].array, True
+            )
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
             content["to"] = keys.get(id(share.x))

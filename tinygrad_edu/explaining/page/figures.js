@@ -86,14 +86,14 @@ function heatMap(array, raster, room, title, pick) {
   down = Math.min(down, across * 5);
   const label = `${title}, ${shapeText(array.shape)}. Arrow keys show the numbers.`;
   const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": label });
-  const marks = h("canvas", { class: "marks", "aria-hidden": "true" });
   const cursor = h("div", { class: "cursor", hidden: "" });
   const readout = h("output", { "aria-live": "polite" });
-  const frame = h("div", { class: "map" }, canvas, marks, cursor);
+  const frame = h("div", { class: "map" }, canvas, cursor);
   frame.style.width = `${width * across}rem`;
   frame.style.aspectRatio = `${width * across} / ${height * down}`;
   paint(canvas, array, raster);
 
+  let marks = null;  // a canvas above, with a line around what is marked
   let at = [0, 0];
   function point(x, y) {
     const place = places[y * width + x];
@@ -123,13 +123,16 @@ function heatMap(array, raster, room, title, pick) {
   });
   return {
     element: h("div", { class: "heat" }, frame, legend(array, readout)),
-    mark: (isMarked) => outline(marks, raster, isMarked),
+    mark(isMarked) {
+      marks ??= frame.appendChild(h("canvas", { class: "marks", "aria-hidden": "true" }));
+      outline(marks, raster, isMarked);
+    },
   };
 }
 
 function legend({ largest, down, across }, readout) {
   const parts = [
-    h("span", {}, format(-largest)), h("i", { class: "scale" }),
+    h("span", {}, format(-largest)), h("span", { class: "scale" }),
     h("span", {}, format(largest)),
   ];
   const shown = [];
