@@ -85,20 +85,29 @@ def test_the_equations_of_a_contribution_lead_from_what_arrives_to_the_sum(y):
             np.testing.assert_array_equal(contribution.array, share.cotangent.data)
 
 
-def test_a_local_derivative_has_an_equation_of_its_own():
+def signs_and_titles(equation):
+    return " ".join(f"{f.sign} {f.title}".lstrip() for f in equation.figures)
+
+
+def test_the_factors_of_a_local_derivative_are_multiplied_one_by_one():
     z = leaf([0.5, -1.0])
-    step = next(s for s in steps_of(tg.sigmoid(z).sum(), z=z) if "dt1/dz" in s.sentence)
+    y = (tg.sigmoid(z) * -2.0 + z * z).sum()
+    equations = [signs_and_titles(step.equations[0]) for step in steps_of(y, z=z)]
+    assert "dy/dt1 \u00d7 t1 \u00d7 1 - t1 = contribution" in equations
+    assert "dy/dt4 \u00d7 dt4/dt2 = dy/dt2" in equations
+    assert "dy/dt2 \u00d7 dt2/dt1 = dy/dt1" in equations
+    (step,) = (s for s in steps_of(tg.square(z).sum(), z=z) if "dt1/dz" in s.sentence)
+    assert signs_and_titles(step.equations[0]) == "dy/dt1 \u00d7 2 \u00d7 z = dy/dz"
+    (step,) = (s for s in steps_of((-1.0 / z).sum(), z=z) if "dt1/dz" in s.sentence)
+    assert signs_and_titles(step.equations[0]) == "- dy/dt1 \u00d7 t1 / z = dy/dz"
+
+
+def test_a_local_derivative_that_is_a_sum_has_an_equation_of_its_own():
+    z = leaf([0.5, -1.0])
+    step = next(s for s in steps_of(tg.tanh(z).sum(), z=z) if "dt1/dz" in s.sentence)
     local, product = step.equations
-    assert [(f.title, f.sign) for f in local.figures] == [
-        ("t1", ""),
-        ("1 - t1", "\u00d7"),
-        ("dt1/dz", "="),
-    ]
-    assert [(f.title, f.sign) for f in product.figures] == [
-        ("dy/dt1", ""),
-        ("dt1/dz", "\u00d7"),
-        ("dy/dz", "="),
-    ]
+    assert signs_and_titles(local) == "1 - t1 \u00d7 t1 = dt1/dz"
+    assert signs_and_titles(product) == "dy/dt1 \u00d7 dt1/dz = dy/dz"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tinygrad_edu.drawing.words import SYMBOLS
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.explaining.operands import Figure, ShownEquation, equation_of
 from tinygrad_edu.explaining.walking import Contribution, backward_pass, forward_pass
-from tinygrad_edu.formulas.algebra import Name, added, parts_of, times, without
+from tinygrad_edu.formulas.algebra import Name, Product, added, parts_of, times, without
 from tinygrad_edu.formulas.naming import needs_gradient, quantities
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share
@@ -80,7 +80,7 @@ class Narrator:
     compute ['y = 1/2 t1'] [0.5, 9.0, 4.5]
     start ['dy/dy = 1'] [1.0]
     contribute ['dy/dt1 = 1/2'] [1.0, 0.5, 0.5]
-    contribute ['dt1/dx1 = 2 x1'] [0.5, 6.0, 3.0]
+    contribute ['dt1/dx1 = 2 x1'] [0.5, 2.0, 3.0, 3.0]
     done [] [3.0]
     """
 
@@ -159,13 +159,14 @@ class Narrator:
             f"{self.name(x)}"
         )
         title = "contribution" if of > 1 else wanted
+        result = title, value
         role = self._role(share)
         if factor is None:
             via = self.name(node) if of > 1 else ""
             part = self.names.gradient(x, via=via, role=role)
             sentence += ", by its rule."
             formula = f"{part.text} = {in_text(cotangent, part.shape)}"
-            equations = [equation_of(cotangent, title, value)]
+            equations = [equation_of(cotangent, *result)]
         else:
             partial = bool(role) or self._acts_indirectly(share)
             slope = self.names.slope(node, x, factor, partial=partial, role=role)
@@ -173,11 +174,14 @@ class Narrator:
             sentence += f": it is multiplied by the local derivative {local}."
             formula = f"{local} = {in_text(factor, slope.shape)}"
             with np.errstate(all="ignore"):
-                same = f" = {factor.text}" if isinstance(factor, Name) else ""
-                shown = Name(slope.shape, f"{local}{same}", factor.value)
-                equations = [equation_of(times(g, shown), title, value)]
-                if parts_of(factor):
-                    equations.insert(0, equation_of(factor, local, factor.value))
+                if isinstance(factor, Product) and factor.factors:
+                    equations = [_with_first(g, equation_of(times(g, factor), *result))]
+                else:
+                    same = f" = {factor.text}" if isinstance(factor, Name) else ""
+                    shown = Name(slope.shape, f"{local}{same}", factor.value)
+                    equations = [equation_of(times(g, shown), *result)]
+                    if parts_of(factor):
+                        equations.insert(0, equation_of(factor, local, factor.value))
         if before is not None:
             parts = Name(value.shape, "so far", before), Name(value.shape, title, value)
             equations.append(equation_of(added(*parts), wanted, total))
@@ -221,6 +225,14 @@ class Narrator:
         leaves = [x for x in self.quantities if needs_gradient(x) and x.op is None]
         shown = [_alone(self.slope(x), gradients[x]) for x in leaves]
         return Step("done", sentence, [], shown)
+
+
+def _with_first(name: Name, equation: ShownEquation) -> ShownEquation:
+    """Put a number that comes before a quantity after it: 2 g x becomes g 2 x."""
+    first, second, *others = equation.figures
+    if second.title == name.text and not first.sign:
+        first, second = second._replace(sign=""), first._replace(sign=second.sign)
+    return equation._replace(figures=[first, second, *others])
 
 
 def _warning(node: Node) -> str:

@@ -5,7 +5,9 @@ const SIGNS = { "-": MINUS };
 
 // Show the equations of a step; `isAsking` hides their results.
 function showEquations({ equations }, isAsking) {
-  const views = equations.map((equation) => equationView(equation, isAsking));
+  // What is asked for is nowhere to be seen.
+  const hidden = new Set(isAsking ? equations.map((each) => resultOf(each).title) : []);
+  const views = equations.map((equation) => equationView(equation, hidden));
   $("#figures").replaceChildren(...views.map(({ element }) => element));
   for (const { ready } of views) ready();
 }
@@ -18,7 +20,7 @@ function roomFor(equation) {
   return { rows: 8, columns: 6, width: Math.min(width, wide - 4), height: 6.5 };
 }
 
-function equationView(equation, isAsking) {
+function equationView(equation, hidden) {
   const { figures, call } = equation;
   const result = resultOf(equation);
   const readable = isReadable(equation);
@@ -37,15 +39,15 @@ function equationView(equation, isAsking) {
     if (readable && term?.[0] === figure && isAddedUp(term, result)) {
       line.append(h("span", { class: "sign", title: "the sum of all of them" }, "\u03a3"));
     }
-    const isHidden = isResult && isAsking;
+    const isHidden = hidden.has(figure.title);
     const view = viewOf(figure.array, room, {
       isTurned: figure.turned,
       title: figure.title,
-      pick: isResult && readable && !isAsking ? pick : undefined,
+      pick: isResult && readable && !isHidden ? pick : undefined,
     });
     const note = readable && !isResult ? noteOn(figure, term, result) : "";
-    line.append(h("figure", { class: isHidden ? "hidden-numbers" : "" },
-      caption(figure), isHidden ? h("div", { class: "unknown" }, "?") : view.element,
+    line.append(h("figure", {}, caption(figure),
+       isHidden ? h("div", { class: "unknown" }, "?") : view.element,
       h("small", { class: "note" }, note)));
     return view;
   });
@@ -57,7 +59,7 @@ function equationView(equation, isAsking) {
     });
     sum.textContent = sumText(equation, place);
   }
-  const isShown = readable && !isAsking && arrayOf(result.array).numbers.length > 0;
+  const isShown = readable && !hidden.size && arrayOf(result.array).numbers.length > 0;
   return {
     element: h("div", {}, line, sum),
     ready: () => isShown && pick(largestAt(arrayOf(result.array))),

@@ -66,7 +66,9 @@ function slipsWithin(step, figure, product, finish) {
     value: array.numbers[place] }).map(({ what, value }) => ({ what, value: finish(value) }));
 }
 
-const isNear = (a, b) => Math.abs(a - b) <= 0.02 * Math.abs(b) + 1e-12;
+// Whether an answer is right to 2 digits, or nearly so.
+const isNear = (a, b) => Math.abs(a - b) <= 0.02 * Math.abs(b) ||
+  a.toPrecision(2) === b.toPrecision(2);
 
 // Say what a wrong answer comes from, if that can be told.
 function verdictOn(guess, question) {

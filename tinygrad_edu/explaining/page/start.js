@@ -1,9 +1,6 @@
 // Start at the first step; paint again when the colours change.
 
-dark.addEventListener("change", () => {
-  for (const box of boxes.values()) delete box.dataset.state;
-  redraw();
-});
+dark.addEventListener("change", refresh);
 
 // Say on the first card what this graph is about.
 const { name: end } = model.nodes.find(({ kind }) => kind === "result") ?? model.nodes[0];

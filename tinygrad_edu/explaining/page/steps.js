@@ -12,6 +12,12 @@ function show(number) {
   remember();
 }
 
+// Show the step anew, after numbers or colours have changed.
+function refresh() {
+  for (const box of boxes.values()) delete box.dataset.state;
+  redraw();
+}
+
 function redraw() {
   const step = steps[current];
   const pass = current < start ? "forward" : "backward";
