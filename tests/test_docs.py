@@ -212,12 +212,12 @@ def test_the_replay_that_is_shown_is_that_of_the_published_figures():
 
 
 def test_the_graphs_that_the_tutorial_shows_are_those_that_it_draws(capsys):
-    names = {}
-    for block in read(DOCS / "backpropagation.md", "python"):
-        exec(block, names)
-        if "shared" in names:
-            break
-    for name in ("chain", "shared"):
+    for lesson, name in ("01-one-path", "chain"), ("02-several-paths", "shared"):
+        names = {}
+        for block in read(DOCS / "lessons" / f"{lesson}.md", "python"):
+            exec(block, names)
+            if name in names:
+                break
         told, shown = (
             re.findall(r"<(?:text|tspan)[^>]*>([^<]*)", svg)
             for svg in (
