@@ -24,6 +24,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "op_entries",
     "notebooks",
+    "live",
     "chinese",
 ]
 exclude_patterns = ["_build"]

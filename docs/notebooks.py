@@ -23,6 +23,8 @@ jupyter:
 ---
 """
 SHOWN = re.compile(r"(```python\n.*?```\n)\n*```text\n.*?```\n", re.DOTALL)
+# Stands for the page of `step_through` where nothing is run.
+STILL = re.compile(r"^!\[[^\]]*\]\([^)]*/step-through\.\w+\)\n", re.MULTILINE)
 DETAILS = re.compile(r"^(<details>|</details>)$", re.MULTILINE)
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 
@@ -30,7 +32,7 @@ PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 def prepare(app: Sphinx, page: str, source: list[str]) -> None:
     """Make a notebook of a page that has Python, without the output in the file."""
     if "\n```python\n" in source[0]:
-        source[0] = HEAD + SHOWN.sub(r"\1", source[0])
+        source[0] = HEAD + STILL.sub("", SHOWN.sub(r"\1", source[0]))
 
 
 def is_notebook(app: Sphinx, page: str) -> bool:
