@@ -18,9 +18,9 @@ HEIGHT = 720  # pixels
 class Page(_Path):
     """The path of a page, which a notebook shows as the page itself.
 
-    The page becomes a part of the notebook: no server is needed, and it is still there
-    when the file is not. A path that is made from this one, such as its parent, is shown
-    as a path.
+    The page becomes a part of the notebook. So no server is needed, and it is still
+    there when the file is not. A path that is made from this one, such as its parent,
+    is shown as a path.
     """
 
     _title = ""
