@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -49,15 +50,35 @@ def test_a_path_that_is_made_of_it_is_shown_as_a_path(page):
         assert getattr(path, "_repr_html_", lambda: None)() is None
 
 
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src https: data:; child-src https: data:"
+)
+# How notebooks show what a cell gives: in their own document; under a policy, as VS
+# Code's; in a frame that may only run scripts, as Colab's.
+HOSTS = {
+    "JupyterLab": lambda cell: f"<h1>A notebook</h1>{cell}",
+    "VS Code": lambda cell: (
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">{cell}'
+    ),
+    "Colab": lambda cell: (
+        f'<iframe sandbox="allow-scripts" srcdoc="{escape(cell)}"></iframe>'
+    ),
+}
+
+
 @in_browser
-def test_it_lives_in_the_document_of_a_notebook(page):
+@pytest.mark.parametrize("host", HOSTS)
+def test_it_lives_in_the_document_of_a_notebook(page, host):
     with launched("--disable-gpu") as browser:
         document = browser.new_page(viewport={"width": 900, "height": 800})
         complaints = []
         document.on("console", lambda message: complaints.append(message.text))
         document.on("pageerror", lambda error: complaints.append(str(error)))
-        document.set_content(f"<h1>A notebook</h1>{page._repr_html_()}")
+        document.set_content(HOSTS[host](page._repr_html_()))
         frame = document.frame_locator("iframe")
+        if host == "Colab":
+            frame = frame.frame_locator("iframe")
         count = frame.locator("#count")
         before = count.inner_text()
         assert re.search(r"\d", before)
