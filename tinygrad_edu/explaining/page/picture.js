@@ -71,7 +71,7 @@ for (const node of model.nodes) {
   box.setAttribute("role", "button");
   // Its label, which `update` writes, says all of it.
   box.querySelector("title").remove();
-  for (const text of box.querySelectorAll("text")) text.setAttribute("aria-hidden", "true");
+  for (const text of box.querySelectorAll("text")) text.after(" ");  // words apart
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
