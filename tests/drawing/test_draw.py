@@ -396,7 +396,7 @@ def test_where_it_does_not_matter_arrows_end_on_the_side_they_come_from(monkeypa
     shown = picture(y)
     given = []
 
-    def arrange(picture, sizes, slots):
+    def arrange(picture, sizes, slots, across):
         """From the left come the third, the first and the second."""
         given.append(slots)
         points = {0: (0.0, -99.0), 1: (50.0, -99.0), 2: (-50.0, -99.0)}
@@ -404,7 +404,7 @@ def test_where_it_does_not_matter_arrows_end_on_the_side_they_come_from(monkeypa
             layout.Edge(key, y.index, i, [points[i], (0.0, -5.0)], (0.0, 0.0))
             for i, key in enumerate(shown.boxes[-1].inputs)
         ]
-        return layout.Layout(0.0, 0.0, {}, edges, [])
+        return layout.Layout(0.0, 0.0, {}, edges, [], across)
 
     monkeypatch.setattr(layout, "_arrange", arrange)
     layout.lay_out(shown)
@@ -757,7 +757,7 @@ def test_a_large_irregular_graph_is_not_polished_to_the_last_pixel():
     pictures = [picture_of(y, collapse=False) for y in (sum(values[5:]), values[5])]
     for picture, is_large in zip(pictures, (True, False)):
         sizes = {box.key: layout.measure(box) for box in picture.boxes}
-        assert ("nslimit" in layout._program(picture, sizes, {})) == is_large
+        assert ("nslimit" in layout._program(picture, sizes, {}, False)) == is_large
         assert layout.lay_out(picture).places.keys() == sizes.keys()
 
 

@@ -23,6 +23,10 @@ def formulas_of(y, /, **named):
     return [formula for step in steps_of(y, **named) for formula in step.formulas]
 
 
+def result_of(equation):
+    return equation.figures[-1].array
+
+
 def needs_gradient(x):
     return isinstance(x, tg.Tensor) and x.requires_grad
 
@@ -54,9 +58,10 @@ def test_the_numbers_shown_are_the_engines(y):
     y.backward(retain_graph=True)
     for step in steps:
         if step.kind == "compute":
-            assert [figure.array for figure in step.figures] == [step.node.data]
+            (equation,) = step.equations
+            assert result_of(equation) is step.node.data
     gradients = {names.name(x): x.grad.data for x in leaves_of(y)}
-    shown = {f.title.partition("/d")[2]: f.array for f in steps[-1].figures}
+    shown = {f.title.partition("/d")[2]: f.array for (f,), _ in steps[-1].equations}
     assert shown.keys() == gradients.keys()
     for name, gradient in gradients.items():
         np.testing.assert_array_equal(shown[name], gradient)
@@ -64,24 +69,63 @@ def test_the_numbers_shown_are_the_engines(y):
 
 @given(graphs())
 @settings(max_examples=100, deadline=None)
-def test_what_arrives_times_the_local_derivative_is_the_contribution(y):
+def test_the_equations_of_a_contribution_lead_from_what_arrives_to_the_sum(y):
     for step in steps_of(y):
         if step.kind != "contribute":
             continue
-        signs = [figure.sign for figure in step.figures]
-        arrived, *rest = (figure.array for figure in step.figures)
-        if "\u00d7" in signs:
-            assert signs[:3] == ["", "\u00d7", "="]
-            local, contribution, *rest = rest
-            expected = np.broadcast_to(arrived * local, contribution.shape)
-            np.testing.assert_allclose(contribution, expected, rtol=1e-9, atol=1e-12)
-        else:
-            assert signs[:2] == ["", "\u2192"]
-            contribution, *rest = rest
-        if rest:
-            assert signs[-2:] == ["+", "="]
-            so_far, total = rest
-            np.testing.assert_array_equal(total, so_far + contribution)
+        share, before, total, *_ = step.contribution
+        *_, last = step.equations
+        np.testing.assert_array_equal(result_of(last), total)
+        titles = [figure.title for e in step.equations for figure in e.figures]
+        assert f"dy/d{'y' if share.node is y else ''}" in " ".join(titles)
+        if before is not None:
+            so_far, contribution, _ = last.figures
+            assert (so_far.title, contribution.sign) == ("so far", "+")
+            np.testing.assert_array_equal(so_far.array, before)
+            np.testing.assert_array_equal(contribution.array, share.cotangent.data)
+
+
+def signs_and_titles(equation):
+    return " ".join(f"{f.sign} {f.title}".lstrip() for f in equation.figures)
+
+
+def test_the_factors_of_a_local_derivative_are_multiplied_one_by_one():
+    z = leaf([0.5, -1.0])
+    y = (tg.sigmoid(z) * -2.0 + z * z).sum()
+    equations = [signs_and_titles(step.equations[0]) for step in steps_of(y, z=z)]
+    assert "dy/dt1 \u00d7 t1 \u00d7 1 - t1 = contribution" in equations
+    assert "dy/dt4 \u00d7 dt4/dt2 = dy/dt2" in equations
+    assert "dy/dt2 \u00d7 dt2/dt1 = dy/dt1" in equations
+    (step,) = (s for s in steps_of(tg.square(z).sum(), z=z) if "dt1/dz" in s.sentence)
+    assert signs_and_titles(step.equations[0]) == "dy/dt1 \u00d7 2 \u00d7 z = dy/dz"
+    (step,) = (s for s in steps_of((-1.0 / z).sum(), z=z) if "dt1/dz" in s.sentence)
+    assert signs_and_titles(step.equations[0]) == "- dy/dt1 \u00d7 t1 / z = dy/dz"
+
+
+def test_a_local_derivative_that_is_a_sum_has_an_equation_of_its_own():
+    z = leaf([0.5, -1.0])
+    step = next(s for s in steps_of(tg.tanh(z).sum(), z=z) if "dt1/dz" in s.sentence)
+    local, product = step.equations
+    assert signs_and_titles(local) == "1 - t1 \u00d7 t1 = dt1/dz"
+    assert signs_and_titles(product) == "dy/dt1 \u00d7 dt1/dz = dy/dz"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "f", "warning"),
+    [
+        (((4, 1), (4,)), tg.subtract, r"(4, 1) − (4,) made (4, 4): each input"),
+        (((3,), (2, 1)), tg.maximum, r"maximum of (3,) and (2, 1) made (2, 3): each"),
+        (((4, 3), (3,)), tg.add, ""),
+        (((4, 3), ()), tg.multiply, ""),
+        (((4,), (4, 3)), tg.matmul, ""),
+    ],
+)
+def test_a_result_larger_than_both_inputs_is_warned_of(shapes, f, warning):
+    a, b = (leaf(np.ones(shape)) for shape in shapes)
+    steps = steps_of(f(a, b).sum())
+    warnings = [step.warning for step in steps if step.warning]
+    assert len(warnings) == bool(warning)
+    assert all(text.startswith(warning) for text in warnings)
 
 
 # --- Formulas -------------------------------------------------------------------------
@@ -100,7 +144,11 @@ def test_a_cube_is_a_sum_over_three_paths():
         "\u2202z/\u2202x as first factor = x",
         "\u2202z/\u2202x as second factor = x",
     ]
-    sums = [step.figures[-1].array for step in steps_of(y) if step.kind == "contribute"]
+    sums = [
+        result_of(step.equations[-1])
+        for step in steps_of(y)
+        if step.kind == "contribute"
+    ]
     assert sums == [3.0, 9.0, 18.0, 27.0]
 
 
@@ -202,7 +250,8 @@ def test_no_sentence_lists_more_than_eight_names():
 def test_a_leaf_alone_has_the_gradient_1():
     given, start, done = steps_of(x := leaf(2.0), x=x)
     assert [s.kind for s in (given, start, done)] == ["given", "start", "done"]
-    assert [figure[:2] for figure in done.figures] == [("dx/dx", 1.0)]
+    ((figure,), _), *others = done.equations
+    assert (figure.title, figure.array, others) == ("dx/dx", 1.0, [])
 
 
 # --- Names ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ A `Picture` does not depend on layout or file format.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from textwrap import wrap
@@ -94,6 +94,7 @@ def picture_of(
     names: Mapping[int, str] | None = None,
     gradients: Mapping[int, Any] | None = None,
     collapse: bool = True,
+    lines: Callable[[Any], tuple[str, ...]] = describe,
 ) -> Picture:
     """Return the picture of the graph of `y`.
 
@@ -107,6 +108,8 @@ def picture_of(
         Gradients by key; by default, the ``.grad`` of the leaves.
     collapse : bool
         Whether to leave out repeats; see `spans_to_hide`.
+    lines : callable
+        Writes a value or a gradient as lines of text.
 
     Raises
     ------
@@ -122,7 +125,7 @@ def picture_of(
     if gradients is None:
         gradients = {n.index: n.grad.data for n in nodes if n.grad is not None}
     scene = _Scene(y, nodes, names or {}, collapse)
-    artist = _Artist(scene, gradients)
+    artist = _Artist(scene, gradients, lines)
     artist.draw()
     boxes, modules = _without_empty_modules(artist.boxes.values(), scene.modules)
     return Picture(boxes, modules, artist.sources, scene.keys)
@@ -219,8 +222,13 @@ class _Scene:
 class _Artist:
     """Makes the boxes of a scene."""
 
-    def __init__(self, scene: _Scene, gradients: Mapping[int, Any]) -> None:
-        self.scene, self.gradients = scene, gradients
+    def __init__(
+        self,
+        scene: _Scene,
+        gradients: Mapping[int, Any],
+        lines: Callable[[Any], tuple[str, ...]],
+    ) -> None:
+        self.scene, self.gradients, self.lines = scene, gradients, lines
         self.boxes: dict[int, Box] = {}
         self.sources: dict[int, Any] = {}
 
@@ -308,8 +316,8 @@ class _Artist:
             module=self.scene.home(x),
             name=name,
             shape=shape,
-            value=describe(data),
-            gradient=() if gradient is None else describe(np.asarray(gradient)),
+            value=self.lines(data),
+            gradient=() if gradient is None else self.lines(np.asarray(gradient)),
             about=", ".join(filter(None, about)),
         )
 

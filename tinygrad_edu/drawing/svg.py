@@ -29,6 +29,7 @@ from tinygrad_edu.drawing.layout import (
     Edge,
     Layout,
     Place,
+    text_width,
 )
 from tinygrad_edu.drawing.measure import width
 from tinygrad_edu.drawing.picture import KINDS, Box, Picture
@@ -67,7 +68,7 @@ THEMES = {
         text="#16202c",
         muted="#4e5b6b",
         line="#66727f",
-        gradient="#9a3412",
+        gradient="#7c3aed",
         op=("#2f3b4a", "#ffffff"),
         parameter=("#dcebfb", "#0b63b0"),
         constant=("#eceff2", "#7b8794"),
@@ -81,7 +82,7 @@ THEMES = {
         text="#eef2f6",
         muted="#a9b6c4",
         line="#8f9dab",
-        gradient="#ffb38a",
+        gradient="#b79cff",
         op=("#d5dee8", "#14191f"),
         parameter=("#12355a", "#62b0f5"),
         constant=("#2a323b", "#8794a2"),
@@ -93,7 +94,9 @@ THEMES = {
 }
 
 
-def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
+def svg_of(
+    picture: Picture, layout: Layout, theme: str = "auto", with_legend: bool = True
+) -> str:
     """Write a picture as SVG.
 
     Parameters
@@ -102,10 +105,12 @@ def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
     layout : Layout
     theme : {"auto", "light", "dark"}
         "auto" follows the reader's settings.
+    with_legend : bool
+        Whether to explain the colours of the boxes.
     """
-    legend = _legend(picture)
+    legend = _legend(picture) if with_legend else []
     right = max(layout.width, _legend_width(legend)) + 2 * MARGIN
-    bottom = layout.height + 3 * MARGIN + OP_HEIGHT
+    bottom = layout.height + 2 * MARGIN + (MARGIN + OP_HEIGHT if legend else 0.0)
     root = ElementTree.Element(
         "svg",
         {
@@ -132,7 +137,7 @@ def svg_of(picture: Picture, layout: Layout, theme: str = "auto") -> str:
         inner = _add(graph, "g", {"class": "module"})
         _text(inner, frame.x + GAP, frame.y + FRAME_LABEL - 3, frame.name, "label")
     for box in picture.boxes:
-        _draw_box(graph, box, layout.places[box.key])
+        _draw_box(graph, box, layout.places[box.key], layout.across)
     _draw_legend(root, legend, layout.height + 2 * MARGIN)
     return ElementTree.tostring(root, encoding="unicode")
 
@@ -158,7 +163,9 @@ def _description(picture: Picture) -> str:
 # --- Shapes ---------------------------------------------------------------------------
 
 
-def _draw_box(parent: ElementTree.Element, box: Box, place: Place) -> None:
+def _draw_box(
+    parent: ElementTree.Element, box: Box, place: Place, across: bool
+) -> None:
     key = str(box.key)
     group = _add(parent, "g", {"class": f"node data {box.kind}", "data-node": key})
     _add(group, "title").text = box.about
@@ -177,8 +184,11 @@ def _draw_box(parent: ElementTree.Element, box: Box, place: Place) -> None:
         y += HEADER_HEIGHT
     if box.value:
         _lines(group, x, y, box.value, "ops" if box.kind == "more" else "value")
+    if box.gradient and across:
+        inner = _add(group, "g", {"class": "gradient"})
+        _lines(inner, x + text_width(box.value) + GAP, y, box.gradient, "numbers")
+    elif box.gradient:
         y += LINE_HEIGHT * len(box.value)
-    if box.gradient:
         inner = _add(group, "g", {"class": "gradient"})
         _text(inner, x, y + 11, GRADIENT.strip(), "label")
         _lines(inner, x + width(GRADIENT, SMALL), y, box.gradient, "numbers")

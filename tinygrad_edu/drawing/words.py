@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.graph import Params
 from tinygrad_edu.formulas.writing import parameter_in_text, parameters_of
 
-__all__ = ["describe", "label", "number_text"]
+__all__ = ["SPACE", "SYMBOLS", "describe", "label", "number_text"]
 
 SYMBOLS = {
     "add": "+",

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from math import prod
 from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.drawing.words import SYMBOLS
 from tinygrad_edu.engine.graph import Node, value_of
-from tinygrad_edu.explaining.walking import (
-    Contribution,
-    backward_pass,
-    forward_pass,
-)
-from tinygrad_edu.formulas.algebra import without
+from tinygrad_edu.explaining.operands import Figure, ShownEquation, equation_of
+from tinygrad_edu.explaining.walking import Contribution, backward_pass, forward_pass
+from tinygrad_edu.formulas.algebra import Name, Product, added, parts_of, times, without
 from tinygrad_edu.formulas.naming import needs_gradient, quantities
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share
 from tinygrad_edu.formulas.writing import in_text
 
-__all__ = ["Figure", "Narrator", "Step"]
+__all__ = ["Narrator", "Step"]
 
 Array = np.ndarray[Any, Any]
 MOST_NAMES = 8  # in a sentence
@@ -41,23 +40,16 @@ ROLES = {
 }
 
 
-class Figure(NamedTuple):
-    """Numbers that a step shows, and the operator between them and the ones before."""
-
-    title: str
-    array: Array
-    sign: str = ""
-
-
 class Step(NamedTuple):
     """One step of the forward or the backward pass."""
 
     kind: str  # "given", "compute", "start", "contribute" or "done"
     sentence: str
     formulas: list[str]
-    figures: list[Figure]
+    equations: list[ShownEquation]  # the numbers: the last figure of each is the result
     node: Node | None = None  # the op's output
     contribution: Contribution | None = None  # of a step along one edge
+    warning: str = ""
 
 
 def _op(x: Any) -> Any:
@@ -81,13 +73,14 @@ class Narrator:
     >>> y = x.square() * 0.5
     >>> nodes = topological_order(y)
     >>> for step in Narrator(Quantities(nodes, {})).steps():
-    ...     print(step.kind, step.formulas, [f.array.item() for f in step.figures])
+    ...     last = step.equations[-1]
+    ...     print(step.kind, step.formulas, [f.array.item() for f in last.figures])
     given [] [3.0]
-    compute ['t1 = x1^2'] [9.0]
-    compute ['y = 1/2 t1'] [4.5]
+    compute ['t1 = x1^2'] [3.0, 3.0, 9.0]
+    compute ['y = 1/2 t1'] [0.5, 9.0, 4.5]
     start ['dy/dy = 1'] [1.0]
     contribute ['dy/dt1 = 1/2'] [1.0, 0.5, 0.5]
-    contribute ['dt1/dx1 = 2 x1'] [0.5, 6.0, 3.0]
+    contribute ['dt1/dx1 = 2 x1'] [0.5, 2.0, 3.0, 3.0]
     done [] [3.0]
     """
 
@@ -132,14 +125,17 @@ class Narrator:
         if others:
             verb = "is" if len(others) == 1 else "are"
             sentence += f"; {_listed(others)} {verb} constant"
-        figures = [Figure(self.name(x), np.asarray(value_of(x))) for x in leaves]
-        return Step("given", f"{sentence}.", [], figures)
+        shown = [_alone(self.name(x), value_of(x)) for x in leaves]
+        return Step("given", f"{sentence}.", [], shown)
 
     def _compute(self, node: Node) -> Step:
         sources = [self.name(x) for x in node.inputs if id(x) in self.names.names]
         sentence = f"{node.op.name} computes {self.name(node)} from {_listed(sources)}."
-        figures = [Figure(self.name(node), node.data)]
-        return Step("compute", sentence, [self.formula(node)], figures, node)
+        formula = self.names.formula(node)
+        equation = equation_of(formula, self.name(node), node.data)
+        formulas = [self.formula(node)]
+        warning = _warning(node)
+        return Step("compute", sentence, formulas, [equation], node, warning=warning)
 
     def _start(self) -> Step:
         sentence = (
@@ -147,13 +143,13 @@ class Narrator:
             f"The derivative of {self.name(self.y)} with respect to itself is 1."
         )
         slope = self.slope(self.y)
-        figures = [Figure(slope, np.ones_like(self.y.data))]
-        return Step("start", sentence, [f"{slope} = 1"], figures, self.y)
+        shown = [_alone(slope, np.ones_like(self.y.data))]
+        return Step("start", sentence, [f"{slope} = 1"], shown, self.y)
 
     def _contribute(self, contribution: Contribution) -> Step:
         share, before, total, _, of = contribution
         node, x = share.node, share.x
-        arrived, wanted = self.slope(node), self.slope(x)
+        wanted = self.slope(x)
         value = share.cotangent.data
         g, cotangent = self.names.cotangent(share)
         factor = without(cotangent, g)
@@ -162,14 +158,15 @@ class Narrator:
             f"The gradient of {self.name(node)} passes back through {node.op.name} to "
             f"{self.name(x)}"
         )
-        figures = [Figure(arrived, share.g.data)]
+        title = "contribution" if of > 1 else wanted
+        result = title, value
         role = self._role(share)
         if factor is None:
             via = self.name(node) if of > 1 else ""
             part = self.names.gradient(x, via=via, role=role)
             sentence += ", by its rule."
             formula = f"{part.text} = {in_text(cotangent, part.shape)}"
-            figures.append(Figure(wanted, value, "\u2192"))
+            equations = [equation_of(cotangent, *result)]
         else:
             partial = bool(role) or self._acts_indirectly(share)
             slope = self.names.slope(node, x, factor, partial=partial, role=role)
@@ -177,14 +174,19 @@ class Narrator:
             sentence += f": it is multiplied by the local derivative {local}."
             formula = f"{local} = {in_text(factor, slope.shape)}"
             with np.errstate(all="ignore"):
-                numbers = np.asarray(factor.value, dtype=x.data.dtype)
-            figures += [Figure(local, numbers, "\u00d7"), Figure(wanted, value, "=")]
-        if of > 1:
-            figures[-1] = figures[-1]._replace(title="contribution")
+                if isinstance(factor, Product) and factor.factors:
+                    equations = [_with_first(g, equation_of(times(g, factor), *result))]
+                else:
+                    same = f" = {factor.text}" if isinstance(factor, Name) else ""
+                    shown = Name(slope.shape, f"{local}{same}", factor.value)
+                    equations = [equation_of(times(g, shown), *result)]
+                    if parts_of(factor):
+                        equations.insert(0, equation_of(factor, local, factor.value))
         if before is not None:
-            figures += [Figure("so far", before, "+"), Figure(wanted, total, "=")]
+            parts = Name(value.shape, "so far", before), Name(value.shape, title, value)
+            equations.append(equation_of(added(*parts), wanted, total))
         sentence += f" {self._count(contribution)}"
-        return Step("contribute", sentence, [formula], figures, node, contribution)
+        return Step("contribute", sentence, [formula], equations, node, contribution)
 
     def _role(self, share: Share) -> str:
         """Distinguish two uses of an input by the same op: "as first factor"."""
@@ -221,8 +223,36 @@ class Narrator:
             "these to their .grad."
         )
         leaves = [x for x in self.quantities if needs_gradient(x) and x.op is None]
-        figures = [Figure(self.slope(x), gradients[x]) for x in leaves]
-        return Step("done", sentence, [], figures)
+        shown = [_alone(self.slope(x), gradients[x]) for x in leaves]
+        return Step("done", sentence, [], shown)
+
+
+def _with_first(name: Name, equation: ShownEquation) -> ShownEquation:
+    """Put a number that comes before a quantity after it: 2 g x becomes g 2 x."""
+    first, second, *others = equation.figures
+    if second.title == name.text and not first.sign:
+        first, second = second._replace(sign=""), first._replace(sign=second.sign)
+    return equation._replace(figures=[first, second, *others])
+
+
+def _warning(node: Node) -> str:
+    """Warn of a result that broadcasting has made larger than each of the inputs."""
+    shapes = [np.shape(value_of(x)) for x in node.inputs]
+    if not node.op.elementwise or node.data.size <= max(map(prod, shapes)):
+        return ""
+    if len(shapes) == 2 and node.op.name in SYMBOLS:
+        met = f"{shapes[0]} {SYMBOLS[node.op.name]} {shapes[1]}"
+    else:
+        met = f"{node.op.name} of {' and '.join(map(str, shapes))}"
+    return (
+        f"{met} made {node.data.shape}: each input was copied along an axis of the "
+        "other. Is that what you want? To combine them element by element, give them "
+        "the same shape."
+    )
+
+
+def _alone(title: str, value: Any) -> ShownEquation:
+    return ShownEquation([Figure(title, np.asarray(value))])
 
 
 def _listed(names: Sequence[str]) -> str:

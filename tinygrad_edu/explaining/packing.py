@@ -11,7 +11,7 @@ __all__ = ["Arrays"]
 
 Array = np.ndarray[Any, Any]
 
-LONGEST = 2000  # rows or columns; no screen shows more
+LONGEST = 2000  # rows or columns of a matrix; no screen shows more
 
 
 class Arrays:
@@ -71,7 +71,8 @@ def _pack(array: Array, limit: int) -> dict[str, Any]:
     rows = array.reshape(-1, array.shape[-1] if array.ndim and array.size else 1)
     steps = [1, 1]
     part = rows
-    while part.size > max(limit, 1) or max(part.shape) > LONGEST:
+    longest = part.size if array.ndim == 4 else LONGEST  # images are side by side
+    while part.size > max(limit, 1) or max(part.shape) > longest:
         steps[int(part.shape[0] <= part.shape[1])] += 1
         part = rows[:: steps[0], :: steps[1]]
     return {

@@ -1,8 +1,7 @@
 """`step_through`: the forward and the backward pass in a browser, step by step.
 
 It writes one file with the picture, the numbers and the script that shows them. The
-sources of the page are next to this module: `stepper.html`, `stepper.css` and
-`stepper.js`.
+sources of the page are in the folder `page`.
 """
 
 from __future__ import annotations
@@ -14,20 +13,23 @@ import sys
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from math import ceil, isqrt, prod
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.drawing.layout import lay_out
+from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
+from tinygrad_edu.drawing.measure import mono_width
 from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
-from tinygrad_edu.drawing.svg import svg_of
-from tinygrad_edu.drawing.words import describe
+from tinygrad_edu.drawing.svg import THEMES, svg_of
+from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.debug import Origin
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.explaining.narration import Narrator, Step
+from tinygrad_edu.explaining.operands import ShownEquation
 from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
@@ -38,8 +40,20 @@ __all__ = ["step_through"]
 
 Json = dict[str, Any]
 
-_FILES = Path(__file__).parent
+_FILES = Path(__file__).parent / "page"
+# The parts of the page's one script, in order: each uses only what stands before it,
+# except inside functions.
+SCRIPTS = """
+    elements arrays rasters figures sums equations thumbnails picture zoom words predict
+    address steps details controls print start
+""".split()  # noqa: SIM905
 MOST_OPS = 1000
+CELL, THINNEST, WIDEST, HIGHEST = (
+    11,
+    6,
+    100,
+    45,
+)  # px: the small pictures of arrays in the boxes
 BUDGET = 700_000  # the most characters for a page's numbers
 
 
@@ -102,14 +116,19 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
 def _page(narrator: Narrator) -> str:
     """Assemble the page."""
     model = _Model(narrator)
-    script = _read("stepper.js")
+    script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     script_hash = b64encode(sha256(script.encode()).digest()).decode()
-    return Template(_read("stepper.html")).substitute(
+    return Template(_read("page.html")).substitute(
         policy=f"default-src 'none'; script-src 'sha256-{script_hash}'; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
         title=escape(narrator.name(narrator.y)),
-        style=_read("stepper.css"),
-        picture=svg_of(model.picture, lay_out(model.picture)),
+        style=_read("page.css"),
+        gradient="light-dark({}, {})".format(
+            *(THEMES[name].gradient for name in ("light", "dark"))
+        ),
+        picture=svg_of(
+            model.picture, lay_out(model.picture, across=True), with_legend=False
+        ),
         # JSON has "<" only inside strings; escaped, it cannot end the script element.
         model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
         script=script,
@@ -138,7 +157,8 @@ class _Model:
                     step.contribution.total
                 )
                 self.rules.setdefault(step.node, []).extend(step.formulas)
-        self.picture = picture_of(y, narrator.names.names, self.gradients)
+        names = narrator.names.names
+        self.picture = picture_of(y, names, self.gradients, lines=_lines)
         self.arrays = Arrays()
 
     def content(self) -> Json:
@@ -160,6 +180,7 @@ class _Model:
             "shape": list(value.shape),
             "dtype": str(value.dtype),
             "value": self.arrays.add(value),
+            "room": _room(value.shape),
         }
         if gradient is not None:
             content["gradient"] = self.arrays.add(gradient)
@@ -179,18 +200,19 @@ class _Model:
             "kind": step.kind,
             "sentence": step.sentence,
             "formulas": step.formulas,
-            "figures": [
-                {"title": title, "array": self.arrays.add(array), "sign": sign}
-                for title, array, sign in step.figures
-            ],
+            "equations": [self._equation(each) for each in step.equations],
         }
+        if step.warning:
+            content["warning"] = step.warning
         if step.node is not None:
             content["node"] = keys.get(id(step.node))
         if step.node is not None and step.kind == "compute":
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
             content["inputs"] = [keys.get(id(x)) for x in shown]
         if step.kind == "start":
-            content["gradient"] = self._gradient(step.figures[0].array, True)
+            content["gradient"] = self._gradient(
+                step.equations[0].figures[0].array, True
+            )
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
             content["to"] = keys.get(id(share.x))
@@ -200,13 +222,39 @@ class _Model:
             content["gradient"] = self._gradient(total, number == of)
         return content
 
+    def _equation(self, equation: ShownEquation) -> Json:
+        figures = []
+        for figure in equation.figures:
+            content = {"title": figure.title, "array": self.arrays.add(figure.array)}
+            content |= {"sign": figure.sign} if figure.sign else {}
+            content |= {"at": figure.at} if figure.at is not None else {}
+            figures.append(content | ({"turned": True} if figure.is_turned else {}))
+        return {"call": equation.call, "figures": figures}
+
     def _gradient(self, array: Any, is_complete: bool) -> Json:
-        """Describe a gradient as it is now, and its text in the picture."""
-        return {
-            "array": self.arrays.add(array),
-            "lines": describe(np.asarray(array)),
-            "complete": is_complete,
-        }
+        """Describe a gradient as it is now."""
+        return {"array": self.arrays.add(array), "complete": is_complete}
+
+
+def _lines(array: Any) -> tuple[str, ...]:
+    """Return the lines of a box; blank ones where the script draws an array."""
+    if array.size == 0:
+        return describe(array)
+    if array.size == 1:
+        return (number_text(array),)
+    width, height = _room(array.shape)
+    return (SPACE * ceil(width / mono_width(SPACE, SMALL)),) * ceil(
+        height / LINE_HEIGHT
+    )
+
+
+def _room(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the width and height, in pixels, of the small picture of an array."""
+    rows, columns = max(prod(shape[:-1]), 1), max((1, *shape[-1:]))
+    if len(shape) > 2 or (columns >= 16 and isqrt(columns) ** 2 == columns):  # images
+        return WIDEST, HIGHEST
+    side = min(CELL, WIDEST / columns, HIGHEST / rows)
+    return max(round(side * columns), THINNEST), max(round(side * rows), THINNEST)
 
 
 def _about(op: Op) -> str:

@@ -1,0 +1,32 @@
+// The details of a node, in a dialog: all its numbers, its formula, the user's line.
+
+const details = $("#details");
+
+function openDetails(node) {
+  play(false);
+  const facts = h("dl");
+  const fact = (term, ...text) => facts.append(h("dt", {}, term), h("dd", {}, ...text));
+  if (node.formula) fact("computed", code(node.formula));
+  else fact("is", node.kind);
+  if (node.about) fact(node.op, node.about);
+  if (node.rules) fact("passes back", ...node.rules.map(code));
+  fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
+  if (node.source) {
+    const { file, line, text } = node.source;
+    fact("your line", h("code", {}, text), h("small", {}, `${file}, line ${line}`));
+  } else if (node.op) {
+    fact("your line", "recorded only in a block ", h("code", {}, "with tg.debug():"));
+  }
+  const figures = h("div", { class: "figures" }, figure("value", node.value, DETAILS));
+  if (node.gradient !== undefined) {
+    figures.append(figure("gradient", node.gradient, DETAILS));
+  }
+  $("#details-title").textContent = node.name;
+  $("#details-body").replaceChildren(facts, figures);
+  details.showModal();
+}
+
+$("#close").addEventListener("click", () => details.close());
+details.addEventListener("click", (event) => {
+  if (event.target === details) details.close();  // a click outside the dialog
+});

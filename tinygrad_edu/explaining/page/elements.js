@@ -1,0 +1,27 @@
+"use strict";
+// The model of the graph that `stepper.py` wrote into the page, and how to find and make
+// the elements of the page. All files of this folder together are one script.
+
+const $ = (selector) => document.querySelector(selector);
+const model = JSON.parse($("#model").textContent);
+const { steps } = model;
+const last = steps.length - 1;
+
+// Make an element: h("p", { class: "hint" }, "text", child, ...).
+function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+// Make an element of a drawing.
+function drawn(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    element.setAttribute(name, value);
+  }
+  return element;
+}

@@ -1,0 +1,99 @@
+// Equations: all that goes into a step and all that comes out, side by side. The element
+// that is pointed at shows what it is made of.
+
+const SIGNS = { "-": MINUS };
+
+// Show the equations of a step; `isAsking` hides their results.
+function showEquations({ equations }, isAsking) {
+  // What is asked for is nowhere to be seen.
+  const hidden = new Set(isAsking ? equations.map((each) => resultOf(each).title) : []);
+  const views = equations.map((equation) => equationView(equation, hidden));
+  $("#figures").replaceChildren(...views.map(({ element }) => element));
+  for (const { ready } of views) ready();
+}
+
+// How much room an array has in the panel, in rem, beside the others.
+function roomFor(equation) {
+  const size = parseFloat(getComputedStyle($("#panel")).fontSize);
+  const wide = $("#panel").clientWidth / size - equation.call.length;
+  const width = Math.max((wide - 6) / equation.figures.length - 2, 10);
+  return { rows: 8, columns: 6, width: Math.min(width, wide - 4), height: 6.5 };
+}
+
+function equationView(equation, hidden) {
+  const { figures, call } = equation;
+  const result = resultOf(equation);
+  const readable = isReadable(equation);
+  const room = roomFor(equation);
+  const line = h("div", { class: "equation" });
+  const sum = h("p", { class: "sum", "aria-live": "polite" });
+  if (call) line.append(h("span", { class: "sign call" }, call), bracket("("));
+  const terms = termsOf(equation);
+  const views = figures.map((figure) => {
+    const isResult = figure === result && figures.length > 1;
+    if (isResult && call) line.append(bracket(")"));
+    if (figure.sign) {
+      line.append(h("span", { class: "sign" }, SIGNS[figure.sign] ?? figure.sign));
+    }
+    const term = call ? undefined : terms.find((each) => each.includes(figure));
+    if (readable && term?.[0] === figure && isAddedUp(term, result)) {
+      line.append(h("span", { class: "sign", title: "the sum of all of them" }, "\u03a3"));
+    }
+    const isHidden = hidden.has(figure.title);
+    const view = viewOf(figure.array, room, {
+      isTurned: figure.turned,
+      title: figure.title,
+      pick: isResult && readable && !isHidden ? pick : undefined,
+    });
+    const note = readable && !isResult ? noteOn(figure, term, result) : "";
+    line.append(h("figure", {}, caption(figure),
+       isHidden ? h("div", { class: "unknown" }, "?") : view.element,
+      h("small", { class: "note" }, note)));
+    return view;
+  });
+
+  function pick(place) {
+    const letters = lettersAt(result, place);
+    figures.forEach((figure, i) => {
+      if (arrayOf(figure.array).numbers.length > 1) views[i].mark(marksIn(figure, letters));
+    });
+    sum.textContent = sumText(equation, place);
+  }
+  const isShown = readable && !hidden.size && arrayOf(result.array).numbers.length > 0;
+  return {
+    element: h("div", {}, line, sum),
+    ready: () => isShown && pick(largestAt(arrayOf(result.array))),
+  };
+}
+
+const bracket = (text) => h("span", { class: "sign bracket" }, text);
+
+function caption({ title, array, turned }) {
+  const { shape: own } = arrayOf(array);
+  const shape = turned ? [...own].reverse() : own;
+  const size = shape.length ? [" ", h("small", {}, shape.join(" \u00d7 "))] : [];
+  return h("figcaption", {}, typeset(title), ...size);
+}
+
+// Whether elements are added up that no "@" speaks of.
+const isAddedUp = (term, result) =>
+  summedIn(term, result).size > 0 && !term.some(({ sign }) => sign === "@");
+
+// Say what is done with a figure, beside being multiplied.
+function noteOn({ at, array, turned }, term, result) {
+  const lines = rasterOf(arrayOf(array)).isTiled && at.length === 2;
+  if (lines) return `each image is a ${turned ? "column" : "row"}`;
+  if (turned) return "transposed: rows became columns";
+  if (term?.some(({ sign }) => sign === "@")) return "";
+  const { shape } = arrayOf(result.array);
+  if (term && summedIn(term, result).size) {
+    const isSummed = [...at].map((letter) => letter !== "." && !result.at.includes(letter));
+    const isOneOf = isSummed.length === 2 && isSummed[0] !== isSummed[1];
+    return !isOneOf || at.includes(".") ? "all of it is added up"
+      : `its ${isSummed[0] ? "rows" : "columns"} are added up`;
+  }
+  if ([...at].some((letter) => letter !== "." && !result.at.includes(letter))) return "";
+  const isCopied = [...result.at].map((letter, axis) => shape[axis] > 1 && !at.includes(letter));
+  const isRowOrColumn = isCopied.length === 2 && isCopied[0] !== isCopied[1];
+  return isRowOrColumn && at ? `copied to each ${isCopied[0] ? "row" : "column"}` : "";
+}

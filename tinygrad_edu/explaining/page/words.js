@@ -1,0 +1,66 @@
+// Words: what a term means is told where it stands, by a button.
+
+const MEANINGS = {
+  "leaves": "A leaf is a value that was not computed from others: an input, a target or "
+    + "a parameter. A parameter is a leaf that training changes.",
+  "constant": "A constant is given. It is not changed by training, so it needs no "
+    + "gradient.",
+  "gradient": "The gradient of a number is how much the result rises for each unit that "
+    + "the number rises. If it is negative, the result falls. The gradient of an array "
+    + "has one such number for each of its elements.",
+  "local derivative": "How much the output of this op alone rises for each unit that "
+    + "this input rises. Multiply it by the gradient of the output, and you have what "
+    + "this op adds to the gradient of the input: this is the chain rule.",
+  "by its rule": "Each op has a rule that turns the gradient of its output into the "
+    + "gradient of an input. For a product of matrices, the rule is again a product of "
+    + "matrices: the formula below.",
+  "contributions": "A value that is used several times acts on the result in several "
+    + "ways. Each use contributes to the gradient, and the contributions are added.",
+  "backward pass": "The forward pass goes from the leaves to the result and computes "
+    + "values. The backward pass goes from the result to the leaves and computes "
+    + "gradients.",
+};
+MEANINGS.contribution = MEANINGS.contributions;
+
+// Return a sentence with a button for each term that it has.
+function withMeanings(sentence, step) {
+  const op = model.nodes.find(({ key }) => key === step.node);
+  const known = new Map(Object.entries(MEANINGS));
+  if (op?.about) known.set(op.op, `${op.op}: ${op.about} Here: ${typeset(op.formula)}.`);
+  const parts = [];
+  let rest = sentence;
+  while (rest) {
+    const found = [...known.keys()]
+      .map((word) => [placeOfWord(rest, word), word])
+      .filter(([at]) => at >= 0)
+      .sort(([a, x], [b, y]) => a - b || y.length - x.length);
+    if (!found.length) break;
+    const [[at, word]] = found;
+    parts.push(rest.slice(0, at), termButton(word, known.get(word)));
+    rest = rest.slice(at + word.length);
+    known.delete(word);
+  }
+  return [...parts, rest];
+}
+
+function placeOfWord(text, word) {
+  const isLetter = (character) => /[\w]/.test(character ?? "");
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (!isLetter(text[at - 1]) && !isLetter(text[at + word.length])) return at;
+  }
+  return -1;
+}
+
+function termButton(word, meaning) {
+  const button = h("button", { type: "button", class: "term" }, word);
+  button.addEventListener("click", () => {
+    const box = $("#term");
+    const { left, bottom } = button.getBoundingClientRect();
+    box.textContent = meaning;
+    box.showPopover({ source: button });
+    const most = [innerWidth - box.offsetWidth - 8, innerHeight - box.offsetHeight - 8];
+    box.style.left = `${Math.max(Math.min(left, most[0]), 8)}px`;
+    box.style.top = `${Math.max(Math.min(bottom + 6, most[1]), 8)}px`;
+  });
+  return button;
+}
