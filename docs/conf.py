@@ -1,16 +1,10 @@
 """How the site is built: `sphinx-build -W --keep-going docs docs/_build/html`.
 
-A page is plain Markdown. Its ```python blocks are read as the cells of a notebook and
-run, and what the site shows below a block is what it printed just now.
+A page is plain Markdown, and a notebook if it has Python: see `notebooks`.
 """
 
-import re
-import shutil
 import sys
 from pathlib import Path
-from typing import Any
-
-from sphinx.application import Sphinx
 
 import tinygrad_edu as tg
 
@@ -30,6 +24,9 @@ extensions = [
     "sphinx.ext.napoleon",
     "try_it",
     "op_entries",
+    "notebooks",
+    "live",
+    "chinese",
 ]
 exclude_patterns = ["_build"]
 nitpicky = True
@@ -64,47 +61,3 @@ html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 templates_path = ["_templates"]
-
-# --- Pages are notebooks --------------------------------------------------------------
-
-HEAD = """\
----
-jupyter:
-  kernelspec: {name: python3, display_name: Python 3, language: python}
----
-"""
-SHOWN = re.compile(r"(```python\n.*?```\n)\n*```text\n.*?```\n", re.DOTALL)
-
-
-def prepare(app: Sphinx, page: str, source: list[str]) -> None:
-    """Make a notebook of a page that has Python, without the output in the file."""
-    if "\n```python\n" in source[0]:
-        source[0] = HEAD + SHOWN.sub(r"\1", source[0])
-
-
-def is_notebook(app: Sphinx, page: str) -> bool:
-    return "kernelspec" in app.env.metadata.get(page, {})
-
-
-def offer(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> None:
-    """Let the template link to the notebook, and know a translation's language."""
-    if page.endswith(".zh-CN"):
-        context["language"] = "zh-CN"  # else browsers take Japanese forms of the signs
-    if is_notebook(app, page):
-        context["notebook"] = f"_notebooks/{page}.ipynb"
-
-
-def keep(app: Sphinx, error: Exception | None) -> None:
-    """Put the notebooks, as they were run, where the links lead."""
-    if error or app.builder.format != "html":
-        return
-    for page in filter(lambda page: is_notebook(app, page), app.env.found_docs):
-        target = Path(app.outdir, "_notebooks", f"{page}.ipynb")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(app.env.mystnb_config.output_folder, f"{page}.ipynb"), target)
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("source-read", prepare)
-    app.connect("html-page-context", offer)
-    app.connect("build-finished", keep)

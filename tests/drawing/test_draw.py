@@ -803,7 +803,17 @@ def test_without_a_font_there_is_no_png(drawing, tmp_path, monkeypatch):
 
 def test_notebooks_show_it(drawing):
     assert drawing._repr_svg_() == drawing.svg
+    assert drawing._repr_markdown_() is None
     assert repr(drawing).startswith("<Drawing of y; ")
+
+
+def test_where_graphviz_is_missing_a_notebook_shows_mermaid_and_says_so(monkeypatch):
+    drawing = tg.draw(tg.Tensor(3.0, requires_grad=True) * 2)
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    assert drawing._repr_svg_() is None
+    program, note = drawing._repr_markdown_().split("\n```\n")
+    assert program == f"```mermaid\n{drawing.mermaid}"
+    assert "PyGraphviz is not installed: `pip install pygraphviz`" in note
 
 
 def test_drawing_needs_no_extra_until_it_is_laid_out():

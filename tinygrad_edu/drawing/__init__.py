@@ -22,6 +22,7 @@ from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import check_unchanged
+from tinygrad_edu.support.extras import install
 from tinygrad_edu.support.files import write
 
 __all__ = ["Drawing", "draw"]
@@ -107,8 +108,21 @@ class Drawing:
                 )
         write("draw", path, content)
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+    def _repr_svg_(self) -> str | None:
+        try:
+            return self.svg
+        except ModuleNotFoundError:
+            return None
+
+    def _repr_markdown_(self) -> str | None:
+        """Leave the layout to the notebook if it cannot be computed here."""
+        if self._repr_svg_() is not None:
+            return None
+        return (
+            f"```mermaid\n{self.mermaid}\n```\n\n"
+            "Mermaid arranges this picture, because PyGraphviz is not installed: "
+            f"`{install('pygraphviz')}`.\n"
+        )
 
     def __repr__(self) -> str:
         name = self._picture.boxes[-1].name or "a value"

@@ -31,6 +31,7 @@ from tinygrad_edu.engine.op import Op
 from tinygrad_edu.explaining.narration import Narrator, Step
 from tinygrad_edu.explaining.operands import ShownEquation
 from tinygrad_edu.explaining.packing import Arrays
+from tinygrad_edu.explaining.shown import Page
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
@@ -57,13 +58,14 @@ CELL, THINNEST, WIDEST, HIGHEST = (
 BUDGET = 700_000  # the most characters for a page's numbers
 
 
-def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
+def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
     """Write a page that steps through the forward and the backward pass of `y`.
 
     The page is one HTML file without links to other files: open it in a browser, show
-    it in a lecture, print it. It shows the recorded graph. Each forward step fills in
-    one value, each backward step adds one contribution to a gradient. A click on a node
-    shows its arrays, and the line of your program if it was recorded under `debug()`.
+    it in a lecture, print it. A Jupyter notebook shows it below the cell. It shows the
+    recorded graph. Each forward step fills in one value, each backward step adds one
+    contribution to a gradient. A click on a node shows its arrays, and the line of your
+    program if it was recorded under `debug()`.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
     Returns
     -------
     Path
-        The path of the file.
+        The path of the file, which a notebook shows as the page.
 
     Raises
     ------
@@ -109,8 +111,9 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Path:
             f"{MOST_OPS}; use a smaller example, with fewer turns of the loop"
         )
     narrator = Narrator(Quantities(nodes, names_of(y, frame)))
-    write("step_through", path, _page(narrator).encode())
-    return Path(path)
+    content = _page(narrator)
+    write("step_through", path, content.encode())
+    return Page.of(Path(path), f"{narrator.name(y)}, step by step", content)
 
 
 def _page(narrator: Narrator) -> str:

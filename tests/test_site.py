@@ -1,0 +1,203 @@
+"""What the site adds to the pages, on a small one built as the real one is."""
+
+import functools
+import http.server
+import subprocess
+import sys
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from chromium import in_browser, launched
+
+pytestmark = pytest.mark.skipif(
+    not all(map(find_spec, ["furo", "myst_nb", "sphinx"])),
+    reason="the extra named docs is not installed",
+)
+
+ROOT = Path(__file__).parents[1]
+INDEX = """\
+# Front page
+
+```{toctree}
+:caption: Start
+
+lesson
+```
+
+```{toctree}
+:caption: 简体中文
+
+lesson.zh-CN
+```
+"""
+LESSON = """\
+# A lesson
+
+Words.
+
+![A picture](images/sigmoid.png)
+
+```python
+import tinygrad_edu as tg
+
+x = tg.Tensor(3.0, requires_grad=True, name="x")
+tg.step_through(x * x, "square.html")
+```
+
+![It stands for the page](images/step-through.webp)
+
+**1.1** How much is it?
+
+<details>
+<summary>Answer</summary>
+
+It is
+
+```python
+print(2**5)
+```
+
+```text
+32
+```
+
+</details>
+
+**1.2** Why?
+
+<details>
+<summary>Answer</summary>
+
+Because.
+
+</details>
+
+![Another picture](images/xor.png)
+"""
+CHINESE = """\
+# 一课
+
+沿着**梯度下降**网络就在学习。
+
+```{toctree}
+more.zh-CN
+```
+"""
+MORE = """\
+# 第二课
+
+反向传播求出梯度。
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build a site of four pages."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    (source / "images").mkdir()
+    for name in "step-through.webp", "sigmoid.png", "xor.png":
+        picture = ROOT / "docs" / "images" / name
+        (source / "images" / name).write_bytes(picture.read_bytes())
+    pages = {"index": INDEX, "lesson": LESSON, "lesson.zh-CN": CHINESE}
+    for name, text in {**pages, "more.zh-CN": MORE}.items():
+        (source / f"{name}.md").write_text(text, "utf-8")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs"]
+    subprocess.run([*command, source, out], check=True)
+    return out
+
+
+def read(path):
+    bs4 = pytest.importorskip("bs4")
+    return bs4.BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
+def sidebar(page):
+    return [link.get_text() for link in page.select(".sidebar-tree a")]
+
+
+def test_a_page_has_the_sidebar_of_its_language(site):
+    assert sidebar(read(site / "lesson.html")) == ["A lesson", "一课"]
+    for name in "lesson.zh-CN.html", "more.zh-CN.html":
+        assert sidebar(read(site / name)) == ["一课", "第二课"]
+
+
+def test_a_page_in_chinese_has_chinese_buttons(site):
+    english, chinese = read(site / "lesson.html"), read(site / "more.zh-CN.html")
+    assert (english.html["lang"], chinese.html["lang"]) == ("en", "zh-CN")
+    assert english.select_one(".prev-page .context").get_text(strip=True) == "Previous"
+    assert chinese.select_one(".prev-page .context").get_text(strip=True) == "上一页"
+
+
+def test_the_page_of_a_graph_is_live_and_has_an_address(site):
+    page = read(site / "lesson.html")
+    frame, link = page.select_one("iframe"), page.select_one(".live a")
+    assert frame["src"] == link["href"] == "_pages/lesson-1.html"
+    assert "srcdoc" not in str(page)
+    text = (site / frame["src"]).read_text("utf-8")
+    assert text.startswith("<!doctype html>")
+    assert text.rstrip().endswith("</html>")
+    # The picture that stands for it is left out; others are there.
+    shown = [picture["alt"] for picture in page.select("article img")]
+    assert shown == ["A picture", "Another picture"]
+
+
+def test_a_notebook_hides_answers_and_has_its_pictures(site):
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(site / "_notebooks" / "lesson.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    words = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    first, second = (text for text in words if "Answer" in text)
+    for answer in first, second:
+        assert answer.startswith("<details>\n\n<summary>Answer</summary>")
+        assert answer.endswith("</details>")
+    assert "```python\nprint(2**5)\n```\n\n```text\n32\n```" in first
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert code[0].startswith("import tinygrad_edu")
+    assert code[1:] == ["", ""]  # to try it before one looks
+    text = "".join(words)
+    assert "images/" not in text
+    for alt in "A picture", "Another picture":
+        assert f'<img alt="{alt}" src="data:image/png;base64,' in text
+
+
+@in_browser
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("梯度", {"一课", "第二课"}),
+        ("学习", {"一课"}),
+        ("梯度下降", {"一课"}),
+        ("反向传播", {"第二课"}),
+        ("就", {"一课"}),
+        ("度梯", set()),
+        ("words", {"A lesson"}),
+        ("word", {"A lesson"}),
+    ],
+)
+def test_the_search_finds_what_stands_on_a_page(address, browser, query, found):
+    page = browser.new_page()
+    page.goto(f"{address}/search.html?q={query}")
+    page.wait_for_selector("#search-results p.search-summary:not(:empty)")
+    assert {*page.locator("#search-results li a").all_inner_texts()} == found
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with launched("--disable-gpu") as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Quiet, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
