@@ -84,7 +84,8 @@ def test_the_letters_and_signs_give_the_result(y):
         (lambda a, b: -0.5 * a, "- 1/2: \u00d7 a:ab = y:ab"),
         # Powers and quotients.
         (lambda a, b: a * a, "a:ab \u00d7 a:ab = y:ab"),
-        (lambda a, b: a**3, "a^3:ab = y:ab"),
+        (lambda a, b: a**3, "a:ab \u00d7 a:ab \u00d7 a:ab = y:ab"),
+        (lambda a, b: a**4, "a^4:ab = y:ab"),
         (lambda a, b: 1.0 / b, "1: / b:ab = y:ab"),
         (lambda a, b: a / b, "a:ab / b:ab = y:ab"),
         # Sums.

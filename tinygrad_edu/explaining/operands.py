@@ -167,13 +167,13 @@ def _term(x: Formula, at: str) -> list[Figure]:
 
 
 def _power(x: Formula, n: float, at: str) -> list[Figure]:
-    """Lay out a factor; a square as the factor twice."""
+    """Lay out a factor; a square as the factor twice, a cube three times."""
     products = _products(x, at) if n == 1 else None
     if products is not None and len(products) == 1:
         first, *others = products[0]
         return [first._replace(sign=TIMES), *others]
     sign = "/" if n < 0 else TIMES
-    if abs(n) in (1, 2):
+    if abs(n) in (1, 2, 3):
         return [_operand(x, at, sign)] * int(abs(n))
     return [_operand(to_the(x, abs(n)), at, sign)]
 

@@ -1,15 +1,20 @@
 // The step in the address: #step=12 leads to it, and survives a reload.
 
+const HAS_ADDRESS = location.protocol !== "about:";  // which a page in a notebook is
 let remembering = null;
+let rememberedAt = -Infinity;
 
-// Write the step into the address, when it has been shown for a moment: browsers do not
-// like addresses that change with each frame.
+// Write the step into the address; while the steps follow each other fast, later:
+// browsers do not like an address that changes with each frame.
 function remember() {
   clearTimeout(remembering);
-  remembering = setTimeout(() => {
-    if (location.protocol === "about:") return;  // a page within a notebook
-    history.replaceState(null, "", `#step=${current + 1}`);
-  }, 300);
+  if (!HAS_ADDRESS || current === stepInAddress()) return;
+  if (performance.now() - rememberedAt < 100) {
+    remembering = setTimeout(remember, 200);
+    return;
+  }
+  rememberedAt = performance.now();
+  history.replaceState(null, "", `#step=${current + 1}`);
 }
 
 function stepInAddress() {
@@ -18,6 +23,3 @@ function stepInAddress() {
 }
 
 addEventListener("hashchange", () => show(stepInAddress()));
-addEventListener("pagehide", () => {
-  if (location.protocol !== "about:") history.replaceState(null, "", `#step=${current + 1}`);
-});

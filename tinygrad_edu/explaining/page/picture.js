@@ -69,6 +69,9 @@ for (const node of model.nodes) {
   const box = boxes.get(node.key);
   box.setAttribute("tabindex", 0);
   box.setAttribute("role", "button");
+  // Its label, which `update` writes, says all of it.
+  box.querySelector("title").remove();
+  for (const text of box.querySelectorAll("text")) text.after(" ");  // words apart
   box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -94,13 +97,21 @@ function update(node, number) {
   fill(box.querySelector(".value"), node.value, node.room);
   // Without a gradient yet, keep the old one: it is hidden.
   if (gradient) fill(box.querySelector(".gradient .numbers"), gradient.array, node.room);
-  const parts = [node.name, node.formula ?? node.kind];
-  if (isKnown) parts.push(`value ${summary(arrayOf(node.value))}`);
-  if (gradient) {
-    const soFar = gradient.complete ? "" : " so far";
-    parts.push(`gradient ${summary(arrayOf(gradient.array))}${soFar}`);
-  }
-  box.setAttribute("aria-label", parts.join(", "));
+  box.setAttribute("aria-label", labelOf(node, box, isKnown, gradient));
+}
+
+// What a screen reader says of a box: first what is to be seen in it.
+function labelOf(node, box, isKnown, gradient) {
+  const seen = [...box.querySelectorAll(".name, .shape")].map((text) => text.textContent);
+  const parts = [node.formula ?? node.kind];
+  const say = (what, number, soFar = "") => {
+    const array = arrayOf(number);
+    if (array.numbers.length === 1) seen.push(short(array.numbers[0], 4));
+    parts.push(`${what} ${summary(array)}${soFar}`);
+  };
+  if (isKnown) say("value", node.value);
+  if (gradient) say("gradient", gradient.array, gradient.complete ? "" : " so far");
+  return `${seen.join(" ")}, ${parts.join(", ")}`;
 }
 
 // Show which arrows the gradient has gone back along.
