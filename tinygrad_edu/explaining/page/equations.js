@@ -3,9 +3,8 @@
 
 const SIGNS = { "-": MINUS };
 
-// Show the equations of a step; `isAsking` hides their results.
+// Show the equations of a step. While it asks for a result, no result is to be seen.
 function showEquations({ equations }, isAsking) {
-  // What is asked for is nowhere to be seen.
   const hidden = new Set(isAsking ? equations.map((each) => resultOf(each).title) : []);
   const views = equations.map((equation) => equationView(equation, hidden));
   $("#figures").replaceChildren(...views.map(({ element }) => element));
@@ -47,7 +46,7 @@ function equationView(equation, hidden) {
     });
     const note = readable && !isResult ? noteOn(figure, term, result) : "";
     line.append(h("figure", {}, caption(figure),
-       isHidden ? h("div", { class: "unknown" }, "?") : view.element,
+      isHidden ? h("div", { class: "unknown" }, "?") : view.element,
       h("small", { class: "note" }, note)));
     return view;
   });
