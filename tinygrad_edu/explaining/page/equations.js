@@ -15,7 +15,8 @@ function showEquations({ equations }, isAsking) {
 function roomFor(equation) {
   const size = parseFloat(getComputedStyle($("#panel")).fontSize);
   const wide = $("#panel").clientWidth / size - equation.call.length;
-  const width = Math.max((wide - 6) / equation.figures.length - 2, 10);
+  const count = Math.max(equation.figures.length, 3);
+  const width = Math.max((wide - 6) / count - 2, 10);
   return { rows: 8, columns: 6, width: Math.min(width, wide - 4), height: 6.5 };
 }
 
