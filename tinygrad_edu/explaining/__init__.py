@@ -1,6 +1,7 @@
 """Explanations: `explain` derives a gradient on paper, `step_through` makes a page.
 
 Read `derivation`, then `explanation`, which prints it. `stepper` makes the page:
-`walking` gives the order of the steps, `narration` their text, `packing` encodes their
-numbers, and `shown` lets a notebook show the page.
+`walking` gives the order of the steps, `narration` their text, `operands` the arrays
+that go into each, and `packing` encodes their numbers. The folder `page` has the page
+itself; `shown` lets a notebook show it.
 """

@@ -126,9 +126,8 @@ def _page(narrator: Narrator) -> str:
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
         title=escape(narrator.name(narrator.y)),
         style=_read("page.css"),
-        gradient="light-dark({}, {})".format(
-            *(THEMES[name].gradient for name in ("light", "dark"))
-        ),
+        gradient=THEMES["light"].gradient,
+        gradient_if_dark=THEMES["dark"].gradient,
         picture=svg_of(
             model.picture, lay_out(model.picture, across=True), with_legend=False
         ),

@@ -3,9 +3,8 @@
 
 const SIGNS = { "-": MINUS };
 
-// Show the equations of a step; `isAsking` hides their results.
+// Show the equations of a step. While it asks for a result, no result is to be seen.
 function showEquations({ equations }, isAsking) {
-  // What is asked for is nowhere to be seen.
   const hidden = new Set(isAsking ? equations.map((each) => resultOf(each).title) : []);
   const views = equations.map((equation) => equationView(equation, hidden));
   $("#figures").replaceChildren(...views.map(({ element }) => element));
@@ -16,7 +15,8 @@ function showEquations({ equations }, isAsking) {
 function roomFor(equation) {
   const size = parseFloat(getComputedStyle($("#panel")).fontSize);
   const wide = $("#panel").clientWidth / size - equation.call.length;
-  const width = Math.max((wide - 6) / equation.figures.length - 2, 10);
+  const count = Math.max(equation.figures.length, 3);
+  const width = Math.max((wide - 6) / count - 2, 10);
   return { rows: 8, columns: 6, width: Math.min(width, wide - 4), height: 6.5 };
 }
 
@@ -47,7 +47,7 @@ function equationView(equation, hidden) {
     });
     const note = readable && !isResult ? noteOn(figure, term, result) : "";
     line.append(h("figure", {}, caption(figure),
-       isHidden ? h("div", { class: "unknown" }, "?") : view.element,
+      isHidden ? h("div", { class: "unknown" }, "?") : view.element,
       h("small", { class: "note" }, note)));
     return view;
   });

@@ -18,52 +18,55 @@ function questionOf(step) {
   return { step, equation, place, value, name };
 }
 
-// What comes out with a slip: a list of { what, value }.
+// What comes out with a slip: a list of { what, value }. A step may bring some of its own.
 function slipsOf({ step, equation, place, value }) {
-  const result = resultOf(equation);
-  const letters = lettersAt(result, place);
-  const slips = [...(step.slips ?? []), { what: "The sign is the other way.", value: -value }];
-  if (equation.call) return slips;
-  const terms = termsOf(equation).map((term) => ({
-    term, products: productsOf(term, result, letters),
-  }));
-  const total = (f) => terms.reduce((sum, each) => sum + f(each), 0);
-  const sumOf = (products, without) =>
-    products.reduce((sum, product) => sum + valueOf(product, without), 0);
-  for (const { term, products } of terms) {
-    const others = value - sumOf(products);
-    const [first] = products;
-    if (terms.length > 1) {
-      slips.push({ what: `You left out ${wordsFor(term)}.`, value: others });
-    }
-    if (products.length > 1) {
-      const what = `That is one product of ${products.length}: add all of them.`;
-      for (const product of products) slips.push({ what, value: others + valueOf(product) });
-    }
-    for (const figure of term.length > 1 ? term : []) {
-      const what = `You left out the factor ${typeset(figure.title)}.`;
-      slips.push({ what, value: others + sumOf(products, figure) });
-      slips.push(...slipsWithin(step, figure, first, (number) =>
-        others + (sumOf(products) / numberOf(figure, first)) * number));
+  const slips = [
+    ...(step.slips ?? []),
+    { what: "The sign is the other way.", value: -value },
+  ];
+  if (!equation.call) {
+    const letters = lettersAt(resultOf(equation), place);
+    const terms = termsOf(equation);
+    for (const term of terms) {
+      const products = productsOf(term, resultOf(equation), letters);
+      slips.push(...slipsIn(term, products, value, terms.length > 1, step));
     }
   }
-  slips.push({ what: "A sign between two terms is the other way.", value: total(
-    ({ products }) => (products[0][0].sign === "-" ? -1 : 1) * sumOf(products)) });
   return slips.filter((slip) => !isNear(slip.value, value));
 }
 
-const numberOf = (figure, product) => product.find((each) => each.figure === figure).number;
-const wordsFor = (term) => term.map(({ title }) => typeset(title)).join(" \u00d7 ");
+// What comes out with a slip in one term of a sum.
+function slipsIn(term, products, value, hasOthers, step) {
+  const sum = (without) =>
+    products.reduce((total, product) => total + valueOf(product, without), 0);
+  const others = value - sum();
+  const slips = [];
+  const add = (what, part) => slips.push({ what, value: others + part });
+  if (hasOthers) {
+    const names = term.map(({ title }) => typeset(title)).join(" \u00d7 ");
+    add(`You left out ${names}.`, 0);
+    add(`The sign of ${names} is the other way.`, -sum());
+  }
+  for (const product of products.length > 1 ? products : []) {
+    add(`That is one product of ${products.length}: add all of them.`, valueOf(product));
+  }
+  for (const figure of term.length > 1 ? term : []) {
+    add(`You left out the factor ${typeset(figure.title)}.`, sum(figure));
+    const { number } = products[0].find((factor) => factor.figure === figure);
+    for (const slip of slipsBehind(figure, number, step)) {
+      add(slip.what, (sum() / number) * slip.value);
+    }
+  }
+  return slips;
+}
 
-// Slips in the local derivative, if the step computes it in an equation of its own.
-function slipsWithin(step, figure, product, finish) {
-  const inner = step.equations.find((each) =>
+// Slips in a factor, if the step computes it in an equation of its own.
+function slipsBehind(figure, value, step) {
+  const equation = step.equations.find((each) =>
     resultOf(each).title === figure.title && !each.figures.includes(figure));
-  const array = arrayOf(figure.array);
-  if (!inner || inner.call || !isReadable(inner) || array.numbers.length < 1) return [];
-  const place = array.numbers.indexOf(numberOf(figure, product));
-  return slipsOf({ step: { equations: [] }, equation: inner, place,
-    value: array.numbers[place] }).map(({ what, value }) => ({ what, value: finish(value) }));
+  if (!equation || !isReadable(equation)) return [];
+  const place = arrayOf(figure.array).numbers.indexOf(value);
+  return slipsOf({ step: { equations: [] }, equation, place, value });
 }
 
 // Whether an answer is right to 2 digits, or nearly so.

@@ -4,6 +4,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const EDGE = 4;  // px to show around a node
 const READABLE = 0.82;  // the smallest zoom at which text of 11 px can be read
+const GLANCE = 0.7;  // the smallest zoom at which the whole is shown at first
 const FAR = 0.55;  // below it, only names are shown, in large letters
 const natural = svg.viewBox.baseVal;
 let scale = 1;
@@ -44,22 +45,24 @@ function zoom(to) {
   showPart();
 }
 
-// The largest zoom that shows the graph's full width (across), or the whole graph.
+// The largest zooms that show the graph's full width, its full height, or both.
 function sizes() {
   const frame = $("#picture");
   const { paddingLeft, paddingTop, paddingBottom } = getComputedStyle(frame);
   const across = (frame.clientWidth - 2 * parseFloat(paddingLeft)) / natural.width;
   const room = frame.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
-  return { across, whole: Math.min(across, room / natural.height, 1.5) };
+  const down = room / natural.height;
+  return { across, down, whole: Math.min(across, down, 1.5) };
 }
 
 // Show the whole graph.
 const fit = () => zoom(sizes().whole);
 
-// Begin with a readable part of the graph; the steps scroll to the rest.
+// Begin with the whole graph, or a readable part of it; the steps scroll to the rest.
 function begin(comfortable) {
-  const { across, whole } = sizes();
-  zoom(whole >= READABLE ? whole : Math.max(Math.min(across, comfortable), READABLE));
+  const { across, down, whole } = sizes();
+  const part = Math.min(Math.max(across, down), comfortable);
+  zoom(whole >= GLANCE ? whole : Math.max(part, READABLE));
 }
 
 // --- The map: the whole graph, and a frame around the part in sight ---
