@@ -35,7 +35,7 @@ lesson.zh-CN
 LESSON = """\
 # A lesson
 
-Words.
+Words, and `nabla_b`.
 
 ![A picture](images/sigmoid.png)
 
@@ -174,6 +174,7 @@ def test_a_notebook_hides_answers_and_has_its_pictures(site):
         ("度梯", set()),
         ("words", {"A lesson"}),
         ("word", {"A lesson"}),
+        ("nabla_b", {"A lesson"}),
     ],
 )
 def test_the_search_finds_what_stands_on_a_page(address, browser, query, found):

@@ -66,7 +66,7 @@ def mse(prediction: Any, target: Any) -> Any:
 
 
 def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
-    r"""Penalty on large weights, :math:`\frac{\lambda}{2N} \sum_j w_j^2`.
+    r"""Penalty on large weights, :math:`\frac{\lambda}{2n} \sum_j w_j^2`.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
     lam : float
         The strength, lambda.
     n : int
-        N, the size of the *training set*, even if you add the penalty to the mean loss
-        of a mini-batch.
+        The size of the *training set*, even if you add the penalty to the mean loss of
+        a mini-batch.
 
     Returns
     -------

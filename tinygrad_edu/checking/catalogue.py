@@ -400,7 +400,7 @@ def _nothing(run: Rerun, share: Any) -> Any:
 # --- L2 and biases --------------------------------------------------------------------
 
 
-@slip("lessons/05-cross-entropy", Case.penalties)
+@slip("lessons/04-batches", Case.penalties)
 def penalty_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """The penalty's part, (lambda / n) w, is forgotten."""
     x = uses[0].x
@@ -411,7 +411,7 @@ def penalty_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     )
 
 
-@slip("lessons/05-cross-entropy", Case.penalties)
+@slip("lessons/04-batches", Case.penalties)
 def penalty_by_another_size(case: Case, *uses: Use) -> Iterator[Attempt]:
     """The penalty is divided by the batch's size, not the training set's."""
     yield Attempt(
@@ -430,7 +430,7 @@ def _scaled(rate: float, run: Rerun, share: Any) -> Any:
     return rate * share
 
 
-@slip("lessons/05-cross-entropy", Case.unpenalised)
+@slip("lessons/04-batches", Case.unpenalised)
 def penalty_on_another(case: Case, x: Tensor) -> Iterator[Attempt]:
     """A bias is penalised too, or a weight whose loss has no penalty."""
     name = case.name(x)
