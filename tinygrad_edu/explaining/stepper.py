@@ -49,12 +49,9 @@ SCRIPTS = """
     address steps details controls print start
 """.split()  # noqa: SIM905
 MOST_OPS = 1000
-CELL, THINNEST, WIDEST, HIGHEST = (
-    11,
-    6,
-    100,
-    45,
-)  # px: the small pictures of arrays in the boxes
+# The small pictures of arrays in the boxes, in px.
+CELL, THINNEST = 11, 6
+WIDEST, HIGHEST = 100, 45
 BUDGET = 700_000  # the most characters for a page's numbers
 
 
