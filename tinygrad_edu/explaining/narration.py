@@ -13,9 +13,22 @@ import numpy as np
 from tinygrad_edu.drawing.words import SYMBOLS
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.explaining.operands import Figure, ShownEquation, equation_of
-from tinygrad_edu.explaining.walking import Contribution, backward_pass, forward_pass
-from tinygrad_edu.formulas.algebra import Name, Product, added, parts_of, times, without
-from tinygrad_edu.formulas.naming import needs_gradient, quantities
+from tinygrad_edu.explaining.walking import (
+    Contribution,
+    Key,
+    backward_pass,
+    forward_pass,
+)
+from tinygrad_edu.formulas.algebra import (
+    Formula,
+    Name,
+    Product,
+    added,
+    parts_of,
+    times,
+    without,
+)
+from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share
 from tinygrad_edu.formulas.writing import in_text
@@ -52,10 +65,6 @@ class Step(NamedTuple):
     warning: str = ""
 
 
-def _op(x: Any) -> Any:
-    return x.op if isinstance(x, Node) else None
-
-
 class Narrator:
     """Describes the forward and the backward pass of a graph.
 
@@ -87,7 +96,8 @@ class Narrator:
     def __init__(self, names: Quantities) -> None:
         self.names, self.name = names, names.name
         self.nodes, self.y = names.nodes, names.y
-        self.quantities = [x for x in quantities(self.nodes) if id(x) in names.names]
+        # What the names in equations stand for that are not names of quantities.
+        self.meanings: dict[Formula, Key | Formula] = {}
         # All nodes that each node was computed from, as the bits of an integer.
         self._bit = {node: 1 << i for i, node in enumerate(reversed(self.nodes))}
         self._behind: dict[Node, int] = {}
@@ -118,21 +128,21 @@ class Narrator:
         yield self._done(gradients)
 
     def _given(self) -> Step:
-        leaves = [x for x in self.quantities if _op(x) is None]
+        leaves = self.names.leaves
         wanted = [self.name(x) for x in leaves if needs_gradient(x)]
         others = [self.name(x) for x in leaves if not needs_gradient(x)]
         sentence = f"The leaves are given. We want the gradient for {_listed(wanted)}"
         if others:
             verb = "is" if len(others) == 1 else "are"
             sentence += f"; {_listed(others)} {verb} constant"
-        shown = [_alone(self.name(x), value_of(x)) for x in leaves]
+        shown = [_alone(self.name(x), value_of(x), ("value", id(x))) for x in leaves]
         return Step("given", f"{sentence}.", [], shown)
 
     def _compute(self, node: Node) -> Step:
         sources = [self.name(x) for x in node.inputs if id(x) in self.names.names]
         sentence = f"{node.op.name} computes {self.name(node)} from {_listed(sources)}."
         formula = self.names.formula(node)
-        equation = equation_of(formula, self.name(node), node.data)
+        equation = equation_of(formula, self.name(node), node.data, ("value", id(node)))
         formulas = [self.formula(node)]
         warning = _warning(node)
         return Step("compute", sentence, formulas, [equation], node, warning=warning)
@@ -143,7 +153,7 @@ class Narrator:
             f"The derivative of {self.name(self.y)} with respect to itself is 1."
         )
         slope = self.slope(self.y)
-        shown = [_alone(slope, np.ones_like(self.y.data))]
+        shown = [_alone(slope, np.ones_like(self.y.data), ("gradient", id(self.y)))]
         return Step("start", sentence, [f"{slope} = 1"], shown, self.y)
 
     def _contribute(self, contribution: Contribution) -> Step:
@@ -152,6 +162,8 @@ class Narrator:
         wanted = self.slope(x)
         value = share.cotangent.data
         g, cotangent = self.names.cotangent(share)
+        at = id(node), share.position
+        self.meanings[g] = "gradient", id(node)
         factor = without(cotangent, g)
 
         sentence = (
@@ -159,7 +171,7 @@ class Narrator:
             f"{self.name(x)}"
         )
         title = "contribution" if of > 1 else wanted
-        result = title, value
+        result = title, value, ("share", *at)
         role = self._role(share)
         if factor is None:
             via = self.name(node) if of > 1 else ""
@@ -179,12 +191,16 @@ class Narrator:
                 else:
                     same = f" = {factor.text}" if isinstance(factor, Name) else ""
                     shown = Name(slope.shape, f"{local}{same}", factor.value)
+                    self.meanings[shown] = factor
                     equations = [equation_of(times(g, shown), *result)]
                     if parts_of(factor):
-                        equations.insert(0, equation_of(factor, local, factor.value))
+                        first = equation_of(factor, local, factor.value, factor)
+                        equations.insert(0, first)
         if before is not None:
             parts = Name(value.shape, "so far", before), Name(value.shape, title, value)
-            equations.append(equation_of(added(*parts), wanted, total))
+            self.meanings |= zip(parts, [("before", *at), ("share", *at)])
+            sum_of_both = equation_of(added(*parts), wanted, total, ("total", *at))
+            equations.append(sum_of_both)
         sentence += f" {self._count(contribution)}"
         return Step("contribute", sentence, [formula], equations, node, contribution)
 
@@ -222,8 +238,10 @@ class Narrator:
             f"Done: every leaf has its gradient. {self.name(self.y)}.backward() adds "
             "these to their .grad."
         )
-        leaves = [x for x in self.quantities if needs_gradient(x) and x.op is None]
-        shown = [_alone(self.slope(x), gradients[x]) for x in leaves]
+        leaves = [x for x in self.names.leaves if needs_gradient(x)]
+        shown = [
+            _alone(self.slope(x), gradients[x], ("gradient", id(x))) for x in leaves
+        ]
         return Step("done", sentence, [], shown)
 
 
@@ -251,8 +269,8 @@ def _warning(node: Node) -> str:
     )
 
 
-def _alone(title: str, value: Any) -> ShownEquation:
-    return ShownEquation([Figure(title, np.asarray(value))])
+def _alone(title: str, value: Any, of: Key) -> ShownEquation:
+    return ShownEquation([Figure(title, np.asarray(value), of=of)])
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_edu.engine.errors import core_dimensions
 from tinygrad_edu.engine.graph import Params
 from tinygrad_edu.engine.op import OPS, Op
+from tinygrad_edu.explaining.walking import Key
 from tinygrad_edu.formulas.algebra import (
     Applied,
     Formula,
@@ -53,6 +54,8 @@ class Figure(NamedTuple):
         A letter for each axis; None if nothing simple is to be said.
     is_turned : bool
         Whether the transpose of the matrix is shown.
+    of : Formula, Key or None
+        What the array is the value of; None for a number that never changes.
     """
 
     title: str
@@ -60,6 +63,7 @@ class Figure(NamedTuple):
     sign: str = ""
     at: str | None = None
     is_turned: bool = False
+    of: Formula | Key | None = None
 
 
 class ShownEquation(NamedTuple):
@@ -72,7 +76,9 @@ class ShownEquation(NamedTuple):
     call: str = ""
 
 
-def equation_of(x: Formula, title: str, value: Any) -> ShownEquation:
+def equation_of(
+    x: Formula, title: str, value: Any, of: Formula | Key | None = None
+) -> ShownEquation:
     """Lay out a formula whose value, an array, has a title.
 
     Examples
@@ -85,7 +91,7 @@ def equation_of(x: Formula, title: str, value: Any) -> ShownEquation:
     """
     value = np.asarray(value)
     at = LETTERS[: value.ndim]
-    result = Figure(title, value, "=", at)
+    result = Figure(title, value, "=", at, of=of)
     if isinstance(x, Applied) and not _is_transpose(x) and not _products(x, at):
         is_nested = not x.op.elementwise and not all(map(_is_plain, x.arguments))
         return ShownEquation(
@@ -134,7 +140,7 @@ def _operand(x: Formula, letters: str | None, sign: str = "") -> Figure:
         return Figure(in_text(x), np.asarray(x.coefficient), sign, letters and "")
     value = np.asarray(x.value)
     at = letters and _aligned(letters, value.shape)
-    return Figure(in_text(x), value, sign, at)
+    return Figure(in_text(x), value, sign, at, of=x)
 
 
 def _is_transpose(x: Formula) -> bool:

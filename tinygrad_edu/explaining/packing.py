@@ -29,19 +29,25 @@ class Arrays:
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[Any, ...], int] = {}
+        self.numbers: dict[Any, int] = {}
+        self.exact: set[int] = set()  # those that a program computes with
         self._arrays: list[Array] = []
 
-    def add(self, array: Any) -> int:
-        """Keep a copy of an array, and return its number."""
+    def add(self, array: Any, of: Any = None, exact: bool = False) -> int:
+        """Keep a copy of an array, and return its number.
+
+        An array `of` something is known by that: it has a number of its own.
+        """
         array = np.asarray(array)
-        kind = "f4" if _fits(array) else "f8"
+        kind = "f4" if _fits(array, 0 if exact else 1e-6) else "f8"
         array = array.astype(f"<{kind}")
-        key = array.shape, kind, array.tobytes()
-        if key not in self._numbers:
-            self._numbers[key] = len(self._arrays)
+        key = of or (array.shape, kind, array.tobytes())
+        number = self.numbers.setdefault(key, len(self._arrays))
+        if number == len(self._arrays):
             self._arrays.append(array)
-        return self._numbers[key]
+        if exact:
+            self.exact.add(number)
+        return number
 
     def packed(self, budget: int) -> list[dict[str, Any]]:
         """Write the arrays as text of at most `budget` characters in total.
@@ -50,20 +56,27 @@ class Arrays:
         which has 7 digits, or as float64 if its values need the range. If the text
         would be too long, or an array larger than a screen, only every ``steps[0]``-th
         row and every ``steps[1]``-th column is kept. Very many arrays exceed the budget
-        all the same.
+        all the same. A text that is there already is not written again: ``data`` is
+        then the number of the array that has it.
         """
         limit = max((array.size for array in self._arrays), default=0)
         while True:
             packed = [_pack(array, limit) for array in self._arrays]
-            if limit <= 1 or sum(len(each["data"]) for each in packed) <= budget:
+            first: dict[str, int] = {}
+            for number, each in enumerate(packed):
+                same = first.setdefault(each["data"], number)
+                if same != number:
+                    each["data"] = same
+            if limit <= 1 or sum(map(len, first)) <= budget:
                 return packed
             limit = limit * 7 // 8
 
 
-def _fits(array: Array) -> bool:
-    """Whether float32 holds the values to 7 digits."""
+def _fits(array: Array, rtol: float) -> bool:
+    """Whether float32 holds the values, up to a relative error."""
     with np.errstate(all="ignore"):
-        return np.allclose(array.astype("f4"), array, rtol=1e-6, atol=0, equal_nan=True)
+        single = array.astype("f4")
+        return np.allclose(single, array, rtol=rtol, atol=0, equal_nan=True)
 
 
 def _pack(array: Array, limit: int) -> dict[str, Any]:
@@ -71,7 +84,7 @@ def _pack(array: Array, limit: int) -> dict[str, Any]:
     rows = array.reshape(-1, array.shape[-1] if array.ndim and array.size else 1)
     steps = [1, 1]
     part = rows
-    longest = part.size if array.ndim == 4 else LONGEST  # images are side by side
+    longest = part.size or 1 if array.ndim == 4 else LONGEST  # images are side by side
     while part.size > max(limit, 1) or max(part.shape) > longest:
         steps[int(part.shape[0] <= part.shape[1])] += 1
         part = rows[:: steps[0], :: steps[1]]

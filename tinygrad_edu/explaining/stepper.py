@@ -11,6 +11,7 @@ import linecache
 import os
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
 from math import ceil, isqrt, prod
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
 from tinygrad_edu.drawing.measure import mono_width
 from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
@@ -31,7 +33,10 @@ from tinygrad_edu.engine.op import Op
 from tinygrad_edu.explaining.narration import Narrator, Step
 from tinygrad_edu.explaining.operands import ShownEquation
 from tinygrad_edu.explaining.packing import Arrays
+from tinygrad_edu.explaining.program import Writer
+from tinygrad_edu.explaining.replaying import Replay, UnknownError
 from tinygrad_edu.explaining.shown import Page
+from tinygrad_edu.formulas.algebra import Formula
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
@@ -46,13 +51,14 @@ _FILES = Path(__file__).parent / "page"
 # except inside functions.
 SCRIPTS = """
     elements arrays rasters figures sums equations thumbnails picture zoom words predict
-    address steps details controls print start
+    address steps details controls program poke print start
 """.split()  # noqa: SIM905
 MOST_OPS = 1000
 # The small pictures of arrays in the boxes, in px.
 CELL, THINNEST = 11, 6
 WIDEST, HIGHEST = 100, 45
 BUDGET = 700_000  # the most characters for a page's numbers
+MOST_PROGRAM = 150_000  # and for its program
 
 
 def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
@@ -159,15 +165,72 @@ class _Model:
         names = narrator.names.names
         self.picture = picture_of(y, names, self.gradients, lines=_lines)
         self.arrays = Arrays()
+        self.variables: Mapping[Any, Variable] = {}
 
     def content(self) -> Json:
+        """Return all of it; if it cannot have the program, the reason instead."""
+        figures = (
+            figure
+            for step in self.steps
+            for equation in step.equations
+            for figure in equation.figures
+        )
+        formulas = [f.of for f in figures if isinstance(f.of, Formula)]
+        try:
+            replay = Replay(self.narrator.names, formulas, self.narrator.meanings)
+            writer = Writer(replay, self.arrays)
+        except UnknownError as error:
+            why = f"it cannot compute {error}"
+        else:
+            self.variables = replay.variables
+            content = self._content()
+            program = self._program(replay, writer)
+            packed = content["arrays"] = self.arrays.packed(BUDGET)
+            is_whole = all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact)
+            if is_whole and len(json.dumps(program)) <= MOST_PROGRAM:
+                return content | {"program": program}
+            why = "this graph is too large for that"
+        self.arrays, self.variables = Arrays(), {}
+        return self._content() | {
+            "program": {"without": why},
+            "arrays": self.arrays.packed(BUDGET),
+        }
+
+    def _program(self, replay: Replay, writer: Writer) -> Json:
+        """Describe how the page computes its arrays for other leaves."""
+        numbers = self.arrays.numbers
+        slots = {of: writer.slots[x] for of, x in replay.variables.items()}
+        return {
+            "lines": writer.lines,
+            "shown": [
+                [numbers[x], n]
+                for x, n in writer.slots.items()
+                if x in numbers and x.constant is None
+            ],
+            "name": self.narrator.name(self.narrator.y),
+            "loss": slots["value", id(self.narrator.y)],
+            "leaves": [  # which have the first slots
+                {
+                    "name": self.narrator.name(x),
+                    "gradient": slots.get(("gradient", id(x))),
+                    "single": value_of(x).dtype == np.float32,
+                }
+                for x in replay.leaves
+            ],
+        }
+
+    def _add(self, array: Any, of: Any) -> int:
+        """Keep an array of the page; if the program computes it, by its variable."""
+        return self.arrays.add(array, self.variables.get(of))
+
+    def _content(self) -> Json:
         nodes = [
             self._node(box, self.picture.sources[box.key])
             for box in self.picture.boxes
             if box.key in self.picture.sources
         ]
         steps = [self._step(step) for step in self.steps]
-        return {"nodes": nodes, "steps": steps, "arrays": self.arrays.packed(BUDGET)}
+        return {"nodes": nodes, "steps": steps}
 
     def _node(self, box: Box, x: Any) -> Json:
         """Describe a node, or an array that is an input of the graph."""
@@ -178,11 +241,11 @@ class _Model:
             "kind": KINDS[box.kind],
             "shape": list(value.shape),
             "dtype": str(value.dtype),
-            "value": self.arrays.add(value),
+            "value": self._add(value, ("value", id(x))),
             "room": _room(value.shape),
         }
         if gradient is not None:
-            content["gradient"] = self.arrays.add(gradient)
+            content["gradient"] = self._add(gradient, ("gradient", id(x)))
         if isinstance(x, Node) and x.op is not None:
             content |= {
                 "op": x.op.name,
@@ -209,30 +272,31 @@ class _Model:
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
             content["inputs"] = [keys.get(id(x)) for x in shown]
         if step.kind == "start":
-            content["gradient"] = self._gradient(
-                step.equations[0].figures[0].array, True
-            )
+            (seed,) = step.equations[0].figures
+            content["gradient"] = self._gradient(seed.array, seed.of, True)
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
             content["to"] = keys.get(id(share.x))
             # Which one of several edges between the two nodes.
             before = share.node.inputs[: share.position]
             content["edge"] = sum(x is share.x for x in before)
-            content["gradient"] = self._gradient(total, number == of)
+            at = id(share.node), share.position
+            content["gradient"] = self._gradient(total, ("total", *at), number == of)
         return content
 
     def _equation(self, equation: ShownEquation) -> Json:
         figures = []
         for figure in equation.figures:
-            content = {"title": figure.title, "array": self.arrays.add(figure.array)}
+            array = self._add(figure.array, figure.of)
+            content: Json = {"title": figure.title, "array": array}
             content |= {"sign": figure.sign} if figure.sign else {}
             content |= {"at": figure.at} if figure.at is not None else {}
             figures.append(content | ({"turned": True} if figure.is_turned else {}))
         return {"call": equation.call, "figures": figures}
 
-    def _gradient(self, array: Any, is_complete: bool) -> Json:
+    def _gradient(self, array: Any, of: Any, is_complete: bool) -> Json:
         """Describe a gradient as it is now."""
-        return {"array": self.arrays.add(array), "complete": is_complete}
+        return {"array": self._add(array, of), "complete": is_complete}
 
 
 def _lines(array: Any) -> tuple[str, ...]:

@@ -17,9 +17,13 @@ from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.shares import Share, walk_back
 
-__all__ = ["Contribution", "backward_pass", "forward_pass"]
+__all__ = ["Contribution", "Key", "backward_pass", "forward_pass"]
 
 Array = np.ndarray[Any, Any]
+# Tells the numbers of both passes apart: ("value", id) and ("gradient", id) of a
+# quantity; ("share", id, position) of what a node passes back to an input; and, of the
+# sums of such shares, ("before", id, position) and ("total", id, position).
+Key = tuple[Any, ...]
 
 
 class Contribution(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.graph import Node, Params, value_of
-from tinygrad_edu.engine.op import OPS, Op
+from tinygrad_edu.engine.op import OPS, Op, as_array
 
 __all__ = [
     "Applied",
@@ -60,6 +60,10 @@ class Formula:
     @property
     def value(self) -> Any:
         """The number or array that it stands for."""
+        return self.value_with({})
+
+    def value_with(self, known: Mapping[Formula, Any]) -> Any:
+        """Compute the value; for some quantities, others than their own are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +74,8 @@ class Name(Formula):
     data: Any
     constant: bool = field(default=False, kw_only=True)
 
-    @property
-    def value(self) -> Any:
-        return self.data
+    def value_with(self, known: Mapping[Formula, Any]) -> Any:
+        return known.get(self, self.data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +100,10 @@ class Derivative(Name):
         words = filter(None, [f"{d}{self.of}/{d}{self.by}", via, self.role])
         object.__setattr__(self, "text", " ".join(words))
 
-    @property
-    def value(self) -> Any:
-        return self.data.value if isinstance(self.data, Formula) else self.data
+    def value_with(self, known: Mapping[Formula, Any]) -> Any:
+        if self not in known and isinstance(self.data, Formula):
+            return self.data.value_with(known)
+        return super().value_with(known)
 
 
 class Unordered(tuple[Any, ...]):
@@ -124,9 +128,9 @@ class Product(Formula):
     def __post_init__(self) -> None:
         object.__setattr__(self, "factors", Unordered(self.factors))
 
-    @property
-    def value(self) -> Any:
-        powers = (f.value if n == 1 else f.value**n for f, n in self.factors)
+    def value_with(self, known: Mapping[Formula, Any]) -> Any:
+        values = [f.value_with(known) for f, _ in self.factors]
+        powers = (x if n == 1 else x**n for x, (_, n) in zip(values, self.factors))
         return np.broadcast_to(
             reduce(np.multiply, powers, self.coefficient), self.shape
         )
@@ -138,9 +142,8 @@ class Sum(Formula):
 
     terms: tuple[Formula, ...]
 
-    @property
-    def value(self) -> Any:
-        terms = (term.value for term in self.terms)
+    def value_with(self, known: Mapping[Formula, Any]) -> Any:
+        terms = (term.value_with(known) for term in self.terms)
         return np.broadcast_to(reduce(np.add, terms), self.shape)
 
 
@@ -153,9 +156,8 @@ class Applied(Formula):
     params: Params = field(compare=False)
     of: str  # what the parameters are, to compare them: they may be arrays or slices
 
-    @property
-    def value(self) -> Any:
-        values = [np.asarray(x.value) for x in self.arguments]
+    def value_with(self, known: Mapping[Formula, Any]) -> Any:
+        values = [as_array(x.value_with(known)) for x in self.arguments]
         return self.op.compute(values, self.params or None)
 
 

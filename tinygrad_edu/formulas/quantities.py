@@ -58,6 +58,8 @@ class Quantities:
         What stands for each quantity in formulas, by `id`.
     constants : list of Name
         The arrays that went in, and those that rules made of them.
+    leaves : list
+        The Tensors and arrays with a name that no op computed.
 
     Examples
     --------
@@ -97,6 +99,11 @@ class Quantities:
             if id(x) in self.names:
                 self._stands_for(x)
         return self._formulas
+
+    @property
+    def leaves(self) -> list[Any]:
+        named = (x for x in self._all if id(x) in self.names)
+        return [x for x in named if not (isinstance(x, Node) and x.op is not None)]
 
     def _name_constant(self, x: Any) -> None:
         """Name a constant; one that was made of another is written as that."""

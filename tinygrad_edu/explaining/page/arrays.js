@@ -8,9 +8,15 @@ function arrayOf(number) {
   return decoded.get(number);
 }
 
-function decode({ shape, steps: [down, across], type, data }) {
-  const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
-  const numbers = new (type === "f4" ? Float32Array : Float64Array)(bytes.buffer);
+function decode({ shape, steps, type, data }) {
+  const text = typeof data === "number" ? model.arrays[data].data : data;
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  return laidOut(
+    shape, new (type === "f4" ? Float32Array : Float64Array)(bytes.buffer), steps);
+}
+
+// Lay out the numbers of an array in rows.
+function laidOut(shape, numbers, [down, across] = [1, 1]) {
   const width = shape.length ? shape[shape.length - 1] : 1;
   const columns = Math.ceil(width / across);
   const rows = columns ? numbers.length / columns : 0;

@@ -22,7 +22,7 @@ function openDetails(node) {
     figures.append(figure("gradient", node.gradient, DETAILS));
   }
   $("#details-title").textContent = node.name;
-  $("#details-body").replaceChildren(facts, figures);
+  $("#details-body").replaceChildren(facts, figures, ...changeButton(node));
   details.showModal();
 }
 

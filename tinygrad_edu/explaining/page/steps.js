@@ -14,6 +14,7 @@ function show(number) {
 
 // Show the step anew, after numbers or colours have changed.
 function refresh() {
+  pictures.clear();
   for (const box of boxes.values()) delete box.dataset.state;
   redraw();
 }
@@ -23,6 +24,7 @@ function redraw() {
   const pass = current < start ? "forward" : "backward";
   const question = questionAt(current);
   document.body.dataset.pass = pass;
+  document.body.dataset.kind = step.kind;
   for (const node of model.nodes) update(node, question ? current - 1 : current);
   updateEdges(question ? current - 1 : current);
   light(step);

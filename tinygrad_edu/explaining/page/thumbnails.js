@@ -1,17 +1,16 @@
 // Thumbnails: what a box of the picture shows of an array. A number is written; an array
 // is a small picture of its numbers, or of its images.
 
-const pictures = new Map();  // by the array's number, and dark or light
+const pictures = new Map();  // by the array's number
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function pictureOf(number) {
-  const key = `${number} ${dark.matches}`;
-  if (!pictures.has(key)) {
+  if (!pictures.has(number)) {
     const canvas = h("canvas");
     paint(canvas, arrayOf(number), rasterOf(arrayOf(number)));
-    pictures.set(key, canvas.toDataURL());
+    pictures.set(number, canvas.toDataURL());
   }
-  return pictures.get(key);
+  return pictures.get(number);
 }
 
 // Show an array in the place of some lines of text.

@@ -1,0 +1,223 @@
+// Change a leaf, or take a step: the page computes all its numbers anew, and shows the
+// change of the loss beside the gradient times the change of the leaves.
+
+const program = without ? null : new Program(model.program);
+let now = null;  // what is in all slots of the program; null: what was recorded
+let base = null;  // what was in them before the change that is told
+let recorded = null;  // what was in them at first
+let stepsTaken = 0;
+
+const valuesOf = (slots) => slots.slice(0, program.leaves.length);
+
+// Compute all numbers of the page for other leaves, and show them.
+function compute(values) {
+  now = program.run(values);
+  for (const [number, slot] of program.shown) {
+    decoded.set(number, laidOut(program.shapes[slot], now[slot]));
+  }
+  refresh();
+  showEffect();
+}
+
+function compareFromHere() {
+  recorded ??= program.run(program.given);
+  base = now ??= recorded;
+}
+
+// Set one element of a leaf. Several changes in a row are told as one.
+function poke(slot, place, value) {
+  if (!base || stepsTaken) compareFromHere();
+  stepsTaken = 0;
+  const values = valuesOf(now).map((array) => array.slice());
+  values[slot][place] = value;
+  compute(values);
+}
+
+// Take a step: each leaf minus the learning rate times its gradient.
+function descend(rate) {
+  compareFromHere();
+  stepsTaken += 1;
+  compute(valuesOf(now).map((array, slot) => {
+    const gradient = now[program.leaves[slot].gradient];
+    return gradient ? array.map((value, i) => value - rate * gradient[i]) : array;
+  }));
+  showCells();
+}
+
+// Go back to what was recorded.
+function restore() {
+  now = base = null;
+  stepsTaken = 0;
+  for (const [number] of program.shown) decoded.delete(number);
+  refresh();
+  showEffect();
+  showCells();
+}
+
+// --- The effect ------------------------------------------------------------------------
+
+const signed = (number) => (number > 0 ? "+" : "") + format(number);
+
+// The elements that have changed, with their gradients before.
+function changes() {
+  return program.leaves.flatMap(({ gradient }, slot) =>
+    Array.from(now[slot], (value, place) => (
+      { slot, place, change: value - base[slot][place], slope: base[gradient]?.[place] }
+    )).filter(({ change }) => change));
+}
+
+function showEffect() {
+  const effect = now === base ? [] : effectTexts();
+  $("#effect").hidden = !effect.length;
+  $("#effect div").replaceChildren(...effect.map((text) => h("p", {}, text)));
+}
+
+function effectTexts() {
+  const [before, after] = [base, now].map((slots) => slots[program.loss][0]);
+  const steps = stepsTaken > 1 ? ` after ${stepsTaken} steps` : "";
+  const texts = [
+    `${program.name}: ${format(before)} \u2192 ${format(after)}, ` +
+    `a change of ${signed(after - before)}${steps}`,
+    slopeText(changes()),
+  ];
+  if (program.choices.some((slot) => now[slot].some((x, i) => x !== recorded[slot][i]))) {
+    texts.push("A condition has another answer now than in the recorded graph: some " +
+      "formulas of the steps may not hold here.");
+  }
+  return texts;
+}
+
+// Multiply the changes by the gradients: that is what the loss should change by.
+function slopeText(all) {
+  const constant = all.find(({ slope }) => slope === undefined);
+  if (constant) {
+    const { name } = program.leaves[constant.slot];
+    return `${name} is a constant: the backward pass finds no gradient for it`;
+  }
+  const total = all.reduce((sum, { change, slope }) => sum + change * slope, 0);
+  if (all.length !== 1) {
+    return `gradient \u00d7 change, added up over ${all.length} numbers: ${signed(total)}`;
+  }
+  const [{ slot, place, change, slope }] = all;
+  const name = nameAt(slot, place);
+  return `d${program.name}/d${name} \u00d7 change of ${name} = ` +
+    `${format(slope)} \u00d7 ${format(change)} = ${signed(total)}`;
+}
+
+// --- The leaves ------------------------------------------------------------------------
+
+const MOST_CELLS = { rows: 8, columns: 6 };
+let held = {};  // the element that the slider moves
+
+const leafAt = (slot) => laidOut(program.shapes[slot], (now ?? program.given)[slot]);
+const plain = (number) => String(Number(number.toPrecision(6)));
+
+function nameAt(slot, place) {
+  return program.leaves[slot].name + indexText(indexOf(leafAt(slot), place));
+}
+
+// Show a field for each element of the chosen leaf; of a large one, for a chosen element.
+function showCells() {
+  const slot = Number($("#leaf").value);
+  const { rows, columns } = leafAt(slot);
+  const isSmall = rows <= MOST_CELLS.rows && columns <= MOST_CELLS.columns;
+  $("#cells").replaceChildren(isSmall ? grid(slot, rows, columns) : finder(slot));
+  hold(slot, held.slot === slot ? held.place : 0);
+}
+
+function grid(slot, rows, columns) {
+  const body = h("tbody");
+  for (let row = 0; row < rows; row++) {
+    const line = h("tr");
+    for (let column = 0; column < columns; column++) {
+      line.append(h("td", {}, field(slot, row * columns + column)));
+    }
+    body.append(line);
+  }
+  return h("table", {}, body);
+}
+
+function finder(slot) {
+  const shape = program.shapes[slot];
+  const cell = h("span", {}, field(slot, 0));
+  const indices = shape.map((length, axis) => h("input", {
+    type: "number", min: 0, max: length - 1, value: 0,
+    "aria-label": `index along axis ${axis}`,
+  }));
+  for (const input of indices) {
+    input.addEventListener("input", () => {
+      if (!indices.every((each) => each.value && each.validity.valid)) return;
+      const place = indices.reduce(
+        (at, each, axis) => at * shape[axis] + each.valueAsNumber, 0);
+      cell.replaceChildren(field(slot, place));
+      hold(slot, place);
+    });
+  }
+  return h("p", {}, "[ ", ...indices, " ] = ", cell);
+}
+
+function field(slot, place) {
+  const input = h("input", {
+    type: "number", step: "any", "data-place": place, "aria-label": nameAt(slot, place),
+    value: plain(leafAt(slot).numbers[place]),
+  });
+  input.addEventListener("focus", () => hold(slot, place));
+  input.addEventListener("input", () => {
+    if (Number.isFinite(input.valueAsNumber)) poke(slot, place, input.valueAsNumber);
+    hold(slot, place);
+  });
+  return input;
+}
+
+// Let the slider move an element.
+function hold(slot, place) {
+  const slider = $("#slider");
+  const value = leafAt(slot).numbers[place];
+  if (held.slot !== slot || held.place !== place) {
+    held = { slot, place };
+    const reach = Math.max(1, 2 * Math.abs(value));
+    Object.assign(slider, { min: value - reach, max: value + reach });
+    $("#held").textContent = nameAt(slot, place);
+    slider.setAttribute("aria-label", nameAt(slot, place));
+  }
+  slider.value = value;
+}
+
+// A button, in the details of a leaf, that leads to its numbers.
+function changeButton(node) {
+  const slot = program?.lines.slice(0, program.leaves.length).indexOf(node.value) ?? -1;
+  if (slot < 0) return [];
+  const button = h("button", { type: "button" }, "Change a number");
+  button.addEventListener("click", () => {
+    details.close();
+    $("#poke").open = true;
+    $("#leaf").value = slot;
+    showCells();
+    $("#cells input").focus();
+  });
+  return [button];
+}
+
+// --- The controls ----------------------------------------------------------------------
+
+if (without) {
+  $("#try").replaceChildren(
+    h("p", { class: "hint" }, `The numbers of this page cannot be changed: ${without}.`));
+} else {
+  program.leaves.forEach(({ name }, slot) => {
+    $("#leaf").append(h("option", { value: slot }, name));
+  });
+  $("#leaf").addEventListener("change", showCells);
+  $("#slider").addEventListener("input", () => {
+    const { slot, place } = held;
+    poke(slot, place, $("#slider").valueAsNumber);
+    const cell = $(`#cells [data-place="${place}"]`);
+    cell.value = plain(leafAt(slot).numbers[place]);
+  });
+  $("#descend").addEventListener("submit", (event) => {
+    event.preventDefault();
+    descend($("#rate").valueAsNumber);
+  });
+  $("#restore").addEventListener("click", restore);
+  showCells();
+}
