@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from tinygrad_edu.compiler.lowering import Lowering
+from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.compiler.tape import Array, Memory, Tape
+from tinygrad_edu.compiler.stand_ins import Array
 from tinygrad_edu.engine.graph import Node, record, value_of
 from tinygrad_edu.engine.modes import Setting
 from tinygrad_edu.explaining.walking import Key, backward_pass, forward_pass
@@ -81,7 +83,8 @@ class Replay:
             if isinstance(names.known[id(x)], Name) and value_of(x).dtype != bool
         ]
         self._places = {id(x): _memory_like(value_of(x)) for x in self.leaves}
-        self._tape = Tape(self)
+        self.made: list[Any] = []
+        self._tape = Lowering(cast(Any, self), None)
         self._found: dict[Any, Any] = {}
         self._values: dict[Formula, Any] = {}  # of the names in formulas
         self._op = "a constant"  # what is being replayed
@@ -103,11 +106,13 @@ class Replay:
         self.program = dead_code(common_subexpressions(program))
         self.variables: dict[Any, Variable] = dict(zip(found, self.program.outputs))
 
-    # --- Called by the tape -----------------------------------------------------------
+    # --- What the tape asks of its inputs ---------------------------------------------
 
-    def place_of(self, x: Any, is_outside: bool) -> Memory | None:
-        """Return the memory of a Tensor or array that the tape meets first."""
+    def memory_of(self, x: Any) -> Memory | None:
+        """Return the memory of a Tensor or array, if it is a leaf."""
         return self._places.get(id(x))
+
+    known = memory_of
 
     @contextmanager
     def put_back(self) -> Iterator[None]:
