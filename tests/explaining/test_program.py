@@ -350,10 +350,16 @@ def field(page, label):
     return page.get_by_role("spinbutton", name=label, exact=True)
 
 
+def box(page, name):
+    return page.locator(
+        f"#picture :is([aria-label^='{name} '], [aria-label^='{name},'])"
+    )
+
+
 @in_browser
 def test_a_typed_number_changes_all_that_depends_on_it(show):
     page = show(network()[0])
-    page.click("#poke summary")
+    page.click("#poke")
     field(page, "W1[0, 1]").fill("0.75")
     y, _ = network({("W1", 0, 1): 0.75})
     found = check_shows(page, y)
@@ -373,7 +379,7 @@ def test_the_change_of_the_loss_stands_beside_gradient_times_change(show):
     before, was = y.item(), parameters["W1"].data[0, 1]
     page = show(y)
     assert not page.locator("#effect").is_visible()
-    page.click("#poke summary")
+    page.click("#poke")
     field(page, "W1[0, 1]").fill("0.27")
     after = network({("W1", 0, 1): 0.27})[0].item()
     told = page.locator("#effect [aria-live=polite]").inner_text().replace("−", "-")
@@ -389,7 +395,7 @@ def test_the_change_of_the_loss_stands_beside_gradient_times_change(show):
 @in_browser
 def test_an_element_is_dragged_and_moved_by_keys(show):
     page = show(network()[0])
-    page.click("#poke summary")
+    page.click("#poke")
     page.select_option("#leaf", label="b2")
     slider = page.get_by_role("slider", name="b2[0]")
     slider.focus()
@@ -398,7 +404,7 @@ def test_an_element_is_dragged_and_moved_by_keys(show):
     value = float(slider.input_value())
     assert value != network()[1]["b2"].item()
     check_shows(page, network({("b2", 0): value})[0])
-    assert float(field(page, "b2[0]").input_value()) == pytest.approx(value, rel=1e-5)
+    assert float(field(page, "b2[0]").input_value()) == pytest.approx(value, rel=1e-3)
 
 
 @in_browser
@@ -418,10 +424,10 @@ def test_a_step_at_the_end_lowers_the_loss_as_gradient_descent_does(show):
     assert "after 3 steps" in told
     assert "added up over 13 numbers" in told
     page.keyboard.press("Home")
-    page.click("#poke summary")
+    page.click("#poke")
     number = float(field(page, "W1[0, 0]").input_value())
     assert number == pytest.approx(
-        network(lr=0.5, steps=3)[1]["W1"].data[0, 0], rel=1e-5
+        network(lr=0.5, steps=3)[1]["W1"].data[0, 0], rel=1e-3
     )
     field(page, "W1[0, 0]").fill("2")  # from here on
     assert "after 3 steps" not in page.locator("#effect").inner_text()
@@ -430,7 +436,7 @@ def test_a_step_at_the_end_lowers_the_loss_as_gradient_descent_does(show):
 @in_browser
 def test_a_constant_can_be_changed_too_but_has_no_gradient(show):
     page = show(network()[0])
-    page.click("#poke summary")
+    page.click("#poke")
     page.select_option("#leaf", label="x")
     field(page, "x[2, 1]").fill("0.5")
     assert "x is a constant" in page.locator("#effect").inner_text()
@@ -446,7 +452,7 @@ def test_an_element_of_a_large_leaf_is_found_by_its_index(show):
     w = leaf(rng.standard_normal((12, 20)), "w")
     y = tg.sum(tg.tanh(w))
     page = show(y)
-    page.click("#poke summary")
+    page.click("#poke")
     field(page, "index along axis 0").fill("11")
     field(page, "index along axis 1").fill("30")  # there is none
     assert field(page, "w[0, 0]").is_visible() is False
@@ -462,7 +468,7 @@ def test_an_element_of_a_large_leaf_is_found_by_its_index(show):
 def test_a_condition_that_has_turned_is_told(show):
     x = leaf([0.5, 2.0], "x")
     page = show(tg.sum(tg.maximum(x, 1.0) * x))
-    page.click("#poke summary")
+    page.click("#poke")
     field(page, "x[0]").fill("0.6")
     assert "A condition" not in page.locator("#effect").inner_text()
     field(page, "x[0]").fill("1.6")
@@ -481,17 +487,26 @@ def test_a_condition_that_has_turned_is_told(show):
 def test_a_page_that_cannot_compute_says_so_and_stays_as_it_is(show, graph, why):
     rng = np.random.default_rng(0)
     page = show(tg.sum(graph(leaf(rng.random((2, 2)) + np.eye(2), "x"))))
-    assert page.inner_text("#try") == (
-        f"The numbers of this page cannot be changed: {why}."
-    )
+    page.click("#poke")
+    told = f"The numbers of this page cannot be changed: {why}."
+    assert page.inner_text("#try").strip() == told
     page.keyboard.press("End")
     assert page.locator("#try input, #try button").count() == 0
 
 
 @in_browser
-def test_space_opens_the_fields_and_does_not_play(show):
+def test_the_fields_are_opened_from_the_controls_or_from_a_leaf(show):
     page = show(network()[0])
-    page.focus("#poke summary")
+    page.focus("#poke")
     page.keyboard.press("Space")
     assert field(page, "W1[0, 0]").is_visible()
     assert page.get_by_role("button", name="Play", exact=True).count() == 1
+    page.keyboard.press("Space")
+    assert not field(page, "W1[0, 0]").is_visible()
+    box(page, "b2").click()
+    page.get_by_role("dialog").get_by_role("button", name="Change a number").click()
+    assert page.evaluate("document.activeElement.ariaLabel") == "b2[0]"
+    page.keyboard.press("Escape")
+    box(page, "a1").click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("button", name="Change a number").count() == 0

@@ -63,7 +63,7 @@ document.addEventListener("keydown", (event) => {
   const action = keys[event.key];
   const isPlain = !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
   const hasOwnKeys = event.target.matches("select, input") ||
-    (event.key === " " && event.target.matches("button, summary"));
+    (event.key === " " && event.target.matches("button"));
   if (!action || !isPlain || hasOwnKeys || details.open) return;
   event.preventDefault();
   action();

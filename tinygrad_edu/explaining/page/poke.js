@@ -110,7 +110,7 @@ const MOST_CELLS = { rows: 8, columns: 6 };
 let held = {};  // the element that the slider moves
 
 const leafAt = (slot) => laidOut(program.shapes[slot], (now ?? program.given)[slot]);
-const plain = (number) => String(Number(number.toPrecision(6)));
+const plain = (number) => String(Number(number.toPrecision(4)));
 
 function nameAt(slot, place) {
   return program.leaves[slot].name + indexText(indexOf(leafAt(slot), place));
@@ -190,7 +190,7 @@ function changeButton(node) {
   const button = h("button", { type: "button" }, "Change a number");
   button.addEventListener("click", () => {
     details.close();
-    $("#poke").open = true;
+    openLeaves(true);
     $("#leaf").value = slot;
     showCells();
     $("#cells input").focus();
@@ -200,9 +200,18 @@ function changeButton(node) {
 
 // --- The controls ----------------------------------------------------------------------
 
+function openLeaves(isOpen) {
+  $("#leaves").hidden = !isOpen;
+  $("#poke").setAttribute("aria-pressed", isOpen);
+  if (isOpen) $("#try").scrollIntoView({ block: "nearest" });
+}
+
+$("#poke").addEventListener("click", () => openLeaves($("#leaves").hidden));
+
 if (without) {
-  $("#try").replaceChildren(
-    h("p", { class: "hint" }, `The numbers of this page cannot be changed: ${without}.`));
+  $("#leaves").replaceChildren(
+    h("p", {}, `The numbers of this page cannot be changed: ${without}.`));
+  $("#descend").parentElement.remove();
 } else {
   program.leaves.forEach(({ name }, slot) => {
     $("#leaf").append(h("option", { value: slot }, name));
