@@ -475,11 +475,17 @@ def test_a_condition_that_has_turned_is_told(show):
     assert "A condition has another answer now" in page.locator("#effect").inner_text()
 
 
+def spaced():
+    """Declare an op with a function of NumPy's that the page does not have."""
+    return tg.op(lambda x: np.spacing(x), name="spaced").vjp(x=lambda g, y, x: g)
+
+
 @in_browser
 @pytest.mark.parametrize(
     ("graph", "why"),
     [
         (lambda x: tg.linalg.inv(x), "it cannot compute inv"),
+        (lambda x: spaced()(x), "it cannot compute spacing"),
         (lambda x: tg.astype(x, np.float16), "it cannot compute astype"),
         (lambda x: x * np.ones((300, 300, 2, 2)), "this graph is too large for that"),
     ],

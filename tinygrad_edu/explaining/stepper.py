@@ -68,7 +68,8 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
     it in a lecture, print it. A Jupyter notebook shows it below the cell. It shows the
     recorded graph. Each forward step fills in one value, each backward step adds one
     contribution to a gradient. A click on a node shows its arrays, and the line of your
-    program if it was recorded under `debug()`.
+    program if it was recorded under `debug()`. You can change the numbers of a leaf:
+    the page then computes all others anew.
 
     Parameters
     ----------
