@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from built_in_calls import calls
-from chromium import in_browser, launched
+from chromium import AXE, in_browser, launched, needs_axe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from leaves import leaf
@@ -516,3 +516,30 @@ def test_the_fields_are_opened_from_the_controls_or_from_a_leaf(show):
     box(page, "a1").click()
     dialog = page.get_by_role("dialog")
     assert dialog.get_by_role("button", name="Change a number").count() == 0
+
+
+@in_browser
+@needs_axe
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_fields(show, scheme):
+    page = show(network()[0], color_scheme=scheme, bypass_csp=True)
+    page.evaluate(AXE.read_text("utf-8"))
+    page.keyboard.press("End")
+    page.click("#poke")
+    field(page, "W1[0, 0]").fill("1")
+    find = """axe.run().then(({ violations }) => violations.map(
+        ({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"""
+    assert page.evaluate(find) == []
+
+
+@in_browser
+def test_a_phone_shows_the_fields_and_the_effect(show):
+    phone = {"width": 390, "height": 844}
+    page = show(network()[0], viewport=phone, is_mobile=True, has_touch=True)
+    page.locator("#poke").tap()
+    field(page, "W1[2, 1]").fill("-1.5")
+    assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
+    for name in ("leaves", "effect"):
+        area = page.locator(f"#{name}").bounding_box()
+        assert area["x"] >= 0
+        assert area["x"] + area["width"] <= phone["width"]
