@@ -21,7 +21,7 @@ from tinygrad_edu.engine.graph import Node, record, topological_order
 from tinygrad_edu.engine.op import BUILT_IN, OPS
 from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.program import Writer
-from tinygrad_edu.explaining.replaying import Replay, UnknownError
+from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
 from tinygrad_edu.formulas.quantities import Quantities
 
 # Ops that the page has no loop for, in their own computation or their rules.
@@ -45,19 +45,19 @@ def node():
 
 def computed(node, y, values):
     """Let the page compute a graph for other leaves."""
-    replay = Replay(Quantities(topological_order(y), {}))
+    graph = GraphProgram(Quantities(topological_order(y), {}))
     arrays = Arrays()
-    writer = Writer(replay, arrays)
-    leaves = [{"single": x.dtype == np.float32} for x in replay.leaves]
+    writer = Writer(graph, arrays)
+    leaves = [{"single": x.dtype == np.float32} for x in graph.leaves]
     program = {"lines": writer.lines, "leaves": leaves, "shown": []}
     model = {"program": program, "arrays": arrays.packed(10**8)}
-    given = [values(x).ravel().tolist() for x in replay.leaves]
+    given = [values(x).ravel().tolist() for x in graph.leaves]
     task = "return [without ?? null, new Program(model.program).run(given)];"
     without, slots = node(task, model, given)
     assert without is None
     return {
         key: np.array(slots[writer.slots[x]], float).reshape(x.shape)
-        for key, x in replay.variables.items()
+        for key, x in graph.variables.items()
     }
 
 
@@ -158,7 +158,7 @@ def test_every_op_gives_the_engines_numbers_or_says_that_it_is_unknown(node, nam
 
 def check_unknown(y, what):
     with pytest.raises(UnknownError, match=rf"^{what}$"):
-        Writer(Replay(Quantities(topological_order(y), {})), Arrays())
+        Writer(GraphProgram(Quantities(topological_order(y), {})), Arrays())
 
 
 def test_an_op_that_looks_at_values_is_unknown():

@@ -28,7 +28,7 @@ from tinygrad_edu.compiler.program import Equation, Variable, change, parts
 from tinygrad_edu.engine.graph import value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.explaining.packing import Arrays
-from tinygrad_edu.explaining.replaying import Replay, UnknownError
+from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
 
 __all__ = ["Writer"]
 
@@ -53,7 +53,7 @@ class Writer:
 
     Parameters
     ----------
-    replay : Replay
+    graph : GraphProgram
     arrays : Arrays
         The arrays of the page; the program's leaves and constants are added.
 
@@ -76,7 +76,7 @@ class Writer:
     >>> from tinygrad_edu.formulas.quantities import Quantities
     >>> x = tg.Tensor(3.0, requires_grad=True)
     >>> nodes = topological_order(tg.exp(x) / 2.0)
-    >>> for line in Writer(Replay(Quantities(nodes, {})), Arrays()).lines[:4]:
+    >>> for line in Writer(GraphProgram(Quantities(nodes, {})), Arrays()).lines[:4]:
     ...     print(line)
     0
     {'do': 'exp', 'of': [[0, 0, []]], 'shape': []}
@@ -84,16 +84,16 @@ class Writer:
     {'do': 'divide', 'of': [[1, 0, []], [2, 0, []]], 'shape': []}
     """
 
-    def __init__(self, replay: Replay, arrays: Arrays) -> None:
+    def __init__(self, graph: GraphProgram, arrays: Arrays) -> None:
         self.lines: list[int | Json] = []
         self.slots: dict[Variable, int] = {}
         self._arrays = arrays
         self._numbers: dict[int, int] = {}  # the slots of plain numbers
-        for x, leaf in zip(replay.program.inputs, replay.leaves):
+        for x, leaf in zip(graph.program.inputs, graph.leaves):
             self._give(x, value_of(leaf))
-        for e in replay.program.equations:
+        for e in graph.program.equations:
             self.slots[e.output] = self._fill(self._equation(e))
-        for x in replay.program.results():
+        for x in graph.program.results():
             self._slot(x)
 
     def _fill(self, line: int | Json) -> int:

@@ -25,14 +25,14 @@ from tinygrad_edu.formulas.algebra import Formula, Name
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.writing import in_text
 
-__all__ = ["Replay", "UnknownError"]
+__all__ = ["GraphProgram", "UnknownError"]
 
 
 class UnknownError(Exception):
     """A page cannot compute something, which the error names."""
 
 
-class Replay:
+class GraphProgram:
     """A recorded graph as a program of NumPy functions.
 
     Parameters
@@ -63,9 +63,9 @@ class Replay:
     >>> from tinygrad_edu.engine.graph import topological_order
     >>> x = tg.Tensor(3.0, requires_grad=True)
     >>> y = x * x * x
-    >>> replay = Replay(Quantities(topological_order(y), {}))
-    >>> values, _ = replay.program.evaluate(2.0)
-    >>> of = dict(zip(replay.variables, values))
+    >>> graph = GraphProgram(Quantities(topological_order(y), {}))
+    >>> values, _ = graph.program.evaluate(2.0)
+    >>> of = dict(zip(graph.variables, values))
     >>> of["value", id(y)], of["gradient", id(x)]
     (np.float64(8.0), np.float64(12.0))
     """

@@ -34,7 +34,7 @@ from tinygrad_edu.explaining.narration import Narrator, Step
 from tinygrad_edu.explaining.operands import ShownEquation
 from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.program import Writer
-from tinygrad_edu.explaining.replaying import Replay, UnknownError
+from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
 from tinygrad_edu.explaining.shown import Page
 from tinygrad_edu.formulas.algebra import Formula
 from tinygrad_edu.formulas.naming import names_of
@@ -178,14 +178,14 @@ class _Model:
         )
         formulas = [f.of for f in figures if isinstance(f.of, Formula)]
         try:
-            replay = Replay(self.narrator.names, formulas, self.narrator.meanings)
-            writer = Writer(replay, self.arrays)
+            graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
+            writer = Writer(graph, self.arrays)
         except UnknownError as error:
             why = f"it cannot compute {error}"
         else:
-            self.variables = replay.variables
+            self.variables = graph.variables
             content = self._content()
-            program = self._program(replay, writer)
+            program = self._program(graph, writer)
             packed = content["arrays"] = self.arrays.packed(BUDGET)
             is_whole = all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact)
             if is_whole and len(json.dumps(program)) <= MOST_PROGRAM:
@@ -197,10 +197,10 @@ class _Model:
             "arrays": self.arrays.packed(BUDGET),
         }
 
-    def _program(self, replay: Replay, writer: Writer) -> Json:
+    def _program(self, graph: GraphProgram, writer: Writer) -> Json:
         """Describe how the page computes its arrays for other leaves."""
         numbers = self.arrays.numbers
-        slots = {of: writer.slots[x] for of, x in replay.variables.items()}
+        slots = {of: writer.slots[x] for of, x in graph.variables.items()}
         return {
             "lines": writer.lines,
             "shown": [
@@ -216,7 +216,7 @@ class _Model:
                     "gradient": slots.get(("gradient", id(x))),
                     "single": value_of(x).dtype == np.float32,
                 }
-                for x in replay.leaves
+                for x in graph.leaves
             ],
         }
 

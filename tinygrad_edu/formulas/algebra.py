@@ -100,11 +100,6 @@ class Derivative(Name):
         words = filter(None, [f"{d}{self.of}/{d}{self.by}", via, self.role])
         object.__setattr__(self, "text", " ".join(words))
 
-    def value_with(self, known: Mapping[Formula, Any]) -> Any:
-        if self not in known and isinstance(self.data, Formula):
-            return self.data.value_with(known)
-        return super().value_with(known)
-
 
 class Unordered(tuple[Any, ...]):
     """Different parts, of which the order is told and does not count."""

@@ -168,7 +168,7 @@ class Quantities:
         is_number = isinstance(factor, Product) and not factor.factors
         same = is_number and y.data.shape == x.data.shape
         shape = () if same else x.data.shape
-        return Derivative(shape, factor, self.name(y), self.name(x), **how)
+        return Derivative(shape, None, self.name(y), self.name(x), **how)
 
     def cotangent(self, share: Share) -> tuple[Derivative, Formula]:
         """Return the cotangent of a node, and what a rule makes of it for an input."""
