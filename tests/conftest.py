@@ -45,6 +45,7 @@ SLOW = {
     "tests/drawing/test_draw.py",
     "tests/drawing/test_draw_parts.py",
     "tests/explaining/test_shown.py",
+    "tests/explaining/test_program.py",
     "tests/explaining/test_stepper.py",
     "tests/ops/test_ops.py",
     "tests/ops/test_oracles.py",

