@@ -229,7 +229,7 @@ def test_constants_of_any_dtype(node, dtype):
     check_against_engine(node, y, other_values(1), rtol=1e-5)
 
 
-def test_a_page_that_would_be_too_large_has_no_program(tmp_path):
+def test_a_page_that_would_be_too_large_or_wrong_has_no_program(tmp_path):
     def program_of(y):
         text = tg.step_through(y, tmp_path / "page.html").read_text("utf-8")
         return json.loads(re.search(r'id="model">(.*?)</script>', text, re.S)[1])[
@@ -243,6 +243,8 @@ def test_a_page_that_would_be_too_large_has_no_program(tmp_path):
     for _ in range(900):
         y = y * 2.0
     assert program_of(y) == {"without": "this graph is too large for that"}
+    y = tg.sum(tg.linalg.inv(leaf(np.eye(2))))
+    assert program_of(y) == {"without": "it cannot compute inv"}
 
 
 def test_no_two_scripts_of_the_page_use_one_name():
