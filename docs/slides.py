@@ -1,4 +1,4 @@
-"""Slides: one page of the site, shown by reveal.js as well, with a slide for each title.
+"""Slides: one page of the site, shown by reveal.js too, with a slide for each title.
 
 What a cell printed stays hidden until the next key is pressed, so that a class can
 predict it.
@@ -29,11 +29,8 @@ def build(app: Sphinx, error: Exception | None) -> None:
     }
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "revealjs"]
     command += [f"-D{name}={value}" for name, value in settings.items()]
-    subprocess.run(
-        [*command, "-c", app.confdir, "-d", Path(app.doctreedir, FOLDER)]
-        + [app.srcdir, out],
-        check=True,
-    )
+    command += ["-c", app.confdir, "-d", Path(app.doctreedir, FOLDER)]
+    subprocess.run([*command, app.srcdir, out], check=True)
     shutil.rmtree(out / "_static" / "mathjax")  # see share_mathjax
 
 
