@@ -26,6 +26,7 @@ def build(app: Sphinx, error: Exception | None) -> None:
         "root_doc": PAGE,
         "include_patterns": f"{PAGE}.md",
         "nb_execution_mode": app.config.nb_execution_mode,
+        "pygments_style": app.builder.theme.pygments_style_default,
     }
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "revealjs"]
     command += [f"-D{name}={value}" for name, value in settings.items()]

@@ -12,7 +12,7 @@ import pytest
 from chromium import in_browser, launched
 
 pytestmark = pytest.mark.skipif(
-    not all(map(find_spec, ["furo", "myst_nb", "sphinx"])),
+    not all(map(find_spec, ["furo", "myst_nb", "sphinx", "sphinx_revealjs"])),
     reason="the extra named docs is not installed",
 )
 
