@@ -26,6 +26,8 @@ extensions = [
     "op_entries",
     "notebooks",
     "live",
+    "sphinx_revealjs",
+    "slides",
     "chinese",
 ]
 exclude_patterns = ["_build"]
@@ -41,6 +43,7 @@ nb_execution_in_temp = True  # pages may write files
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_render_markdown_format = "myst"  # explain() shows formulas
+nb_mime_priority_overrides = [("revealjs", "text/html", 1)]  # as the builder "html"
 nb_output_stderr = "warn"  # so a warning in a cell fails the build
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -61,3 +64,8 @@ html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 templates_path = ["_templates"]
+
+revealjs_style_theme = "white"
+revealjs_static_path = ["_static/slides"]
+revealjs_css_files = ["pygments.css", "slides.css"]
+revealjs_script_conf = {"width": 1280, "height": 800, "margin": 0.03, "hash": True}

@@ -47,7 +47,7 @@ def offer(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> N
 
 def keep(app: Sphinx, error: Exception | None) -> None:
     """Put the notebooks, as they were run, where the links lead."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     for page in filter(lambda page: is_notebook(app, page), app.env.found_docs):
         run = Path(app.env.mystnb_config.output_folder, f"{page}.ipynb")

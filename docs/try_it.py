@@ -17,7 +17,7 @@ def add_files(app: Sphinx, page: str, _: str, __: dict[str, Any], ___: Any) -> N
 
 def pack(app: Sphinx, error: Exception | None) -> None:
     """Build the wheel of the package, as it is now, for the worker of the page."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     folder = Path(app.outdir, "_static", FOLDER)
     builder = WheelBuilder(str(Path(__file__).parents[1]))

@@ -132,6 +132,16 @@ def test_the_slip_in_the_page_is_named(capsys):
     assert [slip in row for row in rows] == [False, False, True, True]
 
 
+def test_pytorch_prints_what_the_page_says(capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    page = (DOCS / "autograd-in-pytorchs-words.md").read_text("utf-8")
+    code = "".join(re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    told = re.findall(r"print\(.*\)  # (.*)", code)
+    exec(code, {})
+    assert capsys.readouterr().out.splitlines() == told
+    assert len(told) == code.count("print(") > 9
+
+
 def test_the_page_declares_what_the_example_declares():
     page = "".join(read(ROOT / "docs" / "outgrowing.md", "python"))
     example = (ROOT / "examples" / "convolution.py").read_text("utf-8")

@@ -12,7 +12,7 @@ import pytest
 from chromium import in_browser, launched
 
 pytestmark = pytest.mark.skipif(
-    not all(map(find_spec, ["furo", "myst_nb", "sphinx"])),
+    not all(map(find_spec, ["furo", "myst_nb", "sphinx", "sphinx_revealjs"])),
     reason="the extra named docs is not installed",
 )
 
@@ -24,6 +24,7 @@ INDEX = """\
 :caption: Start
 
 lesson
+teaching/slides
 ```
 
 ```{toctree}
@@ -76,6 +77,32 @@ Because.
 
 ![Another picture](images/xor.png)
 """
+SLIDES = """\
+# The talk
+
+Nothing is known yet.
+
+## Predict
+
+How much is $2^5$?
+
+```python
+print(2**5)
+```
+
+```text
+32
+```
+
+## Watch
+
+```python
+import tinygrad_edu as tg
+
+x = tg.Tensor(3.0, requires_grad=True, name="x")
+tg.step_through(x * x, "square.html")
+```
+"""
 CHINESE = """\
 # 一课
 
@@ -94,14 +121,16 @@ MORE = """\
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Build a site of four pages."""
+    """Build a site of five pages."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
-    (source / "images").mkdir()
+    for folder in "images", "teaching":
+        (source / folder).mkdir()
     for name in "step-through.webp", "sigmoid.png", "xor.png":
         picture = ROOT / "docs" / "images" / name
         (source / "images" / name).write_bytes(picture.read_bytes())
     pages = {"index": INDEX, "lesson": LESSON, "lesson.zh-CN": CHINESE}
-    for name, text in {**pages, "more.zh-CN": MORE}.items():
+    pages |= {"more.zh-CN": MORE, "teaching/slides": SLIDES}
+    for name, text in pages.items():
         (source / f"{name}.md").write_text(text, "utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs"]
     subprocess.run([*command, source, out], check=True)
@@ -118,7 +147,7 @@ def sidebar(page):
 
 
 def test_a_page_has_the_sidebar_of_its_language(site):
-    assert sidebar(read(site / "lesson.html")) == ["A lesson", "一课"]
+    assert sidebar(read(site / "lesson.html")) == ["A lesson", "The talk", "一课"]
     for name in "lesson.zh-CN.html", "more.zh-CN.html":
         assert sidebar(read(site / name)) == ["一课", "第二课"]
 
@@ -160,6 +189,30 @@ def test_a_notebook_hides_answers_and_has_its_pictures(site):
     assert "images/" not in text
     for alt in "A picture", "Another picture":
         assert f'<img alt="{alt}" src="data:image/png;base64,' in text
+
+
+def test_a_page_is_shown_as_slides_too(site):
+    page = read(site / "teaching" / "slides.html")
+    (link,) = (a["href"] for a in page.select("a.notebook") if a.text == "Slides")
+    path = (site / "teaching" / link).resolve()
+    slides = read(path).select(".slides section > h1, .slides section > h2")
+    assert [slide.contents[0] for slide in slides] == ["The talk", "Predict", "Watch"]
+    _, predict, watch = (slide.parent for slide in slides)
+    assert predict.select_one(".fragment").get_text(strip=True) == "32"
+    assert predict.select_one(".highlight .nb").text == "print"
+    assert not watch.select(".fragment")
+    frame = path.parent / watch.iframe["src"]
+    assert "<!doctype html>" in frame.read_text("utf-8")
+
+
+def test_slides_need_no_network(site):
+    path = site / "_slides" / "teaching" / "slides.html"
+    page = read(path)
+    loaded = [x["src"] for x in page.select("script[src]")]
+    loaded += [x["href"] for x in page.select("link[rel=stylesheet]")]
+    assert any("mathjax" in name for name in loaded)
+    for name in loaded:
+        assert (path.parent / name.partition("?")[0]).exists(), name
 
 
 @in_browser
