@@ -241,8 +241,26 @@ TIMES = {
     "with a number of another kind": lambda x, n: x * (2, 2.0)[n % 2],
     "with another constant": lambda x, n: x * np.array([1.0, n, 2.0]),
     "on another tensor": lambda x, n: tg.exp((W, LARGE)[n % 2]),
+    "on another tensor of its shape": lambda x, n: tg.exp((W, V)[n % 2]),
+    "with another optimiser": lambda x, n: train((SLOW, QUICK)[n % 2], x),
+    "with what another layer draws": lambda x, n: DROPOUTS[n % 2](x),
+    "to another number of an optimiser": lambda x, n: setattr(QUICK, "lr", 0.1 * n),
+    "but gives another tensor": lambda x, n: (W, V)[n % 2],
+    "but gives another number": lambda x, n: (x * 2, 0.1 * n),
+    "but gives another array": lambda x, n: (x * 2, np.full(2, n)),
+    "but gives another set": lambda x, n: [x * 2, {n}],
+    "but gives it under another key": lambda x, n: {n: x * 2},
+    "but gives it in another structure": lambda x, n: (tuple, list)[n % 2]([x * 2]),
+    "but gives it more often": lambda x, n: [x] * n,
 }
 LARGE = tg.Tensor(np.ones((2, 3)), name="large")
+SLOW, QUICK = (tg.optim.SGD([W], lr=lr) for lr in (0.1, 0.2))
+DROPOUTS = [tg.nn.Dropout(0.5, rng=seed) for seed in (0, 1)]
+
+
+def train(optimiser, x):
+    tg.sum(W * x).backward()
+    optimiser.step()
 
 
 @pytest.mark.parametrize("name", TIMES)
@@ -258,7 +276,8 @@ def test_a_second_run_that_is_another_is_refused(name):
 
     with pytest.raises(TypeError, match="run twice, the function did not do") as error:
         tg.compile(caught)(X)
-    assert lines_named(error.value) & (lines_of(f) | lines_of(caught))
+    lines = lines_of(f) | lines_of(caught) | lines_of(train)
+    assert lines_named(error.value) & lines
 
 
 USES = {

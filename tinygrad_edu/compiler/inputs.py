@@ -62,11 +62,11 @@ class Inputs:
         arguments: Arguments,
         captured: Captured,
         refer: References,
-        first: Sequence[Variable],
+        first: Sequence[tuple[Variable, str]],
     ) -> None:
         self._f, self._arguments, self._captured = f, arguments, captured
         self._refer = refer
-        self._first = first  # the variables that they are in the first run
+        self._first = first  # those of the first run, with their expressions
         self._start = new_index()
         self.accesses: dict[Memory, str] = {}
         self.conditions: list[Condition] = []
@@ -135,8 +135,9 @@ class Inputs:
         dtype = getattr(value, "dtype", None)  # a Python number has none
         variable = Variable(shape, dtype, short_path(name))
         if len(self.accesses) < len(self._first):
-            before = self._first[len(self.accesses)]
-            if before.shape == shape and same_dtype(before.dtype, dtype):
+            before, known = self._first[len(self.accesses)]
+            same_kind = before.shape == shape and same_dtype(before.dtype, dtype)
+            if same_kind and known == access:
                 variable = before
         memory = Memory(variable, name, writable)
         self.accesses[memory] = access
@@ -205,7 +206,8 @@ class Inputs:
         """
         if not self._captured.knows(draw.__self__):
             return draw(shape, dtype)
-        access = f"{self._refer(draw)}({shape}, {self._refer(np.dtype(dtype))})"
+        whose, of = draw.__self__, self._refer(np.dtype(dtype))
+        access = f"{self._refer(whose)}.{draw.__name__}({shape}, {of})"
         self.drawn.add(access)
         ones = np.ones(shape, dtype)
         name = f"{draw.__name__}{len(self.drawn)}"

@@ -177,7 +177,7 @@ def change(whole: Any, to: Callable[[Any], Any]) -> Any:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Whether arguments of two runs are the same."""
+    """Whether what two runs have come to is the same."""
     if a is b:
         return True
     if type(a) is not type(b):
@@ -186,14 +186,17 @@ def alike(a: Any, b: Any) -> bool:
         if a.constant is None or b.constant is None:
             return False
         a, b = a.constant, b.constant
+    if isinstance(a, np.ndarray):
         nan = a.dtype.kind in "fc"
         return a.dtype == b.dtype and bool(np.array_equal(a, b, equal_nan=nan))
     if isinstance(a, slice):
         a, b = (a.start, a.stop, a.step), (b.start, b.stop, b.step)
     elif isinstance(a, dict):
         a, b = [*a.items()], [*b.items()]
+    elif isinstance(a, (*PLAIN, set, frozenset)):
+        return bool(a == b) or a != a
     elif not isinstance(a, list | tuple):
-        return not isinstance(a, PLAIN) or bool(a == b) or a != a
+        return True  # made anew in each run, as a lambda is: nothing tells it apart
     same = len(a) == len(b)
     return same and (all(map(operator.is_, a, b)) or all(map(alike, a, b)))
 

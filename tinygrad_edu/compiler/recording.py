@@ -88,7 +88,7 @@ class Recording:
                 answer = self._f(*args, **kwargs)
                 if tape.failure is None:
                     tape.check_end()
-                    results = Results(answer, stand_ins, inputs, tape, self._refer)
+                    results = Results(answer, stand_ins, tape, self._refer, first)
         except Exception as error:
             if tape.failure is not None and error is not tape.failure:
                 raise tape.failure from None
@@ -99,8 +99,7 @@ class Recording:
             raise tape.failure
         self._check_memory(tape)
         if first is not None:
-            pairs = (first.outputs, results.outputs), (first.updates, results.updates)
-            if not all(alike(*pair) for pair in pairs):
+            if not alike(first.whole, results.whole):
                 tape.differ(inputs.line())
             self._read_off(tape, results)
         del args, kwargs, answer, stand_ins

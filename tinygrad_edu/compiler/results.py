@@ -10,8 +10,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.accesses import References
 from tinygrad_edu.compiler.expressions import INFIX, literal
-from tinygrad_edu.compiler.inputs import Inputs
-from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.program import Program, Variable, alike
 from tinygrad_edu.compiler.stand_ins import Array, Number
 from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.graph import Node
@@ -27,12 +26,15 @@ class Results:
 
     Attributes
     ----------
-    equations, inputs : list
-        All that it came to.
+    equations : list of Equation
+    inputs : list of tuple
+        The variables, with the expressions for their values.
     outputs : list
         The arrays in the answer, then the gradients, then the numbers that change.
     updates : dict of Variable to Variable
         The inputs that are written to.
+    constants : list
+        What is given out and is not computed: plain values, arrays, keys, types.
     answer : str
         The expression that makes the function's answer of the outputs ``r[0], ...``.
     effects : list of str
@@ -44,26 +46,39 @@ class Results:
         self,
         answer: Any,
         stand_ins: dict[str, Any],
-        inputs: Inputs,
         tape: Tape,
         refer: References,
+        first: Results | None,
     ) -> None:
-        self._inputs, self._tape, self._refer = inputs, tape, refer
+        self._inputs, self._tape, self._refer = tape.inputs, tape, refer
+        self._first = first.constants if first else []
+        self.constants: list[Any] = []
         self.equations = tape.equations
         self.updates = {memory.first: memory.read() for memory in tape.changed}
         self.outputs: list[Any] = []
         self.effects: list[str] = []
         self._counts: dict[str, Variable] = {}  # numbers that are computed from others
         self._known = {id(x): access for access, x in stand_ins.items()}
-        self._known |= {id(x): site.access for site, _, x in inputs.sites}
+        self._known |= {id(x): site.access for site, _, x in tape.inputs.sites}
         self.answer = self._expression(answer)
         self._set_gradients()
         self._set_places()
-        self.inputs = [memory.first for memory in inputs.accesses]
+        accesses = tape.inputs.accesses
+        self.inputs = [(memory.first, access) for memory, access in accesses.items()]
+        # What two runs must have in common, besides the equations.
+        self.whole = self.outputs, self.updates, self.answer, self.effects
 
     def _output(self, x: Variable) -> str:
         self.outputs.append(x)
         return f"r[{len(self.outputs) - 1}]"
+
+    def _constant(self, x: Any) -> str:
+        """Name what is not computed; what is like that of the first run is that."""
+        i = len(self.constants)
+        if i < len(self._first) and alike(self._first[i], x):
+            x = self._first[i]
+        self.constants.append(x)
+        return self._refer(x)
 
     def _expression(self, x: Any) -> str:
         """Write an expression for a part of the answer, or a new value."""
@@ -78,13 +93,13 @@ class Results:
     def _written(self, x: Any) -> str:
         write = self._expression
         if isinstance(x, tuple) and hasattr(x, "_fields"):
-            return f"{self._refer(type(x))}({', '.join(map(write, x))})"
+            return f"{self._constant(type(x))}({', '.join(map(write, x))})"
         if type(x) is tuple:
             return f"({''.join(write(part) + ', ' for part in x)})"
         if type(x) is list:
             return f"[{', '.join(map(write, x))}]"
         if type(x) is dict:
-            items = (f"{self._refer(key)}: {write(part)}" for key, part in x.items())
+            items = (f"{self._constant(key)}: {write(part)}" for key, part in x.items())
             return f"{{{', '.join(items)}}}"
         if type(x) is Array or type(x) is Number:
             return self._output(self._tape.variable(x))
@@ -92,7 +107,7 @@ class Results:
             if id(x) in self._inputs.tensors or self._inputs.is_outside(x):
                 return self._inputs.access(x)
             return f"tensor({self._output(self._tape.place(x).read())})"
-        return self._refer(x) + ".copy()" * isinstance(x, np.ndarray)
+        return self._constant(x) + ".copy()" * isinstance(x, np.ndarray)
 
     def _set_gradients(self) -> None:
         inputs = self._inputs
