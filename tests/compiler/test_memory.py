@@ -76,6 +76,23 @@ def captured_copy_by(make, dtype=float):
     return case
 
 
+def computed_copy_by(make, dtype=float):
+    """As before, of an array that is computed from an argument."""
+
+    def case():
+        w = leaf()
+
+        def f(x):
+            local = x.astype(dtype) * 2
+            of_local = make(local)
+            local += 2
+            return w * of_local + local
+
+        return f, [w]
+
+    return case
+
+
 COPIES = {
     "astype": lambda a: a.astype(a.dtype),
     "astype, copy=False": lambda a: a.astype(a.dtype, copy=False),
@@ -105,7 +122,7 @@ COPIES = {
 @pytest.mark.parametrize("name", COPIES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_copies_are_copies_and_views_are_views(dtype, name, style):
-    for case in (copy_by, captured_copy_by):
+    for case in (copy_by, captured_copy_by, computed_copy_by):
         right_or_refused(case(COPIES[name], dtype), COPIES[name], style=style)
 
 

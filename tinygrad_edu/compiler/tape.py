@@ -272,14 +272,13 @@ class Tape:
                 self.fail(f"{name}() of a value is no array")
             return Number(answer, self._write_down(function, text, ()))
         variable = self._write_down(function, text, answer.shape, answer.dtype)
-        base = None
-        if answer.base is not None and answer.size:  # it may be a view
+        base, is_scalar = None, isinstance(answer, np.generic)
+        if is_scalar:
+            answer = np.asarray(answer)
+        elif answer.size and not answer.flags.writeable:  # a view, or an array itself
             arrays = [x for x in parts(of) if type(x) is Array]
             shared = (x for x in arrays if np.may_share_memory(answer, x.array))
             base = next((x.memory.base or x.memory for x in shared), None)
-        is_scalar = isinstance(answer, np.generic)
-        if is_scalar:
-            answer = np.asarray(answer)
         answer.setflags(write=False)  # the variable has this value
         array = Array.of(answer, Memory(variable, base=base), is_scalar)
         here: ref[Node] = ref(array)
