@@ -295,6 +295,28 @@ def test_names_that_are_taken_are_left_alone() -> None:
     ]
 
 
+def test_loops_have_the_same_counter_where_t_is_taken() -> None:
+    lines = [f"{z}{i} = {z}{i - 1} * t" for z in "zu" for i in range(2, 12)]
+    new = folded(["z1 = t", "u1 = t", *lines, "y = z5 + u5"], "t")
+    assert new.count("for t_2 in range(2, 12):") == 2
+
+
+def test_a_list_of_what_is_given_does_not_grow() -> None:
+    """As that of the input a0 and the activations a1, a2, ...."""
+    lines = [f"a{i} = f(a{i - 1})" for i in range(1, 12)]
+    assert folded(lines, "a0")[0] == "a = {0: a0}"
+    lines = [f"z{i} = f(x[{i}]) + a{i}" for i in range(9)]
+    given = " ".join(f"a{i}" for i in range(9))
+    assert folded(lines, f"{given} x")[0].startswith("a = [a0, a1, ")
+
+
+def test_other_digits_than_0_to_9_are_no_numbers() -> None:
+    lines = [f"z{i} = f(x{i}, x1\N{ARABIC-INDIC DIGIT THREE})" for i in range(11, 20)]
+    given = " ".join(f"x{i}" for i in range(11, 20))
+    new = folded(lines, f"{given} x1\N{ARABIC-INDIC DIGIT THREE}")
+    assert new[-1].endswith("= f(x[l], x1\N{ARABIC-INDIC DIGIT THREE})")
+
+
 def test_what_is_read_in_its_own_turn_or_the_next_needs_no_index() -> None:
     lines = [f"t{i} = t{i - 1} * x" for i in range(2, 12)]
     new = folded(["t1 = f(x)", *lines, "y = t11"], "x")

@@ -34,7 +34,7 @@ TOKEN = re.compile(
     |(?P<name>[^\W\d]\w*)|(?P<number>\d+)""",
     re.VERBOSE,
 )
-NUMBERED = re.compile(r"(.*?)(0|[1-9]\d{0,8})")
+NUMBERED = re.compile(r"(.*?)(0|[1-9][0-9]{0,8})")
 UNNAMED = {"t", "dt"}  # the stems of names that say nothing
 
 Place = tuple[str, int | None]  # z[2] is ("z", 2), the number 2 is ("", 2)
@@ -195,6 +195,7 @@ class _Folding:
         self._defined: dict[str, int] = {}  # in which line
         self._read: dict[str, int] = {}  # in which line last
         self._loops: dict[int, _Loop] = {}
+        self._counters: dict[str, str] = {}  # their names, by letter
         found = self._find(FEWEST_BETWEEN)
         sums = self._sums(2 + FEWEST_BETWEEN)
         self._has_loops = bool(found or sums)
@@ -384,15 +385,19 @@ class _Folding:
             i += 1
 
     def _write_dicts(self) -> Iterator[tuple[str, str]]:
-        """Make the dicts: of what is given, and empty ones."""
+        """Make the dicts: of what is given, and empty ones.
+
+        What is given, counted from 0, and all that the dict will hold is a list.
+        """
         full: dict[str, dict[int, str]] = {}
+        growing = {self._place(word)[0] for word in self._computed}
         for word in self._given:
             family, n = self._place(word)
             if n is not None:
                 full.setdefault(family, {})[n] = word
         for family, items in full.items():
             pairs = ", ".join(f"{n}: {word}" for n, word in items.items())
-            is_list = list(items) == list(range(len(items)))
+            is_list = family not in growing and list(items) == [*range(len(items))]
             text = f"[{', '.join(items.values())}]" if is_list else f"{{{pairs}}}"
             for line in wrap(f"{family} = {text}", WIDTH, subsequent_indent="    "):
                 yield line, ""
@@ -422,10 +427,12 @@ class _Folding:
         """Count layers by l, times by t."""
         pairs = [p for a, b in zip(turn, other) for p in zip(a.tokens, b.tokens)]
         changing = [a for a, b in pairs if self._place(a) != self._place(b)]
+        if not changing:
+            return "_"
         letter = "l" if any(a in self._given for a in changing) else "t"
-        if letter in self._taken:
-            letter = self._taken.unused(letter)
-        return letter if changing else "_"
+        if letter not in self._counters:
+            self._counters[letter] = self._taken.unused(letter)
+        return self._counters[letter]
 
     def _write_turn(self, a: _Code, b: _Code, counter: _Counter, name: str) -> str:
         """Write a line of a loop, of those in its first two turns."""

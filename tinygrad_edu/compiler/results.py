@@ -107,7 +107,8 @@ class Results:
             if id(x) in self._inputs.tensors or self._inputs.is_outside(x):
                 return self._inputs.access(x)
             return f"tensor({self._output(self._tape.place(x).read())})"
-        return self._constant(x) + ".copy()" * isinstance(x, np.ndarray)
+        is_open = isinstance(x, np.ndarray | set | bytearray)  # it may be written to
+        return self._constant(x) + ".copy()" * is_open
 
     def _set_gradients(self) -> None:
         inputs = self._inputs
