@@ -573,6 +573,15 @@ def test_results_belong_to_the_caller(style):
     assert not any((y == 77).any() for y in arrays(step(X)))
 
 
+def test_sets_and_bytes_in_a_result_belong_to_the_caller():
+    compiled = tg.compile(lambda x: (x * 2, {1}, bytearray(b"a")))
+    for _ in range(2):
+        _, numbers, data = compiled(X)
+        assert (numbers, data) == ({1}, b"a")
+        numbers.add(2)
+        data += b"b"
+
+
 def singular(s, x):
     return tg.sum(np.linalg.inv(tg.reshape(x, (1, 1)) * s.v[:1]))
 

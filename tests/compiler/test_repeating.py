@@ -380,7 +380,7 @@ def test_random_lines_compute_the_same(seed: int) -> None:
     lines: list[str] = []
     names = [f"w{i}" for i in range(20)]
     given = list(names)
-    for letters in ("z", "ta", "tat"):
+    for letters in ("z", "ta", "tat", "w"):
         turns, stride = rng.integers(3, 12), rng.choice([1, 3])
         recipes = [rng.integers(0, 5, 3) for _ in letters]
         first = {letter: 100 * len(lines) + rng.integers(9) for letter in letters}

@@ -316,7 +316,7 @@ def _as_ufunc(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
         raise explain_failure(op.name, op.signature, arrays, None, error) from None
 
 
-def _as_text(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
+def _as_textbook(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
     return op.textbook(*arrays, **params)  # type: ignore[misc]
 
 
@@ -342,5 +342,5 @@ def _way(op: Op) -> Any:
     if op.name in LOWERED:
         return LOWERED[op.name]
     if op.textbook is not None:
-        return _as_text
+        return _as_textbook
     return _as_ufunc if isinstance(op.forward, np.ufunc) else _as_forward

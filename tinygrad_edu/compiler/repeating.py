@@ -2,8 +2,8 @@
 
 The lines of a program are compared as text. Where a block of lines repeats, and the
 numbers in it grow by the same step in every turn, a loop writes the same lines with
-less text. z1, z2, ... become z[1], z[2], ... then. So a loop cannot compute anything
-else than its lines did.
+less text; z1, z2, ... become z[1], z[2], ... there. So a loop computes what its lines
+did, in the same order.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _runs(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
     for i in range(1, len(rows)):
         steps = _steps(rows[i - 1], rows[i])
         if steps is None or (i - start > 1 and steps != last):
-            # What starts a run of its own may be the end of a pair.
+            # Of a run of two turns, the second may begin the next run instead.
             is_pair = steps is not None and i - start == 2
             yield start, i - is_pair
             start = i - is_pair
@@ -337,9 +337,10 @@ class _Folding:
         return dicts, places
 
     def _in_turns(self, loop: _Loop, i: int) -> tuple[int, list[str]]:
-        """List what is defined where in a loop, and just before and after it.
+        """Return the first turn that has line i, and what this defines in each.
 
-        That begins with the turn that is returned, too.
+        It is turn -1 where the line just before the loop is alike, or else turn 0. The
+        line just after the loop may be one more turn.
         """
         names = [text.target for text in self._texts[i : loop.stop : loop.period]]
         stem, _ = _split(names[0])

@@ -29,11 +29,7 @@ __all__ = ["Array", "Number", "reshaped", "transposed"]
 
 
 class Array(ArrayLike):
-    """An array, while a function is recorded: it writes down what is done with it.
-
-    It is a node, so that ops and NumPy functions record it, but for isinstance() it is
-    an ndarray, and it can be written to as one.
-    """
+    """An array, while a function is recorded: it writes down what is done with it."""
 
     __slots__ = ("is_scalar", "memory")
     is_scalar: bool  # as of NumPy's scalars, which cannot be written to
