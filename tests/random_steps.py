@@ -28,7 +28,7 @@ NEW = [  # a new value of one or two old ones
     *("+{0}", "{0} * 1", "{0} + 0", "{0}.astype({0}.dtype)"),
 ]
 VIEWS = ["{0}", "{0}[0]", "{0}[..., :2]", "{0}[::-1]", "{0}.T", "{0}.reshape(-1)"]
-VIEWS += ["np.ravel({0})", "{0}[None]", "np.squeeze({0})"]
+VIEWS += ["np.ravel({0})", "{0}[None]", "np.squeeze({0})", "np.atleast_1d({0})"]
 WRITES = ["{0} += {1}", "{0} *= 0.5", "{0}[0] = {1}", "{0}[...] = 0.25", "{0} -= {1}"]
 WRITES += ["np.multiply({0}, 0.5, out={0})", "np.add({0}, {1}, out={0})"]
 NAMES = {"np": np, "tg": tg, "k": 2.0}
