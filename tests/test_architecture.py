@@ -27,6 +27,7 @@ ROOMS = {
     "drawing": 3,
     "checking": 3,
     "data": 3,
+    "exercising": 4,
     "explaining": 4,
     "train": 4,
     # Doors, which users know by these names.
