@@ -51,32 +51,54 @@ def gradient(network: Callable[..., Mapping[str, Any]], *wrt: str) -> Judge:
         if len(wrt) == 1:
             mine, right = [mine], [right]
 
-        def compared(rtol: float) -> list[ComparedParameter]:
-            loss = quantities["loss"]
-            table = compare(exact, loss, parameters, rtol=rtol, reveal=False)
-            return [row for row in table if row.verdict != "right"]
-
         try:
-            exact = [_unrounded(*pair) for pair in zip(mine, right, strict=True)]
-            rows, perhaps = compared(EXACT), ""
+            pairs = list(zip(mine, right, strict=True))
+            rows = _wrong_rows(pairs, quantities["loss"], parameters)
         except (TypeError, ValueError) as error:
             return Verdict(False, f"these are no {len(wrt)} gradients: {error}")
         if not rows:
             return Verdict(True, WELL_DONE)
-        if not any(row.lesson for row in rows) and (rounded := compared(BY_HAND)):
-            rows, perhaps = rounded, "perhaps "
         return Verdict(
             False,
-            "\n".join(_words(row, perhaps, is_only=len(wrt) == 1) for row in rows),
+            "\n".join(_words(row, is_only=len(wrt) == 1) for row in rows),
             next((row.lesson for row in rows if row.lesson), ""),
         )
 
     return judge
 
 
-def _words(row: ComparedParameter, perhaps: str, is_only: bool) -> str:
-    says = row.verdict.removeprefix("wrong: ")
-    return ("" if is_only else f"{row.parameter}: ") + (row.lesson and perhaps) + says
+def _wrong_rows(
+    pairs: list[tuple[Any, Any]], loss: Any, parameters: dict[str, Tensor]
+) -> list[ComparedParameter]:
+    """Compare with the digits that are given; what is only near a slip is a guess."""
+
+    def compared(gradients: list[Any], rtol: float) -> list[ComparedParameter]:
+        table = compare(gradients, loss, parameters, rtol=rtol, reveal=False)
+        return [row for row in table if row.verdict != "right"]
+
+    given = [mine for mine, _ in pairs]
+    near = compared(given, BY_HAND)
+    if not near:
+        return []
+    exact = compared(given, EXACT)
+    if any(row.lesson for row in exact):
+        return exact
+    restored = compared([_unrounded(*pair) for pair in pairs], EXACT)
+    guesses = restored if any(row.lesson for row in restored) else near
+    return [_perhaps(row) for row in guesses]
+
+
+def _perhaps(row: ComparedParameter) -> ComparedParameter:
+    """Say of a slip that it is a guess."""
+    return row._replace(verdict=f"perhaps {_says(row)}") if row.lesson else row
+
+
+def _words(row: ComparedParameter, is_only: bool) -> str:
+    return _says(row) if is_only else f"{row.parameter}: {_says(row)}"
+
+
+def _says(row: ComparedParameter) -> str:
+    return row.verdict.removeprefix("wrong: ")
 
 
 def _unrounded(mine: Any, right: Any) -> Any:
