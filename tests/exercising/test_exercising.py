@@ -141,6 +141,14 @@ def test_all_digits_tell_slips_apart_that_three_do_not(mine):
     assert exercise.check(slip).says == "h1 is used in place of x"
 
 
+def test_a_right_number_that_is_rounded_is_not_named_beside_a_wrong_one(mine):
+    exercise = mine["two-paths"]
+    a, b = exercise.right()
+    assert exercise.check([rounded(a), -b]).says == "b: its sign is flipped"
+    assert exercise.check([-a, rounded(b)]).says == "a: its sign is flipped"
+    assert exercise.check([rounded(a), rounded(b)])
+
+
 def test_no_slip_is_named_where_none_explains_the_numbers(mine):
     verdict = mine["chain-w1"].check(12.3)
     assert str(verdict) == "Not yet: no common slip explains it"
@@ -170,11 +178,11 @@ def test_the_slips_of_a_function_are_told_layer_by_layer(mine):
         ("mean-loss", "((h - y) ** 2).sum() / 2", "sum over the examples and not the"),
         ("mean-loss", "12.5", "no common slip explains it; try hint()"),
         ("mean-loss", "'much'", "numbers are wanted, not 'much'"),
-        ("chain-w1", "'much'", "these are no 1 gradients: could not convert"),
+        ("chain-w1", "'much'", "gradients wanted: 1; could not convert"),
         ("chain-w1", "[1, 2]", "it has the shape (2,)"),
-        ("two-paths", "[1.0]", "these are no 2 gradients: zip()"),
+        ("two-paths", "[1.0]", "gradients wanted: 2; zip()"),
         ("momentum", "(w - lr * v, mu * v + g)", "w moves by the old velocity"),
-        ("momentum", "w", "there are 2 results, not one"),
+        ("momentum", "w", "results wanted: 2, in a tuple"),
         ("momentum", "(w - lr * (mu * v + g), v)", "result 2: no common slip"),
         ("stable-sigmoid", "sigmoid(z)", "in your function: overflow encountered"),
         ("batch-b", "None", "your function returned None; end it with a return"),

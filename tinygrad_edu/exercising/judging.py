@@ -55,7 +55,7 @@ def gradient(network: Callable[..., Mapping[str, Any]], *wrt: str) -> Judge:
             pairs = list(zip(mine, right, strict=True))
             rows = _wrong_rows(pairs, quantities["loss"], parameters)
         except (TypeError, ValueError) as error:
-            return Verdict(False, f"these are no {len(wrt)} gradients: {error}")
+            return Verdict(False, f"gradients wanted: {len(wrt)}; {error}")
         if not rows:
             return Verdict(True, WELL_DONE)
         return Verdict(
@@ -78,14 +78,12 @@ def _wrong_rows(
 
     given = [mine for mine, _ in pairs]
     near = compared(given, BY_HAND)
-    if not near:
-        return []
-    exact = compared(given, EXACT)
-    if any(row.lesson for row in exact):
-        return exact
-    restored = compared([_unrounded(*pair) for pair in pairs], EXACT)
-    guesses = restored if any(row.lesson for row in restored) else near
-    return [_perhaps(row) for row in guesses]
+    wrong = {row.parameter for row in near}
+    for gradients in (given, [_unrounded(*pair) for pair in pairs]) if near else ():
+        exact = [row for row in compared(gradients, EXACT) if row.parameter in wrong]
+        if any(row.lesson for row in exact):
+            return exact if gradients is given else [_perhaps(row) for row in exact]
+    return [_perhaps(row) for row in near]
 
 
 def _perhaps(row: ComparedParameter) -> ComparedParameter:
@@ -124,7 +122,7 @@ def same(**slips: str) -> Judge:
             return mine
         right = _result(exercise, exercise.right())
         if isinstance(right, tuple) and len(_parts(mine)) != len(right):
-            return Verdict(False, f"there are {len(right)} results, not one")
+            return Verdict(False, f"results wanted: {len(right)}, in a tuple")
         faults = _faults(mine, right)
         if not faults:
             return Verdict(True, WELL_DONE)
