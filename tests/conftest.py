@@ -54,6 +54,7 @@ SLOW = {
     "tests/test_lenet.py",
     "tests/test_replay_book.py",
     "tests/test_site.py",
+    "tests/test_syllabus.py",
     "tests/test_try_it.py",
     "tests/test_watch.py",
     "tests/train/test_checkpoints.py",

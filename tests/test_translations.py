@@ -89,6 +89,7 @@ def test_what_is_translated():
     assert originals == {
         ROOT / "README.md",
         ROOT / "docs" / "backpropagation.md",
+        ROOT / "docs" / "exercises.md",
         ROOT / "docs" / "from-the-page-in-your-hand.md",
         *(page for page in lessons if ".zh-CN" not in page.name),
     }

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tinygrad_edu.checking.gradient import GradientError, gradcheck
     from tinygrad_edu.compiler import compile
     from tinygrad_edu.drawing import draw
+    from tinygrad_edu.exercising import exercises
     from tinygrad_edu.explaining.explanation import explain
     from tinygrad_edu.explaining.stepper import step_through
     from tinygrad_edu.train.checkpoints import load, save
@@ -52,6 +53,7 @@ __all__ = [
     "data",
     "debug",
     "draw",
+    "exercises",
     "explain",
     "grad",
     "gradcheck",
@@ -84,6 +86,7 @@ _LAZY_NAMES = {
     "compare": "checking.comparing",
     "compile": "compiler",
     "draw": "drawing",
+    "exercises": "exercising",
     "explain": "explaining.explanation",
     "gradcheck": "checking.gradient",
     "load": "train.checkpoints",

@@ -360,3 +360,19 @@ def test_an_array_is_wanted_for_each_parameter(lesson, mine, text):
 def test_a_loss_is_one_number_that_depends(lesson, loss):
     with pytest.raises(ValueError, match="the loss must be a Tensor with one number"):
         tg.compare(lesson.by_hand(), loss, lesson.model)
+
+
+def test_numbers_with_three_digits_are_compared_with_a_loose_tolerance():
+    """Zero is not near a small gradient, and a pair of slips would fit by chance."""
+    x = tg.Tensor(0.02, requires_grad=True, name="x")
+    z = x * x
+    loss = z * z
+    right = 4 * 0.02**3
+
+    def verdict(mine, **how):
+        (row,) = tg.compare([mine], loss, [x], rtol=5e-3, **how)
+        return row.verdict
+
+    assert verdict(round(right, 7)) == "right"
+    assert verdict(-right) == "wrong: its sign is flipped"
+    assert verdict(1.3 * right, reveal=False) == "wrong: no common slip explains it"

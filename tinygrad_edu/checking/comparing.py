@@ -238,5 +238,5 @@ def _worst_element(array: Array, gradient: Array, reveal: bool) -> str:
     worst = np.unravel_index(np.argmax(np.abs(array - gradient)), array.shape)
     where = f" at {[int(i) for i in worst]}" if worst else ""
     if not reveal:
-        return f"no common slip explains it; it differs most{where}"
+        return "no common slip explains it" + (where and f"; it differs most{where}")
     return f"it is {array[worst]:.4g} and should be {gradient[worst]:.4g}{where}"

@@ -142,7 +142,12 @@ class Search:
         return self._known[key]
 
     def _agrees(self, name: str, gradients: Mapping[str, Array]) -> bool:
-        return difference(self.mine[name], gradients[name]) <= self.tolerance[name]
+        mine, tried = self.mine[name], gradients[name]
+        if not tried.any() and tried.shape == mine.shape:
+            # Zero has no size that a difference could be relative to.
+            right = self.case.replay.right.gradient(self.case.parameters[name])
+            mine, tried = mine + right, right
+        return difference(mine, tried) <= self.tolerance[name]
 
     # --- Guesses ---
 
@@ -153,7 +158,9 @@ class Search:
             for attempt in self._attempts
             for guess in self._fitted(name, attempt, self.edits)
         ]
-        guesses = singles or ([] if self._is_lost else list(self._pairs(name)))
+        by_chance = MOST_PAIRS * self.tolerance[name] ** self.mine[name].size
+        is_open = not self._is_lost and by_chance < 0.01  # rounded: some pair would fit
+        guesses = singles or (list(self._pairs(name)) if is_open else [])
         if not guesses:
             return []
         guesses = [self._counted(guess) for guess in guesses]

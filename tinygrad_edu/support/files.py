@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISREG
 
-__all__ = ["UNFINISHED", "cache_folder", "damaged", "replacing", "write"]
+__all__ = ["UNFINISHED", "cache_folder", "damaged", "data_folder", "replacing", "write"]
 
 UNFINISHED = ".unfinished-"  # prefix of temporary folders
 _LONGEST = 48  # length of the suffix of temporary folders: the end of the file's name
@@ -125,19 +125,31 @@ def _mode(name: str) -> int:
 
 def cache_folder() -> Path:
     """Return the same folder as pooch.os_cache, without importing pooch."""
-    if base := os.environ.get("XDG_CACHE_HOME"):
+    return _folder("XDG_CACHE_HOME", ".cache", "tinygrad_edu/Cache", "Caches")
+
+
+def data_folder() -> Path:
+    """Return the folder for what a user keeps, next to `cache_folder`."""
+    mac = "Application Support"
+    return _folder("XDG_DATA_HOME", ".local/share", "tinygrad_edu/Data", mac)
+
+
+def _folder(variable: str, linux: str, windows: str, mac: str) -> Path:
+    if base := os.environ.get(variable):
         return Path(base, "tinygrad_edu")
     homes = {
-        "win32": "AppData/Local/tinygrad_edu/tinygrad_edu/Cache",
-        "darwin": "Library/Caches/tinygrad_edu",
+        "win32": f"AppData/Local/tinygrad_edu/{windows}",
+        "darwin": f"Library/{mac}/tinygrad_edu",
     }
-    return Path.home() / homes.get(sys.platform, ".cache/tinygrad_edu")
+    return Path.home() / homes.get(sys.platform, f"{linux}/tinygrad_edu")
 
 
-def damaged(path: Path, fault: str) -> ValueError:
+def damaged(
+    path: Path, fault: str, way_out: str = "put an intact copy in its place"
+) -> ValueError:
     """Return the error for a damaged file: its name, the fault, the way out.
 
     >>> damaged(Path("train-labels"), "it is empty")
     ValueError('train-labels: it is empty; put an intact copy in its place')
     """
-    return ValueError(f"{path}: {fault}; put an intact copy in its place")
+    return ValueError(f"{path}: {fault}; {way_out}")

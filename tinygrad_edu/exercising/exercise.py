@@ -1,0 +1,185 @@
+"""An exercise: its question, its numbers, its judge, its hints, its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from textwrap import fill, indent
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.exercising.progress import Progress
+from tinygrad_edu.support.randomness import generator
+
+__all__ = ["Declaration", "Exercise", "Judge", "Verdict"]
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What `check` says of an answer; true if the answer is right.
+
+    Attributes
+    ----------
+    is_right : bool
+    says : str
+        What is wrong, without the right numbers.
+    lesson : str
+        The page of the documentation about it.
+    """
+
+    is_right: bool
+    says: str
+    lesson: str = ""
+
+    def __bool__(self) -> bool:
+        return self.is_right
+
+    def __str__(self) -> str:
+        see = f"\nSee {self.lesson}." if self.lesson else ""
+        return f"{'Right' if self else 'Not yet'}: {self.says}{see}"
+
+    __repr__ = __str__
+
+
+class Note(str):
+    """A text that a notebook and a terminal show as it stands."""
+
+    __slots__ = ()
+
+    __repr__ = str.__str__
+
+
+Judge = Callable[["Exercise", Any], Verdict]
+
+
+class Declaration(NamedTuple):
+    """All that is said once about an exercise.
+
+    Attributes
+    ----------
+    name, title : str
+    lesson : str
+        The page of the documentation to read before.
+    question : str
+    draw : callable
+        Returns the given numbers by name, from a random generator.
+    judge : callable
+        Returns the `Verdict` on an answer.
+    hints : tuple of str
+        From the vaguest to the plainest.
+    solution : str
+        A program that computes ``answer`` from the given numbers.
+    """
+
+    name: str
+    title: str
+    lesson: str
+    question: str
+    draw: Callable[[np.random.Generator], Mapping[str, Any]]
+    judge: Judge
+    hints: tuple[str, ...]
+    solution: str
+
+
+class Exercise:
+    """One exercise with its numbers; it prints as a question.
+
+    Parameters
+    ----------
+    declaration : Declaration
+    seed : int
+        Which numbers are drawn.
+    progress : Progress
+        Where it is kept what was done.
+
+    Attributes
+    ----------
+    given : dict of str to float or ndarray
+        The numbers of the question, by name.
+    """
+
+    def __init__(self, declaration: Declaration, seed: int, progress: Progress) -> None:
+        self.declaration, self.seed, self._progress = declaration, seed, progress
+        self._given = dict(declaration.draw(generator(seed)))
+        self._hints = 0
+
+    @property
+    def name(self) -> str:
+        """The exercise's name in the list."""
+        return self.declaration.name
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Copies of the numbers."""
+        return deepcopy(self._given)
+
+    def __str__(self) -> str:
+        head = f"{self.declaration.title}  [{self.name}, seed {self.seed}]"
+        question = "\n".join(
+            line if line.startswith("    ") else fill(line, 80)
+            for line in self.declaration.question.splitlines()
+        )
+        return f"{head}\n\n{question}\n\n{indent(self._numbers(), '    ')}"
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return (
+            f"**{self.declaration.title}** (`{self.name}`, seed {self.seed})\n\n"
+            f"{self.declaration.question}\n\n```python\n{self._numbers()}\n```"
+        )
+
+    def _numbers(self) -> str:
+        """Write the given numbers as Python that can be pasted."""
+        return "\n".join(
+            f"{name} = np.array({x.tolist()})"
+            if isinstance(x, np.ndarray)
+            else f"{name} = {x}"
+            for name, x in self._given.items()
+        )
+
+    def check(self, answer: Any) -> Verdict:
+        """Check an answer, and keep the result.
+
+        Parameters
+        ----------
+        answer : number, array, list of arrays, or function
+            As the question says. Three digits are enough for numbers. A function is
+            called with the given numbers, in their order.
+
+        Returns
+        -------
+        Verdict
+            True if the answer is right. If not, it names the slip, and never the right
+            numbers.
+        """
+        verdict = self.declaration.judge(self, answer)
+        mark = self._progress[self.name]
+        is_shown = self.seed in mark.shown
+        self._progress[self.name] = mark._replace(
+            tries=mark.tries + 1, done=mark.done or (verdict.is_right and not is_shown)
+        )
+        if verdict and is_shown:
+            says = "but the answer was shown; try it with other numbers"
+            return replace(verdict, says=f"{says}: seed={self.seed + 1}")
+        return verdict
+
+    def hint(self) -> Note:
+        """Return the next hint; the last one again when there is no other."""
+        hints = self.declaration.hints
+        self._hints = min(self._hints + 1, len(hints))
+        return Note(f"Hint {self._hints} of {len(hints)}: {hints[self._hints - 1]}")
+
+    def reveal(self) -> Note:
+        """Return the answer, as a program. These numbers do not count any more."""
+        mark = self._progress[self.name]
+        self._progress[self.name] = mark._replace(shown=tuple({*mark.shown, self.seed}))
+        return Note(self.declaration.solution)
+
+    def right(self) -> Any:
+        """Return the right answer: run the solution."""
+        names = {"np": np, **self.given}
+        exec(f"import tinygrad_edu as tg\n{self.declaration.solution}", names)
+        return names["answer"]

@@ -1,0 +1,111 @@
+"""The list of all exercises, with what is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from tinygrad_edu.exercising import derivatives, networks, programs
+from tinygrad_edu.exercising.exercise import Declaration, Exercise
+from tinygrad_edu.exercising.progress import Progress
+from tinygrad_edu.support.table import Table
+
+__all__ = ["Exercises", "exercises"]
+
+DECLARED: dict[str, Declaration] = {
+    declaration.name: declaration
+    for chapter in (derivatives, networks, programs)
+    for declaration in chapter.EXERCISES
+}
+
+
+class ExerciseTable(Table):
+    """The rows of the list; prints as a table."""
+
+    __slots__ = ()
+
+    header = ("exercise", "title", "lesson", "state")
+
+
+class Exercises(Mapping[str, Exercise]):
+    """All exercises by name; it prints as a table of what is done.
+
+    Parameters
+    ----------
+    path : path_like, optional
+        The file that keeps what is done, by default in your folder for data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mine = Exercises(getfixture("tmp_path") / "progress.json")
+    >>> e = mine["sigma-prime"]
+    >>> print(e)
+    The slope of the sigmoid  [sigma-prime, seed 0]
+    <BLANKLINE>
+    What is the derivative of sigma(z) = 1 / (1 + e^-z) at this z?
+    <BLANKLINE>
+        z = 1.32
+    >>> a = 1 / (1 + np.exp(-e.given["z"]))
+    >>> e.check(a)
+    Not yet: the factor (1 - a) is missing
+    See lessons/01-one-path.
+    >>> e.check(a * (1 - a))
+    Right: well done
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self._progress = Progress(path)
+
+    def __getitem__(self, name: str) -> Exercise:
+        return self.one(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(DECLARED)
+
+    def __len__(self) -> int:
+        return len(DECLARED)
+
+    def one(self, name: str, seed: int = 0) -> Exercise:
+        """Return an exercise with the numbers of a seed.
+
+        Raises
+        ------
+        KeyError
+            If there is no exercise of this name; it suggests one.
+        """
+        if name not in DECLARED:
+            near = get_close_matches(str(name), DECLARED, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "print(tg.exercises) lists"
+            raise KeyError(f"exercises: there is no {name!r}; {hint}")
+        return Exercise(DECLARED[name], seed, self._progress)
+
+    def next(self, seed: int = 0) -> Exercise | None:
+        """Return the first exercise that is not done, or None."""
+        marks = self._progress.marks()
+        undone = (name for name in self if not marks[name].done)
+        return next((self.one(name, seed) for name in undone), None)
+
+    def kept_in(self, path: str | os.PathLike[str]) -> Exercises:
+        """Return the same exercises, but with another file for what is done."""
+        return type(self)(path)
+
+    def table(self) -> ExerciseTable:
+        """Return the list as a table."""
+        marks = self._progress.marks()
+        return ExerciseTable(
+            (name, each.title, each.lesson, str(marks[name]))
+            for name, each in DECLARED.items()
+        )
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return self.table()._repr_markdown_()
+
+
+exercises = Exercises()
