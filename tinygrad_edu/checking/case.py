@@ -18,6 +18,7 @@ from tinygrad_edu.formulas.naming import names_of, needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 from tinygrad_edu.formulas.writing import in_text
+from tinygrad_edu.support.printable import printable
 
 __all__ = ["Case", "Use"]
 
@@ -76,7 +77,9 @@ class Case:
         }
         self.replay = Replay(y)
         self.nodes = self.replay.nodes
-        self._quantities = Quantities(self.nodes, names_of(y, frame, parameters))
+        names = {id(x): printable(name) for name, x in parameters.items()}
+        names |= names_of(y, frame, parameters)
+        self._quantities = Quantities(self.nodes, names)
         shares, _ = walk_back(self.nodes)
         self.shares = [share for found in shares.values() for share in found]
         self.uses = [
@@ -264,7 +267,8 @@ class Case:
                 if id(x) in seen or not isinstance(value, np.ndarray):
                     continue
                 seen.add(id(x))
-                if value.shape == shape and value.dtype.kind == "f":
+                # A quantity of zeros is as a missing path.
+                if value.shape == shape and value.dtype.kind == "f" and value.any():
                     yield self.name(x), partial(Rerun.value, x=x)
         for (use,) in self.logits():
             if use.x.shape == shape:
