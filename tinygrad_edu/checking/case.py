@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.replay import Replay, Rerun, Spot, cotangent_of, share_of
+from tinygrad_edu.checking.replay import (
+    Replay,
+    Rerun,
+    Spot,
+    cotangent_of,
+    difference,
+    share_of,
+)
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.engine.tensor import Tensor
@@ -96,6 +103,18 @@ class Case:
         given = self._given.get(id(x))
         right = self.replay.right.gradient(x)
         return right if given is None or given.shape != right.shape else given
+
+    def tolerance(self, x: Tensor) -> float:
+        """Return the relative difference that is allowed to the gradient of `x`.
+
+        It is larger if terms cancel: then little is left but their rounding.
+        """
+        usual = 1e-7 if x.dtype.itemsize >= 8 else 1e-3
+        replay = self.replay
+        return max(
+            usual,
+            100 * difference(replay.rounded.gradient(x), replay.right.gradient(x)),
+        )
 
     def is_parameter(self, x: Any) -> bool:
         return id(x) in self._leaves

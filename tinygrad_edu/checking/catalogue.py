@@ -211,6 +211,23 @@ def derivative_elsewhere(case: Case, use: Use) -> Iterator[Attempt]:
             )
 
 
+@slip("lessons/01-one-path", Case.functions)
+def derivative_of_another(case: Case, use: Use) -> Iterator[Attempt]:
+    """The derivative of another function is used: a (1 - a) for tanh."""
+
+    def share(other: Any, run: Rerun, _: Any) -> Any:
+        (rule,) = other.rule_of_each
+        return rule(use.g(run), run.value(use.node), run.value(use.x))
+
+    for name in ("sigmoid", "tanh"):
+        if use.node.op.name != name:
+            yield Attempt(
+                f"the derivative of {name} is used in place of {case.derivative(use)}",
+                {use.spot: partial(share, OPS[name])},
+                case.delta(use.x),
+            )
+
+
 @slip("lessons/05-cross-entropy", Case.functions)
 def derivative_twice(case: Case, use: Use) -> Iterator[Attempt]:
     """sigma' is there once too often, as for cross-entropy, which cancels it."""

@@ -97,6 +97,11 @@ class Replay:
         """The run without a slip."""
         return Rerun(self.nodes, self._moved, None)
 
+    @cached_property
+    def rounded(self) -> Rerun:
+        """The run in which each cotangent is off by a rounding."""
+        return self.run({cotangent_of(x): _rounded for x in self.nodes})
+
     def run(self, edits: Edits) -> Rerun:
         """Rerun the graph with changes."""
         return Rerun(self.nodes, edits, self.right)
@@ -104,6 +109,12 @@ class Replay:
 
 def _to(value: Array) -> Change:
     return lambda run, before: value
+
+
+def _rounded(run: Rerun, g: Any) -> Any:
+    g = np.asarray(g)
+    off = np.random.default_rng(0).uniform(-1, 1, g.shape)
+    return np.asarray(g * (1 + np.finfo(g.dtype).eps * off), g.dtype)
 
 
 class Rerun:

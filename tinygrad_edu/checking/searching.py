@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import chain, combinations, islice, product
+from itertools import chain, combinations, filterfalse, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,7 +87,8 @@ class Search:
         self._accept(best)
         said = list(dict.fromkeys(guess.words for guess in guesses))
         words = ", or ".join(said[:3])
-        if len(said) > 1 and (how := self._telling_apart(name, guesses)):
+        if len(said) > 1:
+            how = self._telling_apart(name, guesses)
             words += f" (these numbers cannot tell; {how})"
         return Finding(words, best.lesson)
 
@@ -176,7 +177,8 @@ class Search:
             return
         words = attempt.words(rate)
         if not words or (
-            attempt.is_free and self._is_multiple(self._gradients(before), gradients)
+            attempt.is_free
+            and self._is_multiple(name, self._gradients(before), gradients)
         ):
             return
         edits = {**before, **attempt.at(rate)}
@@ -199,15 +201,16 @@ class Search:
         )
         return old, new
 
-    def _is_multiple(self, then: Mapping[str, Array], now: Mapping[str, Array]) -> bool:
+    def _is_multiple(
+        self, name: str, then: Mapping[str, Array], now: Mapping[str, Array]
+    ) -> bool:
         """Whether a slip does no more than multiply what it explains by a number.
 
         Then a free rate proves nothing: there is one for every slip.
         """
         old, new = self._explained(then, now)
         factor = float(old @ new) / (float(old @ old) or 1.0)
-        is_close = difference(factor * old, new) <= max(self.tolerance.values())
-        return new.size < 2 or is_close
+        return new.size < 2 or self._is_same(name, factor * old, new)
 
     def _rate(self, name: str, attempt: Attempt, before: Edits) -> float | None:
         """Solve for the rate: the gradient is a straight line in it."""
@@ -292,7 +295,10 @@ class Search:
         first, second = (
             elsewhere.run(guess.edits).gradient(x) for guess in (one, other)
         )
-        return difference(first, second) <= max(1e-6, self.tolerance[name])
+        return self._is_same(name, first, second)
+
+    def _is_same(self, name: str, one: Array, other: Array) -> bool:
+        return difference(one, other) <= max(1e-6, self.tolerance[name])
 
     def _given(self) -> list[Any]:
         """Return the leaves and the constant arrays."""
@@ -307,11 +313,14 @@ class Search:
     def _telling_apart(self, name: str, guesses: list[_Guess]) -> str:
         """Name quantities, and values for them, that tell the guesses apart."""
         new = [(x, _another(value_of(x))) for x in self._given()]
-        for chosen in chain(*(combinations(new, many) for many in (1, 2))):
+
+        def do_agree(chosen: Iterable[tuple[Any, Array]]) -> bool:
             elsewhere = self.case.replay.at(chosen)
             pairs = combinations(guesses, 2)
-            if not any(self._agree_at(elsewhere, name, *pair) for pair in pairs):
-                break
+            return any(self._agree_at(elsewhere, name, *pair) for pair in pairs)
+
+        few = chain(combinations(new, 1), combinations(new, 2))
+        chosen = next(filterfalse(do_agree, few), new)
         return "try " + " and ".join(
             f"{self.case.name(x)} "
             + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
