@@ -490,3 +490,24 @@ def test_what_is_near_a_forward_difference_is_none():
     assert "forward difference with the step 0.1" in row.verdict
     (row,) = tg.compare([slope + 2e-5], tg.exp(w / 10), [w])
     assert row.verdict.startswith("wrong: it is")
+
+
+def test_weights_of_zero_do_not_make_slips_the_same():
+    x, y = np.random.default_rng(1).random((4, 3)), np.array([[0.0], [1], [0], [1]])
+    w = tg.Tensor(np.zeros((3, 1)), requires_grad=True, name="W")
+    a = tg.sigmoid(x @ w)
+    loss = -(y * tg.log(a) + (1 - y) * tg.log(1 - a)).mean()
+    (row,) = tg.compare([x.T @ (a.data - y)], loss, [w])  # sigma'(0) is 1/4, too
+    assert "it is 4 times too large: divide by the length of an axis" in row.verdict
+    assert "these numbers cannot tell; try W with other numbers" in row.verdict
+
+
+def test_a_gradient_that_vanishes_is_not_zero():
+    w = tg.Tensor([0.5, -2.0], requires_grad=True, name="w")
+    loss = 1e-12 * (w**3).sum()
+    right = 3e-12 * w.data**2
+    (row,) = tg.compare([-right], loss, [w])
+    assert row.verdict == "wrong: its sign is flipped"
+    (row,) = tg.compare([0 * right], loss, [w])
+    assert row.verdict == "wrong: it is zero"
+    assert tg.compare([right], loss, [w])

@@ -232,9 +232,12 @@ class Rerun:
         return unbroadcast(share, value_of(node.inputs[position]), op)
 
 
-def difference(array: Array, gradient: Array) -> float:
-    """Return the largest difference, relative to the gradient's largest element."""
+def difference(array: Array, gradient: Array, unit: float = 1.0) -> float:
+    """Return the largest difference, relative to the gradient's largest element.
+
+    Relative to the unit, if the gradient is zero.
+    """
     if array.shape != gradient.shape:
         return np.inf
-    size = np.max(np.abs(gradient), initial=0.0) or 1.0
+    size = np.max(np.abs(gradient), initial=0.0) or unit or 1.0
     return float(np.max(np.abs(array - gradient), initial=0.0) / size)

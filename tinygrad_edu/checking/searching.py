@@ -68,6 +68,9 @@ class Search:
         self.edits: Edits = {}
         self._sources: dict[str, str] = {}  # where a parameter's gradient went wrong
         self._now = self._gradients({})
+        self._units = {
+            name: float(np.max(np.abs(g), initial=0.0)) for name, g in self._now.items()
+        }
         self._known: dict[Any, dict[str, Array] | None] = {}  # what attempts give now
         self._is_lost = False  # whether a gradient was not explained
 
@@ -143,7 +146,8 @@ class Search:
         return self._known[key]
 
     def _agrees(self, name: str, gradients: Mapping[str, Array]) -> bool:
-        return difference(self.mine[name], gradients[name]) <= self.tolerance[name]
+        mine, unit = self.mine[name], self._units[name]
+        return difference(mine, gradients[name], unit) <= self.tolerance[name]
 
     # --- Guesses ---
 
@@ -283,7 +287,7 @@ class Search:
         """The same graph at other numbers."""
         rng = np.random.default_rng(0)
         return self.case.replay.at(
-            (x, value * rng.uniform(0.6, 1.4, value.shape))
+            (x, np.where(value == 0, 0.3, value) * rng.uniform(0.6, 1.4, value.shape))
             for x in self._given()
             for value in [value_of(x)]
         )
@@ -320,12 +324,13 @@ class Search:
             return any(self._agree_at(elsewhere, name, *pair) for pair in pairs)
 
         few = chain(combinations(new, 1), combinations(new, 2))
-        chosen = next(filterfalse(do_agree, few), new)
-        return "try " + " and ".join(
+        chosen = next(filterfalse(do_agree, few), ())
+        said = " and ".join(
             f"{self.case.name(x)} "
             + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
             for x, value in chosen
         )
+        return f"try {said or 'other numbers everywhere'}"
 
 
 def _another(value: Array) -> Array:
