@@ -376,3 +376,154 @@ def test_numbers_with_three_digits_are_compared_with_a_loose_tolerance():
     assert verdict(round(right, 7)) == "right"
     assert verdict(-right) == "wrong: its sign is flipped"
     assert verdict(1.3 * right, reveal=False) == "wrong: no common slip explains it"
+
+
+class Tanh:
+    """A regression with tanh, written in ops: z1 = x W1 + b1, z2 = a1 W2 + b2."""
+
+    def __init__(self, sizes=(3, 4, 2), examples=5, dtype=float, names=NAMES):
+        rng = np.random.default_rng(2)
+        n, m, k = sizes
+        self.x = rng.standard_normal((examples, n)).astype(dtype)
+        self.parameters = [
+            tg.Tensor(
+                rng.standard_normal(shape).astype(dtype), requires_grad=True, name=name
+            )
+            for shape, name in zip([(n, m), (m, k), m, k], names)
+        ]
+        w1, w2, b1, b2 = self.parameters
+        z1 = self.x @ w1 + b1
+        a1 = tg.tanh(z1)
+        z2 = a1 @ w2 + b2
+        self.loss = (z2**2).sum() / 2
+        self.z1, self.a1, self.delta2, self.w2 = (t.data for t in (z1, a1, z2, w2))
+
+    def by_hand(self, prime=None):
+        a1, delta2 = self.a1, self.delta2
+        delta1 = (delta2 @ self.w2.T) * (1 - a1**2 if prime is None else prime)
+        return [
+            self.x.T @ delta1,
+            a1.T @ delta2,
+            delta1.sum(axis=0),
+            delta2.sum(axis=0),
+        ]
+
+    def compared(self, mine):
+        return tg.compare(mine, self.loss, self.parameters)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("prime", "text"),
+    [
+        (lambda a, z: 1 - a**2, "right"),
+        (lambda a, z: 1 - a, "wrong: a1 is not squared"),
+        (
+            lambda a, z: a * (1 - a),
+            "wrong: the derivative of sigmoid is used in place of tanh'(z1)",
+        ),
+        (lambda a, z: 1.0, "wrong: tanh'(z1) is missing"),
+    ],
+)
+def test_slips_with_tanh(dtype, prime, text):
+    net = Tanh(dtype=dtype)
+    found = verdicts(net.compared(net.by_hand(prime(net.a1, net.z1))))
+    assert found["b1"] == text
+    assert found["W2"] == found["b2"] == "right"
+
+
+def test_any_factor_is_no_updated_weight():
+    """With one neuron and one example, an updated weight only makes a factor."""
+    net = Tanh((3, 1, 1), examples=1)
+    dw1, dw2, db1, db2 = net.by_hand()
+    found = verdicts(net.compared([0.37 * dw1, dw2, 0.37 * db1, db2]))
+    for name in ("W1", "b1"):
+        assert re.match(r"wrong: it is \S+ and should be", found[name])
+
+
+def test_two_slips_are_not_believed_for_a_lone_number():
+    x, y = np.array([0.5, 1.0, -2.0, 0.3]), np.array([0.1, 0.7, 2.0, -1.0])
+    w, b = (
+        tg.Tensor(v, requires_grad=True, name=n) for v, n in ((0.3, "w"), (-0.2, "b"))
+    )
+    loss = ((x * w + b - y) ** 2).mean()
+    found = verdicts(tg.compare([0.123, 0.5], loss, [w, b]))
+    assert re.match(r"wrong: it is 0.5 and should be \S+", found["b"])
+
+
+def test_gradients_that_changed_places_are_told_without_a_doubt():
+    net = Tanh((3, 3, 3))
+    dw1, dw2, db1, db2 = net.by_hand()
+    found = verdicts(net.compared([dw1, dw2, db2, db1]))
+    assert found["b2"] == "wrong: delta1 is used in place of delta2"
+    assert found["b1"] == "wrong: delta2 is used in place of delta1"
+
+
+def test_a_parameter_without_a_name_is_called_as_its_row():
+    def loss_of(x, w, b):
+        return (tg.tanh(x @ w + b) ** 2).sum() / 2
+
+    rng = np.random.default_rng(4)
+    x, w, b = (rng.standard_normal(shape) for shape in ((5, 3), (3, 2), 2))
+    leaves = [tg.Tensor(value, requires_grad=True) for value in (w, b)]
+    a = np.tanh(x @ w)
+    delta = a * (1 - a**2)
+    found = tg.compare([x.T @ delta, delta.sum(axis=0)], loss_of(x, *leaves), leaves)
+    text = "wrong: parameter 1 is left out of the forward pass"
+    assert text in verdicts(found).values()
+
+
+def test_a_state_of_zeros_is_not_used_in_place_of_another():
+    rng = np.random.default_rng(6)
+    w = rng.standard_normal((3, 3))
+    xs = rng.standard_normal((2, 4, 3))
+    leaf = tg.Tensor(w, requires_grad=True, name="W")
+    h1 = tg.tanh(xs[0] + np.zeros((4, 3)) @ leaf)
+    h2 = tg.tanh(xs[1] + h1 @ leaf)
+    loss = h2.sum()
+    (row,) = tg.compare([np.zeros((3, 3))], loss, [leaf])
+    assert "zeros" not in row.verdict
+    assert re.match("wrong: (the path through|it is zero)", row.verdict)
+
+
+def test_a_right_derivation_is_right_where_its_terms_cancel():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
+    best = np.linalg.lstsq(x, y, rcond=None)[0]
+    w = tg.Tensor(best, requires_grad=True, name="w")
+    loss = ((x @ w - y) ** 2).mean()
+    error = x @ best - y
+    by_rows = sum(2 / 20 * e * row for e, row in zip(error, x))
+    assert np.abs(by_rows).max() < 1e-14
+    assert tg.compare([by_rows], loss, [w])
+    assert not tg.compare([by_rows + 1e-9], loss, [w])
+
+
+def test_what_is_near_a_forward_difference_is_none():
+    w = tg.Tensor(0.7, requires_grad=True, name="w")
+    slope = (np.exp(0.08) - np.exp(0.07)) / 0.1
+    (row,) = tg.compare([slope], tg.exp(w / 10), [w])
+    assert "forward difference with the step 0.1" in row.verdict
+    (row,) = tg.compare([slope + 2e-5], tg.exp(w / 10), [w])
+    assert row.verdict.startswith("wrong: it is")
+
+
+def test_weights_of_zero_do_not_make_slips_the_same():
+    x, y = np.random.default_rng(1).random((4, 3)), np.array([[0.0], [1], [0], [1]])
+    w = tg.Tensor(np.zeros((3, 1)), requires_grad=True, name="W")
+    a = tg.sigmoid(x @ w)
+    loss = -(y * tg.log(a) + (1 - y) * tg.log(1 - a)).mean()
+    (row,) = tg.compare([x.T @ (a.data - y)], loss, [w])  # sigma'(0) is 1/4, too
+    assert "it is 4 times too large: divide by the length of an axis" in row.verdict
+    assert "these numbers cannot tell; try W with other numbers" in row.verdict
+
+
+def test_a_gradient_that_vanishes_is_not_zero():
+    w = tg.Tensor([0.5, -2.0], requires_grad=True, name="w")
+    loss = 1e-12 * (w**3).sum()
+    right = 3e-12 * w.data**2
+    (row,) = tg.compare([-right], loss, [w])
+    assert row.verdict == "wrong: its sign is flipped"
+    (row,) = tg.compare([0 * right], loss, [w])
+    assert row.verdict == "wrong: it is zero"
+    assert tg.compare([right], loss, [w])

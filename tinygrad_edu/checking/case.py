@@ -10,7 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.checking.replay import Replay, Rerun, Spot, cotangent_of, share_of
+from tinygrad_edu.checking.replay import (
+    Replay,
+    Rerun,
+    Spot,
+    cotangent_of,
+    difference,
+    share_of,
+)
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.engine.tensor import Tensor
@@ -18,6 +25,7 @@ from tinygrad_edu.formulas.naming import names_of, needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 from tinygrad_edu.formulas.writing import in_text
+from tinygrad_edu.support.printable import printable
 
 __all__ = ["Case", "Use"]
 
@@ -76,7 +84,9 @@ class Case:
         }
         self.replay = Replay(y)
         self.nodes = self.replay.nodes
-        self._quantities = Quantities(self.nodes, names_of(y, frame, parameters))
+        names = {id(x): printable(name) for name, x in parameters.items()}
+        names |= names_of(y, frame, parameters)
+        self._quantities = Quantities(self.nodes, names)
         shares, _ = walk_back(self.nodes)
         self.shares = [share for found in shares.values() for share in found]
         self.uses = [
@@ -93,6 +103,18 @@ class Case:
         given = self._given.get(id(x))
         right = self.replay.right.gradient(x)
         return right if given is None or given.shape != right.shape else given
+
+    def tolerance(self, x: Tensor) -> float:
+        """Return the relative difference that is allowed to the gradient of `x`.
+
+        It is larger if terms cancel: then little is left but their rounding.
+        """
+        usual = 1e-7 if x.dtype.itemsize >= 8 else 1e-3
+        replay = self.replay
+        return max(
+            usual,
+            100 * difference(replay.rounded.gradient(x), replay.right.gradient(x)),
+        )
 
     def is_parameter(self, x: Any) -> bool:
         return id(x) in self._leaves
@@ -264,7 +286,8 @@ class Case:
                 if id(x) in seen or not isinstance(value, np.ndarray):
                     continue
                 seen.add(id(x))
-                if value.shape == shape and value.dtype.kind == "f":
+                # A quantity of zeros is as a missing path.
+                if value.shape == shape and value.dtype.kind == "f" and value.any():
                     yield self.name(x), partial(Rerun.value, x=x)
         for (use,) in self.logits():
             if use.x.shape == shape:

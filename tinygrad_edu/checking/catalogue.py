@@ -9,6 +9,7 @@ backward pass has to be changed to make the slip.
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import combinations
@@ -145,8 +146,12 @@ def factor_missing(case: Case, share: Share) -> Iterator[Attempt]:
             factor = product.inputs[1 - kept]
             is_number = not np.ndim(value_of(factor)) and not isinstance(factor, Node)
             if not is_number and not any(z is share.g for z in _behind(factor, share)):
+                text = case.text(factor, share)
+                is_square = factor is product.inputs[kept]
                 yield Attempt(
-                    f"the factor {case.text(factor, share)} is missing",
+                    f"{text} is not squared"
+                    if is_square
+                    else f"the factor {text} is missing",
                     {
                         share_of(share.node, share.position): partial(
                             _rule_without, share, product, kept
@@ -202,6 +207,23 @@ def derivative_elsewhere(case: Case, use: Use) -> Iterator[Attempt]:
             yield Attempt(
                 f"{case.derivative(use, z)} is used in place of {prime}",
                 at(partial(Rerun.value, x=z)),
+                case.delta(use.x),
+            )
+
+
+@slip("lessons/01-one-path", Case.functions)
+def derivative_of_another(case: Case, use: Use) -> Iterator[Attempt]:
+    """The derivative of another function is used: a (1 - a) for tanh."""
+
+    def share(other: Any, run: Rerun, _: Any) -> Any:
+        (rule,) = other.rule_of_each
+        return rule(use.g(run), run.value(use.node), run.value(use.x))
+
+    for name in ("sigmoid", "tanh"):
+        if use.node.op.name != name:
+            yield Attempt(
+                f"the derivative of {name} is used in place of {case.derivative(use)}",
+                {use.spot: partial(share, OPS[name])},
                 case.delta(use.x),
             )
 
@@ -276,7 +298,9 @@ def another_delta(case: Case, use: Use) -> Iterator[Attempt]:
 
     def by_other(other: Any, run: Rerun, _: Any) -> Any:
         # A later layer's delta may be wrong as well; an earlier one is not known yet.
-        return use.share(run, g=run.cotangents.get(id(other), right[id(other)]))
+        return use.share(
+            run, g=ChainMap(run.cotangents, run.right.cotangents)[id(other)]
+        )
 
     for other in case.nodes:
         is_same = np.shape(right.get(id(other), 0)) == use.node.shape
@@ -536,10 +560,9 @@ def gradient_of_another(case: Case, x: Tensor) -> Iterator[Attempt]:
     """The gradient of another parameter is given: an index is off by one."""
     for name, other in case.parameters.items():
         if other is not x and other.shape == x.shape and other.size > 1:
-            gradient = case.replay.right.gradient(other)
             yield Attempt(
                 f"it is the gradient with respect to {name}",
-                {cotangent_of(x): lambda run, g, gradient=gradient: gradient},
+                {cotangent_of(x): lambda run, _, z=other: run.right.gradient(z)},
                 case.delta(x),
             )
 

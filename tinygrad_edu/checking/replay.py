@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
@@ -71,6 +71,8 @@ class Replay:
     ----------
     y : Tensor
         The end of the graph, a single number.
+    moved : iterable of (Tensor or array, array), optional
+        Other values for leaves and constants.
 
     Examples
     --------
@@ -82,17 +84,37 @@ class Replay:
     6.0
     """
 
-    def __init__(self, y: Node) -> None:
+    def __init__(self, y: Node, moved: Iterable[tuple[Any, Array]] = ()) -> None:
         self.nodes: list[Any] = topological_order(y)
+        self._moved = {value_at(x): _to(value) for x, value in moved}
+
+    def at(self, moved: Iterable[tuple[Any, Array]]) -> Replay:
+        """Return the same graph with other values of leaves and constants."""
+        return Replay(self.nodes[0], moved)
 
     @cached_property
     def right(self) -> Rerun:
-        """The run without a change."""
-        return Rerun(self.nodes, {}, None)
+        """The run without a slip."""
+        return Rerun(self.nodes, self._moved, None)
+
+    @cached_property
+    def rounded(self) -> Rerun:
+        """The run in which each cotangent is off by a rounding."""
+        return self.run({cotangent_of(x): _rounded for x in self.nodes})
 
     def run(self, edits: Edits) -> Rerun:
         """Rerun the graph with changes."""
         return Rerun(self.nodes, edits, self.right)
+
+
+def _to(value: Array) -> Change:
+    return lambda run, before: value
+
+
+def _rounded(run: Rerun, g: Any) -> Any:
+    g = np.asarray(g)
+    off = np.random.default_rng(0).uniform(-1, 1, g.shape)
+    return np.asarray(g * (1 + np.finfo(g.dtype).eps * off), g.dtype)
 
 
 class Rerun:
@@ -107,8 +129,8 @@ class Rerun:
     """
 
     def __init__(self, nodes: list[Any], edits: Edits, right: Rerun | None) -> None:
-        self.nodes, self.edits = nodes, edits
-        self._values: dict[int, Any] = {}
+        self.nodes, self.edits, self._right = nodes, edits, right
+        self._values: dict[int, Any] = {} if right is None else right._values
         self._shares: dict[Spot, Any] = {}
         self.cotangents: dict[int, Any] = {}
         with np.errstate(all="ignore"):
@@ -116,6 +138,11 @@ class Rerun:
                 self._go_forward()
                 right = None
             self._go_backward(right)
+
+    @property
+    def right(self) -> Rerun:
+        """The right run."""
+        return self._right or self
 
     def value(self, x: Any) -> Any:
         """Return the value of a quantity in this run."""
@@ -132,11 +159,12 @@ class Rerun:
         return value if change is None else change(self, value)
 
     def _go_forward(self) -> None:
+        given, self._values = self._values, {}
         for node in reversed(self.nodes):
             for x in (*node.inputs, node):
                 if id(x) in self._values:
                     continue
-                value = value_of(x)
+                value = given.get(id(x), value_of(x))
                 if x is node and node.op is not None:
                     value = node.op.compute(self._inputs(node), node.params)
                 self._values[id(x)] = self._edited(value_at(x), value)
@@ -204,9 +232,12 @@ class Rerun:
         return unbroadcast(share, value_of(node.inputs[position]), op)
 
 
-def difference(array: Array, gradient: Array) -> float:
-    """Return the largest difference, relative to the gradient's largest element."""
+def difference(array: Array, gradient: Array, unit: float = 1.0) -> float:
+    """Return the largest difference, relative to the gradient's largest element.
+
+    Relative to the unit, if the gradient is zero.
+    """
     if array.shape != gradient.shape:
         return np.inf
-    size = np.max(np.abs(gradient), initial=0.0) or 1.0
+    size = np.max(np.abs(gradient), initial=0.0) or unit or 1.0
     return float(np.max(np.abs(array - gradient), initial=0.0) / size)

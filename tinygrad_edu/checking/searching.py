@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from itertools import chain, combinations, islice, product
+from itertools import chain, combinations, filterfalse, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.checking.case import Case
 from tinygrad_edu.checking.catalogue import Attempt, attempts
-from tinygrad_edu.checking.replay import Edits, difference, value_at
+from tinygrad_edu.checking.replay import Edits, Replay, difference
 from tinygrad_edu.engine.graph import value_of
 
 __all__ = ["Finding", "Search"]
@@ -68,6 +68,9 @@ class Search:
         self.edits: Edits = {}
         self._sources: dict[str, str] = {}  # where a parameter's gradient went wrong
         self._now = self._gradients({})
+        self._units = {
+            name: float(np.max(np.abs(g), initial=0.0)) for name, g in self._now.items()
+        }
         self._known: dict[Any, dict[str, Array] | None] = {}  # what attempts give now
         self._is_lost = False  # whether a gradient was not explained
 
@@ -87,7 +90,8 @@ class Search:
         self._accept(best)
         said = list(dict.fromkeys(guess.words for guess in guesses))
         words = ", or ".join(said[:3])
-        if len(said) > 1 and (how := self._telling_apart(name, guesses)):
+        if len(said) > 1:
+            how = self._telling_apart(name, guesses)
             words += f" (these numbers cannot tell; {how})"
         return Finding(words, best.lesson)
 
@@ -104,7 +108,7 @@ class Search:
             told = [i for i in worst if errors.flat[i] > 4 * noise]
             if told and all(
                 abs(self._slope(x, i, step) - mine.flat[i])
-                <= 0.1 * errors.flat[i] + noise
+                <= 1e-3 * errors.flat[i] + noise
                 for i in told
             ):
                 return step
@@ -113,9 +117,9 @@ class Search:
     def _slope(self, x: Any, i: int, step: float) -> float:
         moved = x.data.copy()
         moved.flat[i] += step
-        run = self.case.replay.run({value_at(x): _to(moved)})
         y = self.case.y
-        return float((run.value(y) - y.data).item()) / step
+        change = self.case.replay.at([(x, moved)]).right.value(y) - y.data
+        return float(change.item()) / step
 
     # --- Runs ---
 
@@ -142,12 +146,8 @@ class Search:
         return self._known[key]
 
     def _agrees(self, name: str, gradients: Mapping[str, Array]) -> bool:
-        mine, tried = self.mine[name], gradients[name]
-        if not tried.any() and tried.shape == mine.shape:
-            # Zero has no size that a difference could be relative to.
-            right = self.case.replay.right.gradient(self.case.parameters[name])
-            mine, tried = mine + right, right
-        return difference(mine, tried) <= self.tolerance[name]
+        mine, unit = self.mine[name], self._units[name]
+        return difference(mine, gradients[name], unit) <= self.tolerance[name]
 
     # --- Guesses ---
 
@@ -182,21 +182,41 @@ class Search:
         if gradients is None or not self._agrees(name, gradients):
             return
         words = attempt.words(rate)
-        if attempt.is_free and self._evidence(before, gradients) < 2:
+        if not words or (
+            attempt.is_free
+            and self._is_multiple(name, self._gradients(before), gradients)
+        ):
             return
-        if words:
-            edits = {**before, **attempt.at(rate)}
-            yield _Guess(", or ".join(words), attempt.within, attempt.lesson, edits)
+        edits = {**before, **attempt.at(rate)}
+        yield _Guess(", or ".join(words), attempt.within, attempt.lesson, edits)
 
-    def _evidence(self, before: Edits, gradients: Mapping[str, Array]) -> int:
-        """Count the numbers that a slip explains, and that were wrong before it."""
-        then = self._tried(before)
-        return sum(
-            array.size
-            for name, array in self.mine.items()
-            if self._agrees(name, gradients)
-            and not (then is not None and self._agrees(name, then))
+    def _explained(
+        self, then: Mapping[str, Array], now: Mapping[str, Array]
+    ) -> tuple[Array, Array]:
+        """Return the numbers that a slip explains: before it, and with it."""
+        names = [
+            name
+            for name in self.mine
+            if self._agrees(name, now)
+            and not self._agrees(name, then)
+            and then[name].shape == now[name].shape
+        ]
+        old, new = (
+            np.concatenate([np.empty(0), *(each[name].ravel() for name in names)])
+            for each in (then, now)
         )
+        return old, new
+
+    def _is_multiple(
+        self, name: str, then: Mapping[str, Array], now: Mapping[str, Array]
+    ) -> bool:
+        """Whether a slip does no more than multiply what it explains by a number.
+
+        Then a free rate proves nothing: there is one for every slip.
+        """
+        old, new = self._explained(then, now)
+        factor = float(old @ new) / (float(old @ old) or 1.0)
+        return new.size < 2 or self._is_same(name, factor * old, new)
 
     def _rate(self, name: str, attempt: Attempt, before: Edits) -> float | None:
         """Solve for the rate: the gradient is a straight line in it."""
@@ -218,9 +238,8 @@ class Search:
         firsts = []
         for attempt in self._attempts:
             gradients = None if attempt.has_rate else self._after(self.edits, attempt)
-            if gradients is not None and not (
-                gradients[name].shape == before.shape
-                and np.allclose(gradients[name], before, rtol=1e-9, atol=0)
+            if gradients is not None and (
+                difference(gradients[name], before) > self.tolerance[name]
             ):
                 firsts.append(attempt)
         size = sum(x.size for x in self.case.nodes)
@@ -229,6 +248,9 @@ class Search:
         for second, first in islice(product(seconds, firsts), most):
             edits = {**self.edits, **first.edits}
             for guess in self._fitted(name, second, edits):
+                _, explained = self._explained(self._now, self._gradients(guess.edits))
+                if explained.size < 2:  # chance may give one number
+                    continue
                 yield guess._replace(
                     words=f"{first.says}, and {guess.words}",
                     within=first.within,
@@ -260,19 +282,29 @@ class Search:
         return kept
 
     def _same(self, name: str, one: _Guess, other: _Guess) -> bool:
+        return self._agree_at(self._elsewhere, name, one, other)
+
+    @cached_property
+    def _elsewhere(self) -> Replay:
+        """The same graph at other numbers."""
         rng = np.random.default_rng(0)
-        moved = {
-            value_at(x): _to(value * rng.uniform(0.6, 1.4, value.shape))
+        return self.case.replay.at(
+            (x, np.where(value == 0, 0.3, value) * rng.uniform(0.6, 1.4, value.shape))
             for x in self._given()
             for value in [value_of(x)]
-        }
-        return self._agree_at(name, one, other, moved)
-
-    def _agree_at(self, name: str, one: _Guess, other: _Guess, moved: Edits) -> bool:
-        first, second = (
-            self._gradients({**moved, **guess.edits})[name] for guess in (one, other)
         )
-        return difference(first, second) < 1e-6
+
+    def _agree_at(
+        self, elsewhere: Replay, name: str, one: _Guess, other: _Guess
+    ) -> bool:
+        x = self.case.parameters[name]
+        first, second = (
+            elsewhere.run(guess.edits).gradient(x) for guess in (one, other)
+        )
+        return self._is_same(name, first, second)
+
+    def _is_same(self, name: str, one: Array, other: Array) -> bool:
+        return difference(one, other) <= max(1e-6, self.tolerance[name])
 
     def _given(self) -> list[Any]:
         """Return the leaves and the constant arrays."""
@@ -287,21 +319,21 @@ class Search:
     def _telling_apart(self, name: str, guesses: list[_Guess]) -> str:
         """Name quantities, and values for them, that tell the guesses apart."""
         new = [(x, _another(value_of(x))) for x in self._given()]
-        for chosen in chain(*(combinations(new, many) for many in (1, 2))):
-            moved = {value_at(x): _to(value) for x, value in chosen}
+
+        def do_agree(chosen: Iterable[tuple[Any, Array]]) -> bool:
+            elsewhere = self.case.replay.at(chosen)
             pairs = combinations(guesses, 2)
-            if not any(self._agree_at(name, *pair, moved) for pair in pairs):
-                break
-        return "try " + " and ".join(
+            return any(self._agree_at(elsewhere, name, *pair) for pair in pairs)
+
+        few = chain(combinations(new, 1), combinations(new, 2))
+        chosen = next(filterfalse(do_agree, few), ())
+        said = " and ".join(
             f"{self.case.name(x)} "
             + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
             for x, value in chosen
         )
+        return f"try {said or 'other numbers everywhere'}"
 
 
 def _another(value: Array) -> Array:
     return np.asarray(value + 1.0 if value.ndim == 0 else value * 1.5 + 0.1)
-
-
-def _to(value: Array) -> Any:
-    return lambda run, before: value
