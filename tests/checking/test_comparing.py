@@ -488,12 +488,12 @@ def test_a_state_of_zeros_is_not_used_in_place_of_another():
 
 def test_a_right_derivation_is_right_where_its_terms_cancel():
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
+    x, y = rng.standard_normal((300, 200)), rng.standard_normal(300)
     best = np.linalg.lstsq(x, y, rcond=None)[0]
     w = tg.Tensor(best, requires_grad=True, name="w")
     loss = ((x @ w - y) ** 2).mean()
     error = x @ best - y
-    by_rows = sum(2 / 20 * e * row for e, row in zip(error, x))
+    by_rows = sum(2 / 300 * e * row for e, row in zip(error, x))
     assert np.abs(by_rows).max() < 1e-14
     assert tg.compare([by_rows], loss, [w])
     assert not tg.compare([by_rows + 1e-9], loss, [w])
@@ -527,3 +527,9 @@ def test_a_gradient_that_vanishes_is_not_zero():
     (row,) = tg.compare([0 * right], loss, [w])
     assert row.verdict == "wrong: it is zero"
     assert tg.compare([right], loss, [w])
+
+
+def test_a_tolerance_may_be_larger_than_the_gradient():
+    w = tg.Tensor(np.linspace(1, 2, 1000), requires_grad=True, name="w")
+    (row,) = tg.compare([-9 * np.sin(w.data * 40)], (w * w).sum() / 2, [w], rtol=3.0)
+    assert re.match(r"wrong: it is -?\d\.\d+ and should be \d", row.verdict)

@@ -158,7 +158,7 @@ class Search:
             for attempt in self._attempts
             for guess in self._fitted(name, attempt, self.edits)
         ]
-        by_chance = MOST_PAIRS * self.tolerance[name] ** self.mine[name].size
+        by_chance = MOST_PAIRS * min(1.0, self.tolerance[name]) ** self.mine[name].size
         is_open = not self._is_lost and by_chance < 0.01  # rounded: some pair would fit
         guesses = singles or (list(self._pairs(name)) if is_open else [])
         if not guesses:
