@@ -93,9 +93,9 @@ def compare(
     >>> import tinygrad_edu as tg
     >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
     >>> loss = (w * w).sum()
-    >>> print(tg.compare([0 * w.data], loss, [w]))
-    parameter  shape  relative_difference  verdict            lesson
-    w          (2,)   1.0e+00              wrong: it is zero  lessons/03-layers
+    >>> (row,) = tg.compare([-2.0 * w.data], loss, [w])
+    >>> row.verdict, row.lesson
+    ('wrong: its sign is flipped', 'lessons/04-batches')
     """
     if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
         raise ValueError(
