@@ -246,7 +246,7 @@ class Search:
         seconds = sorted(self._attempts, key=lambda attempt: not attempt.has_rate)
         most = min(MOST_PAIRS, MOST_NUMBERS // size)
         for second, first in islice(product(seconds, firsts), most):
-            edits = {**self.edits, **first.edits}
+            edits: Edits = {**self.edits, **first.edits}
             for guess in self._fitted(name, second, edits):
                 _, explained = self._explained(self._now, self._gradients(guess.edits))
                 if explained.size < 2:  # chance may give one number

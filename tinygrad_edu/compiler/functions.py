@@ -27,7 +27,7 @@ REDUCTIONS = {
     np.logical_and: np.all,
     np.logical_or: np.any,
 }
-UFUNC_OF = {
+UFUNC_OF: dict[Any, np.ufunc] = {
     np.sum: np.add,
     np.prod: np.multiply,
     np.max: np.maximum,

@@ -142,7 +142,7 @@ class Lowering(Tape):
         """Apply a function without a derivative: its answer is an Array."""
         args, kwargs = change(args, self._known), change(kwargs, self._known)
         ufunc = UFUNC_OF_OPERATOR.get(function)
-        kinds = Node | Number | np.ndarray | np.generic | int | float
+        kinds = (Node, Number, np.ndarray, np.generic, int, float)
         if ufunc is not None and not isinstance(args[1], kinds):
             return function(args[0].array, args[1])
         return self.call(ufunc or function, args, kwargs)

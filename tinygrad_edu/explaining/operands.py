@@ -113,9 +113,10 @@ def _arguments(x: Applied, at: str) -> Iterator[Figure]:
     elif not all(map(_is_plain, inputs)):
         inputs = list(dict.fromkeys(_names(x)))
         letters = [None] * len(inputs)
+    elif found := _letters_of(x, at):
+        letters = found[0]
     else:
-        found = _letters_of(x, at)
-        letters = found[0] if found else [None] * len(inputs)
+        letters = [None] * len(inputs)
     for i, (argument, own) in enumerate(zip(inputs, letters)):
         yield _operand(argument, own, "," if i else "")
 
