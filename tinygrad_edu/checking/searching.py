@@ -81,7 +81,8 @@ class Search:
     def finding(self, name: str) -> Finding | None:
         """Return what is wrong with a gradient; None if nothing explains it."""
         if self._agrees(name, self._now):
-            return Finding(f"inherited from {self._sources[name]}", "")
+            source = self._sources.get(name, "a row above")
+            return Finding(f"inherited from {source}", "")
         guesses = self._guesses(name)
         if not guesses:
             self._is_lost = True
