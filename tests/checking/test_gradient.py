@@ -131,6 +131,18 @@ def test_a_missing_factor_is_named(declare, a):
     assert "the factor (1 - y) is missing" in message(lambda x: wrong(x).sum(), a)
 
 
+def test_a_slip_that_a_factor_of_another_shape_does_not_explain(declare, a, rng):
+    wrong = declare(
+        lambda a, b: a * b,
+        "(),()->()",
+        a=lambda g, y, a, b: g * b + tg.sin(a),
+        b=lambda g, y, a, b: g * a,
+    )
+    b = rng.standard_normal(4)
+    text = message(lambda x: wrong(x, b).sum(), a)
+    assert "no common mistake explains it" in text
+
+
 def test_a_transposed_gradient_is_named(declare, rng):
     wrong = declare(
         lambda x: x.T * np.arange(9.0).reshape(3, 3),

@@ -161,10 +161,8 @@ def _common_slips(
     """
     if not np.isfinite(wrong).all():
         yield "it has a NaN or an infinity"
-        return
     if not np.any(wrong):
         yield "it is zero"
-        return
     slopes = np.array([(c.reverse, c.difference) for c in checks])
     ratio = slopes[:, 0] @ slopes[:, 1] / (slopes[:, 1] @ slopes[:, 1] or 1.0)
     agrees = _agrees(checks)
