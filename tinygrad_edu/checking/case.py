@@ -264,7 +264,7 @@ class Case:
         for x in [*inner, *self.parameters.values()]:
             yield cotangent_of(x), self.delta(x)
         for use in self.uses:
-            if self.is_parameter(use.x):
+            if self.is_parameter(use.x) and not self.is_penalty(use.node):
                 yield use.spot, self.delta(use.x)
 
     # --- Quantities that can be mistaken for each other ---

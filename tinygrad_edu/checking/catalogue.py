@@ -317,8 +317,8 @@ def updated_early(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     """A weight was updated before its gradient had been passed on."""
     factor = use.node.inputs[other]
     w = case.parameter(factor)
-    if w is None or case.parameter(use.x) is not None:
-        return
+    if w is None or w.size == 1 or case.parameter(use.x) is not None:
+        return  # a single weight: any factor could be its update
 
     def by_new_weight(rate: float, run: Rerun, _: Any) -> Any:
         step = case.mine(w) if factor is w else case.mine(w).T
