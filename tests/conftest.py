@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import launched
 from hypothesis import Phase, settings
 
 from tinygrad_edu.engine.graph import Node
@@ -104,3 +105,10 @@ def table_left_as_found() -> Iterator[None]:
         del OPS[name]
     for name in vars(Node).keys() - methods:
         delattr(Node, name)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window."""
+    with launched("--disable-gpu") as chromium:
+        yield chromium

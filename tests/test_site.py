@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from chromium import in_browser, launched
+from chromium import in_browser
 
 pytestmark = pytest.mark.skipif(
     not all(map(find_spec, ["furo", "myst_nb", "sphinx", "sphinx_revealjs"])),
@@ -236,12 +236,6 @@ def test_the_search_finds_what_stands_on_a_page(address, browser, query, found):
     page.wait_for_selector("#search-results p.search-summary:not(:empty)")
     assert {*page.locator("#search-results li a").all_inner_texts()} == found
     page.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched("--disable-gpu") as chromium:
-        yield chromium
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from slip_table import NETWORKS, pairs_of, slips_of, verdict_on
 
 import tinygrad_edu as tg
-from tests.checking.slip_table import NETWORKS, pairs_of, slips_of, verdict_on
 from tinygrad_edu.checking.catalogue import CATALOGUE, factor_in_words
 
 SMALL = [n for n in NETWORKS if n.sizes in [(3, 2), (3, 3, 3)]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from built_in_calls import calls
-from chromium import AXE, in_browser, launched, needs_axe
+from chromium import AXE, in_browser, needs_axe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from leaves import leaf
@@ -260,12 +260,6 @@ def test_no_two_scripts_of_the_page_use_one_name():
 
 
 # --- In a browser ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched("--disable-gpu") as chromium:
-        yield chromium
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
-from chromium import AXE, in_browser, launched, needs_axe
+from chromium import AXE, in_browser, needs_axe
 from hypothesis import given, settings
 from leaves import leaf
 from random_graphs import graphs
@@ -194,12 +194,6 @@ def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
 
 
 # --- In a browser ---------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with launched("--disable-gpu") as chromium:
-        yield chromium
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Make every slip in every network, and count what `compare` says of it.
 
-For the table of all of them: python tests/checking/slip_table.py
+For the table of all of them: python tests/slip_table.py
 """
 
 from __future__ import annotations
