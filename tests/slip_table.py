@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 from typing import NamedTuple
 
@@ -325,23 +326,61 @@ def verdict_on(network, slips, by_ops=False):
     return "not named", comparison
 
 
-def table(networks=NETWORKS):
-    """Return how often slips, and pairs of slips, were named right."""
-    singles, pairs = Counter(), Counter()
-    for network in networks:
-        for slip in slips_of(network):
-            for by_ops in (False, True):
-                outcome, _ = verdict_on(network, [slip], by_ops)
-                singles[slip.name, outcome] += 1
-        for pair in pairs_of(network):
-            pairs[verdict_on(network, pair)[0]] += 1
-    return singles, pairs
+def outcomes_of(network):
+    """Return (slip's name, outcome) for each slip alone, and the outcomes of pairs.
+
+    What went wrong is said in words, third.
+    """
+    singles, pairs, wrong = Counter(), Counter(), []
+
+    def judged(slips, by_ops=False):
+        outcome, comparison = verdict_on(network, slips, by_ops)
+        if outcome == "wrong":
+            made = " and ".join(map(str, slips))
+            wrong.append(f"{network}: {made}\n{comparison}")
+        return outcome
+
+    for slip in slips_of(network):
+        for by_ops in (False, True):
+            singles[slip.name, judged([slip], by_ops)] += 1
+    for pair in pairs_of(network):
+        pairs[judged(pair)] += 1
+    return singles, pairs, wrong
+
+
+OUTCOMES = ("right", "not named", "wrong")
+LINE = "{:32}{:>9}{:>9}{:>9}"
+
+
+def print_table(networks=NETWORKS):
+    """Print how often slips are named right: by slip, by network, and in all."""
+    singles, pairs, wrong = Counter(), Counter(), []
+    print(LINE.format("network (singles and pairs)", *OUTCOMES), flush=True)
+    with ProcessPoolExecutor() as pool:
+        results = pool.map(outcomes_of, networks)
+        for network, (its_singles, its_pairs, its_wrong) in zip(networks, results):
+            counts = its_pairs.copy()
+            for (_, outcome), n in its_singles.items():
+                counts[outcome] += n
+            print(LINE.format(str(network), *(counts[o] for o in OUTCOMES)), flush=True)
+            singles, pairs = singles + its_singles, pairs + its_pairs
+            wrong += its_wrong
+    print("\n" + LINE.format("slip", *OUTCOMES))
+    for name in dict.fromkeys(name for name, _ in singles):
+        print(LINE.format(name, *(singles[name, o] for o in OUTCOMES)))
+    for what, counts in (
+        (
+            "all singles",
+            [
+                sum(n for (_, o), n in singles.items() if o == outcome)
+                for outcome in OUTCOMES
+            ],
+        ),
+        ("all pairs", [pairs[outcome] for outcome in OUTCOMES]),
+    ):
+        print(LINE.format(what, *counts), f"  {counts[0] / sum(counts):.1%} right")
+    print("".join(f"\n{text}" for text in wrong), end="")
 
 
 if __name__ == "__main__":
-    singles, pairs = table()
-    print(f"{'slip':28}{'right':>8}{'not named':>12}{'wrong':>8}")
-    for name in dict.fromkeys(name for name, _ in singles):
-        counts = [singles[name, outcome] for outcome in ("right", "not named", "wrong")]
-        print("{:28}{:8}{:12}{:8}".format(name, *counts))
-    print("pairs: ", ", ".join(f"{n} {outcome}" for outcome, n in pairs.items()))
+    print_table()

@@ -234,6 +234,18 @@ def test_a_long_name_leaves_less_of_a_line():
     assert max(map(len, f.source.splitlines())) <= 88
 
 
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_many_answers_are_broken_into_lines(n):
+    names = [f"a_name_of_some_length_{i}" for i in range(n)]
+    ws = [tg.Tensor([i + 1.0, 2.0], name=name) for i, name in enumerate(names)]
+    f = tg.compile(lambda x: [np.sin(w * x).sum() for w in ws], style="readable")
+    x = np.array([0.3, -0.7])
+    expected = [np.sin(w.data * x).sum() for w in ws]
+    for _ in range(2):
+        np.testing.assert_allclose([y.data for y in f(x)], expected, rtol=1e-15)
+    assert max(map(len, f.source.splitlines())) <= 88
+
+
 def test_calls_wait_for_each_other():
     """Another thread that runs the program meanwhile has to wait its turn."""
     compiled = tg.compile(lambda x: x + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from itertools import count
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -350,6 +351,9 @@ class Readable:
             ways += [f"{line}  # {shape}"] * shape.startswith("(")
             fitting = [way for way in ways if comment and len(way) <= LONGEST]
             lines.append([*fitting, line][0])
+        answers = lines[-1].partition("return ")[2]
+        if len(lines[-1]) > LONGEST and "'" not in answers:  # no text is broken
+            lines[-1:] = ["    return (", *_wrapped(answers, " " * 8), "    )"]
         inputs = {self.names[x]: x for x in self.program.inputs}
         column = max(map(len, inputs), default=0)
         kinds = {
@@ -360,7 +364,7 @@ class Readable:
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
         head = [f"def step({parameters}):"]
         if len(head[0]) > LONGEST:
-            head = ["def step(", *_wrapped(parameters), "):"]
+            head = ["def step(", *_wrapped(parameters, " " * 4), "):"]
         doc = [
             '    """The program that was recorded. Its arguments:',
             "",
@@ -375,14 +379,15 @@ class Readable:
         )
 
 
-def _wrapped(parameters: str) -> list[str]:
-    lines, line = [], "   "
-    for word in parameters.split(", "):
-        if len(line) + len(word) + 2 > LONGEST:
-            lines.append(line)
-            line = "   "
-        line += f" {word},"
-    return [*lines, line]
+def _wrapped(text: str, indent: str) -> list[str]:
+    return wrap(
+        text,
+        LONGEST,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _same_as_number(x: Any) -> bool:
