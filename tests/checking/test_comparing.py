@@ -299,6 +299,13 @@ def test_a_gradient_that_is_not_there_yet(lesson):
         )
 
 
+@pytest.mark.parametrize("dtype", [complex, "U8"])
+def test_a_gradient_of_no_real_numbers_is_refused(lesson, dtype):
+    gradients = [g.astype(dtype) for g in lesson.by_hand()]
+    with pytest.raises(TypeError, match=r"for W1 must be an array of real numbers"):
+        tg.compare(gradients, lesson.mse, lesson.model)
+
+
 def test_parts_of_one_name_are_told_apart_by_their_path():
     class Two(tg.nn.Module):
         def __init__(self):

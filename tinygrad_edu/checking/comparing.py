@@ -204,20 +204,26 @@ def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Ar
             f"compare: the gradients are for {_listed(mine)}, and the parameters are "
             f"{_listed(parameters)}"
         )
-    for name, array in mine.items():
-        if array is None:
-            raise ValueError(
-                f"compare: the gradient for {printable(name)} is None; was backward() "
-                "called?"
-            )
-    found = {
-        name: np.asarray(array.data if isinstance(array, Node) else array, float)
-        for name, array in mine.items()
-    }
+    found = {name: _as_floats(name, array) for name, array in mine.items()}
     for name, p in parameters.items():
         if p.ndim == 1 and found[name].shape == (p.size, 1):  # a column
             found[name] = found[name].ravel()
     return found
+
+
+def _as_floats(name: Any, gradient: Any) -> Array:
+    if gradient is None:
+        raise ValueError(
+            f"compare: the gradient for {printable(name)} is None; was backward() "
+            "called?"
+        )
+    array = np.asarray(gradient.data if isinstance(gradient, Node) else gradient)
+    if array.dtype.kind not in "biufO":
+        raise TypeError(
+            f"compare: the gradient for {printable(name)} must be an array of real "
+            f"numbers, but its dtype is {array.dtype}"
+        )
+    return array.astype(float)
 
 
 def _listed(names: Iterable[Any]) -> str:
