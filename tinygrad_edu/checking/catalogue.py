@@ -493,7 +493,7 @@ def wrong_factor(case: Case, place: Spot, name: str) -> Iterator[Attempt]:
 def factor_in_words(
     factor: float, sizes: Mapping[str, int], most: int = 2, tolerance: float = 1e-6
 ) -> list[str]:
-    """Return what may have made a gradient wrong by a factor; the simplest causes.
+    """Return what may have made a gradient wrong by a factor, the simplest first.
 
     Parameters
     ----------
@@ -530,17 +530,12 @@ def factor_in_words(
             (1 / log, f"it is divided by ln {base}: use the natural logarithm"),
             (log, f"it is multiplied by ln {base}: use the natural logarithm"),
         ]
-    for many in range(1, most + 1):
-        found = [
-            ", and ".join(text for _, text in together)
-            for together in combinations(causes, many)
-            if math.isclose(
-                math.prod(k for k, _ in together), factor, rel_tol=tolerance
-            )
-        ]
-        if found:
-            return found
-    return []
+    return [
+        ", and ".join(text for _, text in together)
+        for many in range(1, most + 1)
+        for together in combinations(causes, many)
+        if math.isclose(math.prod(k for k, _ in together), factor, rel_tol=tolerance)
+    ]
 
 
 # --- Whole gradients ------------------------------------------------------------------
