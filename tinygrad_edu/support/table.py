@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-__all__ = ["Table"]
+__all__ = ["Table", "html_table"]
 
 
 class Table(tuple[Any, ...]):
@@ -35,10 +35,14 @@ class Table(tuple[Any, ...]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = [_html_row("th", self.header)]
-        rows += [_html_row("td", _cells(row)) for row in self]
-        # The class is the one that Sphinx gives to tables.
-        return "\n".join(['<table class="docutils">', *rows, "</table>"])
+        return html_table(self.header, map(_cells, self))
+
+
+def html_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in HTML, for notebooks; the texts are escaped."""
+    # The class is the one that Sphinx gives to tables.
+    lines = ['<table class="docutils">', _html_row("th", header)]
+    return "\n".join([*lines, *(_html_row("td", row) for row in rows), "</table>"])
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:
