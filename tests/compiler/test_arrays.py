@@ -1,6 +1,8 @@
 """What a compiled function may do with arrays, in all of NumPy's ways of saying it."""
 
 import copy
+from functools import partial
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -154,6 +156,41 @@ def test_nothing_is_shown_before_the_first_call():
         _ = compiled.source
     with pytest.raises(ValueError, match="nothing has been recorded yet"):
         compiled.report()
+
+
+def test_a_compiled_function_is_shown_with_its_latest_program():
+    def shown(compiled):
+        html = ElementTree.fromstring(compiled._repr_html_())
+        assert html.findtext("summary") == repr(compiled)
+        return repr(compiled), html.findtext("pre")
+
+    @tg.compile(style="readable")
+    def both(x):
+        return 2 * x < np.exp(x)
+
+    assert shown(both) == ("compiled both: numpy, readable, programs: 0", "")
+    with tg.no_grad():
+        both(np.ones(2))
+    (_, program) = shown(both)
+    assert "2 * x < np.exp(x)" in program, "which is escaped"
+    both(np.ones(3))
+    assert shown(both) == (
+        "compiled both: numpy, readable, programs: 2",
+        both.source,
+    )
+
+
+def test_what_is_compiled_may_be_nameless_and_its_program_long():
+    def chain(x, n):
+        for _ in range(n):
+            x = np.sin(x)
+        return x
+
+    compiled = tg.compile(partial(chain, n=2000))
+    compiled(np.ones(2))
+    assert repr(compiled) == "compiled partial: numpy, fast, programs: 1"
+    assert len(compiled.source) > 30_000
+    assert len(compiled._repr_html_()) < 21_000
 
 
 def test_what_is_no_function_is_not_compiled():

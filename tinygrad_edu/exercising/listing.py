@@ -104,8 +104,8 @@ class Exercises(Mapping[str, Exercise]):
 
     __repr__ = __str__
 
-    def _repr_markdown_(self) -> str:
-        return self.table()._repr_markdown_()
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 exercises = Exercises()

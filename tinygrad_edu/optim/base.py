@@ -12,7 +12,9 @@ import numpy as np
 
 from tinygrad_edu.engine.graph import current_mode, value_of
 from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.printable import type_name
 from tinygrad_edu.support.states import is_number, matched, raise_for
+from tinygrad_edu.support.table import html_table
 
 __all__ = ["Optimiser", "checked_parameters"]
 
@@ -108,6 +110,18 @@ class Optimiser:
             if not 0 <= x < limit:
                 faults.append(f"{part}={x!r} must be at least 0{below}")
         return faults
+
+    def __repr__(self) -> str:
+        facts = ", ".join(f"{name}={fact}" for name, fact in self._facts().items())
+        return f"{type_name(self)}({facts})"
+
+    def _repr_html_(self) -> str:
+        return html_table((type_name(self), ""), self._facts().items())
+
+    def _facts(self) -> dict[str, str]:
+        """Return what to show, by name."""
+        facts = {"parameters": len(self.params), **self._numbers()}
+        return {name: str(fact) for name, fact in facts.items()}
 
     def scratch(self, like: Array) -> Array | None:
         """Return memory for an intermediate value of the shape and dtype of `like`.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
-__all__ = ["Table"]
+__all__ = ["Table", "html_table"]
 
 
 class Table(tuple[Any, ...]):
@@ -34,19 +34,23 @@ class Table(tuple[Any, ...]):
 
     __repr__ = __str__
 
-    def _repr_markdown_(self) -> str:
-        lines = [self.header, *map(_cells, self)]
-        lines = [tuple(map(_in_markdown, cells)) for cells in lines]
-        lines.insert(1, ("---",) * len(self.header))
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    def _repr_html_(self) -> str:
+        return html_table(self.header, map(_cells, self))
+
+
+def html_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in HTML, for notebooks; the texts are escaped."""
+    # The class is the one that Sphinx gives to tables.
+    lines = ['<table class="docutils">', _html_row("th", header)]
+    return "\n".join([*lines, *(_html_row("td", row) for row in rows), "</table>"])
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:
     return [f"{x:.1e}" if isinstance(x, float) else str(x) for x in row]
 
 
-def _in_markdown(text: str) -> str:
-    """Escape a text so that Markdown shows it literally."""
+def _html_row(tag: str, cells: Iterable[str]) -> str:
     from html import escape  # loads a table of entities that only notebooks need
 
-    return re.sub(r"([\\`*_~$|\[\]])", r"\\\1", escape(text, quote=False))
+    start = f'<{tag} style="text-align: left">'
+    return f"<tr>{''.join(f'{start}{escape(x)}</{tag}>' for x in cells)}</tr>"

@@ -105,8 +105,9 @@ def fit(
         Whether to run each step as one NumPy program. If a step cannot be compiled, it
         runs as it is written, and a warning says why.
     progress : bool or callable
-        Whether to print a line after each epoch, and to show a bar in a terminal or
-        notebook. A function makes the line from the history.
+        Whether to print lines, and to show a bar in a terminal or notebook. Up to 20
+        epochs have a line each; of more, the first, the last, and at most 20 between
+        them. A function makes a line from the history, after each epoch.
     checkpoint : path or Folder, optional
         The folder for checkpoints. One is written after each epoch, and when Ctrl-C
         ends training.
@@ -162,6 +163,7 @@ def fit(
     order = order_of(data, batch_size, shuffle) if folder else {}
     run = Training(module, optimiser, generator(rng), clip=clip, **order)
     line = progress if callable(progress) else partial(_line, epochs=epochs)
+    stride = 1 if callable(progress) else _stride(epochs)
 
     def reason_to_end() -> str:
         """Say why there is no next epoch; or set its learning rate, and return ""."""
@@ -196,7 +198,7 @@ def fit(
             )
         history, watch = run.history, Watch(best)
         _replay(watch, history, monitor)
-        epochs_before = len(history)
+        epochs_before = told = len(history)
         while not (reason := reason_to_end()):
             start = perf_counter() - run.seconds
             _set_training(module, True)
@@ -223,10 +225,14 @@ def fit(
                 run.ended = any(answers)
                 if watch.see(history[-1][monitor]) and keep_best:
                     run.best = module.state_dict()
-                bar.line(line(history))
+                if len(history) == 1 or len(history) % stride == 0:
+                    bar.line(line(history))
+                    told = len(history)
             if folder is not None:
                 folder.save(run)
         history.stopped = reason
+        if told < len(history):
+            bar.line(line(history))
         if len(history) < epochs:
             bar.line(f"ended: {reason}")
         elif len(history) == epochs_before:
@@ -396,6 +402,16 @@ def _progress(
     if monitor in history.names and monitor != "loss":
         text += f" {labelled(monitor, history[-1][monitor])}"
     return done / epochs, text
+
+
+def _stride(epochs: int) -> int:
+    """Return the smallest of 1, 2, 5, 10, 20, 50, ... with at most 20 multiples.
+
+    >>> [_stride(epochs) for epochs in (1, 20, 21, 50, 1000)]
+    [1, 1, 2, 5, 50]
+    """
+    strides = (digit * 10**zeros for zeros in range(18) for digit in (1, 2, 5))
+    return next((stride for stride in strides if 20 * stride >= epochs), 1)
 
 
 def _line(history: History, epochs: int) -> str:
