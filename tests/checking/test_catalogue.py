@@ -1,6 +1,7 @@
 """Each slip of the catalogue is named right, in many networks, and none is misnamed."""
 
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def test_every_slip_is_named_right(network):
     )
     assert found["wrong"] == 0
     assert found["right"] >= 0.95 * found.total()
+
+
+def test_slips_are_named_in_chinese_without_english_words(monkeypatch):
+    monkeypatch.setenv("TINYGRAD_EDU_LANG", "zh")
+    network = max(SMALL, key=lambda network: (network.lam, network.examples))
+    compared = (verdict_on(network, [slip])[1] for slip in slips_of(network))
+    said = {row.verdict for table in compared if table is not None for row in table}
+    assert len(said) > 20
+    english = re.compile(r"\b(a|is|it|not|of|the|to)\b")
+    assert [verdict for verdict in said if english.search(verdict)] == []
 
 
 def test_pairs_of_slips_are_named_right():

@@ -178,7 +178,7 @@ def test_the_slips_of_a_function_are_told_layer_by_layer(mine):
         ("mean-loss", "((h - y) ** 2).sum() / 2", "sum over the examples and not the"),
         ("mean-loss", "12.5", "no common slip explains it; try hint()"),
         ("mean-loss", "'much'", "numbers are wanted, not 'much'"),
-        ("chain-w1", "'much'", "gradients wanted: 1; could not convert"),
+        ("chain-w1", "'much'", "gradients wanted: 1; compare: the gradient"),
         ("chain-w1", "[1, 2]", "it has the shape (2,)"),
         ("two-paths", "[1.0]", "gradients wanted: 2; zip()"),
         ("momentum", "(w - lr * v, mu * v + g)", "w moves by the old velocity"),

@@ -25,6 +25,7 @@ from tinygrad_edu.formulas.naming import names_of, needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 from tinygrad_edu.formulas.writing import in_text
+from tinygrad_edu.support.language import say
 from tinygrad_edu.support.printable import printable
 
 __all__ = ["Case", "Use"]
@@ -130,7 +131,7 @@ class Case:
         parameter = self.parameter(x)
         if parameter is not None and parameter is not x:
             return f"{self.name(parameter)}^T"
-        return self._quantities.names.get(id(x), "a number")
+        return self._quantities.names.get(id(x)) or say("a number")
 
     def delta(self, node: Any) -> str:
         """Return the name of a gradient: that of z2 is delta2."""
@@ -156,9 +157,12 @@ class Case:
         if not layers:
             shapes = (x.shape for x in self.nodes if not self.is_penalty(x))
             lengths = {n for shape in shapes for n in shape}
-            return {f"the length of an axis, {n}": n for n in sorted(lengths)}
+            return {say("the length of an axis, {n}", n=n): n for n in sorted(lengths)}
         n, m = layers[0]
-        return {f"the number of examples, {n}": n, f"the number of outputs, {m}": m}
+        return {
+            say("the number of examples, {n}", n=n): n,
+            say("the number of outputs, {n}", n=m): m,
+        }
 
     def is_penalty(self, x: Any) -> bool:
         """Whether a quantity depends on parameters, and on no data."""

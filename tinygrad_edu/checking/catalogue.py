@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from functools import partial, reduce
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -30,8 +30,9 @@ from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.shares import Share
+from tinygrad_edu.support.language import say
 
-__all__ = ["CATALOGUE", "Attempt", "Slip", "attempts", "factor_in_words"]
+__all__ = ["CATALOGUE", "Attempt", "Slip", "attempts", "both", "factor_in_words"]
 
 Array = np.ndarray[Any, Any]
 
@@ -130,7 +131,7 @@ def attempts(case: Case) -> Iterator[Attempt]:
 def derivative_missing(case: Case, use: Use) -> Iterator[Attempt]:
     """All of sigma' is missing at one layer: delta1 = delta2 W2."""
     yield Attempt(
-        f"{case.derivative(use)} is missing",
+        say("{derivative} is missing", derivative=case.derivative(use)),
         {use.spot: lambda run, _: use.g(run)},
         case.delta(use.x),
     )
@@ -149,9 +150,9 @@ def factor_missing(case: Case, share: Share) -> Iterator[Attempt]:
                 text = case.text(factor, share)
                 is_square = factor is product.inputs[kept]
                 yield Attempt(
-                    f"{text} is not squared"
+                    say("{factor} is not squared", factor=text)
                     if is_square
-                    else f"the factor {text} is missing",
+                    else say("the factor {factor} is missing", factor=text),
                     {
                         share_of(share.node, share.position): partial(
                             _rule_without, share, product, kept
@@ -197,15 +198,19 @@ def derivative_elsewhere(case: Case, use: Use) -> Iterator[Attempt]:
 
     prime = case.derivative(use)
     yield Attempt(
-        f"{prime} is taken at {case.name(use.node)}, the output, instead of "
-        f"{case.name(use.x)}",
+        say(
+            "{derivative} is taken at {output}, the output, instead of {input}",
+            derivative=prime,
+            output=case.name(use.node),
+            input=case.name(use.x),
+        ),
         at(lambda run: run.value(use.node)),
         case.delta(use.x),
     )
     for z in case.inputs_of(use.node.op):
         if z is not use.x and z.shape == use.node.shape:
             yield Attempt(
-                f"{case.derivative(use, z)} is used in place of {prime}",
+                _confused(case.derivative(use, z), prime),
                 at(partial(Rerun.value, x=z)),
                 case.delta(use.x),
             )
@@ -222,7 +227,11 @@ def derivative_of_another(case: Case, use: Use) -> Iterator[Attempt]:
     for name in ("sigmoid", "tanh"):
         if use.node.op.name != name:
             yield Attempt(
-                f"the derivative of {name} is used in place of {case.derivative(use)}",
+                say(
+                    "the derivative of {function} is used in place of {right}",
+                    function=name,
+                    right=case.derivative(use),
+                ),
                 {use.spot: partial(share, OPS[name])},
                 case.delta(use.x),
             )
@@ -232,7 +241,10 @@ def derivative_of_another(case: Case, use: Use) -> Iterator[Attempt]:
 def derivative_twice(case: Case, use: Use) -> Iterator[Attempt]:
     """sigma' is there once too often, as for cross-entropy, which cancels it."""
     yield Attempt(
-        f"{case.derivative(use)} is there one time too many",
+        say(
+            "{derivative} is there one time too many",
+            derivative=case.derivative(use),
+        ),
         {use.spot: lambda run, share: use.share(run, g=share)},
         case.delta(use.x),
     )
@@ -247,8 +259,10 @@ def derivative_in_cross_entropy(case: Case, use: Use) -> Iterator[Attempt]:
         return share * a * (1 - a)
 
     yield Attempt(
-        f"sigma'({case.name(use.x)}) does not belong there: cross-entropy has "
-        "delta = a - y",
+        say(
+            "sigma'({z}) does not belong there: cross-entropy has delta = a - y",
+            z=case.name(use.x),
+        ),
         {use.spot: times_prime},
         case.delta(use.x),
     )
@@ -265,7 +279,7 @@ def factor_transposed(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     if len(shape) == 2 and shape[0] == shape[1] > 1:
         name = case.name(right).removesuffix("^T")
         yield Attempt(
-            f"{name} and its transpose are confused",
+            say("{name} and its transpose are confused", name=name),
             {
                 use.spot: lambda run, _: use.share(
                     run, instead={other: run.value(right).T}
@@ -281,7 +295,7 @@ def another_factor(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     right = use.node.inputs[other]
     for name, value in case.arrays(right):
         yield Attempt(
-            f"{name} is used in place of {case.name(right)}",
+            _confused(name, case.name(right)),
             {
                 use.spot: lambda run, _, value=value: use.share(
                     run, instead={other: value(run)}
@@ -306,10 +320,14 @@ def another_delta(case: Case, use: Use) -> Iterator[Attempt]:
         is_same = np.shape(right.get(id(other), 0)) == use.node.shape
         if other is not use.node and case.has_delta(other) and is_same:
             yield Attempt(
-                f"{case.delta(other)} is used in place of {case.delta(use.node)}",
+                _confused(case.delta(other), case.delta(use.node)),
                 {use.spot: partial(by_other, other)},
                 case.delta(use.x),
             )
+
+
+def _confused(wrong: str, right: str) -> str:
+    return say("{wrong} is used in place of {right}", wrong=wrong, right=right)
 
 
 @slip("lessons/07-training", Case.products)
@@ -325,10 +343,13 @@ def updated_early(case: Case, use: Use, other: int) -> Iterator[Attempt]:
         return use.share(run, instead={other: run.value(factor) - rate * step})
 
     yield Attempt(
-        partial(
-            _if_positive,
-            f"{case.name(w)} was updated before this: compute all gradients first, "
-            "then update",
+        lambda rate: _if_positive(
+            rate,
+            say(
+                "{name} was updated before this: compute all gradients first, then "
+                "update",
+                name=case.name(w),
+            ),
         ),
         {use.spot: by_new_weight},
         case.delta(use.x),
@@ -336,8 +357,8 @@ def updated_early(case: Case, use: Use, other: int) -> Iterator[Attempt]:
     )
 
 
-def _if_positive(text: str, rate: float) -> list[str]:
-    return [text.format(rate=rate)] if 1e-9 < rate < 1e9 else []
+def _if_positive(rate: float, text: str) -> list[str]:
+    return [text] if 1e-9 < rate < 1e9 else []
 
 
 # --- Sums: over examples, over paths --------------------------------------------------
@@ -361,22 +382,24 @@ def sum_over_examples(case: Case, use: Use) -> Iterator[Attempt]:
         return np.stack(rows if use.x is x else [row.T for row in rows])
 
     yield Attempt(
-        f"it is not summed over the {n} examples",
+        say("it is not summed over the {n} examples", n=n),
         {use.spot if use.x is x else share_of(use.x, 0): each_example},
         within,
     )
     if x.ndim == 1:
         yield Attempt(
-            "it is summed over axis 1, the outputs, and not over axis 0, the examples",
+            say(
+                "it is summed over axis 1, the outputs, and not over axis 0, the "
+                "examples"
+            ),
             {use.spot: lambda run, _: use.g(run).sum(axis=1)},
             within,
         )
-    for which, row in (("first", 0), ("last", n - 1)):
-        yield Attempt(
-            f"only the {which} example counts; sum over all {n}",
-            {use.spot: partial(one_example, row)},
-            within,
-        )
+    for row, says in (
+        (0, say("only the first example counts; sum over all {n}", n=n)),
+        (n - 1, say("only the last example counts; sum over all {n}", n=n)),
+    ):
+        yield Attempt(says, {use.spot: partial(one_example, row)}, within)
 
 
 @slip("lessons/04-batches", Case.columns)
@@ -384,8 +407,11 @@ def shapes_broadcast(case: Case, *targets: Any) -> Iterator[Attempt]:
     """(N,) against (N, 1): each prediction meets every target."""
     n = len(value_of(targets[0]))
     yield Attempt(
-        f"each prediction meets every target: (N,) against (N, 1) makes ({n}, {n}); "
-        "give both the shape (N, 1)",
+        say(
+            "each prediction meets every target: (N,) against (N, 1) makes ({n}, {n}); "
+            "give both the shape (N, 1)",
+            n=n,
+        ),
         dict.fromkeys(map(value_at, targets), _mean_of_rows),
         f"d{case.name(case.y)}",
     )
@@ -399,7 +425,7 @@ def _mean_of_rows(run: Rerun, y: Any) -> Any:
 def path_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """A quantity is used several times, and one of the paths is missing."""
     yield Attempt(
-        f"the path through {case.name(uses[0].node)} is missing",
+        say("the path through {name} is missing", name=case.name(uses[0].node)),
         {use.spot: _nothing for use in uses},
         case.delta(uses[0].x),
     )
@@ -410,8 +436,12 @@ def use_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """A quantity is used twice in one op, as in x * x, and counts once."""
     for use in uses if len(uses) > 1 else ():
         yield Attempt(
-            f"one of the {len(uses)} uses of {case.name(use.x)} in "
-            f"{case.name(use.node)} is missing",
+            say(
+                "one of the {n} uses of {input} in {output} is missing",
+                n=len(uses),
+                input=case.name(use.x),
+                output=case.name(use.node),
+            ),
             {use.spot: _nothing},
             case.delta(use.x),
         )
@@ -429,7 +459,7 @@ def penalty_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
     """The penalty's part, (lambda / n) w, is forgotten."""
     x = uses[0].x
     yield Attempt(
-        f"the part of the penalty on {case.name(x)} is missing",
+        say("the part of the penalty on {name} is missing", name=case.name(x)),
         {use.spot: _nothing for use in uses},
         case.delta(x),
     )
@@ -439,10 +469,13 @@ def penalty_missing(case: Case, *uses: Use) -> Iterator[Attempt]:
 def penalty_by_another_size(case: Case, *uses: Use) -> Iterator[Attempt]:
     """The penalty is divided by the batch's size, not the training set's."""
     yield Attempt(
-        partial(
-            _if_positive,
-            "the part of the penalty is {rate:.4g} times as large as it should be: "
-            "divide lambda by the size of the training set, not of the batch",
+        lambda rate: _if_positive(
+            rate,
+            say(
+                "the part of the penalty is {rate:.4g} times as large as it should be: "
+                "divide lambda by the size of the training set, not of the batch",
+                rate=rate,
+            ),
         ),
         {use.spot: _scaled for use in uses},
         case.delta(uses[0].x),
@@ -458,12 +491,23 @@ def _scaled(rate: float, run: Rerun, share: Any) -> Any:
 def penalty_on_another(case: Case, x: Tensor) -> Iterator[Attempt]:
     """A bias is penalised too, or a weight whose loss has no penalty."""
     name = case.name(x)
+
+    def says(rate: float) -> str:
+        if x.ndim < 2:
+            return say(
+                "a penalty, {rate:.4g} {name}, is added, which the loss does not have: "
+                "biases are not penalised",
+                rate=rate,
+                name=name,
+            )
+        return say(
+            "a penalty, {rate:.4g} {name}, is added, which the loss does not have",
+            rate=rate,
+            name=name,
+        )
+
     yield Attempt(
-        partial(
-            _if_positive,
-            f"a penalty, {{rate:.4g}} {name}, is added, which the loss does not have"
-            + (": biases are not penalised" if x.ndim < 2 else ""),
-        ),
+        lambda rate: _if_positive(rate, says(rate)),
         {cotangent_of(x): lambda rate, run, g: g + rate * run.value(x)},
         case.delta(x),
         is_free=True,
@@ -475,7 +519,7 @@ def bias_left_out(case: Case, use: Use) -> Iterator[Attempt]:
     """The forward pass left the bias out: z = W a."""
     if case.is_parameter(use.x) and use.x.ndim < use.node.ndim:
         yield Attempt(
-            f"{case.name(use.x)} is left out of the forward pass",
+            say("{name} is left out of the forward pass", name=case.name(use.x)),
             {value_at(use.x): _nothing},
             case.delta(use.node),
         )
@@ -514,28 +558,52 @@ def factor_in_words(
     []
     """
     causes = [
-        (-1.0, "its sign is flipped"),
-        (2.0, "it is twice as large as it should be"),
-        (0.5, "it is half as large as it should be"),
+        (-1.0, say("its sign is flipped")),
+        (2.0, say("it is twice as large as it should be")),
+        (0.5, say("it is half as large as it should be")),
     ]
     for what, n in sizes.items():
         if n > 1:
             causes += [
-                (n, f"it is {n} times too large: divide by {what}"),
-                (1 / n, f"it is {n} times too small: do not divide by {what}"),
+                (
+                    n,
+                    say("it is {n} times too large: divide by {what}", n=n, what=what),
+                ),
+                (
+                    1 / n,
+                    say(
+                        "it is {n} times too small: do not divide by {what}",
+                        n=n,
+                        what=what,
+                    ),
+                ),
             ]
     for base in (2, 10):
         log = math.log(base)
         causes += [
-            (1 / log, f"it is divided by ln {base}: use the natural logarithm"),
-            (log, f"it is multiplied by ln {base}: use the natural logarithm"),
+            (
+                1 / log,
+                say("it is divided by ln {base}: use the natural logarithm", base=base),
+            ),
+            (
+                log,
+                say(
+                    "it is multiplied by ln {base}: use the natural logarithm",
+                    base=base,
+                ),
+            ),
         ]
     return [
-        ", and ".join(text for _, text in together)
+        reduce(both, (text for _, text in together))
         for many in range(1, most + 1)
         for together in combinations(causes, many)
         if math.isclose(math.prod(k for k, _ in together), factor, rel_tol=tolerance)
     ]
+
+
+def both(one: str, other: str) -> str:
+    """Join what two slips say."""
+    return say("{one}, and {other}", one=one, other=other)
 
 
 # --- Whole gradients ------------------------------------------------------------------
@@ -546,7 +614,9 @@ def gradient_transposed(case: Case, x: Tensor) -> Iterator[Attempt]:
     """The gradient itself is transposed."""
     if x.ndim == 2 and x.size > 1:
         yield Attempt(
-            "it is transposed", {cotangent_of(x): lambda run, g: g.T}, case.delta(x)
+            say("it is transposed"),
+            {cotangent_of(x): lambda run, g: g.T},
+            case.delta(x),
         )
 
 
@@ -556,7 +626,7 @@ def gradient_of_another(case: Case, x: Tensor) -> Iterator[Attempt]:
     for name, other in case.parameters.items():
         if other is not x and other.shape == x.shape and other.size > 1:
             yield Attempt(
-                f"it is the gradient with respect to {name}",
+                say("it is the gradient with respect to {name}", name=name),
                 {cotangent_of(x): lambda run, _, z=other: run.right.gradient(z)},
                 case.delta(x),
             )
@@ -565,4 +635,4 @@ def gradient_of_another(case: Case, x: Tensor) -> Iterator[Attempt]:
 @slip("lessons/03-layers", Case.each_parameter)
 def gradient_missing(case: Case, x: Tensor) -> Iterator[Attempt]:
     """Nothing was computed: the gradient is zero."""
-    yield Attempt("it is zero", {cotangent_of(x): _nothing}, case.delta(x))
+    yield Attempt(say("it is zero"), {cotangent_of(x): _nothing}, case.delta(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,32 @@ from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.nn import Module
+from tinygrad_edu.support.language import say, say_also, speaking
 from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.table import Table
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "Judgement", "compare"]
 
 Array = np.ndarray[Any, Any]
+
+
+class Judgement(str):
+    """What `compare` says of a gradient, in the language that was asked for.
+
+    Attributes
+    ----------
+    is_right : bool
+    says : str
+        What is wrong, without the word for "wrong" before it.
+    """
+
+    is_right: bool
+    says: str
+
+    def __new__(cls, text: str, says: str = "", is_right: bool = False) -> Judgement:
+        judgement = super().__new__(cls, text)
+        judgement.is_right, judgement.says = is_right, says or text
+        return judgement
 
 
 class ComparedParameter(NamedTuple):
@@ -29,7 +50,7 @@ class ComparedParameter(NamedTuple):
     parameter: str
     shape: tuple[int, ...]
     relative_difference: float  # the largest one, divided by the largest element
-    verdict: str
+    verdict: Judgement
     lesson: str
 
 
@@ -41,7 +62,7 @@ class Comparison(Table):
     header = tuple(ComparedParameter._fields)
 
     def __bool__(self) -> bool:
-        return all(row.verdict == "right" for row in self)
+        return all(row.verdict.is_right for row in self)
 
 
 def compare(
@@ -51,6 +72,7 @@ def compare(
     *,
     rtol: float | None = None,
     reveal: bool = True,
+    lang: str | None = None,
 ) -> Comparison:
     """Compare a gradient that you derived with the engine's, and guess the slip.
 
@@ -72,6 +94,9 @@ def compare(
         gradient cancel, as at the minimum of a loss.
     reveal : bool
         If false, no verdict tells a right number, for grading.
+    lang : str, optional
+        The language of the verdicts, such as ``"zh"``. The default is that of the
+        environment variable ``TINYGRAD_EDU_LANG``, or else English.
 
     Returns
     -------
@@ -80,13 +105,15 @@ def compare(
         the first wrong row is where you made the slip; later ones may have inherited
         it. A verdict names the slips of the catalogue that give exactly your numbers;
         ``lesson`` is the page of the documentation about them. It is true if all rows
-        agree; ``print`` shows a table.
+        agree, and so is ``verdict.is_right`` of each row, in every language; ``print``
+        shows a table.
 
     Raises
     ------
     ValueError
         If there is not one array per parameter, if the loss is not a single number that
-        depends on them, or if a value that it was computed from has changed.
+        depends on them, if a value that it was computed from has changed, or if there
+        is no catalogue of the language.
 
     Examples
     --------
@@ -96,7 +123,22 @@ def compare(
     >>> (row,) = tg.compare([-2.0 * w.data], loss, [w])
     >>> row.verdict, row.lesson
     ('wrong: its sign is flipped', 'lessons/04-batches')
+    >>> tg.compare([-2.0 * w.data], loss, [w], lang="zh")[0].verdict
+    '错误：符号反了'
     """
+    frame = sys._getframe(1)
+    with speaking(lang):
+        return _compared(mine, loss, wrt, rtol, reveal, frame)
+
+
+def _compared(
+    mine: Any,
+    loss: Tensor,
+    wrt: Any,
+    rtol: float | None,
+    reveal: bool,
+    frame: FrameType,
+) -> Comparison:
     if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
         raise ValueError(
             "compare: the loss must be a Tensor with one number, computed from the "
@@ -106,8 +148,10 @@ def compare(
         mine = mine()
         if mine is None:
             raise TypeError(
-                "compare: your function returned None; end it with a return of the "
-                "gradients"
+                say_also(
+                    "compare: your function returned None; end it with a return of the "
+                    "gradients"
+                )
             )
     parameters = _by_name(wrt, mine)
     mine = _from_columns(mine, parameters)
@@ -119,8 +163,8 @@ def compare(
             f"{type(mine).__name__}"
         )
     arrays = _arrays_by_name(mine, parameters)
-    checked_graph("compare", loss, sys._getframe(1))
-    case = Case(loss, parameters, arrays, sys._getframe(1))
+    checked_graph("compare", loss, frame)
+    case = Case(loss, parameters, arrays, frame)
     tolerances = {
         name: case.tolerance(p) if rtol is None else rtol
         for name, p in parameters.items()
@@ -131,7 +175,7 @@ def compare(
     for name in order:
         right = case.replay.right.gradient(parameters[name])
         wrong = difference(arrays[name], right)
-        verdict, lesson = "right", ""
+        verdict, lesson = Judgement(say("right"), is_right=True), ""
         if not wrong <= tolerances[name]:
             verdict, lesson = _verdict(search, name, right, reveal)
         rows[name] = ComparedParameter(
@@ -140,21 +184,28 @@ def compare(
     return Comparison(rows[name] for name in order)
 
 
-def _verdict(search: Search, name: str, right: Array, reveal: bool) -> tuple[str, str]:
+def _verdict(
+    search: Search, name: str, right: Array, reveal: bool
+) -> tuple[Judgement, str]:
     mine = search.mine[name]
     if not np.isfinite(mine).all():
-        return "wrong: it has a NaN or an infinity", ""
+        return _wrong(say("it has a NaN or an infinity")), ""
     finding = search.finding(name)
     if finding is not None:
-        return f"wrong: {finding.says}", finding.lesson
+        return _wrong(finding.says), finding.lesson
     step = search.step_of_differences(name)
     if step is not None:
-        return (
-            f"close: this is a forward difference with the step {step:g}, whose error "
+        says = say(
+            "close: this is a forward difference with the step {step:g}, whose error "
             "is as large as that; derive the formula",
-            "is-my-gradient-right",
+            step=step,
         )
-    return f"wrong: {_worst_element(mine, right, reveal)}", ""
+        return Judgement(says), "is-my-gradient-right"
+    return _wrong(_worst_element(mine, right, reveal)), ""
+
+
+def _wrong(says: str) -> Judgement:
+    return Judgement(say("wrong: {slip}", slip=says), says)
 
 
 def _by_name(wrt: Any, mine: Any) -> dict[str, Tensor]:
@@ -195,14 +246,23 @@ def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Ar
         arrays = list(mine)
         if len(arrays) != len(parameters):
             raise ValueError(
-                f"compare: there are {len(arrays)} arrays for {len(parameters)} "
-                f"parameters: {_listed(parameters)}"
+                say_also(
+                    "compare: there are {given} arrays for {wanted} parameters: "
+                    "{names}",
+                    given=len(arrays),
+                    wanted=len(parameters),
+                    names=_listed(parameters),
+                )
             )
         mine = dict(zip(parameters, arrays))
     if mine.keys() != parameters.keys():
         raise ValueError(
-            f"compare: the gradients are for {_listed(mine)}, and the parameters are "
-            f"{_listed(parameters)}"
+            say_also(
+                "compare: the gradients are for {given}, and the parameters are "
+                "{names}",
+                given=_listed(mine),
+                names=_listed(parameters),
+            )
         )
     found = {name: _as_floats(name, array) for name, array in mine.items()}
     for name, p in parameters.items():
@@ -214,14 +274,20 @@ def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Ar
 def _as_floats(name: Any, gradient: Any) -> Array:
     if gradient is None:
         raise ValueError(
-            f"compare: the gradient for {printable(name)} is None; was backward() "
-            "called?"
+            say_also(
+                "compare: the gradient for {name} is None; was backward() called?",
+                name=printable(name),
+            )
         )
     array = np.asarray(gradient.data if isinstance(gradient, Node) else gradient)
     if array.dtype.kind not in "biufO":
         raise TypeError(
-            f"compare: the gradient for {printable(name)} must be an array of real "
-            f"numbers, but its dtype is {array.dtype}"
+            say_also(
+                "compare: the gradient for {name} must be an array of real numbers, "
+                "but its dtype is {dtype}",
+                name=printable(name),
+                dtype=array.dtype,
+            )
         )
     return array.astype(float)
 
@@ -241,9 +307,18 @@ def _in_backward_order(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[s
 
 def _worst_element(array: Array, gradient: Array, reveal: bool) -> str:
     if array.shape != gradient.shape:
-        return f"it has the shape {array.shape}"
+        return say("it has the shape {shape}", shape=array.shape)
     worst = np.unravel_index(np.argmax(np.abs(array - gradient)), array.shape)
-    where = f" at {[int(i) for i in worst]}" if worst else ""
+    place = [int(i) for i in worst]
+    if not reveal and not place:
+        return say("no common slip explains it")
     if not reveal:
-        return "no common slip explains it" + (where and f"; it differs most{where}")
-    return f"it is {array[worst]:.4g} and should be {gradient[worst]:.4g}{where}"
+        return say(
+            "no common slip explains it; it differs most at {place}", place=place
+        )
+    numbers = {"mine": array[worst], "right": gradient[worst]}
+    if not place:
+        return say("it is {mine:.4g} and should be {right:.4g}", **numbers)
+    return say(
+        "it is {mine:.4g} and should be {right:.4g} at {place}", **numbers, place=place
+    )

@@ -18,6 +18,7 @@ from tinygrad_edu.engine.graph import Node, record
 from tinygrad_edu.engine.modes import Setting
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.language import say
 
 __all__ = ["causes"]
 
@@ -75,24 +76,33 @@ def _faults(node: Node, order: int) -> Iterator[str]:
     for position, checks in _wrong(probe, rng):
         right = False
         if all(probe.bends(position, check.direction) for check in checks):
-            convention = op.subgradient or "not declared"
-            yield (
-                f"you are at a kink of {op.name} (called at {node.origin}): the slopes "
-                "to the left and right of it differ. There, the rule follows a "
-                f"convention ({convention}); check at another point"
+            yield say(
+                "you are at a kink of {op} (called at {place}): the slopes to the left "
+                "and right of it differ. There, the rule follows a convention "
+                "({convention}); check at another point",
+                op=op.name,
+                place=node.origin,
+                convention=op.subgradient or say("not declared"),
             )
             continue
-        yield (
-            f"the rule of {op.name} for its input {names[position]} (shape "
-            f"{leaves[position].shape}, called at {node.origin}) is wrong: "
-            f"{_slip(probe, position, op, names)}"
+        yield say(
+            "the rule of {op} for its input {name} (shape {shape}, called at {place}) "
+            "is wrong: {slip}",
+            op=op.name,
+            name=names[position],
+            shape=leaves[position].shape,
+            place=node.origin,
+            slip=_slip(probe, position, op, names),
         )
     if right and order == 2:
         for position, _ in _wrong(probe.second(rng), rng):
-            yield (
-                f"the gradient of {op.name} (called at {node.origin}) is right, but "
-                f"its derivative with respect to {names[position]} is wrong; does a "
-                "rule use .data, so that a part of it is not recorded?"
+            yield say(
+                "the gradient of {op} (called at {place}) is right, but its derivative "
+                "with respect to {name} is wrong; does a rule use .data, so that a "
+                "part of it is not recorded?",
+                op=op.name,
+                place=node.origin,
+                name=names[position],
             )
 
 
@@ -126,25 +136,34 @@ def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
     checks = probe.checks(np.random.default_rng(2))[position]
     axis = _axis_without_sum(probe, position, checks)
     if axis is not None:
-        return f"the sum over axis {axis} of the output is missing (it was broadcast)"
+        return say(
+            "the sum over axis {axis} of the output is missing (it was broadcast)",
+            axis=axis,
+        )
 
-    sizes = {f"the length of the output's axis {i}": n for i, n in enumerate(y.shape)}
-    sizes |= {f"the length of the input's axis {i}": n for i, n in enumerate(x.shape)}
-    sizes["the number of the input's elements"] = x.size
+    sizes = {
+        say("the length of the output's axis {i}", i=i): n
+        for i, n in enumerate(y.shape)
+    }
+    sizes |= {
+        say("the length of the input's axis {i}", i=i): n for i, n in enumerate(x.shape)
+    }
+    sizes[say("the number of the input's elements")] = x.size
     factors: dict[str, Array] = {}
     if op.elementwise:
         factors = {"y": y, "(1 - y)": 1 - y}
         factors |= {name: leaf.data for name, leaf in zip(names, probe.leaves)}
     with_tripled_g = Probe(probe.f, probe.leaves, 3 * g).gradients()[position]
     others = {
-        "it ignores g, the upstream gradient": with_tripled_g,
-        "it passes g on; the op's own derivative is missing as a factor": g,
+        say("it ignores g, the upstream gradient"): with_tripled_g,
+        say("it passes g on; the op's own derivative is missing as a factor"): g,
     }
     for other, gradient in enumerate(gradients):
         if other != position:
-            others[f"it is the rule for the input {names[other]}"] = gradient
+            rule_of = say("it is the rule for the input {name}", name=names[other])
+            others[rule_of] = gradient
     found = _common_slips(wrong, checks, sizes, factors, others)
-    return next(found, "no common mistake explains it")
+    return next(found, None) or say("no common mistake explains it")
 
 
 def _common_slips(
@@ -160,9 +179,9 @@ def _common_slips(
     undone, and the slopes are compared.
     """
     if not np.isfinite(wrong).all():
-        yield "it has a NaN or an infinity"
+        yield say("it has a NaN or an infinity")
     if not np.any(wrong):
-        yield "it is zero"
+        yield say("it is zero")
     slopes = np.array([(c.reverse, c.difference) for c in checks])
     ratio = slopes[:, 0] @ slopes[:, 1] / (slopes[:, 1] @ slopes[:, 1] or 1.0)
     agrees = _agrees(checks)
@@ -170,13 +189,15 @@ def _common_slips(
         if agrees(wrong / ratio):
             yield from factor_in_words(ratio, sizes, most=1, tolerance=1e-3)
         if wrong.ndim == 2 and len(wrong) > 1 and agrees(wrong.T):
-            yield "it is transposed"
+            yield say("it is transposed")
         for what, factor in factors.items():
             if factor.shape in (wrong.shape, ()):
                 if agrees(wrong * factor):
-                    yield f"the factor {what} is missing"
+                    yield say("the factor {factor} is missing", factor=what)
                 if agrees(wrong / factor):
-                    yield f"the factor {what} is there one time too many"
+                    yield say(
+                        "the factor {factor} is there one time too many", factor=what
+                    )
     for slip, other in others.items():
         if difference(wrong, other) <= 1e-6:
             yield slip
@@ -219,13 +240,14 @@ def _axis_without_sum(
 
 def _without_fault(probe: Probe, position: int, worst: Check) -> str:
     if probe.bends(position, worst.direction):
-        return "you are at a kink: the slopes to the left and right of it differ"
+        return say("you are at a kink: the slopes to the left and right of it differ")
     if not worst.is_precise:
-        return (
+        return say(
             "the step is too large here: larger and smaller steps give differences "
-            f"{worst.error:.1g} apart; check where the function is smoother"
+            "{error:.1g} apart; check where the function is smoother",
+            error=worst.error,
         )
-    return (
+    return say(
         "the rule of every recorded op agrees with differences, so a part of the "
         "function is not recorded: do you use .data, float(), detach() or Tensor()?"
     )

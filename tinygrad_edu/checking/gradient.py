@@ -17,6 +17,7 @@ from tinygrad_edu.checking.diagnosis import causes
 from tinygrad_edu.checking.probe import FEW, Check, Probe, normal, scale
 from tinygrad_edu.engine.graph import check_function
 from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support.language import ENGLISH, say_also, speaking, spoken
 from tinygrad_edu.support.printable import name_of
 from tinygrad_edu.support.table import Table
 
@@ -55,6 +56,7 @@ def gradcheck(
     order: int = 1,
     rtol: float | None = None,
     atol: float | None = None,
+    lang: str | None = None,
 ) -> Report:
     """Compare the gradients of a function with differences of its values.
 
@@ -79,6 +81,10 @@ def gradcheck(
     rtol, atol : float, optional
         The allowed relative and absolute difference. The default depends on the dtype
         (1e-6 relative for float64) and on the rounding error.
+    lang : str, optional
+        The language in which an error tells the fault, after the English, such as
+        ``"zh"``. The default is that of the environment variable
+        ``TINYGRAD_EDU_LANG``.
 
     Returns
     -------
@@ -103,6 +109,17 @@ def gradcheck(
     >>> [(row.input, row.order, row.checked) for row in report]
     [('x', 1, '2 coordinates'), ('x', 2, '2 coordinates')]
     """
+    with speaking(lang):
+        return _checked(f, inputs, order, rtol, atol)
+
+
+def _checked(
+    f: Function,
+    inputs: Sequence[Any],
+    order: int,
+    rtol: float | None,
+    atol: float | None,
+) -> Report:
     check_function("gradcheck", f)
     if order not in (1, 2):
         raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
@@ -132,9 +149,13 @@ def _rows(
             tolerance = probe.tolerance(position, check, rtol, atol)
             if not check.excess <= tolerance:
                 worst = max(checks, key=lambda check: check.excess)
+                with speaking(ENGLISH):
+                    found = causes(probe, position, worst, order)
+                if spoken() != ENGLISH:
+                    found += causes(probe, position, worst, order)
                 raise GradientError(
                     _headline(name, worst, order, tolerance)
-                    + "".join(f"\n- {c}" for c in causes(probe, position, worst, order))
+                    + "".join(f"\n- {cause}" for cause in found)
                 )
         what = "coordinates" if x.size <= FEW else "directions"
         apart = max((abs(c.reverse - c.difference) for c in checks), default=0.0)
@@ -208,29 +229,48 @@ def _output(f: Function, leaves: list[Tensor], names: list[str]) -> Tensor:
     for x, array, name in zip(leaves, before, names):
         if x.data.tobytes() != array.tobytes():
             raise ValueError(
-                f"gradcheck: the function changes its input {name}; change a copy"
+                say_also(
+                    "gradcheck: the function changes its input {name}; change a copy",
+                    name=name,
+                )
             )
     if not isinstance(y, Tensor):
-        what = "nothing (None)" if y is None else f"a {type(y).__name__}"
-        raise TypeError(
-            f"gradcheck: the function returns {what}, not a Tensor; "
-            + (
-                "check its parts one by one, or return a combination of them"
-                if isinstance(y, tuple | list | dict)
-                else "return the result of the ops, without .data, item() or float()"
-            )
-        )
+        raise TypeError(_no_tensor(y))
     if not y.requires_grad:
         raise ValueError(
-            "gradcheck: the output does not depend on the inputs through recorded ops, "
-            "so it cannot be differentiated; do you use .data, detach(), no_grad() or "
-            "integers?"
+            say_also(
+                "gradcheck: the output does not depend on the inputs through recorded "
+                "ops, so it cannot be differentiated; do you use .data, detach(), "
+                "no_grad() or integers?"
+            )
         )
     if not np.isfinite(y.data).all():
         raise ValueError("gradcheck: the function's output has a NaN or an infinity")
     if y.data.tobytes() != again.data.tobytes():
         raise ValueError(
-            "gradcheck: two calls of the function give different outputs; if it draws "
-            "random numbers, draw them before, or seed the generator inside"
+            say_also(
+                "gradcheck: two calls of the function give different outputs; if it "
+                "draws random numbers, draw them before, or seed the generator inside"
+            )
         )
     return y
+
+
+def _no_tensor(y: Any) -> str:
+    """Say what is wrong with a function that returns `y`."""
+    if y is None:
+        return say_also(
+            "gradcheck: the function returns nothing (None), not a Tensor; return the "
+            "result of the ops, without .data, item() or float()"
+        )
+    if isinstance(y, tuple | list | dict):
+        return say_also(
+            "gradcheck: the function returns a {type}, not a Tensor; check its parts "
+            "one by one, or return a combination of them",
+            type=type(y).__name__,
+        )
+    return say_also(
+        "gradcheck: the function returns a {type}, not a Tensor; return the result of "
+        "the ops, without .data, item() or float()",
+        type=type(y).__name__,
+    )

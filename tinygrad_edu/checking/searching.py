@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import chain, combinations, filterfalse, islice, product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.checking.case import Case
-from tinygrad_edu.checking.catalogue import Attempt, attempts
+from tinygrad_edu.checking.catalogue import Attempt, attempts, both
 from tinygrad_edu.checking.replay import Edits, Replay, difference
 from tinygrad_edu.engine.graph import value_of
+from tinygrad_edu.support.language import say
 
 __all__ = ["Finding", "Search"]
 
@@ -81,8 +82,8 @@ class Search:
     def finding(self, name: str) -> Finding | None:
         """Return what is wrong with a gradient; None if nothing explains it."""
         if self._agrees(name, self._now):
-            source = self._sources.get(name, "a row above")
-            return Finding(f"inherited from {source}", "")
+            source = self._sources.get(name) or say("a row above")
+            return Finding(say("inherited from {source}", source=source), "")
         guesses = self._guesses(name)
         if not guesses:
             self._is_lost = True
@@ -90,10 +91,13 @@ class Search:
         best = guesses[0]
         self._accept(best)
         said = list(dict.fromkeys(guess.words for guess in guesses))
-        words = ", or ".join(said[:3])
+        words = _either(said[:3])
         if len(said) > 1:
-            how = self._telling_apart(name, guesses)
-            words += f" (these numbers cannot tell; {how})"
+            words = say(
+                "{words} (these numbers cannot tell; try {numbers})",
+                words=words,
+                numbers=self._telling_apart(name, guesses),
+            )
         return Finding(words, best.lesson)
 
     def step_of_differences(self, name: str) -> float | None:
@@ -189,7 +193,7 @@ class Search:
         ):
             return
         edits = {**before, **attempt.at(rate)}
-        yield _Guess(", or ".join(words), attempt.within, attempt.lesson, edits)
+        yield _Guess(_either(words), attempt.within, attempt.lesson, edits)
 
     def _explained(
         self, then: Mapping[str, Array], now: Mapping[str, Array]
@@ -253,7 +257,7 @@ class Search:
                 if explained.size < 2:  # chance may give one number
                     continue
                 yield guess._replace(
-                    words=f"{first.says}, and {guess.words}",
+                    words=both(str(first.says), guess.words),
                     within=first.within,
                     lesson=first.lesson,
                 )
@@ -328,12 +332,23 @@ class Search:
 
         few = chain(combinations(new, 1), combinations(new, 2))
         chosen = next(filterfalse(do_agree, few), ())
-        said = " and ".join(
-            f"{self.case.name(x)} "
-            + (f"= {value:g}" if value.ndim == 0 else "with other numbers")
+        said = [
+            f"{self.case.name(x)} = {value:g}"
+            if value.ndim == 0
+            else say("{name} with other numbers", name=self.case.name(x))
             for x, value in chosen
-        )
-        return f"try {said or 'other numbers everywhere'}"
+        ]
+        return reduce(_and, said) if said else say("other numbers everywhere")
+
+
+def _and(one: str, other: str) -> str:
+    return say("{one} and {other}", one=one, other=other)
+
+
+def _either(words: list[str]) -> str:
+    return reduce(
+        lambda one, other: say("{one}, or {other}", one=one, other=other), words
+    )
 
 
 def _another(value: Array) -> Array:

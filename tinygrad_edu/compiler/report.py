@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class CostReport(Table):
 
     __slots__ = ()
 
-    header: ClassVar[tuple[str, ...]] = ("after", *Cost._fields)
+    header = ("after", *Cost._fields)
 
 
 def program_cost(program: Program) -> Cost:

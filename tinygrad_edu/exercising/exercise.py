@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from textwrap import fill, indent
+from dataclasses import dataclass, field, replace
+from textwrap import indent
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.exercising.progress import Progress
+from tinygrad_edu.support.language import say, speaking, spoken
+from tinygrad_edu.support.printable import filled
 from tinygrad_edu.support.randomness import generator
 
 __all__ = ["Declaration", "Exercise", "Judge", "Verdict"]
@@ -27,18 +29,25 @@ class Verdict:
         What is wrong, without the right numbers.
     lesson : str
         The page of the documentation about it.
+    lang : str
+        The language that it is in.
     """
 
     is_right: bool
     says: str
     lesson: str = ""
+    lang: str = field(default_factory=spoken)
 
     def __bool__(self) -> bool:
         return self.is_right
 
     def __str__(self) -> str:
-        see = f"\nSee {self.lesson}." if self.lesson else ""
-        return f"{'Right' if self else 'Not yet'}: {self.says}{see}"
+        with speaking(self.lang):
+            if self:
+                return say("Right: {says}", says=self.says)
+            says = say("Not yet: {says}", says=self.says)
+            see = [say("See {lesson}.", lesson=self.lesson)] if self.lesson else []
+            return "\n".join([says, *see])
 
     __repr__ = __str__
 
@@ -71,6 +80,8 @@ class Declaration(NamedTuple):
         From the vaguest to the plainest.
     solution : str
         A program that computes ``answer`` from the given numbers.
+    slips : dict of str to str
+        For `same`: what it says if the answer is the value of an expression.
     """
 
     name: str
@@ -81,6 +92,11 @@ class Declaration(NamedTuple):
     judge: Judge
     hints: tuple[str, ...]
     solution: str
+    slips: Mapping[str, str] = {}
+
+    def texts(self) -> list[str]:
+        """Return all that a learner reads, for the catalogues of other languages."""
+        return [self.title, self.question, *self.hints, *self.slips]
 
 
 class Exercise:
@@ -93,6 +109,8 @@ class Exercise:
         Which numbers are drawn.
     progress : Progress
         Where it is kept what was done.
+    lang : str, optional
+        The language of the texts.
 
     Attributes
     ----------
@@ -100,8 +118,15 @@ class Exercise:
         The numbers of the question, by name.
     """
 
-    def __init__(self, declaration: Declaration, seed: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        declaration: Declaration,
+        seed: int,
+        progress: Progress,
+        lang: str | None = None,
+    ) -> None:
         self.declaration, self.seed, self._progress = declaration, seed, progress
+        self.lang = lang
         self._given = dict(declaration.draw(generator(seed)))
         self._hints = 0
 
@@ -116,20 +141,25 @@ class Exercise:
         return deepcopy(self._given)
 
     def __str__(self) -> str:
-        head = f"{self.declaration.title}  [{self.name}, seed {self.seed}]"
-        question = "\n".join(
-            line if line.startswith("    ") else fill(line, 80)
-            for line in self.declaration.question.splitlines()
-        )
+        with speaking(self.lang):
+            head = say("{title}  [{name}, seed {seed}]", **self._head())
+            question = "\n".join(
+                line if line.startswith("    ") else filled(line, 80)
+                for line in say(self.declaration.question).splitlines()
+            )
         return f"{head}\n\n{question}\n\n{indent(self._numbers(), '    ')}"
 
     __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
-        return (
-            f"**{self.declaration.title}** (`{self.name}`, seed {self.seed})\n\n"
-            f"{self.declaration.question}\n\n```python\n{self._numbers()}\n```"
-        )
+        with speaking(self.lang):
+            head = say("**{title}** (`{name}`, seed {seed})", **self._head())
+            question = say(self.declaration.question)
+        return f"{head}\n\n{question}\n\n```python\n{self._numbers()}\n```"
+
+    def _head(self) -> dict[str, Any]:
+        title = say(self.declaration.title)
+        return {"title": title, "name": self.name, "seed": self.seed}
 
     def _numbers(self) -> str:
         """Write the given numbers as Python that can be pasted."""
@@ -155,22 +185,35 @@ class Exercise:
             True if the answer is right. If not, it names the slip, and never the right
             numbers.
         """
-        verdict = self.declaration.judge(self, answer)
-        mark = self._progress[self.name]
-        is_shown = self.seed in mark.shown
-        self._progress[self.name] = mark._replace(
-            tries=mark.tries + 1, done=mark.done or (verdict.is_right and not is_shown)
-        )
-        if verdict and is_shown:
-            says = "but the answer was shown; try it with other numbers"
-            return replace(verdict, says=f"{says}: seed={self.seed + 1}")
-        return verdict
+        with speaking(self.lang):
+            verdict = self.declaration.judge(self, answer)
+            mark = self._progress[self.name]
+            is_shown = self.seed in mark.shown
+            self._progress[self.name] = mark._replace(
+                tries=mark.tries + 1,
+                done=mark.done or (verdict.is_right and not is_shown),
+            )
+            if verdict and is_shown:
+                says = say(
+                    "but the answer was shown; try it with other numbers: seed={seed}",
+                    seed=self.seed + 1,
+                )
+                return replace(verdict, says=says)
+            return verdict
 
     def hint(self) -> Note:
         """Return the next hint; the last one again when there is no other."""
         hints = self.declaration.hints
         self._hints = min(self._hints + 1, len(hints))
-        return Note(f"Hint {self._hints} of {len(hints)}: {hints[self._hints - 1]}")
+        with speaking(self.lang):
+            return Note(
+                say(
+                    "Hint {count} of {many}: {hint}",
+                    count=self._hints,
+                    many=len(hints),
+                    hint=say(hints[self._hints - 1]),
+                )
+            )
 
     def reveal(self) -> Note:
         """Return the answer, as a program. These numbers do not count any more."""

@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.checking.comparing import ComparedParameter, compare
+from tinygrad_edu.checking.comparing import ComparedParameter, Judgement, compare
 from tinygrad_edu.checking.gradient import GradientError, gradcheck
 from tinygrad_edu.checking.replay import difference
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.exercising.exercise import Exercise, Judge, Verdict
+from tinygrad_edu.support.language import say
 
-__all__ = ["gradient", "own_op", "same"]
+__all__ = ["gradient", "own_op", "same", "well_done"]
 
 BY_HAND = 5e-3  # three digits, as people copy numbers
 EXACT = 1e-7
 
-WELL_DONE = "well done"
-WRONG = "no common slip explains it; try hint()"
+
+def well_done() -> Verdict:
+    return Verdict(True, say("well done"))
 
 
 def gradient(network: Callable[..., Mapping[str, Any]], *wrt: str) -> Judge:
@@ -55,9 +57,12 @@ def gradient(network: Callable[..., Mapping[str, Any]], *wrt: str) -> Judge:
             pairs = list(zip(mine, right, strict=True))
             rows = _wrong_rows(pairs, quantities["loss"], parameters)
         except (TypeError, ValueError) as error:
-            return Verdict(False, f"gradients wanted: {len(wrt)}; {error}")
+            return Verdict(
+                False,
+                say("gradients wanted: {n}; {error}", n=len(wrt), error=error),
+            )
         if not rows:
-            return Verdict(True, WELL_DONE)
+            return well_done()
         return Verdict(
             False,
             "\n".join(_words(row, is_only=len(wrt) == 1) for row in rows),
@@ -74,7 +79,7 @@ def _wrong_rows(
 
     def compared(gradients: list[Any], rtol: float) -> list[ComparedParameter]:
         table = compare(gradients, loss, parameters, rtol=rtol, reveal=False)
-        return [row for row in table if row.verdict != "right"]
+        return [row for row in table if not row.verdict.is_right]
 
     given = [mine for mine, _ in pairs]
     near = compared(given, BY_HAND)
@@ -88,15 +93,17 @@ def _wrong_rows(
 
 def _perhaps(row: ComparedParameter) -> ComparedParameter:
     """Say of a slip that it is a guess."""
-    return row._replace(verdict=f"perhaps {_says(row)}") if row.lesson else row
+    if not row.lesson:
+        return row
+    says = say("perhaps {slip}", slip=row.verdict.says)
+    return row._replace(verdict=Judgement(says))
 
 
 def _words(row: ComparedParameter, is_only: bool) -> str:
-    return _says(row) if is_only else f"{row.parameter}: {_says(row)}"
-
-
-def _says(row: ComparedParameter) -> str:
-    return row.verdict.removeprefix("wrong: ")
+    says = row.verdict.says
+    if is_only:
+        return says
+    return say("{parameter}: {says}", parameter=row.parameter, says=says)
 
 
 def _unrounded(mine: Any, right: Any) -> Any:
@@ -106,34 +113,22 @@ def _unrounded(mine: Any, right: Any) -> Any:
     return next((m for m in multiples if difference(mine, m) <= BY_HAND), mine)
 
 
-def same(**slips: str) -> Judge:
-    """Judge numbers, or what a function returns, by those of the solution.
-
-    Parameters
-    ----------
-    **slips : str
-        What is said if the answer is that of an expression: for each word of the slip,
-        with underscores, the expression in terms of the given numbers.
-    """
-
-    def judge(exercise: Exercise, answer: Any) -> Verdict:
-        mine = _result(exercise, answer)
-        if isinstance(mine, Verdict):
-            return mine
-        right = _result(exercise, exercise.right())
-        if isinstance(right, tuple) and len(_parts(mine)) != len(right):
-            return Verdict(False, f"results wanted: {len(right)}, in a tuple")
-        faults = _faults(mine, right)
-        if not faults:
-            return Verdict(True, WELL_DONE)
-        for slip, expression in slips.items():
-            other = eval(expression, {"np": np, **exercise.given})
-            if not _faults(mine, other):
-                says = slip.replace("_", " ")
-                return Verdict(False, says, exercise.declaration.lesson)
-        return Verdict(False, faults[0], exercise.declaration.lesson)
-
-    return judge
+def same(exercise: Exercise, answer: Any) -> Verdict:
+    """Judge numbers, or what a function returns, by those of the solution."""
+    mine = _result(exercise, answer)
+    if isinstance(mine, Verdict):
+        return mine
+    right = _result(exercise, exercise.right())
+    if isinstance(right, tuple) and len(_parts(mine)) != len(right):
+        return Verdict(False, say("results wanted: {n}, in a tuple", n=len(right)))
+    faults = _faults(mine, right)
+    if not faults:
+        return well_done()
+    for slip, expression in exercise.declaration.slips.items():
+        other = eval(expression, {"np": np, **exercise.given})
+        if not _faults(mine, other):
+            return Verdict(False, say(slip), exercise.declaration.lesson)
+    return Verdict(False, faults[0], exercise.declaration.lesson)
 
 
 def own_op(forward: Callable[..., Any]) -> Judge:
@@ -143,18 +138,19 @@ def own_op(forward: Callable[..., Any]) -> Judge:
         if not isinstance(answer, Op):
             return Verdict(
                 False,
-                "this is no op; declare it with @tg.op, and its rules with .vjp",
+                say("this is no op; declare it with @tg.op, and its rules with .vjp"),
                 "write-your-own-op",
             )
         numbers = list(exercise.given.values())
         faults = _faults(answer(*numbers), forward(*numbers))
         if faults:
-            return Verdict(False, f"its value: {faults[0]}", "write-your-own-op")
+            says = say("its value: {fault}", fault=faults[0])
+            return Verdict(False, says, "write-your-own-op")
         try:
             gradcheck(answer, *numbers, order=2)
         except (GradientError, TypeError, ValueError) as error:
             return Verdict(False, str(error), "is-my-gradient-right")
-        return Verdict(True, WELL_DONE)
+        return well_done()
 
     return judge
 
@@ -167,9 +163,9 @@ def _result(exercise: Exercise, answer: Any) -> Any:
         with np.errstate(divide="raise", over="raise", invalid="raise"):
             result = answer(*exercise.given.values())
     except FloatingPointError as error:
-        return Verdict(False, f"in your function: {error}")
+        return Verdict(False, say("in your function: {error}", error=error))
     if result is None:
-        return Verdict(False, "your function returned None; end it with a return")
+        return Verdict(False, say("your function returned None; end it with a return"))
     return result
 
 
@@ -181,11 +177,23 @@ def _faults(mine: Any, right: Any) -> list[str]:
     """List how results differ from the right ones, without telling these."""
     if isinstance(right, tuple):
         pairs = enumerate(zip(_parts(mine), right), 1)
-        return [f"result {i}: {f}" for i, pair in pairs for f in _faults(*pair)]
+        return [
+            say("result {i}: {fault}", i=i, fault=fault)
+            for i, pair in pairs
+            for fault in _faults(*pair)
+        ]
     try:
         mine = np.asarray(mine, float)
     except (TypeError, ValueError):
-        return [f"numbers are wanted, not {mine!r}"]
+        return [say("numbers are wanted, not {mine!r}", mine=mine)]
     if mine.shape != np.shape(right):
-        return [f"the shape is {mine.shape}, and should be {np.shape(right)}"]
-    return [] if difference(mine, np.asarray(right, float)) <= BY_HAND else [WRONG]
+        return [
+            say(
+                "the shape is {mine}, and should be {right}",
+                mine=mine.shape,
+                right=np.shape(right),
+            )
+        ]
+    if difference(mine, np.asarray(right, float)) <= BY_HAND:
+        return []
+    return [say("no common slip explains it; try hint()")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from tinygrad_edu.exercising import derivatives, networks, programs
 from tinygrad_edu.exercising.exercise import Declaration, Exercise
 from tinygrad_edu.exercising.progress import Progress
+from tinygrad_edu.support.language import say, speaking
 from tinygrad_edu.support.table import Table
 
 __all__ = ["Exercises", "exercises"]
@@ -21,11 +22,10 @@ DECLARED: dict[str, Declaration] = {
 
 
 class ExerciseTable(Table):
-    """The rows of the list; prints as a table."""
+    """The rows of the list, with a header in their language; prints as a table."""
 
-    __slots__ = ()
-
-    header = ("exercise", "title", "lesson", "state")
+    def __init__(self, rows: Iterable[tuple[str, ...]]) -> None:
+        self.header = say("exercise"), say("title"), say("lesson"), say("state")
 
 
 class Exercises(Mapping[str, Exercise]):
@@ -35,6 +35,9 @@ class Exercises(Mapping[str, Exercise]):
     ----------
     path : path_like, optional
         The file that keeps what is done, by default in your folder for data.
+    lang : str, optional
+        The language of the texts, such as ``"zh"``. The default is that of the
+        environment variable ``TINYGRAD_EDU_LANG``, or else English.
 
     Examples
     --------
@@ -55,7 +58,10 @@ class Exercises(Mapping[str, Exercise]):
     Right: well done
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, lang: str | None = None
+    ) -> None:
+        self._path, self._lang = path, lang
         self._progress = Progress(path)
 
     def __getitem__(self, name: str) -> Exercise:
@@ -79,7 +85,7 @@ class Exercises(Mapping[str, Exercise]):
             near = get_close_matches(str(name), DECLARED, 1)
             hint = f"did you mean {near[0]!r}?" if near else "print(tg.exercises) lists"
             raise KeyError(f"exercises: there is no {name!r}; {hint}")
-        return Exercise(DECLARED[name], seed, self._progress)
+        return Exercise(DECLARED[name], seed, self._progress, self._lang)
 
     def next(self, seed: int = 0) -> Exercise | None:
         """Return the first exercise that is not done, or None."""
@@ -89,15 +95,20 @@ class Exercises(Mapping[str, Exercise]):
 
     def kept_in(self, path: str | os.PathLike[str]) -> Exercises:
         """Return the same exercises, but with another file for what is done."""
-        return type(self)(path)
+        return type(self)(path, self._lang)
+
+    def in_language(self, lang: str) -> Exercises:
+        """Return the same exercises in another language, such as ``"zh"``."""
+        return type(self)(self._path, lang)
 
     def table(self) -> ExerciseTable:
         """Return the list as a table."""
         marks = self._progress.marks()
-        return ExerciseTable(
-            (name, each.title, each.lesson, str(marks[name]))
-            for name, each in DECLARED.items()
-        )
+        with speaking(self._lang):
+            return ExerciseTable(
+                (name, say(each.title), each.lesson, str(marks[name]))
+                for name, each in DECLARED.items()
+            )
 
     def __str__(self) -> str:
         return str(self.table())

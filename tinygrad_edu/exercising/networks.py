@@ -97,16 +97,17 @@ EXERCISES = (
         lesson=LAYERS,
         question="What is a = sigma(W x + b)? Give a vector of two numbers.",
         draw=numbers(x=(2,), W=(2, 2), b=(2,)),
-        judge=same(
-            the_bias_is_missing="1 / (1 + np.exp(-(W @ x)))",
-            W_and_its_transpose_are_confused="1 / (1 + np.exp(-(x @ W + b)))",
-            that_is_z_without_sigma="W @ x + b",
-        ),
+        judge=same,
         hints=(
             "Row j of W has the weights of neuron j.",
             "z = W @ x + b in NumPy; sigma works on each element.",
         ),
         solution="answer = 1 / (1 + np.exp(-(W @ x + b)))",
+        slips={
+            "the bias is missing": "1 / (1 + np.exp(-(W @ x)))",
+            "W and its transpose are confused": "1 / (1 + np.exp(-(x @ W + b)))",
+            "that is z without sigma": "W @ x + b",
+        },
     ),
     Declaration(
         name="layer-b",
@@ -199,21 +200,22 @@ EXERCISES = (
             f"sum((h - y)^2) / (2 N)? {ROWS.replace('x and y', 'h and y')}"
         ),
         draw=numbers(h=(4, 2), y=(4, 2)),
-        judge=same(
-            that_is_the_sum_over_the_examples_and_not_the_mean=(
-                "((h - y) ** 2).sum() / 2"
-            ),
-            the_factor_one_half_is_missing="((h - y) ** 2).sum() / len(h)",
-            it_is_divided_by_the_number_of_elements_and_not_of_examples=(
-                "((h - y) ** 2).mean() / 2"
-            ),
-            the_difference_is_not_squared="(h - y).sum() / (2 * len(h))",
-        ),
+        judge=same,
         hints=(
             "Sum over both outputs of an example, and average over examples.",
             "N = len(h) = 4",
         ),
         solution="answer = ((h - y) ** 2).sum() / (2 * len(h))",
+        slips={
+            "that is the sum over the examples and not the mean": (
+                "((h - y) ** 2).sum() / 2"
+            ),
+            "the factor one half is missing": "((h - y) ** 2).sum() / len(h)",
+            "it is divided by the number of elements and not of examples": (
+                "((h - y) ** 2).mean() / 2"
+            ),
+            "the difference is not squared": "(h - y).sum() / (2 * len(h))",
+        },
     ),
     Declaration(
         name="batch-b",
@@ -385,7 +387,7 @@ EXERCISES = (
             "function stable_sigmoid(z) that is right for any array, without warnings."
         ),
         draw=lambda rng: {"z": np.array([-1000.0, *numbers(z=(3,))(rng)["z"], 1000.0])},
-        judge=same(),
+        judge=same,
         hints=(
             "e^-z overflows only if z is negative; e^z only if it is positive.",
             "With e = np.exp(-np.abs(z)), which is at most 1: two cases.",

@@ -10,10 +10,11 @@ from tinygrad_edu import losses
 from tinygrad_edu.compiler.compiling import Compiled
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.exercising.exercise import Declaration, Exercise, Verdict
-from tinygrad_edu.exercising.judging import WELL_DONE, own_op, same
+from tinygrad_edu.exercising.judging import own_op, same, well_done
 from tinygrad_edu.exercising.numbers import numbers
 from tinygrad_edu.nn import MLP
 from tinygrad_edu.optim import SGD, Optimiser
+from tinygrad_edu.support.language import say
 
 __all__ = ["EXERCISES"]
 
@@ -27,7 +28,8 @@ def own_optimiser(exercise: Exercise, answer: Any) -> Verdict:
     """Judge an optimiser with momentum by a few steps of `SGD`."""
     page = "optimisers-and-layers"
     if not (isinstance(answer, type) and issubclass(answer, Optimiser)):
-        return Verdict(False, "this is no subclass of tg.optim.Optimiser", page)
+        says = say("this is no subclass of tg.optim.Optimiser")
+        return Verdict(False, says, page)
     w, lr, mu = exercise.given.values()
     mine, right = (Tensor(w, requires_grad=True) for _ in range(2))
     optimisers = answer([mine], lr, mu), SGD([right], lr, momentum=mu)
@@ -37,9 +39,15 @@ def own_optimiser(exercise: Exercise, answer: Any) -> Verdict:
             (p**4).sum().backward()
             optimiser.step()
         if not np.allclose(mine.data, right.data, rtol=1e-9, atol=0):
-            first = "already " if step == 1 else "the first is right, but not "
-            return Verdict(False, f"{first}step {step}; mind what v keeps", page)
-    return Verdict(True, WELL_DONE)
+            if step == 1:
+                says = say("already step 1; mind what v keeps")
+            else:
+                says = say(
+                    "the first is right, but not step {step}; mind what v keeps",
+                    step=step,
+                )
+            return Verdict(False, says, page)
+    return well_done()
 
 
 def compiled_step(exercise: Exercise, answer: Any) -> Verdict:
@@ -49,7 +57,8 @@ def compiled_step(exercise: Exercise, answer: Any) -> Verdict:
     optimiser = SGD(right.parameters(), lr)
     step = answer(mine, SGD(mine.parameters(), lr))
     if not isinstance(step, Compiled):
-        return Verdict(False, "it should return what tg.compile returned", PROGRAM)
+        says = say("it should return what tg.compile returned")
+        return Verdict(False, says, PROGRAM)
     for count in range(1, STEPS + 1):
         loss = losses.mse(right(x), y)
         optimiser.zero_grad()
@@ -57,18 +66,22 @@ def compiled_step(exercise: Exercise, answer: Any) -> Verdict:
         optimiser.step()
         told = step(x, y)
         if told is None:
-            return Verdict(False, "step returns None, and should return the loss")
+            return Verdict(False, say("step returns None, and should return the loss"))
         if not np.allclose(np.asarray(told), loss.data, rtol=1e-9):
             return Verdict(
                 False,
-                f"the loss of step {count} is not right; which loss is it, and is the "
-                "gradient zeroed before each step?",
+                say(
+                    "the loss of step {step} is not right; which loss is it, and is "
+                    "the gradient zeroed before each step?",
+                    step=count,
+                ),
                 TRAINING,
             )
     pairs = zip(mine.parameters(), right.parameters())
     if not all(np.allclose(p.data, q.data, rtol=1e-9) for p, q in pairs):
-        return Verdict(False, "the parameters are not right after the steps", TRAINING)
-    return Verdict(True, WELL_DONE)
+        says = say("the parameters are not right after the steps")
+        return Verdict(False, says, TRAINING)
+    return well_done()
 
 
 EXERCISES = (
@@ -82,12 +95,13 @@ EXERCISES = (
             "with respect to a and b, as a tuple."
         ),
         draw=numbers(g=(3,), a=(3,), b=(3,)),
-        judge=same(
-            g_is_missing_as_a_factor="(b, a)",
-            each_gradient_has_the_other_factor="(g * a, g * b)",
-        ),
+        judge=same,
         hints=("dy/da = b", "Multiply by g, what came from above."),
         solution="def answer(g, a, b):\n    return g * b, g * a",
+        slips={
+            "g is missing as a factor": "(b, a)",
+            "each gradient has the other factor": "(g * a, g * b)",
+        },
     ),
     Declaration(
         name="matmul-rules",
@@ -99,15 +113,16 @@ EXERCISES = (
             "with respect to A and B, as a tuple."
         ),
         draw=numbers(G=(3, 3), A=(3, 3), B=(3, 3)),
-        judge=same(
-            the_transposes_are_missing="(G @ B, A @ G)",
-            the_factors_are_in_the_other_order="(B.T @ G, G @ A.T)",
-        ),
+        judge=same,
         hints=(
             "With matrices that are not square, only one product has the right shape.",
             "G B^T has the shape of A.",
         ),
         solution="def answer(G, A, B):\n    return G @ B.T, A.T @ G",
+        slips={
+            "the transposes are missing": "(G @ B, A @ G)",
+            "the factors are in the other order": "(B.T @ G, G @ A.T)",
+        },
     ),
     Declaration(
         name="unbroadcast",
@@ -119,12 +134,7 @@ EXERCISES = (
             "returns the gradient with respect to the input."
         ),
         draw=lambda rng: {"g": numbers(g=(2, 3, 2))(rng)["g"], "shape": (3, 1)},
-        judge=same(
-            that_is_the_mean_over_the_copies_and_not_the_sum=(
-                "g.mean(axis=(0, 2)).reshape(shape)"
-            ),
-            only_one_of_the_copies_counts="g[0, :, :1]",
-        ),
+        judge=same,
         hints=(
             "Each copy is a path, and paths are added.",
             "Sum over the axes in front, which the input has not.",
@@ -136,6 +146,12 @@ EXERCISES = (
             "    ones = tuple(i for i, n in enumerate(shape) if n == 1)\n"
             "    return g.sum(axis=ones, keepdims=True)"
         ),
+        slips={
+            "that is the mean over the copies and not the sum": (
+                "g.mean(axis=(0, 2)).reshape(shape)"
+            ),
+            "only one of the copies counts": "g[0, :, :1]",
+        },
     ),
     Declaration(
         name="own-op",
@@ -186,13 +202,14 @@ EXERCISES = (
             "gradient descent, where g is the gradient. Do not change w."
         ),
         draw=numbers(w=(3,), g=(3,), lr=()),
-        judge=same(
-            that_is_a_step_uphill="w + lr * g",
-            the_learning_rate_is_missing="w - g",
-            that_is_the_change_and_not_the_new_weights="-lr * g",
-        ),
+        judge=same,
         hints=("Against the gradient, the loss falls.", "w - lr g"),
         solution="def answer(w, g, lr):\n    return w - lr * g",
+        slips={
+            "that is a step uphill": "w + lr * g",
+            "the learning rate is missing": "w - g",
+            "that is the change and not the new weights": "-lr * g",
+        },
     ),
     Declaration(
         name="momentum",
@@ -204,14 +221,15 @@ EXERCISES = (
             "w and the new v, as a tuple."
         ),
         draw=numbers(w=(3,), v=(3,), g=(3,), lr=(), mu=()),
-        judge=same(
-            w_moves_by_the_old_velocity="(w - lr * v, mu * v + g)",
-            the_order_is_w_and_then_v="(mu * v + g, w - lr * (mu * v + g))",
-        ),
+        judge=same,
         hints=("Compute the new v first.", "The step uses the new v."),
         solution=(
             "def answer(w, v, g, lr, mu):\n    v = mu * v + g\n    return w - lr * v, v"
         ),
+        slips={
+            "w moves by the old velocity": "(w - lr * v, mu * v + g)",
+            "the order is w and then v": "(mu * v + g, w - lr * (mu * v + g))",
+        },
     ),
     Declaration(
         name="accuracy",
@@ -226,16 +244,17 @@ EXERCISES = (
             "outputs": numbers(h=(8, 3))(rng)["h"],
             "labels": rng.integers(0, 3, 8),
         },
-        judge=same(
-            that_is_their_number_and_not_the_fraction=(
-                "(outputs.argmax(axis=1) == labels).sum()"
-            ),
-        ),
+        judge=same,
         hints=("outputs.argmax(axis=1)", "The mean of an array of True and False."),
         solution=(
             "def answer(outputs, labels):\n"
             "    return (outputs.argmax(axis=1) == labels).mean()"
         ),
+        slips={
+            "that is their number and not the fraction": (
+                "(outputs.argmax(axis=1) == labels).sum()"
+            ),
+        },
     ),
     Declaration(
         name="own-optimiser",

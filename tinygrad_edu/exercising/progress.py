@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinygrad_edu.support.files import damaged, data_folder, write
+from tinygrad_edu.support.language import say
 
 __all__ = ["Mark", "Progress"]
 
@@ -23,8 +24,10 @@ class Mark(NamedTuple):
 
     def __str__(self) -> str:
         if self.done:
-            return "done"
-        return "answer shown" if self.shown else "tried" if self.tries else ""
+            return say("done")
+        if self.shown:
+            return say("answer shown")
+        return say("tried") if self.tries else ""
 
 
 class Progress:

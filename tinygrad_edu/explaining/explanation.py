@@ -15,7 +15,9 @@ from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.formulas.symbols import numbers_in_latex
 from tinygrad_edu.formulas.writing import in_latex, in_text
-from tinygrad_edu.support.printable import name_of
+from tinygrad_edu.support.language import say, speaking, spoken
+from tinygrad_edu.support.printable import columns_of, name_of
+from tinygrad_edu.support.table import aligned
 
 __all__ = ["Explanation", "explain"]
 
@@ -25,12 +27,11 @@ MOST_CHAINS = 20  # gradients that are shown; wrt= selects others
 MOST_NUMBERS = 6  # in an array that is shown in full
 MOST_CHARACTERS = 24  # of an array in the table
 LINE_LENGTH = 79
-HEADER = ("function", "first derivative", "value", "shape")
 
 Write = Callable[..., str]  # takes a formula, and optionally the shape to show
 
 
-def explain(y: Any, wrt: Any = None) -> Explanation:
+def explain(y: Any, wrt: Any = None, *, lang: str | None = None) -> Explanation:
     r"""Derive the gradient of `y`, as you would by hand.
 
     First, a table lists each quantity with its formula and derivatives. Then the chain
@@ -55,6 +56,9 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     wrt : Tensor or sequence of Tensor, optional
         The quantities to differentiate with respect to: any that `y` depends on. By
         default, all leaves that require a gradient.
+    lang : str, optional
+        The language of the words, such as ``"zh"``. The default is that of the
+        environment variable ``TINYGRAD_EDU_LANG``, or else English.
 
     Returns
     -------
@@ -68,7 +72,8 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
         If `y` or `wrt` is not a Tensor.
     ValueError
         If `y` is not a single number or has no graph, if its graph was released, if a
-        value that it was computed from has changed, or if `y` does not depend on `wrt`.
+        value that it was computed from has changed, if `y` does not depend on `wrt`, or
+        if there is no catalogue of the language.
 
     Examples
     --------
@@ -93,7 +98,8 @@ def explain(y: Any, wrt: Any = None) -> Explanation:
     wanted = _wanted(nodes, wrt)
     names = names_of(y, frame)
     try:
-        return Explanation(nodes, names, wanted)
+        with speaking(lang):
+            return Explanation(nodes, names, wanted)
     except RecursionError:
         raise ValueError(
             "explain: the formula for an op's rule is too long to be written"
@@ -137,6 +143,7 @@ class Explanation:
         self, nodes: list[Node], names: dict[int, str], wanted: list[Node]
     ) -> None:
         self.derivation = Derivation(nodes, names, wanted)
+        self._lang = spoken()
         self._wanted, self._rest = wanted[:MOST_CHAINS], wanted[MOST_CHAINS:]
 
     def rows(self) -> list[tuple[str, list[str]]]:
@@ -145,51 +152,63 @@ class Explanation:
         return [(function, derivatives) for function, derivatives, *_ in lines]
 
     def __str__(self) -> str:
-        rows: list[Sequence[str]] = [HEADER]
-        for line in self.derivation.lines:
-            function, derivatives, *rest = self._row(line, in_text)
-            first, *others = _wrapped(derivatives)
-            rows.append((function, first, *rest))
-            rows += (("", other, "", "") for other in others)
-        widths = [max(map(len, column)) for column in zip(*rows)]
-        table = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        given = _in_width("given: ", self._given(in_text))
-        chains = (
-            "\n".join(map(_in_lines, self._chain(x, in_text))) for x in self._wanted
-        )
-        return "\n\n".join(["\n".join(table), given, *chains, *self._left_out()])
+        with speaking(self._lang):
+            return self._to_text()
 
     __repr__ = __str__
 
     def to_markdown(self) -> str:
         """Return the derivation as Markdown, with formulas between dollar signs."""
-        rows = [HEADER, ("---",) * len(HEADER)]
-        for line in self.derivation.lines:
-            function, derivatives, *rest = self._row(line, in_latex)
-            derivative = r",\quad ".join(derivatives)
-            rows.append((f"${function}$", f"${derivative}$", *rest))
-        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        given = f"given: {', '.join(f'${part}$' for part in self._given(in_latex))}"
-        return "\n\n".join([table, given, *self._chains_in_latex(), *self._left_out()])
+        with speaking(self._lang):
+            return self._to_markdown()
 
     def to_latex(self) -> str:
         """Return the derivation as LaTeX, in display mode."""
-        rows = [tuple(map(_upright, HEADER))]
-        for line in self.derivation.lines:
-            function, derivatives, *rest = self._row(line, in_latex)
-            derivative = r",\quad ".join(derivatives)
-            rows.append((function, derivative, *map(_upright, rest)))
-        table = " \\\\\n".join(map(" & ".join, rows)).replace("\n", " \\hline\n", 1)
-        array = f"\\begin{{array}}{{l|l|l|l}}\n{table}\n\\end{{array}}"
-        given = r",\quad ".join(self._given(in_latex))
-        parts = [array, rf"\text{{given}}\quad {given}"]
-        return "\n\n".join([*map(_displayed, parts), *self._chains_in_latex()])
+        with speaking(self._lang):
+            return self._to_latex()
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
 
     def _repr_latex_(self) -> str:
         return self.to_latex()
+
+    def _to_text(self) -> str:
+        rows: list[Sequence[str]] = [_header()]
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_text)
+            first, *others = _wrapped(derivatives)
+            rows.append((function, first, *rest))
+            rows += (("", other, "", "") for other in others)
+        given = _in_width(say("given: "), self._given(in_text))
+        chains = (
+            "\n".join(map(_in_lines, self._chain(x, in_text))) for x in self._wanted
+        )
+        return "\n\n".join([aligned(rows), given, *chains, *self._left_out()])
+
+    def _to_markdown(self) -> str:
+        header = _header()
+        rows = [header, ("---",) * len(header)]
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            derivative = r",\quad ".join(derivatives)
+            rows.append((f"${function}$", f"${derivative}$", *rest))
+        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        given = ", ".join(f"${part}$" for part in self._given(in_latex))
+        given = say("given: ") + given
+        return "\n\n".join([table, given, *self._chains_in_latex(), *self._left_out()])
+
+    def _to_latex(self) -> str:
+        rows = [tuple(map(_upright, _header()))]
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            derivative = r",\quad ".join(derivatives)
+            rows.append((function, derivative, *map(_upright, rest)))
+        table = " \\\\\n".join(map(" & ".join, rows)).replace("\n", " \\hline\n", 1)
+        array = f"\\begin{{array}}{{l|l|l|l}}\n{table}\n\\end{{array}}"
+        word, given = say("given"), r",\quad ".join(self._given(in_latex))
+        parts = [array, rf"{_upright(word)}\quad {given}"]
+        return "\n\n".join([*map(_displayed, parts), *self._chains_in_latex()])
 
     # --- The table --------------------------------------------------------------------
 
@@ -244,7 +263,7 @@ class Explanation:
     def _left_out(self) -> list[str]:
         """Return a sentence that counts the gradients that are not shown."""
         n = len(self._rest)
-        return [f"{n} more: ask for them by explain(y, wrt=...)"] if n else []
+        return [say("{n} more: ask for them by explain(y, wrt=...)", n=n)] if n else []
 
     def _chain(self, x: Node, write: Write) -> list[list[str]]:
         """Derive the gradient with respect to `x`: equations, each a list of terms."""
@@ -291,6 +310,10 @@ class Explanation:
         ]
 
 
+def _header() -> tuple[str, ...]:
+    return say("function"), say("first derivative"), say("value"), say("shape")
+
+
 def _wrapped(derivatives: list[str]) -> list[str]:
     """Put derivatives on one line if they fit, else each on a line of its own."""
     line = ", ".join(derivatives)
@@ -334,18 +357,18 @@ def _in_short(x: Any) -> str:
     text = _shown(x)
     if 0 < len(text) <= MOST_CHARACTERS:
         return text
-    return f"{_shown(x.min())} to {_shown(x.max())}"
+    return say("{least} to {most}", least=_shown(x.min()), most=_shown(x.max()))
 
 
 def _in_width(head: str, parts: list[str]) -> str:
     """Join parts with commas, on several lines if they are long."""
     lines = [head + parts[0]]
     for part in parts[1:]:
-        if len(f"{lines[-1]}, {part}") <= LINE_LENGTH:
+        if columns_of(f"{lines[-1]}, {part}") <= LINE_LENGTH:
             lines[-1] += f", {part}"
         else:
             lines[-1] += ","
-            lines.append(" " * len(head) + part)
+            lines.append(" " * columns_of(head) + part)
     return "\n".join(lines)
 
 
@@ -357,8 +380,8 @@ def _joined(operator: str, numbers: list[str]) -> str:
 
 def _of_shape(x: Name, write: Write) -> str:
     if write is in_text:
-        return f"{write(x)} of shape {x.shape}"
-    return rf"{write(x)} \text{{ of shape }} {x.shape}"
+        return say("{x} of shape {shape}", x=write(x), shape=x.shape)
+    return say(r"{x} \text{{ of shape }} {shape}", x=write(x), shape=x.shape)
 
 
 def _upright(text: str) -> str:

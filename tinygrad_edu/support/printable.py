@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-__all__ = ["name_of", "printable", "shorten", "type_name"]
+__all__ = ["columns_of", "filled", "name_of", "printable", "shorten", "type_name"]
 
 LONGEST = 100  # characters
+# A word or a Chinese sign, with the punctuation that must not begin or end a line.
+_PIECES = re.compile(
+    r"\s*[（“]*(?:[\u3400-\u9fff]|[^\s\u3400-\u9fff]+)[，。：；？！、”）]*"
+)
 
 
 def printable(name: Any) -> str:
@@ -48,3 +53,31 @@ def shorten(text: str, length: int) -> str:
         return text
     end = (length - 1) // 2
     return f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes: a Chinese sign takes two.
+
+    >>> columns_of("z1 的值")
+    7
+    """
+    from unicodedata import east_asian_width  # only needed for tables
+
+    return sum(2 if east_asian_width(c) in "FW" else 1 for c in text)
+
+
+def filled(text: str, width: int) -> str:
+    """Break a text into lines; unlike `textwrap.fill`, also between Chinese signs.
+
+    >>> print(filled("损失对 h2 的导数是多少？", 10))
+    损失对 h2
+    的导数是多
+    少？
+    """
+    lines = [""]
+    for piece in _PIECES.findall(text):
+        if columns_of(lines[-1] + piece) <= width:
+            lines[-1] += piece
+        else:
+            lines.append(piece.lstrip())
+    return "\n".join(lines)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-__all__ = ["Table", "html_table"]
+from tinygrad_edu.support.printable import columns_of
+
+__all__ = ["Table", "aligned", "html_table"]
 
 
 class Table(tuple[Any, ...]):
@@ -23,14 +25,10 @@ class Table(tuple[Any, ...]):
 
     __slots__ = ()
 
-    header: ClassVar[tuple[str, ...]] = ()
+    header: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [self.header, *map(_cells, self)]
-        widths = [max(map(len, column)) for column in zip(*lines)]
-        return "\n".join(
-            "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in lines
-        )
+        return aligned([self.header, *map(_cells, self)])
 
     __repr__ = __str__
 
@@ -43,6 +41,23 @@ def html_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     # The class is the one that Sphinx gives to tables.
     lines = ['<table class="docutils">', _html_row("th", header)]
     return "\n".join([*lines, *(_html_row("td", row) for row in rows), "</table>"])
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> str:
+    """Write rows of texts as a table.
+
+    >>> print(aligned([("形状", "值"), ("()", "4")]))
+    形状  值
+    ()    4
+    """
+    rows = list(rows)
+    widths = [max(map(columns_of, column)) for column in zip(*rows)]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - columns_of(cell)) for cell, width in zip(row, widths)
+        ).rstrip()
+        for row in rows
+    )
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:
