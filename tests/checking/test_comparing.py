@@ -184,7 +184,7 @@ def test_numbers_that_cannot_tell_two_slips_apart():
     a = tg.tanh(w * x)
     (row,) = tg.compare([1 - a.item() ** 2], a, [w])
     assert re.fullmatch(
-        r"wrong: .*the factor x is missing.*, or it is half as large as it should be "
+        r"wrong: .*the factor x is missing.*; or it is half as large as it should be "
         r"\(these numbers cannot tell; try .*\b(x = 3|w = 2)\b.*\)",
         row.verdict,
     )

@@ -557,48 +557,42 @@ def factor_in_words(
     >>> factor_in_words(1.234, {})
     []
     """
-    causes = [
+    bare = [
         (-1.0, say("its sign is flipped")),
         (2.0, say("it is twice as large as it should be")),
         (0.5, say("it is half as large as it should be")),
     ]
+    causes = []
     for what, n in sizes.items():
         if n > 1:
-            causes += [
-                (
-                    n,
-                    say("it is {n} times too large: divide by {what}", n=n, what=what),
-                ),
-                (
-                    1 / n,
-                    say(
-                        "it is {n} times too small: do not divide by {what}",
-                        n=n,
-                        what=what,
-                    ),
-                ),
-            ]
+            large = say("it is {n} times too large: divide by {what}", n=n, what=what)
+            small = say(
+                "it is {n} times too small: do not divide by {what}", n=n, what=what
+            )
+            causes += [(n, large), (1 / n, small)]
     for base in (2, 10):
         log = math.log(base)
-        causes += [
-            (
-                1 / log,
-                say("it is divided by ln {base}: use the natural logarithm", base=base),
-            ),
-            (
-                log,
-                say(
-                    "it is multiplied by ln {base}: use the natural logarithm",
-                    base=base,
-                ),
-            ),
+        divided = say(
+            "it is divided by ln {base}: use the natural logarithm", base=base
+        )
+        multiplied = say(
+            "it is multiplied by ln {base}: use the natural logarithm", base=base
+        )
+        causes += [(1 / log, divided), (log, multiplied)]
+
+    def made_by(causes: list[tuple[float, str]], many: int) -> list[str]:
+        return [
+            reduce(both, (text for _, text in together))
+            for together in combinations(causes, many)
+            if math.isclose(
+                math.prod(k for k, _ in together), factor, rel_tol=tolerance
+            )
         ]
-    return [
-        reduce(both, (text for _, text in together))
-        for many in range(1, most + 1)
-        for together in combinations(causes, many)
-        if math.isclose(math.prod(k for k, _ in together), factor, rel_tol=tolerance)
-    ]
+
+    # If a bare number says it, the same in two bare numbers is no news.
+    found = made_by(bare, 1)
+    pairs = made_by(causes if found else bare + causes, 2) if most == 2 else []
+    return found + made_by(causes, 1) + pairs
 
 
 def both(one: str, other: str) -> str:

@@ -347,7 +347,7 @@ def _and(one: str, other: str) -> str:
 
 def _either(words: list[str]) -> str:
     return reduce(
-        lambda one, other: say("{one}, or {other}", one=one, other=other), words
+        lambda one, other: say("{one}; or {other}", one=one, other=other), words
     )
 
 
