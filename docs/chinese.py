@@ -33,8 +33,8 @@ def speak(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> N
                 caption.extract()
                 pages.extract()
             else:
-                # One link, to the page that lists the others.
-                for below in pages.select("ul, input, label"):
+                # One link, to the page that the others begin with.
+                for below in pages.select("ul, input, label, :scope > li ~ li"):
                     below.extract()
     context["furo_navigation_tree"] = str(tree)
 

@@ -31,6 +31,7 @@ teaching/slides
 :caption: 简体中文
 
 lesson.zh-CN
+questions.zh-CN
 ```
 """
 LESSON = """\
@@ -117,11 +118,14 @@ MORE = """\
 
 反向传播求出梯度。
 """
+QUESTIONS = """\
+# 常见问题
+"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Build a site of five pages."""
+    """Build a small site."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     for folder in "images", "teaching":
         (source / folder).mkdir()
@@ -129,7 +133,8 @@ def site(tmp_path_factory):
         picture = ROOT / "docs" / "images" / name
         (source / "images" / name).write_bytes(picture.read_bytes())
     pages = {"index": INDEX, "lesson": LESSON, "lesson.zh-CN": CHINESE}
-    pages |= {"more.zh-CN": MORE, "teaching/slides": SLIDES}
+    pages |= {"more.zh-CN": MORE, "questions.zh-CN": QUESTIONS}
+    pages["teaching/slides"] = SLIDES
     for name, text in pages.items():
         (source / f"{name}.md").write_text(text, "utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs"]
@@ -149,7 +154,7 @@ def sidebar(page):
 def test_a_page_has_the_sidebar_of_its_language(site):
     assert sidebar(read(site / "lesson.html")) == ["A lesson", "The talk", "一课"]
     for name in "lesson.zh-CN.html", "more.zh-CN.html":
-        assert sidebar(read(site / name)) == ["一课", "第二课"]
+        assert sidebar(read(site / name)) == ["一课", "第二课", "常见问题"]
 
 
 def test_a_page_in_chinese_has_chinese_buttons(site):

@@ -90,7 +90,11 @@ def test_what_is_translated():
         ROOT / "README.md",
         ROOT / "docs" / "backpropagation.md",
         ROOT / "docs" / "exercises.md",
+        ROOT / "docs" / "faq.md",
         ROOT / "docs" / "from-the-page-in-your-hand.md",
+        ROOT / "docs" / "is-my-gradient-right.md",
+        ROOT / "docs" / "quick-start.md",
+        ROOT / "docs" / "see-it.md",
         *(page for page in lessons if ".zh-CN" not in page.name),
     }
 
@@ -187,6 +191,53 @@ def test_a_link_that_leads_nowhere_is_found(page):
     page.write_text(TRANSLATED, "utf-8")
     with pytest.raises(AssertionError, match=r"more\.zh-CN\.md leads nowhere"):
         check(page)
+
+
+# --- Terms ----------------------------------------------------------------------------
+
+SAY_INSTEAD = {
+    "(?<!Jupyter )笔记本": "Jupyter 笔记本: alone it is a laptop",
+    "余切(?!向量)": "余切向量 or 上游梯度: alone it is the cotangent of an angle",
+    "比[^，。]*更新": "在……之后产生: 更新 reads as an update",
+    "周期|回合|时期": "轮次, an epoch",
+    "正确率": "准确率, the accuracy",
+    "重现": "复现, to reproduce",
+    "留出|验证数据": "验证集, held-out data",
+    "[逆反]向(?:传递|传输|扩散)|逆向传播": "反向传播, backpropagation",
+    "(?:链|连锁|链锁)(?:法|规)则": "链式法则, the chain rule",
+    "[运演]算图|计算流图": "计算图, the computational graph",
+    "(?:成本|费用)函数": "代价函数, a cost",
+    "正规化|规格化|规则化": "正则化, regularisation",
+    "互熵|交差熵": "交叉熵, cross-entropy",
+}
+
+
+def badly_said(text):
+    """List what the words of a page call otherwise than the other pages do."""
+    words = CODE.sub("", text)
+    return [m.group() for term in SAY_INSTEAD for m in re.finditer(term, words)]
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=lambda page: page.name)
+def test_a_term_is_the_same_on_every_page(page):
+    assert badly_said(page.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Jupyter 笔记本显示余切向量", []),
+        ("笔记本显示余切", ["笔记本", "余切"]),
+        ("`笔记本`", []),
+        ("因为一个值总比它的原料更新。", ["比它的原料更新"]),
+        ("比较之后，再更新权重", []),
+        ("链式法则、正则化、计算图", []),
+        ("链法则、规格化、运算图", ["链法则", "运算图", "规格化"]),
+        ("五个周期后的正确率", ["周期", "正确率"]),
+    ],
+)
+def test_a_term_that_is_not_ours_is_found(text, wrong):
+    assert badly_said(text) == wrong
 
 
 # --- Formulas, as GitHub reads them ---------------------------------------------------
