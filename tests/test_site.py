@@ -24,6 +24,7 @@ INDEX = """\
 :caption: Start
 
 lesson
+exercises
 teaching/slides
 ```
 
@@ -118,6 +119,9 @@ MORE = """\
 
 反向传播求出梯度。
 """
+EXERCISES = """\
+# Exercises
+"""
 QUESTIONS = """\
 # 常见问题
 """
@@ -134,7 +138,7 @@ def site(tmp_path_factory):
         (source / "images" / name).write_bytes(picture.read_bytes())
     pages = {"index": INDEX, "lesson": LESSON, "lesson.zh-CN": CHINESE}
     pages |= {"more.zh-CN": MORE, "questions.zh-CN": QUESTIONS}
-    pages["teaching/slides"] = SLIDES
+    pages |= {"exercises": EXERCISES, "teaching/slides": SLIDES}
     for name, text in pages.items():
         (source / f"{name}.md").write_text(text, "utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs"]
@@ -152,7 +156,8 @@ def sidebar(page):
 
 
 def test_a_page_has_the_sidebar_of_its_language(site):
-    assert sidebar(read(site / "lesson.html")) == ["A lesson", "The talk", "一课"]
+    english = ["A lesson", "Exercises", "The talk", "一课"]
+    assert sidebar(read(site / "lesson.html")) == english
     for name in "lesson.zh-CN.html", "more.zh-CN.html":
         assert sidebar(read(site / name)) == ["一课", "第二课", "常见问题"]
 
@@ -194,6 +199,13 @@ def test_a_notebook_hides_answers_and_has_its_pictures(site):
     assert "images/" not in text
     for alt in "A picture", "Another picture":
         assert f'<img alt="{alt}" src="data:image/png;base64,' in text
+
+
+def test_the_exercises_can_be_downloaded_as_a_notebook(site):
+    nbformat = pytest.importorskip("nbformat")
+    (link,) = read(site / "exercises.html").select("a.notebook")
+    assert link.text == "↓ Exercises"
+    nbformat.validate(nbformat.read(site / link["href"], as_version=4))
 
 
 def test_a_page_is_shown_as_slides_too(site):
