@@ -4,6 +4,7 @@ The site offers it on the page of the exercises. No answer is in the file.
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -16,26 +17,11 @@ from sphinx.application import Sphinx
 import tinygrad_edu as tg
 from tinygrad_edu.exercising import Exercise
 
-PAGES = {"exercises": "en", "exercises.zh-CN": "zh"}
-INTRODUCTION = {
-    "en": """\
-# {count} exercises
-
-Run the cell below. Then write your answer to each question in place of `...`, and run
-its cell (Shift and Enter). If the answer is wrong, you are told the slip, and the page
-that explains it.
-
-Hints are folded: unfold one at a time. `e.reveal()` in a cell of its own shows the
-answer to the exercise that you ran last. For other numbers, write
-`e = exercises.one("cube", seed=1)`, and then `print(e)`.""",
-    "zh": """\
-# {count} 道练习
-
-先运行下面的单元格。然后在每道题下面，把 `...` 换成你的答案，再运行那个单元格（Shift 加回车）。如果答案不对，它会指出错在哪里、哪一页有解释。
-
-提示是折叠起来的，请一次展开一条。在另一个单元格中运行 `e.reveal()`，就会显示最近运行的那道练习的答案。想换一组数，请写 `e = exercises.one("cube", seed=1)`，再运行 `print(e)`。""",
-}
-HINT = {"en": "A hint", "zh": "提示"}
+DOCS = Path(__file__).parent
+PAGE = "exercises"
+SUFFIX = {"en": "", "zh": ".zh-CN"}  # of the pages in a language
+FIRST_WORDS = re.compile(r"<!-- The notebook begins: -->\n\n(.*?)\n\n", re.DOTALL)
+HINT = {"en": "Hint", "zh": "提示"}
 BEGINNING = """\
 import numpy as np
 
@@ -61,23 +47,30 @@ def cells(lang: str) -> Iterator[nbformat.NotebookNode]:
     new_code, new_text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
     with TemporaryDirectory() as folder:  # else the builder's own progress would count
         exercises = tg.exercises.kept_in(Path(folder, "progress.json"))
-        yield new_text(INTRODUCTION[lang].format(count=len(exercises)))
+        yield new_text(f"# {title(PAGE, lang)}\n\n{first_words(lang)}")
         yield new_code(BEGINNING)
         by_lesson = groupby(exercises.values(), lambda e: e.declaration.lesson)
         for lesson, group in by_lesson:
             yield new_text(f"## {title(lesson, lang)}")
             for exercise in group:
-                yield new_text(f"{exercise._repr_markdown_()}\n\n{hints(exercise, lang)}")
+                question = exercise._repr_markdown_()
+                yield new_text(f"{question}\n\n{hints(exercise, lang)}")
                 yield new_code(place_for_answer(exercise))
 
 
-def title(lesson: str, lang: str) -> str:
-    """Return the title of a page, in a language if it is translated."""
-    page = Path(__file__).parent / f"{lesson}.md"
-    translated = page.with_suffix(".zh-CN.md")
-    if lang == "zh" and translated.exists():
-        page = translated
-    return page.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+def first_words(lang: str) -> str:
+    """Return how to use the notebook, as the page of the exercises says it."""
+    return FIRST_WORDS.search(read(PAGE, lang))[1]
+
+
+def title(page: str, lang: str) -> str:
+    return read(page, lang).partition("\n")[0].removeprefix("# ")
+
+
+def read(page: str, lang: str) -> str:
+    """Read a page, in a language if it is translated."""
+    paths = [DOCS / f"{page}{suffix}.md" for suffix in (SUFFIX[lang], "")]
+    return next(path for path in paths if path.exists()).read_text("utf-8")
 
 
 def hints(exercise: Exercise, lang: str) -> str:
@@ -104,7 +97,7 @@ def place_for_answer(exercise: Exercise) -> str:
 
 def offer(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> None:
     """Let the template link to the workbook."""
-    if page in PAGES:
+    if page.removesuffix(SUFFIX["zh"]) == PAGE:
         context["workbook"] = address(page)
 
 
@@ -112,14 +105,15 @@ def keep(app: Sphinx, error: Exception | None) -> None:
     """Write the workbooks where the links lead."""
     if error or app.builder.name != "html":
         return
-    for page in PAGES.keys() & app.env.found_docs:
-        path = Path(app.outdir, address(page))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(workbook(PAGES[page]), path)
+    for lang, suffix in SUFFIX.items():
+        if (page := PAGE + suffix) in app.env.found_docs:
+            path = Path(app.outdir, address(page))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(workbook(lang), path)
 
 
 def address(page: str) -> str:
-    return f"_notebooks/{page.replace('exercises', 'workbook')}.ipynb"
+    return f"_notebooks/{page.replace(PAGE, 'workbook')}.ipynb"
 
 
 def setup(app: Sphinx) -> None:

@@ -50,6 +50,9 @@ def test_each_exercise_has_its_question_its_hints_and_a_place(workbook):
     import nbformat
 
     nbformat.validate(workbook)
+    first = workbook.cells[0].source
+    assert first.startswith("# ")
+    assert "`...`" in first
     assert list(places(workbook)) == list(DECLARED)
     words = [cell.source for cell in workbook.cells if "<details>" in cell.source]
     for text, declaration in zip(words, DECLARED.values(), strict=True):
@@ -71,7 +74,7 @@ def test_the_lessons_have_their_titles(make):
         for lang in ("en", "zh")
     )
     assert english[0] == "## 1. One path: derivatives are multiplied"
-    assert chinese[0] == "## 1. 一条路径：导数相乘"
+    assert chinese[0].startswith("## 1. 一条路径")
     assert len(english) == len(chinese) > 7
 
 
