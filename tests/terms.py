@@ -20,7 +20,7 @@ SAY_INSTEAD = {
 
 
 def badly_said(text: str) -> dict[str, str]:
-    """Return what a text calls otherwise than the others do, and what to say instead."""
+    """Map what a text calls otherwise than the others do to what to say instead."""
     return {
         found: instead
         for term, instead in SAY_INSTEAD.items()
