@@ -21,13 +21,12 @@ DOCS = Path(__file__).parent
 PAGE = "exercises"
 SUFFIX = {"en": "", "zh": ".zh-CN"}  # of the pages in a language
 FIRST_WORDS = re.compile(r"<!-- The notebook begins: -->\n\n(.*?)\n\n", re.DOTALL)
-HINT = {"en": "Hint", "zh": "提示"}
 BEGINNING = """\
 import numpy as np
 
 import tinygrad_edu as tg
 
-exercises = tg.exercises
+exercises = {exercises}
 exercises"""
 
 
@@ -46,15 +45,16 @@ def workbook(lang: str) -> nbformat.NotebookNode:
 def cells(lang: str) -> Iterator[nbformat.NotebookNode]:
     new_code, new_text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
     with TemporaryDirectory() as folder:  # else the builder's own progress would count
-        exercises = tg.exercises.kept_in(Path(folder, "progress.json"))
+        exercises = tg.exercises.in_language(lang).kept_in(Path(folder, "progress"))
         yield new_text(f"# {title(PAGE, lang)}\n\n{first_words(lang)}")
-        yield new_code(BEGINNING)
+        spoken = "" if lang == "en" else f'.in_language("{lang}")'
+        yield new_code(BEGINNING.format(exercises=f"tg.exercises{spoken}"))
         by_lesson = groupby(exercises.values(), lambda e: e.declaration.lesson)
         for lesson, group in by_lesson:
             yield new_text(f"## {title(lesson, lang)}")
             for exercise in group:
                 question = exercise._repr_markdown_()
-                yield new_text(f"{question}\n\n{hints(exercise, lang)}")
+                yield new_text(f"{question}\n\n{hints(exercise)}")
                 yield new_code(place_for_answer(exercise))
 
 
@@ -73,13 +73,15 @@ def read(page: str, lang: str) -> str:
     return next(path for path in paths if path.exists()).read_text("utf-8")
 
 
-def hints(exercise: Exercise, lang: str) -> str:
+def hints(exercise: Exercise) -> str:
     """Fold the hints, each into the one before."""
-    told = [str(exercise.hint()) for _ in exercise.declaration.hints]
-    opening = f"<details>\n<summary>{HINT[lang]}</summary>\n\n"
-    return "\n\n".join(
-        [*(opening + hint for hint in told), "\n".join(["</details>"] * len(told))]
-    )
+    folded = ""
+    for told in reversed([exercise.hint() for _ in exercise.declaration.hints]):
+        head, hint = re.split(r": |：", told, maxsplit=1)
+        folded = (
+            f"<details>\n<summary>{head}</summary>\n\n{hint}\n\n{folded}</details>\n"
+        )
+    return folded
 
 
 def place_for_answer(exercise: Exercise) -> str:

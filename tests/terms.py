@@ -15,7 +15,9 @@ SAY_INSTEAD = {
     "[运演]算图|计算流图": "计算图, the computational graph",
     "(?:成本|费用)函数": "代价函数, a cost",
     "正规化|规格化|规则化": "正则化, regularisation",
+    "原料": "输入, inputs",
     "互熵|交差熵": "交叉熵, cross-entropy",
+    r"[一-鿿][,;:?!]|\([一-鿿]": "，；：？！（）",
 }
 
 
