@@ -10,8 +10,12 @@ from sphinx.search.en import SearchEnglish
 CAPTION = "简体中文"  # of the pages in Chinese, in the front page's table of contents
 WORDS = {
     "Back to top": "回到顶部",
+    "Download all exercises as a Jupyter notebook": "把全部练习下载为 Jupyter 笔记本",
+    "Download this page as a Jupyter notebook": "把本页下载为 Jupyter 笔记本",
+    "Exercises": "练习",
     "Home": "首页",
     "Next": "下一页",
+    "Notebook": "Jupyter 笔记本",
     "On this page": "本页内容",
     "Previous": "上一页",
     "Search": "搜索",
@@ -33,8 +37,8 @@ def speak(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> N
                 caption.extract()
                 pages.extract()
             else:
-                # One link, to the page that lists the others.
-                for below in pages.select("ul, input, label"):
+                # One link, to the page that the others begin with.
+                for below in pages.select("ul, input, label, :scope > li ~ li"):
                     below.extract()
     context["furo_navigation_tree"] = str(tree)
 

@@ -25,6 +25,7 @@ extensions = [
     "try_it",
     "op_entries",
     "notebooks",
+    "workbook",
     "live",
     "sphinx_revealjs",
     "slides",

@@ -25,7 +25,7 @@ SENTENCES = {
     ),
     "README.zh-CN.md": (
         "`tg.compile` 把训练步骤变成 NumPy 程序",
-        " (在这种规模的网络上速度是 PyTorch 的 {low} 到 {high} 倍)",
+        "（在这种规模的网络上速度是 PyTorch 的 {low} 到 {high} 倍）",
     ),
 }
 

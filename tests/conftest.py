@@ -58,6 +58,7 @@ SLOW = {
     "tests/test_syllabus.py",
     "tests/test_try_it.py",
     "tests/test_watch.py",
+    "tests/test_workbook.py",
     "tests/train/test_checkpoints.py",
     "tests/train/test_parallel.py",
     "tests/train/test_untrusted.py",

@@ -230,7 +230,7 @@ def test_the_graphs_that_the_tutorial_shows_are_those_that_it_draws(capsys):
             if name in names:
                 break
         told, shown = (
-            re.findall(r"<(?:text|tspan)[^>]*>([^<]*)", svg)
+            re.findall(r"<(?:text|tspan|style)[^>]*>([^<]*)", svg)
             for svg in (
                 names[name].svg,
                 (DOCS / "images" / f"{name}.svg").read_text("utf-8"),

@@ -24,6 +24,7 @@ INDEX = """\
 :caption: Start
 
 lesson
+exercises
 teaching/slides
 ```
 
@@ -31,6 +32,7 @@ teaching/slides
 :caption: 简体中文
 
 lesson.zh-CN
+questions.zh-CN
 ```
 """
 LESSON = """\
@@ -117,11 +119,17 @@ MORE = """\
 
 反向传播求出梯度。
 """
+EXERCISES = """\
+# Exercises
+"""
+QUESTIONS = """\
+# 常见问题
+"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Build a site of five pages."""
+    """Build a small site."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
     for folder in "images", "teaching":
         (source / folder).mkdir()
@@ -129,7 +137,8 @@ def site(tmp_path_factory):
         picture = ROOT / "docs" / "images" / name
         (source / "images" / name).write_bytes(picture.read_bytes())
     pages = {"index": INDEX, "lesson": LESSON, "lesson.zh-CN": CHINESE}
-    pages |= {"more.zh-CN": MORE, "teaching/slides": SLIDES}
+    pages |= {"more.zh-CN": MORE, "questions.zh-CN": QUESTIONS}
+    pages |= {"exercises": EXERCISES, "teaching/slides": SLIDES}
     for name, text in pages.items():
         (source / f"{name}.md").write_text(text, "utf-8")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs"]
@@ -147,9 +156,10 @@ def sidebar(page):
 
 
 def test_a_page_has_the_sidebar_of_its_language(site):
-    assert sidebar(read(site / "lesson.html")) == ["A lesson", "The talk", "一课"]
+    english = ["A lesson", "Exercises", "The talk", "一课"]
+    assert sidebar(read(site / "lesson.html")) == english
     for name in "lesson.zh-CN.html", "more.zh-CN.html":
-        assert sidebar(read(site / name)) == ["一课", "第二课"]
+        assert sidebar(read(site / name)) == ["一课", "第二课", "常见问题"]
 
 
 def test_a_page_in_chinese_has_chinese_buttons(site):
@@ -189,6 +199,13 @@ def test_a_notebook_hides_answers_and_has_its_pictures(site):
     assert "images/" not in text
     for alt in "A picture", "Another picture":
         assert f'<img alt="{alt}" src="data:image/png;base64,' in text
+
+
+def test_the_exercises_can_be_downloaded_as_a_notebook(site):
+    nbformat = pytest.importorskip("nbformat")
+    (link,) = read(site / "exercises.html").select("a.notebook")
+    assert link.text == "↓ Exercises"
+    nbformat.validate(nbformat.read(site / link["href"], as_version=4))
 
 
 def test_a_page_is_shown_as_slides_too(site):

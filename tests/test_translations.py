@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from terms import badly_said
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -90,7 +91,11 @@ def test_what_is_translated():
         ROOT / "README.md",
         ROOT / "docs" / "backpropagation.md",
         ROOT / "docs" / "exercises.md",
+        ROOT / "docs" / "faq.md",
         ROOT / "docs" / "from-the-page-in-your-hand.md",
+        ROOT / "docs" / "is-my-gradient-right.md",
+        ROOT / "docs" / "quick-start.md",
+        ROOT / "docs" / "see-it.md",
         *(page for page in lessons if ".zh-CN" not in page.name),
     }
 
@@ -187,6 +192,30 @@ def test_a_link_that_leads_nowhere_is_found(page):
     page.write_text(TRANSLATED, "utf-8")
     with pytest.raises(AssertionError, match=r"more\.zh-CN\.md leads nowhere"):
         check(page)
+
+
+# --- Terms ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", TRANSLATIONS, ids=lambda page: page.name)
+def test_a_term_is_the_same_on_every_page(page):
+    assert badly_said(CODE.sub("", page.read_text("utf-8"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Jupyter 笔记本显示余切向量", []),
+        ("笔记本显示余切", ["笔记本", "余切"]),
+        ("因为一个值总比它的输入更新。", ["比它的输入更新"]),
+        ("比较之后。再更新权重", []),
+        ("链式法则、正则化、计算图", []),
+        ("链法则、规格化、运算图", ["链法则", "运算图", "规格化"]),
+        ("五个周期后的正确率", ["周期", "正确率"]),
+    ],
+)
+def test_a_term_that_is_not_ours_is_found(text, wrong):
+    assert list(badly_said(text)) == wrong
 
 
 # --- Formulas, as GitHub reads them ---------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from slip_table import NETWORKS, pairs_of, slips_of, verdict_on
 
 import tinygrad_edu as tg
-from tinygrad_edu.checking.catalogue import CATALOGUE, factor_in_words
+from tinygrad_edu.checking.catalogue import CATALOGUE, Attempt, factor_in_words
 
 SMALL = [n for n in NETWORKS if n.sizes in [(3, 2), (3, 3, 3)]]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,7 +52,9 @@ def test_pairs_of_slips_are_named_right():
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
 def test_every_slip_has_a_lesson(entry):
     assert entry.looks.endswith(".")
-    assert (DOCS / f"{entry.lesson}.md").exists()
+    attempt = Attempt("", {}, "", entry.lesson)
+    for rate in (-1.0, 5.0):
+        assert (DOCS / f"{attempt.page(rate)}.md").exists()
 
 
 @pytest.mark.parametrize(

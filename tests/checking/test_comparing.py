@@ -90,14 +90,19 @@ def test_parameters_are_given_in_many_ways(lesson):
 
 def test_plain_slips_are_named(lesson):
     dw1, dw2, db1, db2 = lesson.by_hand()
-    found = verdicts(
-        tg.compare([-dw1, dw2, 0 * db1, 5 * db2], lesson.mse, lesson.model)
-    )
-    assert found == {
+    mine = [-dw1, dw2, 0 * db1, 5 * db2]
+    comparison = tg.compare(mine, lesson.mse, lesson.model)
+    assert verdicts(comparison) == {
         "W1": "wrong: its sign is flipped",
         "W2": "right",
         "b1": "wrong: it is zero",
         "b2": "wrong: it is 5 times too large: divide by the number of examples, 5",
+    }
+    assert {row.parameter: row.lesson for row in comparison} == {
+        "W1": "lessons/01-one-path",  # where a sign is met first
+        "W2": "",
+        "b1": "lessons/03-layers",
+        "b2": "lessons/04-batches",
     }
 
 

@@ -83,6 +83,12 @@ def test_an_exercise_has_hints_and_a_lesson(mine, name):
         assert repr(exercise.hint()) == expected
 
 
+def test_a_place_that_was_not_filled_in_is_no_try(mine):
+    told = str(mine["compiled-step"].check(...))
+    assert told == "Not yet: write your answer in place of ..."
+    assert not any(row[-1] for row in mine.table())
+
+
 def test_seeds_draw_other_numbers(mine):
     assert mine.one("cube", 3).given == mine.one("cube", 3).given
     assert len({mine.one("cube", seed).given["x"] for seed in range(20)}) > 15

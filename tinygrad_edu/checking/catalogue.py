@@ -35,6 +35,8 @@ from tinygrad_edu.support.language import say
 __all__ = ["CATALOGUE", "Attempt", "Slip", "attempts", "both", "factor_in_words"]
 
 Array = np.ndarray[Any, Any]
+# The page of the documentation that explains a slip, or which one it is for a rate.
+Lesson = str | Callable[[float], str]
 
 
 class Slip(NamedTuple):
@@ -45,8 +47,9 @@ class Slip(NamedTuple):
     name : str
     looks : str
         What the slip looks like.
-    lesson : str
-        The page of the documentation that explains it.
+    lesson : str, or callable
+        The page of the documentation that explains it; for a slip with a rate, it may
+        be a function of the rate.
     places : callable
         Returns the places of a case, as arguments for `tried`.
     tried : callable
@@ -55,7 +58,7 @@ class Slip(NamedTuple):
 
     name: str
     looks: str
-    lesson: str
+    lesson: Lesson
     places: Callable[[Case], Iterable[tuple[Any, ...]]]
     tried: Callable[..., Iterator[Attempt]]
 
@@ -72,7 +75,7 @@ class Attempt(NamedTuple):
         The changes of the passes, by their place. With a rate, functions of it too.
     within : str
         The quantity whose gradient goes wrong first.
-    lesson : str
+    lesson : str, or callable
         The page of the documentation that explains it.
     is_free : bool
         Whether any rate is possible. Then one number more is needed to believe it.
@@ -81,7 +84,7 @@ class Attempt(NamedTuple):
     says: str | Callable[[float], list[str]]
     edits: Mapping[Spot, Callable[..., Any]]
     within: str
-    lesson: str = ""
+    lesson: Lesson = ""
     is_free: bool = False
 
     @property
@@ -99,12 +102,16 @@ class Attempt(NamedTuple):
         """Return what the slip may be, or nothing if the rate has no meaning."""
         return [self.says] if isinstance(self.says, str) else self.says(rate)
 
+    def page(self, rate: float = 1.0) -> str:
+        """Return the page of the documentation that explains it."""
+        return self.lesson if isinstance(self.lesson, str) else self.lesson(rate)
+
 
 CATALOGUE: dict[str, Slip] = {}
 
 
 def slip(
-    lesson: str, places: Callable[[Case], Iterable[tuple[Any, ...]]]
+    lesson: Lesson, places: Callable[[Case], Iterable[tuple[Any, ...]]]
 ) -> Callable[[Any], Any]:
     """Put a function into the catalogue."""
 
@@ -528,7 +535,13 @@ def bias_left_out(case: Case, use: Use) -> Iterator[Attempt]:
 # --- Numbers --------------------------------------------------------------------------
 
 
-@slip("lessons/04-batches", Case.scales)
+def _where_met(factor: float) -> str:
+    """Find the lesson: a sign is met in the first, a sum over examples later."""
+    is_sign = math.isclose(factor, -1.0, rel_tol=1e-6)
+    return "lessons/01-one-path" if is_sign else "lessons/04-batches"
+
+
+@slip(_where_met, Case.scales)
 def wrong_factor(case: Case, place: Spot, name: str) -> Iterator[Attempt]:
     """A sign or a number is wrong: sum for mean, the 2 of a square, a log's base."""
     yield Attempt(partial(factor_in_words, sizes=case.sizes), {place: _scaled}, name)

@@ -122,7 +122,7 @@ def compare(
     >>> loss = (w * w).sum()
     >>> (row,) = tg.compare([-2.0 * w.data], loss, [w])
     >>> row.verdict, row.lesson
-    ('wrong: its sign is flipped', 'lessons/04-batches')
+    ('wrong: its sign is flipped', 'lessons/01-one-path')
     >>> tg.compare([-2.0 * w.data], loss, [w], lang="zh")[0].verdict
     '错误：符号反了'
     """

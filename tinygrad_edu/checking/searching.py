@@ -193,7 +193,7 @@ class Search:
         ):
             return
         edits = {**before, **attempt.at(rate)}
-        yield _Guess(_either(words), attempt.within, attempt.lesson, edits)
+        yield _Guess(_either(words), attempt.within, attempt.page(rate), edits)
 
     def _explained(
         self, then: Mapping[str, Array], now: Mapping[str, Array]
@@ -259,7 +259,7 @@ class Search:
                 yield guess._replace(
                     words=both(str(first.says), guess.words),
                     within=first.within,
-                    lesson=first.lesson,
+                    lesson=first.page(),
                 )
 
     def _counted(self, guess: _Guess) -> _Guess:

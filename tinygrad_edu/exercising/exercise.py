@@ -186,6 +186,8 @@ class Exercise:
             numbers.
         """
         with speaking(self.lang):
+            if answer is ...:
+                return Verdict(False, say("write your answer in place of ..."))
             verdict = self.declaration.judge(self, answer)
             mark = self._progress[self.name]
             is_shown = self.seed in mark.shown
