@@ -251,8 +251,8 @@ class ArrayLike(Methods):
     __le__ = _query(operator.le)
     __gt__ = _query(operator.gt)
     __ge__ = _query(operator.ge)
-    __eq__ = _query(operator.eq)
-    __ne__ = _query(operator.ne)
+    __eq__: Callable[..., Any] = _query(operator.eq)
+    __ne__: Callable[..., Any] = _query(operator.ne)
     __hash__ = object.__hash__
 
     # --- Positions, and what is true of elements --------------------------------------

@@ -199,10 +199,11 @@ class Tensor(ArrayLike):
             self.array = array
 
     @property
-    def grad(self) -> Tensor | Any:  # or None, which a program knows when to expect
+    def grad(self) -> Tensor:  # or None; to say so would flag each ``w.grad.data``
         if (tape := current_mode.get().tape) is not None:
             tape.see(self)
-        return self.accumulated
+        gradient: Tensor = self.accumulated
+        return gradient
 
     @grad.setter
     def grad(self, value: Tensor | np.ndarray[Any, Any] | np.generic | None) -> None:

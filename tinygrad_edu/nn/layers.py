@@ -12,10 +12,11 @@ from tinygrad_edu.engine.graph import sampled
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.initialising import draw_layers
-from tinygrad_edu.nn.module import Module, walk
+from tinygrad_edu.nn.module import Layer, Module, walk
 from tinygrad_edu.ops.functions import relu, sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh
+from tinygrad_edu.support.kinds import Operand
 from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.randomness import generator
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Dropout", "Function", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 
 
-class Linear(Module):
+class Linear(Layer):
     r"""One layer without its activation, :math:`z = x w^T + b`.
 
     Parameters
@@ -81,7 +82,7 @@ class Linear(Module):
         weights, biases = draw_layers((n_in, n_out), rng, init, dtype)
         (self.weight,), (self.bias,) = weights, biases
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return `z` of shape (..., n_out) for `x` of shape (..., n_in)."""
         return linear(x, self.weight, self.bias)
 
@@ -89,26 +90,26 @@ class Linear(Module):
         return self.weight.shape[::-1]
 
 
-class Sigmoid(Module):
+class Sigmoid(Layer):
     """`sigmoid` as a module, for `Sequential`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return the sigmoid of each element."""
         return sigmoid(x)
 
 
-class Tanh(Module):
+class Tanh(Layer):
     """`tanh` as a module, for `Sequential`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return the hyperbolic tangent of each element."""
         return tanh(x)
 
 
-class ReLU(Module):
+class ReLU(Layer):
     """`relu` as a module, for `Sequential`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return each element, or 0 if it is negative."""
         return relu(x)
 
@@ -225,7 +226,7 @@ class Function(Module):
         return printable(self._title)
 
 
-class Sequential(Module):
+class Sequential(Layer):
     """A chain of parts: each part is called on the output of the part before it.
 
     Parameters
