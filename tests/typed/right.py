@@ -3,7 +3,7 @@
 A line that a checker flags all the same ends with ``# false alarm``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,12 @@ def layers() -> None:
         output=nn.Linear(4, 1),
     )
     model.eval()
-    y = model(tg.Tensor(ones))
-    y.sum().backward()
+    predicted(model, ones).sum().backward()
     print(len(model), model[0], model.summary(), model.named_parameters().keys())
+
+
+def predicted(model: tg.nn.Sequential, x: NDArray[np.float64]) -> tg.Tensor:
+    return model(x)
 
 
 class Line(tg.nn.Module):
@@ -308,3 +311,66 @@ def chosen_by_name() -> None:
     activation = activations["relu"]
     activation(leaf()).sum().backward()
     tg.remat(square)(leaf()).sum().backward()
+
+
+class SignDescent(tg.optim.Optimiser):
+    def __init__(self, params: Iterable[tg.Tensor], lr: float) -> None:
+        super().__init__(params)
+        self.lr = lr
+
+    def update(self, p: Any, g: Any, *state: Any) -> None:
+        p -= self.lr * np.sign(g)
+
+
+def own_optimiser() -> None:
+    w = leaf()
+    optimiser = SignDescent([w], lr=0.1)
+    (w * w).sum().backward()
+    optimiser.step()
+    print(optimiser.lr, optimiser.steps, optimiser.params[0].name)
+
+
+def own_loss() -> None:
+    model = tg.nn.MLP([2, 2, 1], rng=0)
+
+    def loss(h: tg.Tensor, y: tg.Tensor) -> tg.Tensor:
+        penalty = tg.losses.l2(model.weights, lam=0.1, n=4)
+        return tg.losses.cross_entropy(h, y) + penalty
+
+    optimiser = tg.optim.SGD(model.parameters(), lr=0.1)
+    history = tg.train.fit(model, loss, optimiser, tg.data.xor(), 1, progress=False)
+    print(len(history))
+
+
+def recurrence() -> None:
+    cell, state = tg.nn.Linear(5, 2, rng=0), tg.Tensor(np.zeros((4, 2)))
+    states: list[tg.Tensor] = []
+    for x in np.ones((3, 4, 3)):
+        state = cell(tg.concatenate([state, x], axis=1)).tanh()
+        states.append(state)
+    tg.stack(states).mean().backward()
+
+
+def newtons_method() -> None:
+    x: Any = 1.0
+    slope = tg.grad(lambda x: x**3 - 2 * x)
+    for _ in range(3):
+        x = x - slope(x) / tg.grad(slope)(x)
+    print(float(x))
+
+
+def classes() -> None:
+    labels = np.array([0, 2])
+    z = leaf()
+    loss = tg.losses.softmax_cross_entropy(z, np.eye(3)[labels])
+    likelihood = -z.log_softmax()[np.arange(2), labels].mean()
+    (loss + likelihood).backward()
+    accuracy = (z.argmax(axis=1) == labels).mean()
+    print(f"{accuracy:.0%}", z.softmax(axis=1).numpy().sum(axis=1))
+
+
+def padded_and_sorted() -> None:
+    w = leaf()
+    w.pad(1, mode="edge").sort().take([0, 1], axis=-1).cumsum(1).sum().backward()
+    w.repeat(2, axis=0).tile(2).roll(1).flip(0).ravel().diff().sum().backward()
+    w.var(ddof=1).sqrt().log1p().backward()

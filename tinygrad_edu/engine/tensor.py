@@ -238,6 +238,11 @@ class Tensor(ArrayLike):
         """Return the value: the array itself, not a copy."""
         return self.data
 
+    def __dir__(self) -> list[str]:
+        """Name what is for users, so not what `data` and `grad` are stored in."""
+        inner = {"accumulated", "array", "calls", "index", "origin"}
+        return sorted({*super().__dir__()} - inner)
+
     def __repr__(self) -> str:
         text = np.array2string(self._known("repr"), separator=", ", prefix="Tensor(")
         if self.dtype not in (np.float64, np.int64, np.bool_):

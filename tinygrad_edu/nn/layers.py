@@ -12,7 +12,7 @@ from tinygrad_edu.engine.graph import sampled
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.initialising import draw_layers
-from tinygrad_edu.nn.module import Layer, Module, walk
+from tinygrad_edu.nn.module import Module, walk
 from tinygrad_edu.ops.functions import relu, sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Dropout", "Function", "Linear", "ReLU", "Sequential", "Sigmoid", "Tanh"]
 
 
-class Linear(Layer):
+class Linear(Module):
     r"""One layer without its activation, :math:`z = x w^T + b`.
 
     Parameters
@@ -90,7 +90,7 @@ class Linear(Layer):
         return self.weight.shape[::-1]
 
 
-class Sigmoid(Layer):
+class Sigmoid(Module):
     """`sigmoid` as a module, for `Sequential`."""
 
     def forward(self, x: Operand) -> Tensor:
@@ -98,7 +98,7 @@ class Sigmoid(Layer):
         return sigmoid(x)
 
 
-class Tanh(Layer):
+class Tanh(Module):
     """`tanh` as a module, for `Sequential`."""
 
     def forward(self, x: Operand) -> Tensor:
@@ -106,7 +106,7 @@ class Tanh(Layer):
         return tanh(x)
 
 
-class ReLU(Layer):
+class ReLU(Module):
     """`relu` as a module, for `Sequential`."""
 
     def forward(self, x: Operand) -> Tensor:
@@ -226,7 +226,7 @@ class Function(Module):
         return printable(self._title)
 
 
-class Sequential(Layer):
+class Sequential(Module):
     """A chain of parts: each part is called on the output of the part before it.
 
     Parameters
@@ -283,7 +283,7 @@ class Sequential(Layer):
             for letter, tensor in tensors.items():
                 tensor.name = f"{letter}{number}"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the output of the last part."""
         for part in self:
             x = part(x)

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.initialising import draw_layers
 from tinygrad_edu.nn.layers import Linear, Sequential, Sigmoid
-from tinygrad_edu.nn.module import Layer
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.support.kinds import Operand
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["MLP"]
 
 
-class MLP(Layer):
+class MLP(Module):
     """The sigmoid multilayer perceptron: a = sigmoid(a w^T + b), layer after layer.
 
     Parameters

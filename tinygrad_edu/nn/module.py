@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+)
 from weakref import ref
 
 import numpy as np
@@ -12,13 +20,24 @@ import numpy as np
 from tinygrad_edu.engine.graph import Node, new_index
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.summary import Shapes, Sizes, output_shapes
-from tinygrad_edu.support.kinds import Operand
 from tinygrad_edu.support.printable import printable, type_name
 from tinygrad_edu.support.randomness import is_generator, set_state, state_of
 from tinygrad_edu.support.states import matched, raise_for, wrong_names
 from tinygrad_edu.support.table import Table
 
-__all__ = ["Layer", "Module", "Part", "walk"]
+if TYPE_CHECKING:
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class HasForward(Protocol[P, R]):
+        """A module as its call sees it, which takes and returns what `forward` does."""
+
+        def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+        def _call(self, function: Any, args: Any, kwargs: Any) -> Any: ...
+
+
+__all__ = ["Module", "Part", "walk"]
 
 
 class Module:
@@ -56,7 +75,7 @@ class Module:
         """Compute the output; each subclass defines this."""
         raise TypeError(f"{type_name(self)}: define forward(self, x)")
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._call(self.forward, args, kwargs)
 
     def _call(
@@ -253,14 +272,6 @@ class Module:
     def _generators(self) -> dict[str, Any]:
         parts = walk(self)
         return {part.path: part.thing for part in parts if is_generator(part.thing)}
-
-
-class Layer(Module):
-    """A module that computes one Tensor from one input, as type checkers see it."""
-
-    if TYPE_CHECKING:
-
-        def __call__(self, x: Operand) -> Tensor: ...
 
 
 def _each(output: Any) -> list[Node]:
