@@ -419,8 +419,9 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
     """Declare your own op; a decorator, with or without arguments.
 
     It takes the arguments of `Op`. Declare the backward rules with `Op.vjp`, one per
-    input. The new op is a function of arrays and Tensors, and a method of Tensors. It
-    is added to `OPS`, where every tool of the package finds it.
+    input. The new op is a function of arrays and Tensors, and a method of Tensors (of
+    which type checkers do not know). It is added to `OPS`, where every tool of the
+    package finds it.
 
     Raises
     ------
