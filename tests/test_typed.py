@@ -112,17 +112,10 @@ def test_the_stub_says_what_the_declarations_say():
 # --- Completion -----------------------------------------------------------------------
 
 
-def completed(text, **names):
-    """Return what a Python prompt offers for the text."""
-    completer = Completer(names)
-    offers = iter(lambda: completer.complete(text, len(found)), None)
-    found = []
-    found.extend(offers)
-    return found
-
-
 def test_a_prompt_completes_a_method():
-    assert completed("t.su", t=Tensor(1.0)) == ["t.subtract(", "t.sum("]
+    completer = Completer({"t": Tensor(1.0)})
+    completer.complete("t.su", 0)
+    assert completer.matches == ["t.subtract(", "t.sum("]
 
 
 def test_a_tensor_lists_what_is_for_users():

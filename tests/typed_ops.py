@@ -38,7 +38,7 @@ def stub() -> str:
     table = {name: OPS[name] for name in sorted(BUILT_IN)}
     lines = [HEAD, *imports(table.values()), "", "__all__ = ["]
     lines += [*(f'    "{name}",' for name in sorted(ops.__all__)), "]", ""]
-    lines += ["class Methods(Node):"]
+    lines += ["class TensorMethods(Node):"]
     for name, op in table.items():
         if getattr(getattr(ArrayLike, name, None), "__wrapped__", None) is op:
             lines += indented(method(op))

@@ -121,6 +121,7 @@ def numpy_functions() -> None:
     print(np.shape(w), np.argmax(w), np.asarray(w.detach()), np.allclose(w.data, 1))
 
 
+# NumPy's own types do not know that a function of a Tensor returns a Tensor.
 def in_numpys_words(w: Any) -> Any:
     return np.sum(np.tanh(w) ** 2)
 

@@ -39,11 +39,11 @@ from tinygrad_edu.support.kinds import Axes, Operand, Shape
 
 if TYPE_CHECKING:
     # The methods that come from the table of ops; and `Tensor`, from further up.
-    from tinygrad_edu.ops import Methods, Tensor
+    from tinygrad_edu.ops import TensorMethods, Tensor
 
     Method = Callable[[Any, Operand], Tensor]
 else:
-    Methods = Node
+    TensorMethods = Node
 
 __all__ = ["ArrayLike"]
 
@@ -73,7 +73,7 @@ def _query(function: Callable[..., Any]) -> Callable[..., Any]:
     return update_wrapper(method, function, ["__name__"])
 
 
-class ArrayLike(Methods):
+class ArrayLike(TensorMethods):
     """A node with the operators and methods of an ndarray; `Tensor` is one."""
 
     __slots__ = ()
@@ -265,7 +265,7 @@ class ArrayLike(Methods):
     argsort = _query(np.argsort)
     nonzero = _query(np.nonzero)
 
-    # --- Methods that take arguments in several forms, as ndarray's do ----------------
+    # --- TensorMethods that take arguments in several forms, as ndarray's do ----------------
 
     @property
     def T(self) -> Tensor:  # noqa: N802, as NumPy spells it

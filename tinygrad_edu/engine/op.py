@@ -65,8 +65,9 @@ _METHODS: set[str] = set()  # names of ops that are also methods of Tensor
 class _Shown:
     """`Op.__signature__`: how to call an op, for `help` and completion.
 
-    It is made when it is asked for, so that declaring an op takes no longer. The class
-    itself has its usual one, which None stands for.
+    It shows the declaration; a call may also give parameters by position, as in NumPy.
+    It is made when it is asked for, so that declaring an op takes no longer. Of the
+    class, None: it has its usual one.
     """
 
     def __get__(self, op: Op | None, kind: type) -> inspect.Signature | None:

@@ -142,7 +142,7 @@ __all__ = [
     "xlogy",
 ]
 
-class Methods(Node):
+class TensorMethods(Node):
     def abs(self) -> Tensor:
         """The absolute value."""
     def add(self, b: Operand) -> Tensor:
