@@ -39,7 +39,7 @@ from tinygrad_edu.support.kinds import Axes, Operand, Shape
 
 if TYPE_CHECKING:
     # The methods that come from the table of ops; and `Tensor`, from further up.
-    from tinygrad_edu.ops import TensorMethods, Tensor
+    from tinygrad_edu.ops import Tensor, TensorMethods
 
     Method = Callable[[Any, Operand], Tensor]
 else:
@@ -265,7 +265,7 @@ class ArrayLike(TensorMethods):
     argsort = _query(np.argsort)
     nonzero = _query(np.nonzero)
 
-    # --- TensorMethods that take arguments in several forms, as ndarray's do ----------------
+    # --- Methods that take arguments in several forms, as ndarray's do ----------------
 
     @property
     def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
