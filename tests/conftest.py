@@ -57,6 +57,7 @@ SLOW = {
     "tests/test_site.py",
     "tests/test_syllabus.py",
     "tests/test_try_it.py",
+    "tests/test_typed.py",
     "tests/test_watch.py",
     "tests/test_workbook.py",
     "tests/train/test_checkpoints.py",

@@ -19,6 +19,7 @@ from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sigmoid, sigmoid_cross_entropy, xlog1py, xlogy
 from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
+from tinygrad_edu.support.kinds import Operand
 
 __all__ = [
     "cross_entropy",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 
-def mse(prediction: Any, target: Any) -> Any:
+def mse(prediction: Operand, target: Operand) -> Tensor:
     r"""Mean squared error, :math:`\frac{1}{2N} \sum_i \|y_i - h_i\|^2`.
 
     Parameters
@@ -65,7 +66,7 @@ def mse(prediction: Any, target: Any) -> Any:
     return squared_norm(subtract(prediction, target)) * (0.5 / n)
 
 
-def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
+def l2(weights: Iterable[Operand], lam: float, n: int) -> Tensor:
     r"""Penalty on large weights, :math:`\frac{\lambda}{2n} \sum_j w_j^2`.
 
     Parameters
@@ -111,7 +112,7 @@ def l2(weights: Iterable[Any], lam: float, n: int) -> Any:
     return total * (0.5 * lam / n)
 
 
-def cross_entropy(prediction: Any, target: Any) -> Any:
+def cross_entropy(prediction: Operand, target: Operand) -> Tensor:
     r"""Sigmoid cross-entropy of probabilities, with :math:`0 \log 0 = 0`.
 
     .. math:: -\frac{1}{N} \sum_i \left[ y_i \log h_i + (1-y_i) \log(1-h_i) \right]
@@ -154,7 +155,7 @@ def cross_entropy(prediction: Any, target: Any) -> Any:
     return sum(likelihood) * (-1.0 / n)
 
 
-def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
+def cross_entropy_with_logits(logits: Operand, target: Operand) -> Tensor:
     r"""`cross_entropy` of the probabilities sigmoid(z), from the logits `z`.
 
     .. math:: \frac{1}{N} \sum_i \left[ \log(1 + e^{z_i}) - y_i z_i \right]
@@ -193,7 +194,7 @@ def cross_entropy_with_logits(logits: Any, target: Any) -> Any:
     return sum(sigmoid_cross_entropy(logits, target)) * (1.0 / n)
 
 
-def softmax_cross_entropy(logits: Any, target: Any) -> Any:
+def softmax_cross_entropy(logits: Operand, target: Operand) -> Tensor:
     r"""Cross-entropy of softmax(z): :math:`-\frac{1}{N} \sum_i y_i \log p_i`.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import inspect
 import pickle
 import subprocess
 import sys
@@ -547,6 +548,20 @@ def test_str_shows_how_to_call_an_op(scaled):
     assert str(tg.add) == "add(a, b)"
     assert str(tg.sum) == "sum(x, axis=None, dtype=None, keepdims=False)"
     assert str(tg.concatenate) == "concatenate([arrays, ...], axis=0)"
+
+
+def test_tools_see_how_to_call_an_op_and_its_method(scaled):
+    def shown(f):
+        return str(inspect.signature(f))
+
+    assert shown(scaled) == "(x, y, *, factor, shift=0.0)"
+    assert shown(tg.Tensor(1.0).scaled) == "(y, *, factor, shift=0.0)"
+    assert shown(tg.exp) == "(x)"  # NumPy tells no signature of most of its ufuncs
+    assert shown(tg.softmax) == "(x, *, axis=-1)"
+    assert shown(tg.Tensor.reshape) == "(self, *shape: 'Shape') -> 'Tensor'"
+    assert shown(tg.concatenate) == "(arrays, *, axis=0)"
+    assert shown(tg.einsum) == "(subscripts, *arrays, optimize=False)"
+    assert list(inspect.signature(Op).parameters)[:2] == ["forward", "name"]
 
 
 def test_repr_says_that_it_is_an_op():

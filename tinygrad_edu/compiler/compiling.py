@@ -12,7 +12,7 @@ from functools import partial, update_wrapper
 from importlib.util import find_spec
 from operator import attrgetter
 from types import MethodType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -269,6 +269,16 @@ def _stacked(answers: list[Any]) -> Any:
         same = all(v.shape == values[0].shape for v in values)
         stacked.append(np.array(values) if same else values)
     return tree.rebuild(answers[0], stacked)
+
+
+@overload
+def compile(
+    f: Callable[..., Any], *, backend: str = ..., style: str = ..., keep: int = ...
+) -> Compiled: ...
+@overload
+def compile(
+    *, backend: str = ..., style: str = ..., keep: int = ...
+) -> Callable[[Callable[..., Any]], Compiled]: ...
 
 
 def compile(

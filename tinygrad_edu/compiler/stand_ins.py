@@ -127,11 +127,14 @@ class Array(ArrayLike):
     def flatten(self, order: str = "C") -> Any:
         return reshaped(self, -1, order).copy()
 
-    def sort(self, axis: int = -1, **kwargs: Any) -> None:
-        self[...] = np.sort(self, axis, **kwargs)
+    # The result is None, as that of ndarray's methods.
+    def sort(self, axis: Any = -1, kind: Any = None, **kwargs: Any) -> Any:
+        self[...] = np.sort(self, axis, kind, **kwargs)
 
-    def partition(self, kth: Any, axis: int = -1, **kwargs: Any) -> None:
-        self[...] = np.partition(self, kth, axis, **kwargs)
+    def partition(
+        self, kth: Any, axis: Any = -1, kind: Any = "introselect", **kwargs: Any
+    ) -> Any:
+        self[...] = np.partition(self, kth, axis, kind, **kwargs)
 
     def copy(self, order: str = "C") -> Any:
         if order != "C":

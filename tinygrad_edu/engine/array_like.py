@@ -10,6 +10,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator
 from dis import opmap
+from functools import update_wrapper
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,17 @@ from tinygrad_edu.ops.functions import power
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.shapes import reshape, transpose
+from tinygrad_edu.support.kinds import Axes, Operand, Shape
+
+if TYPE_CHECKING:
+    # The methods that come from the table of ops; and `Tensor`, from further up.
+    from tinygrad_edu.ops import Tensor, TensorMethods
+
+    Method = Callable[[Any, Operand], Tensor]
+else:
+    TensorMethods = Node
 
 __all__ = ["ArrayLike"]
-
-Method = Callable[[Any, Any], Any]
 
 
 def _binary(op: Op) -> tuple[Method, Method]:
@@ -57,10 +65,15 @@ def _assigned(op: Op, write: Callable[..., Any]) -> Method:
 
 def _query(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that has no derivative; its result is a plain array or number."""
-    return lambda self, *args, **kwargs: query(function, self, *args, **kwargs)
+
+    def method(self: Node, *args: Any, **kwargs: Any) -> Any:
+        return query(function, self, *args, **kwargs)
+
+    method.__doc__ = f"`{function.__name__}` of the value, as of an array."
+    return update_wrapper(method, function, ["__name__"])
 
 
-class ArrayLike(Node):
+class ArrayLike(TensorMethods):
     """A node with the operators and methods of an ndarray; `Tensor` is one."""
 
     __slots__ = ()
@@ -117,7 +130,7 @@ class ArrayLike(Node):
             )
         return self._known(kind).item()
 
-    def __round__(self, ndigits: int | None = None) -> Any:
+    def __round__(self, ndigits: int | None = None) -> Tensor:
         return self.round(ndigits or 0)
 
     def __format__(self, spec: str) -> str:
@@ -138,12 +151,16 @@ class ArrayLike(Node):
     def __len__(self) -> int:
         return len(self.array)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
             raise TypeError("iter: cannot loop over a Tensor without dimensions")
         return (self[i] for i in range(len(self)))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    # NumPy's own types then promise nothing of the result of ``array * tensor`` and
+    # ``np.mean(tensor)``, as of an array of any objects.
+    def __array__(
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> np.ndarray[Any, np.dtype[np.object_]]:
         if self.requires_grad:
             raise TypeError(
                 "array: converting this Tensor to an array would lose its graph; use "
@@ -174,24 +191,26 @@ class ArrayLike(Node):
     __mod__, __rmod__ = _binary(remainder)
     __floordiv__, __rfloordiv__ = _binary(floor_divide)
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Tensor:
         return record(negative, (self,))
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Tensor:
         return record(positive, (self,))
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> Tensor:
         return record(absolute, (self,))
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> Tensor:
         return record(getitem, (self,), {"index": _plain_index(index)})
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "setitem: you cannot write to a Tensor, since the graph needs its value; "
-            "build a new one with where(), concatenate() or stack(), "
-            "or write to .data before an op uses it"
-        )
+    if not TYPE_CHECKING:  # type checkers refuse it too
+
+        def __setitem__(self, index: Any, value: Any) -> None:
+            raise TypeError(
+                "setitem: you cannot write to a Tensor, since the graph needs its "
+                "value; build a new one with where(), concatenate() or stack(), "
+                "or write to .data before an op uses it"
+            )
 
     # --- In place: under no_grad(), into a leaf that requires a gradient --------------
 
@@ -232,41 +251,47 @@ class ArrayLike(Node):
     __le__ = _query(operator.le)
     __gt__ = _query(operator.gt)
     __ge__ = _query(operator.ge)
-    __eq__ = _query(operator.eq)
-    __ne__ = _query(operator.ne)
+    __eq__: Callable[..., Any] = _query(operator.eq)
+    __ne__: Callable[..., Any] = _query(operator.ne)
     __hash__ = object.__hash__
+
+    # --- Positions, and what is true of elements --------------------------------------
+
+    all = _query(np.all)
+    any = _query(np.any)
+    argmax = _query(np.argmax)
+    argmin = _query(np.argmin)
+    argpartition = _query(np.argpartition)
+    argsort = _query(np.argsort)
+    nonzero = _query(np.nonzero)
 
     # --- Methods that take arguments in several forms, as ndarray's do ----------------
 
     @property
-    def T(self) -> Any:  # noqa: N802, as NumPy spells it
+    def T(self) -> Tensor:  # noqa: N802, as NumPy spells it
         """The transpose, with the axes reversed."""
         return record(transpose, (self,), {"axes": None})
 
-    def reshape(self, *shape: Any) -> Any:
+    def reshape(self, *shape: Shape) -> Tensor:
         """``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
         return record(
             reshape, (self,), {"shape": shape[0] if len(shape) == 1 else shape}
         )
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: Axes) -> Tensor:
         """``t.transpose()``, ``t.transpose(1, 0)`` or ``t.transpose((1, 0))``."""
         order: Any = axes or None
         if len(axes) == 1 and not isinstance(axes[0], int):
             (order,) = axes
         return record(transpose, (self,), {"axes": order})
 
-    def flatten(self) -> Any:
+    def flatten(self) -> Tensor:
         """Return the elements in one dimension."""
         return record(reshape, (self,), {"shape": -1})
 
-    def copy(self) -> Any:
+    def copy(self) -> Tensor:
         """Return a copy; the copy is recorded."""
         return record(positive, (self,))
-
-    if TYPE_CHECKING:  # the methods that come from the table of ops, and those below
-
-        def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
 
 def _plain_index(index: Any) -> Any:
@@ -291,9 +316,3 @@ def _refuse_to_be_stored(frame: FrameType) -> None:
             "would lose the gradient; build the array with tg.stack() or tg.where(), "
             "or store the plain value: a[i] = t.item()"
         )
-
-
-for _name in ["all", "any", "argmax", "argmin", "argpartition", "argsort", "nonzero"]:
-    _method = _query(getattr(np, _name))
-    _method.__name__, _method.__doc__ = _name, f"Same as `numpy.ndarray.{_name}`."
-    setattr(ArrayLike, _name, _method)

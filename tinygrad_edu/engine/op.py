@@ -62,6 +62,28 @@ BUILT_IN: set[str] = set()  # names that users may not declare again
 _METHODS: set[str] = set()  # names of ops that are also methods of Tensor
 
 
+class _Shown:
+    """`Op.__signature__`: how to call an op, for `help` and completion.
+
+    It shows the declaration; a call may also give parameters by position, as in NumPy.
+    It is made when it is asked for, so that declaring an op takes no longer. Of the
+    class, None: it has its usual one.
+    """
+
+    def __get__(self, op: Op | None, kind: type) -> inspect.Signature | None:
+        if op is None:
+            return None
+        inputs = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in op.inputs
+        ]
+        params = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+            for name, default in op.defaults.items()
+        ]
+        return inspect.Signature(inputs + params)
+
+
 class Op:
     r"""One operation: computation, backward rules, formula, shapes and domain.
 
@@ -97,6 +119,8 @@ class Op:
     doc : str, optional
         Default: the docstring of `forward`.
     """
+
+    __signature__ = _Shown()
 
     def __init__(
         self,
@@ -380,6 +404,7 @@ def _register(op: Op) -> None:
 
     method.__name__ = op.name
     method.__doc__ = op.__doc__
+    method.__dict__["__wrapped__"] = op  # whose signature is the method's
     if not op.variadic and (op.name in _METHODS or not hasattr(Node, op.name)):
         setattr(Node, op.name, method)
         _METHODS.add(op.name)
@@ -395,8 +420,9 @@ def op(forward: Callable[..., Any] | None = None, /, **declaration: Any) -> Any:
     """Declare your own op; a decorator, with or without arguments.
 
     It takes the arguments of `Op`. Declare the backward rules with `Op.vjp`, one per
-    input. The new op is a function of arrays and Tensors, and a method of Tensors. It
-    is added to `OPS`, where every tool of the package finds it.
+    input. The new op is a function of arrays and Tensors, and a method of Tensors (of
+    which type checkers do not know). It is added to `OPS`, where every tool of the
+    package finds it.
 
     Raises
     ------

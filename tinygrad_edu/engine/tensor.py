@@ -6,7 +6,7 @@ What it has in common with an ndarray, operators above all, is in `array_like`.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from tinygrad_edu.engine import autodiff
 from tinygrad_edu.engine.array_like import ArrayLike
 from tinygrad_edu.engine.graph import Node, current_mode, new_index, value_of
 from tinygrad_edu.engine.op import as_array
+from tinygrad_edu.support.kinds import Operand
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Tensor"]
 
@@ -67,10 +71,10 @@ class Tensor(ArrayLike):
 
     def __init__(
         self,
-        data: Any,
+        data: Operand,
         *,
         requires_grad: bool = False,
-        dtype: Any = None,
+        dtype: DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
         array: Any = data.array if isinstance(data, Node) else as_array(data)
@@ -99,7 +103,7 @@ class Tensor(ArrayLike):
 
     def backward(
         self,
-        gradient: Any = None,
+        gradient: Operand | None = None,
         *,
         retain_graph: bool = False,
         create_graph: bool = False,
@@ -168,7 +172,7 @@ class Tensor(ArrayLike):
         return array
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: Tensor | np.ndarray[Any, Any] | np.generic) -> None:
         array: Any = value.array if isinstance(value, Node) else value
         if array is self.array:  # `t.data -= 1` assigns the same array at the end
             return
@@ -195,13 +199,14 @@ class Tensor(ArrayLike):
             self.array = array
 
     @property
-    def grad(self) -> Any:
+    def grad(self) -> Tensor:  # or None; to say so would flag each ``w.grad.data``
         if (tape := current_mode.get().tape) is not None:
             tape.see(self)
-        return self.accumulated
+        gradient: Tensor = self.accumulated
+        return gradient
 
     @grad.setter
-    def grad(self, value: Any) -> None:
+    def grad(self, value: Tensor | np.ndarray[Any, Any] | np.generic | None) -> None:
         if (tape := current_mode.get().tape) is not None:
             tape.see(self, is_read=False)
         if value is None:
@@ -232,6 +237,11 @@ class Tensor(ArrayLike):
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return the value: the array itself, not a copy."""
         return self.data
+
+    def __dir__(self) -> list[str]:
+        """Name what is for users, so not what `data` and `grad` are stored in."""
+        inner = {"accumulated", "array", "calls", "index", "origin"}
+        return sorted({*super().__dir__()} - inner)
 
     def __repr__(self) -> str:
         text = np.array2string(self._known("repr"), separator=", ", prefix="Tensor(")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import update_wrapper
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -36,6 +36,18 @@ from tinygrad_edu.support import tree
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 Function = Callable[..., Any]
+
+
+@overload
+def grad(
+    f: Function, argnums: int | Sequence[int] = 0, *, has_aux: Literal[True]
+) -> Callable[..., tuple[Any, Any]]: ...
+@overload
+def grad(
+    f: Function, argnums: Sequence[int], has_aux: bool = False
+) -> Callable[..., tuple[Any, ...]]: ...
+@overload
+def grad(f: Function, argnums: int = 0, has_aux: bool = False) -> Function: ...
 
 
 def grad(
@@ -96,7 +108,7 @@ def grad(
 
 def value_and_grad(
     f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Function:
+) -> Callable[..., tuple[Any, Any]]:
     """Return a function that computes the pair ``(value, gradient)`` of `f`.
 
     With `has_aux` it returns ``((value, aux), gradient)``. Parameters and errors are

@@ -16,6 +16,7 @@ from tinygrad_edu.nn.module import Module, walk
 from tinygrad_edu.ops.functions import relu, sigmoid
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh
+from tinygrad_edu.support.kinds import Operand
 from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.randomness import generator
 
@@ -81,7 +82,7 @@ class Linear(Module):
         weights, biases = draw_layers((n_in, n_out), rng, init, dtype)
         (self.weight,), (self.bias,) = weights, biases
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return `z` of shape (..., n_out) for `x` of shape (..., n_in)."""
         return linear(x, self.weight, self.bias)
 
@@ -92,7 +93,7 @@ class Linear(Module):
 class Sigmoid(Module):
     """`sigmoid` as a module, for `Sequential`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return the sigmoid of each element."""
         return sigmoid(x)
 
@@ -100,7 +101,7 @@ class Sigmoid(Module):
 class Tanh(Module):
     """`tanh` as a module, for `Sequential`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return the hyperbolic tangent of each element."""
         return tanh(x)
 
@@ -108,7 +109,7 @@ class Tanh(Module):
 class ReLU(Module):
     """`relu` as a module, for `Sequential`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return each element, or 0 if it is negative."""
         return relu(x)
 
@@ -282,7 +283,7 @@ class Sequential(Module):
             for letter, tensor in tensors.items():
                 tensor.name = f"{letter}{number}"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """Return the output of the last part."""
         for part in self:
             x = part(x)

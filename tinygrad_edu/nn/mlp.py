@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.initialising import draw_layers
 from tinygrad_edu.nn.layers import Linear, Sequential, Sigmoid
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops.functions import sigmoid
 from tinygrad_edu.ops.products import linear
+from tinygrad_edu.support.kinds import Operand
 from tinygrad_edu.support.table import Table
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class MLP(Module):
     ) -> None:
         self.weights, self.biases = draw_layers(sizes, rng, init, dtype)
 
-    def logits(self, x: Any) -> Any:
+    def logits(self, x: Operand) -> Tensor:
         """Return the last layer's `z`, of shape (N, n_out), for `x` of (N, n_in)."""
         return self._call(self._logits, (x,), {})
 
@@ -77,7 +79,7 @@ class MLP(Module):
             z = linear(sigmoid(z), w, b)
         return z
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Tensor:
         """Return the network's output, sigmoid(z) of the last layer."""
         return sigmoid(self._logits(x))
 

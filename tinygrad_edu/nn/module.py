@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+)
 from weakref import ref
 
 import numpy as np
@@ -16,6 +24,18 @@ from tinygrad_edu.support.printable import printable, type_name
 from tinygrad_edu.support.randomness import is_generator, set_state, state_of
 from tinygrad_edu.support.states import matched, raise_for, wrong_names
 from tinygrad_edu.support.table import Table
+
+if TYPE_CHECKING:
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class HasForward(Protocol[P, R]):
+        """A module as its call sees it, which takes and returns what `forward` does."""
+
+        def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+        def _call(self, function: Any, args: Any, kwargs: Any) -> Any: ...
+
 
 __all__ = ["Module", "Part", "walk"]
 
@@ -55,7 +75,7 @@ class Module:
         """Compute the output; each subclass defines this."""
         raise TypeError(f"{type_name(self)}: define forward(self, x)")
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: HasForward[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._call(self.forward, args, kwargs)
 
     def _call(

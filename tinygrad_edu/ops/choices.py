@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.op import composite, op
+from tinygrad_edu.support.kinds import Operand
 
 __all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "where"]
 
@@ -100,7 +101,7 @@ def _to_bounds(x: Any, min: Any, max: Any) -> Any:
     kink=_to_bounds,
     subgradient="1/2 at a bound, as for maximum and minimum",
 )
-def clip(x: Any, *, min: Any = None, max: Any = None) -> Any:
+def clip(x: Any, *, min: Operand | None = None, max: Operand | None = None) -> Any:
     """Limit values to an interval; a bound may be None, a number or an array."""
     if min is not None:
         x = maximum(x, min)

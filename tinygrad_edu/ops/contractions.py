@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
@@ -26,6 +27,8 @@ class Einsum(Op):
     each axis of each operand and of the output.
     """
 
+    __signature__ = signature(lambda subscripts, *arrays, optimize=False: ...)
+
     def _bind(
         self, args: tuple[Any, ...], params: Params
     ) -> tuple[tuple[Any, ...], Params | None]:
@@ -38,7 +41,7 @@ class Einsum(Op):
         return arrays, given | {"subscripts": _explicit(given["subscripts"], ndims)}
 
     def __str__(self) -> str:
-        return "einsum(subscripts, *arrays, optimize=False)"
+        return f"{self.name}{self.__signature__}"
 
 
 def _operands_and_subscripts(args: tuple[Any, ...]) -> tuple[list[Any], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -13,11 +13,14 @@ from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.reductions import as_factors
 from tinygrad_edu.ops.shapes import reshape
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 __all__ = ["cumprod", "cumsum"]
 
 
 @op(tex=r"\textstyle\sum_{{j \le i}} {x}_j")
-def cumsum(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
+def cumsum(x: Any, *, axis: int | None = None, dtype: DTypeLike | None = None) -> Any:
     """The sum up to each element along an axis; without one, over all in order."""
     return np.cumsum(x, axis=axis, dtype=dtype)
 
@@ -33,7 +36,7 @@ cumsum.vjp(x=_from_the_end)
 
 
 @composite(tex=r"\textstyle\prod_{{j \le i}} {x}_j")
-def cumprod(x: Any, *, axis: Any = None, dtype: Any = None) -> Any:
+def cumprod(x: Any, *, axis: int | None = None, dtype: DTypeLike | None = None) -> Any:
     """The product up to each element along an axis; without one, over all in order.
 
     The gradient is right even if a factor is 0. The op computes products of 1, 2, 4,

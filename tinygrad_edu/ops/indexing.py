@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import EllipsisType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from tinygrad_edu.engine.graph import query
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.shapes import reshape
+from tinygrad_edu.support.kinds import Operand, Shape
 
 __all__ = ["add_at", "getitem", "take", "take_along_axis"]
 
@@ -25,7 +26,7 @@ getitem.vjp(x=lambda g, y, x, index: add_at(g, index, x.shape))
 
 
 @op()
-def add_at(x: Any, *, index: Any, shape: Any) -> Any:
+def add_at(x: Any, *, index: Any, shape: Shape) -> Any:
     """Add `x` to zeros of a shape at an index; repeated positions are summed."""
     x = np.asarray(x)
     answer = np.zeros(shape, x.dtype)
@@ -61,7 +62,13 @@ def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
 
 
 @composite()
-def take(x: Any, *, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
+def take(
+    x: Any,
+    *,
+    indices: Operand,
+    axis: int | None = None,
+    mode: Literal["raise", "wrap", "clip"] = "raise",
+) -> Any:
     """Take elements, or slices along an axis, by their indices, which may repeat.
 
     For an index out of bounds, mode="wrap" starts again at the first element, and
@@ -71,6 +78,6 @@ def take(x: Any, *, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
 
 
 @composite()
-def take_along_axis(x: Any, *, indices: Any, axis: Any = -1) -> Any:
+def take_along_axis(x: Any, *, indices: Operand, axis: int | None = -1) -> Any:
     """Take elements along an axis by their indices, such as `argsort` returns."""
     return gathered(x, lambda i: query(np.take_along_axis, i, indices, axis))

@@ -19,6 +19,7 @@ from tinygrad_edu.ops.shapes import (
     expand_dims,
     reshape,
 )
+from tinygrad_edu.support.kinds import Operand
 
 __all__ = [
     "append",
@@ -104,7 +105,7 @@ def column_stack(*arrays: Any) -> Any:
 
 
 @composite()
-def append(x: Any, values: Any, *, axis: Any = None) -> Any:
+def append(x: Any, values: Any, *, axis: int | None = None) -> Any:
     """Join two arrays along an axis; without one, flatten them first."""
     if axis is None:
         return concatenate([reshape(x, -1), reshape(values, -1)])
@@ -112,32 +113,32 @@ def append(x: Any, values: Any, *, axis: Any = None) -> Any:
 
 
 @composite()
-def array_split(x: Any, *, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def array_split(x: Any, *, indices_or_sections: Operand, axis: int = 0) -> list[Any]:
     """Split along an axis: at indices, or into a number of nearly equal parts."""
     return _split(np.array_split, x, indices_or_sections, axis)
 
 
 @composite()
-def split(x: Any, *, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+def split(x: Any, *, indices_or_sections: Operand, axis: int = 0) -> list[Any]:
     """Split along an axis: at indices, or into a number of equal parts."""
     return _split(np.split, x, indices_or_sections, axis)
 
 
 @composite()
-def vsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
+def vsplit(x: Any, *, indices_or_sections: Operand) -> list[Any]:
     """Split along the first axis of an array of 2 or more dimensions."""
     return _split(np.split, _with_axes(x, 2, "vsplit"), indices_or_sections, 0)
 
 
 @composite()
-def hsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
+def hsplit(x: Any, *, indices_or_sections: Operand) -> list[Any]:
     """Split along the second axis; split a vector along its only axis."""
     x = _with_axes(x, 1, "hsplit")
     return _split(np.split, x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
 
 @composite()
-def dsplit(x: Any, *, indices_or_sections: Any) -> list[Any]:
+def dsplit(x: Any, *, indices_or_sections: Operand) -> list[Any]:
     """Split along the third axis."""
     return _split(np.split, _with_axes(x, 3, "dsplit"), indices_or_sections, 2)
 

@@ -16,6 +16,7 @@ from tinygrad_edu.ops.functions import power, sqrt, square
 from tinygrad_edu.ops.products import matrix_transpose
 from tinygrad_edu.ops.reductions import max, min, sum
 from tinygrad_edu.ops.shapes import astype
+from tinygrad_edu.support.kinds import Axes
 
 __all__ = ["cholesky", "det", "inv", "logabsdet", "norm", "slogdet", "solve"]
 
@@ -182,7 +183,9 @@ def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
     subgradient="0 where the norm is 0; else as for `abs`, `max` and `min`, where the "
     "norm uses them",
 )
-def norm(x: Any, *, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+def norm(
+    x: Any, *, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False
+) -> Any:
     """The norm of a vector or a matrix; without `ord` and axis, of all elements.
 
     With one axis, the norm of vectors. `ord` may be 2 or None (the root of the sum of

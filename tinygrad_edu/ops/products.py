@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -13,6 +13,9 @@ from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.rearranging import diagonal
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import moveaxis, reshape, swapaxes, transpose
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = [
     "cross",
@@ -158,7 +161,12 @@ def kron(a: Any, b: Any) -> Any:
 
 @composite(tex=r"\operatorname{{tr}} {x}")
 def trace(
-    x: Any, *, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None
+    x: Any,
+    *,
+    offset: int = 0,
+    axis1: int = 0,
+    axis2: int = 1,
+    dtype: DTypeLike | None = None,
 ) -> Any:
     """The sum of the diagonal of a matrix, or of each matrix in a stack.
 

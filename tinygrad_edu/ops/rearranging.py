@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -13,6 +14,7 @@ from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.indexing import add_at, gathered, getitem, take_along_axis
 from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.shapes import broadcast_to, reshape
+from tinygrad_edu.support.kinds import Axes, Operand
 
 __all__ = [
     "diag",
@@ -34,7 +36,7 @@ __all__ = [
 
 
 @composite()
-def flip(x: Any, *, axis: Any = None) -> Any:
+def flip(x: Any, *, axis: Axes = None) -> Any:
     """Reverse the order of the elements along one axis, several, or all."""
     x = as_array(x)
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
@@ -56,32 +58,36 @@ def fliplr(x: Any) -> Any:
 
 
 @composite()
-def rot90(x: Any, *, k: int = 1, axes: Any = (0, 1)) -> Any:
+def rot90(x: Any, *, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Rotate by k right angles, from the first of two axes towards the second."""
     return gathered(x, lambda i: np.rot90(i, k, axes))
 
 
 @composite()
-def roll(x: Any, *, shift: Any, axis: Any = None) -> Any:
+def roll(x: Any, *, shift: int | Sequence[int], axis: Axes = None) -> Any:
     """Shift along an axis; elements pushed out at the end return at the start."""
     return gathered(x, lambda i: np.roll(i, shift, axis))
 
 
 @composite()
-def repeat(x: Any, *, repeats: Any, axis: Any = None) -> Any:
+def repeat(x: Any, *, repeats: int | Sequence[int], axis: int | None = None) -> Any:
     """Repeat each element `repeats` times along an axis; without one, flatten first."""
     return gathered(x, lambda i: np.repeat(i, repeats, axis))
 
 
 @composite()
-def tile(x: Any, *, reps: Any) -> Any:
+def tile(x: Any, *, reps: int | Sequence[int]) -> Any:
     """Repeat the whole array, `reps` times along each axis."""
     return gathered(x, lambda i: np.tile(i, reps))
 
 
 @composite()
 def pad(
-    x: Any, *, pad_width: Any, mode: Any = "constant", constant_values: Any = 0
+    x: Any,
+    *,
+    pad_width: Any,
+    mode: Literal["constant", "edge", "reflect", "symmetric", "wrap"] = "constant",
+    constant_values: Any = 0,
 ) -> Any:
     """Add margins; `pad_width` is the width for each side of each axis.
 
@@ -109,7 +115,7 @@ def _neighbour_gaps(x: Any, axis: Any, **others: Any) -> Any:
 
 
 @composite(kink=_neighbour_gaps, subgradient="equal elements keep their order")
-def sort(x: Any, *, axis: Any = -1, kind: Any = "stable") -> Any:
+def sort(x: Any, *, axis: int | None = -1, kind: Any = "stable") -> Any:
     """Sort along an axis; sort all elements if it is None."""
     if axis is None:
         x, axis = reshape(x, -1), 0
@@ -117,7 +123,13 @@ def sort(x: Any, *, axis: Any = -1, kind: Any = "stable") -> Any:
 
 
 @composite(kink=_neighbour_gaps, subgradient="equal elements in any order")
-def partition(x: Any, *, kth: Any, axis: Any = -1, kind: Any = "introselect") -> Any:
+def partition(
+    x: Any,
+    *,
+    kth: int | Sequence[int],
+    axis: int | None = -1,
+    kind: Any = "introselect",
+) -> Any:
     """Put the k-th smallest element at index `kth`, and the smaller ones before it."""
     if axis is None:
         x, axis = reshape(x, -1), 0
@@ -170,7 +182,12 @@ def _below(x: Any, k: int) -> Any:
 
 @composite(tex=r"{x}_{{i+1}} - {x}_i")
 def diff(
-    x: Any, *, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None
+    x: Any,
+    *,
+    n: int = 1,
+    axis: int = -1,
+    prepend: Operand | None = None,
+    append: Operand | None = None,
 ) -> Any:
     """Take differences of neighbours along an axis, `n` times.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -14,6 +14,10 @@ from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, broadcast_to, reshape, transpose
+from tinygrad_edu.support.kinds import Axes, Operand
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = [
     "average",
@@ -30,6 +34,9 @@ __all__ = [
     "sum",
     "var",
 ]
+
+# NumPy's types want a literal True or False as keepdims.
+_numpy: Any = np
 
 
 def _axes(axis: Any, ndim: int) -> Any:
@@ -56,9 +63,11 @@ def _count(x: Any, axis: Any) -> int:
 
 
 @op(tex=r"\sum_{{{axis}}} {x}")
-def sum(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
+def sum(
+    x: Any, *, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False
+) -> Any:
     """The sum over one axis, several, or all."""
-    return np.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
+    return _numpy.add.reduce(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 sum.vjp(
@@ -101,9 +110,9 @@ def _share_of_best(g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     subgradient="shared evenly among ties",
     selects=True,
 )
-def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+def max(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Any:
     """The largest element."""
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+    return _numpy.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
 max.vjp(x=_share_of_best)
@@ -115,16 +124,16 @@ max.vjp(x=_share_of_best)
     subgradient="shared evenly among ties",
     selects=True,
 )
-def min(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+def min(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Any:
     """The smallest element."""
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+    return _numpy.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
 
 min.vjp(x=_share_of_best)
 
 
 @op(tex=r"\log \sum e^{{{x}}}")
-def logsumexp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+def logsumexp(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))), without overflow: subtract the largest element first."""
     x = as_float(x)
     top = np.max(x, axis=axis, keepdims=True)
@@ -142,7 +151,7 @@ logsumexp.vjp(
 
 
 @op(tex=r"\log \operatorname{{softmax}} {x}")
-def log_softmax(x: Any, *, axis: Any = -1) -> Any:
+def log_softmax(x: Any, *, axis: Axes = -1) -> Any:
     """The logarithm of `softmax`; accurate for large `x` and for softmax near 0."""
     x = as_float(x)
     x = x - np.max(x, axis=axis, keepdims=True)
@@ -158,13 +167,15 @@ log_softmax.vjp(
 
 
 @composite(tex=r"\operatorname{{softmax}} {x}")
-def softmax(x: Any, *, axis: Any = -1) -> Any:
+def softmax(x: Any, *, axis: Axes = -1) -> Any:
     """exp(x) divided by its sum along an axis."""
     return exp(log_softmax(x, axis=axis))
 
 
 @composite(tex=r"\operatorname{{mean}} {x}")
-def mean(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
+def mean(
+    x: Any, *, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False
+) -> Any:
     """The arithmetic mean; for integers, computed in float64."""
     x = as_array(x)
     if dtype is None and x.dtype == np.float16:  # the sum might overflow
@@ -176,7 +187,7 @@ def mean(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) 
 
 @composite(tex=r"\operatorname{{average}} {x}")
 def average(
-    x: Any, *, axis: Any = None, weights: Any = None, keepdims: Any = False
+    x: Any, *, axis: Axes = None, weights: Operand | None = None, keepdims: bool = False
 ) -> Any:
     """The weighted mean: sum(w x) / sum(w).
 
@@ -220,7 +231,12 @@ def _along(w: Any, x: Any, axis: Any) -> Any:
 
 @composite(tex=r"\operatorname{{var}} {x}")
 def var(
-    x: Any, *, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False
+    x: Any,
+    *,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
 ) -> Any:
     """The variance: the sum of squared deviations from the mean, over n - `ddof`."""
     x = as_array(x)
@@ -238,7 +254,12 @@ def var(
     subgradient="0 where all elements are equal",
 )
 def std(
-    x: Any, *, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False
+    x: Any,
+    *,
+    axis: Axes = None,
+    dtype: DTypeLike | None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
 ) -> Any:
     """The standard deviation: the square root of `var`."""
     return sqrt(var(x, axis, dtype, ddof, keepdims))
@@ -251,13 +272,15 @@ def std(
     ),
     subgradient="shared evenly among ties",
 )
-def ptp(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+def ptp(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Any:
     """The range from the smallest element to the largest ("peak to peak")."""
     return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
 @composite(tex=r"\prod {x}")
-def prod(x: Any, *, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
+def prod(
+    x: Any, *, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False
+) -> Any:
     """The product, as a tree of products of two; right even if a factor is 0."""
     x = as_factors(x, dtype)
     n = _count(x, axis)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine.op import as_array, composite, op
+from tinygrad_edu.support.kinds import Axes, Shape
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = [
     "astype",
@@ -27,7 +32,7 @@ __all__ = [
 
 
 @op()
-def reshape(x: Any, *, shape: Any) -> Any:
+def reshape(x: Any, *, shape: Shape) -> Any:
     """Change the shape, and keep the elements and their order."""
     return np.reshape(x, shape)
 
@@ -36,7 +41,7 @@ reshape.vjp(x=lambda g, y, x, shape: reshape(g, shape=x.shape))
 
 
 @op(tex="{x}^T")
-def transpose(x: Any, *, axes: Any = None) -> Any:
+def transpose(x: Any, *, axes: Sequence[int] | None = None) -> Any:
     """Permute the axes; reverse them if `axes` is None."""
     return np.transpose(x, axes)
 
@@ -51,7 +56,7 @@ transpose.vjp(x=_transpose_x)
 
 
 @op()
-def broadcast_to(x: Any, *, shape: Any) -> Any:
+def broadcast_to(x: Any, *, shape: Shape) -> Any:
     """Repeat along new axes and axes of size 1, as arithmetic does."""
     answer = np.empty(shape, np.asarray(x).dtype)
     answer[...] = x
@@ -63,7 +68,7 @@ broadcast_to.vjp(x=lambda g, y, x, shape: g)
 
 
 @op()
-def astype(x: Any, *, dtype: Any) -> Any:
+def astype(x: Any, *, dtype: DTypeLike) -> Any:
     """Convert to another dtype; the gradient is converted back."""
     return as_array(x).astype(dtype)
 
@@ -77,13 +82,13 @@ def _outline(x: Any) -> np.ndarray[Any, Any]:
 
 
 @composite()
-def expand_dims(x: Any, *, axis: Any) -> Any:
+def expand_dims(x: Any, *, axis: int | Sequence[int]) -> Any:
     """Insert axes of size 1; `axis` gives their positions in the result."""
     return reshape(x, np.expand_dims(_outline(x), axis).shape)
 
 
 @composite()
-def squeeze(x: Any, *, axis: Any = None) -> Any:
+def squeeze(x: Any, *, axis: Axes = None) -> Any:
     """Remove axes of size 1: all of them, or those in `axis`."""
     return reshape(x, np.squeeze(_outline(x), axis).shape)
 
@@ -107,7 +112,7 @@ def atleast_3d(x: Any) -> Any:
 
 
 @composite()
-def ravel(x: Any, *, order: str = "C") -> Any:
+def ravel(x: Any, *, order: Literal["C", "F"] = "C") -> Any:
     """Flatten to one dimension: row by row, or with order="F" column by column."""
     if order not in ("C", "F"):
         raise ValueError(
@@ -129,7 +134,9 @@ def swapaxes(x: Any, *, axis1: int, axis2: int) -> Any:
 
 
 @composite()
-def moveaxis(x: Any, *, source: Any, destination: Any) -> Any:
+def moveaxis(
+    x: Any, *, source: int | Sequence[int], destination: int | Sequence[int]
+) -> Any:
     """Move one or more axes to new positions; the others keep their order."""
     return transpose(x, np.moveaxis(_numbered_axes(x), source, destination).shape)
 

@@ -2,5 +2,5 @@
 
 Read `tree` and `randomness` first; the engine uses them. `table` and `printable` format
 output, `files` and `columns` read and write files, `states` checks saved states, and
-`extras` imports optional libraries.
+`extras` imports optional libraries. `kinds` names the types of arguments.
 """
