@@ -202,6 +202,15 @@ class Case:
             if node.op.elementwise and len(node.inputs) == 1 and not is_linear(share):
                 yield (Use(node, 0, x),)
 
+    def chains(self) -> Iterator[tuple[Use]]:
+        """Yield the uses by functions and by layers: links of the chain."""
+        for (use,) in self.functions():
+            if use.node is not self.y and use.node.op.name not in SQUARES:
+                yield (use,)
+        for (use,) in self.layers():
+            if self.has_delta(use.node):
+                yield (use,)
+
     def logits(self) -> Iterator[tuple[Use]]:
         """Yield the uses of a cross-entropy to the z whose sigmoid it takes."""
         for use in self.uses:
