@@ -657,13 +657,12 @@ def test_one_predicts_then_looks(show):
     assert page.evaluate("document.activeElement.id") == "guess"
     assert not box(page, "z").locator(".gradient").is_visible()
     assert predict(page, "one").startswith("Type a number")
-    assert predict(page, str(-value)) == "Not yet. The sign is the other way."
-    assert predict(page, f"{3 * s:.3f}") == (
-        "Not yet. You left out the factor 1 \u2212 t1."
-    )
-    assert predict(page, f"{s * (1 - s):.3f}") == (
-        "Not yet. You left out the factor dy/dt1."
-    )
+    for guess, slip in [
+        (-value, "its sign is flipped"),
+        (3 * s, "the factor (1 \u2212 t1) is missing"),
+        (s * (1 - s), "the factor dy/dt1 is missing"),
+    ]:
+        assert predict(page, f"{guess:.3f}").startswith(f"Not yet: {slip}")
     assert predict(page, "77").startswith("Not yet. Look at the formula")
     assert predict(page, f"{value:.2f}".replace(".", ",")).startswith("Right: dy/dz[0]")
     assert not page.is_visible("#ask")
@@ -682,16 +681,36 @@ def test_slips_in_sums_are_told(show):
     page = show(cube())
     page.get_by_role("button", name="predict, then look").click()
     page.fill("#scrubber", "7")  # 18 so far, and 9 more
-    assert predict(page, "9") == "Not yet. You left out so far."
-    assert predict(page, "18") == "Not yet. You left out contribution."
+    assert predict(page, "9") == "Not yet: the path through z is missing."
+    assert predict(page, "18") == (
+        "Not yet: the path through y is missing, or one of the 2 uses of x in z is "
+        "missing."
+    )
     page = show(network())
     page.get_by_role("button", name="predict, then look").click()
-    page.fill("#scrubber", "18")  # a sum over rows
-    question = page.evaluate(
-        "[asked.value, slipsOf(asked).find(({ what }) => what.includes('one')).value]"
+    page.fill("#scrubber", "1")  # a layer, of two inputs
+    layer = page.evaluate(
+        """() => productsOf(termsOf(asked.equation)[0], resultOf(asked.equation),
+            lettersAt(resultOf(asked.equation), asked.place)).map((p) => valueOf(p))"""
     )
-    assert predict(page, str(question[1])).startswith("Not yet. That is one product of")
-    assert predict(page, str(question[0])).startswith("Right")
+    assert predict(page, str(layer[0])).endswith("one part of a sum: add all of them.")
+    assert predict(page, str(sum(layer))).startswith("Not yet: b1 is left out")
+    page.fill("#scrubber", "18")  # a sum over rows
+    first = page.evaluate("asked.step.slips.find(([what]) => what.includes('first'))")
+    assert predict(page, str(first[1])).startswith("Not yet: only the first example")
+    assert predict(page, str(page.evaluate("asked.value"))).startswith("Right")
+
+
+@in_browser
+def test_after_a_change_the_slips_that_were_computed_are_not_told(show):
+    page = show(cube())
+    page.click("#poke")
+    page.get_by_role("spinbutton", name="x", exact=True).fill("1.5")
+    page.click("#predict")
+    page.fill("#scrubber", "4")  # the factor x, which is 1.5 now
+    assert predict(page, "3").startswith("Not yet: it is twice as large")
+    assert predict(page, "0.9").startswith("Not yet. Look at the formula")
+    assert predict(page, "1.5").startswith("Right")
 
 
 @in_browser

@@ -406,11 +406,12 @@ def sum_over_examples(case: Case, use: Use) -> Iterator[Attempt]:
         rows = [one_example(row, run, _) for row in range(n)]
         return np.stack(rows if use.x is x else [row.T for row in rows])
 
-    yield Attempt(
-        say("it is not summed over the {n} examples", n=n),
-        {use.spot if use.x is x else share_of(use.x, 0): each_example},
-        within,
-    )
+    if not case.fits(x):
+        yield Attempt(
+            say("it is not summed over the {n} examples", n=n),
+            {use.spot if use.x is x else share_of(use.x, 0): each_example},
+            within,
+        )
     if x.ndim == 1:
         yield Attempt(
             say(

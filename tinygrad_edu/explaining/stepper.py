@@ -36,6 +36,7 @@ from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.program import Writer
 from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
 from tinygrad_edu.explaining.shown import Page
+from tinygrad_edu.explaining.slips import AskedNumber, Slips
 from tinygrad_edu.formulas.algebra import Formula
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
@@ -165,6 +166,9 @@ class _Model:
                 self.rules.setdefault(step.node, []).extend(step.formulas)
         names = narrator.names.names
         self.picture = picture_of(y, names, self.gradients, lines=_lines)
+        slips = Slips(narrator)
+        self.factors = slips.factors
+        self.asked = [slips.at(step) for step in self.steps]
         self.arrays = Arrays()
         self.variables: Mapping[Any, Variable] = {}
 
@@ -230,8 +234,8 @@ class _Model:
             for box in self.picture.boxes
             if box.key in self.picture.sources
         ]
-        steps = [self._step(step) for step in self.steps]
-        return {"nodes": nodes, "steps": steps}
+        steps = [self._step(*each) for each in zip(self.steps, self.asked)]
+        return {"nodes": nodes, "steps": steps, "factors": self.factors}
 
     def _node(self, box: Box, x: Any) -> Json:
         """Describe a node, or an array that is an input of the graph."""
@@ -257,7 +261,7 @@ class _Model:
             }
         return content
 
-    def _step(self, step: Step) -> Json:
+    def _step(self, step: Step, asked: AskedNumber | None) -> Json:
         keys = self.picture.keys
         content: Json = {
             "kind": step.kind,
@@ -267,6 +271,9 @@ class _Model:
         }
         if step.warning:
             content["warning"] = step.warning
+        if asked is not None:
+            slips = [(what, float(f"{number:.4g}")) for what, number in asked.slips]
+            content |= {"place": asked.place, "slips": slips}
         if step.node is not None:
             content["node"] = keys.get(id(step.node))
         if step.node is not None and step.kind == "compute":
