@@ -51,8 +51,8 @@ _FILES = Path(__file__).parent / "page"
 # The parts of the page's one script, in order: each uses only what stands before it,
 # except inside functions.
 SCRIPTS = """
-    elements arrays rasters figures sums equations thumbnails picture zoom words predict
-    address steps details controls program poke print start
+    elements theme arrays rasters figures sums equations thumbnails picture zoom words
+    predict address steps details controls program poke print start
 """.split()  # noqa: SIM905
 MOST_OPS = 1000
 # The small pictures of arrays in the boxes, in px.

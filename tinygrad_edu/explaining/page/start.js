@@ -1,6 +1,4 @@
-// Start at the first step; paint again when the colours change.
-
-dark.addEventListener("change", refresh);
+// Start at the first step.
 
 // Say on the first card what this graph is about.
 const { name: end } = model.nodes.find(({ kind }) => kind === "result") ?? model.nodes[0];
