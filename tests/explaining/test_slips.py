@@ -35,7 +35,7 @@ def network(n=5):
 
 
 def numbers_of(asked):
-    return {what: number for what, number in asked.slips}
+    return dict(asked.slips)
 
 
 def test_a_slip_gives_the_number_that_it_gives_on_paper():

@@ -23,7 +23,7 @@ __all__ = ["AskedNumber", "Slips"]
 
 Array = np.ndarray[Any, Any]
 
-MOST_ATTEMPTS = 4000
+MOST_ATTEMPTS = 2000
 MOST = 12  # that are told at a step
 
 
@@ -87,7 +87,7 @@ class Slips:
             if len(changed) == 1 and not attempt.has_rate:
                 self._attempts[changed.pop()].append(attempt)
 
-    def at(self, step: Step) -> AskedNumber | None:
+    def at(self, step: Step, most: int = MOST) -> AskedNumber | None:
         """Return the slips at a step; None if it asks for no number."""
         if step.kind not in ("compute", "contribute"):
             return None
@@ -107,15 +107,14 @@ class Slips:
             for what, number in slips
             if np.isfinite(number) and not isclose(number, value, rel_tol=1e-3)
         )
-        return AskedNumber(place, list(islice(told, MOST)))
+        return AskedNumber(place, list(islice(told, most)))
 
     def _wrong(self, step: Step) -> Iterator[tuple[str, Array]]:
         """Yield what comes out at a step with each slip."""
         if step.contribution is None:
-            changed = [
-                value_at(x) for x in step.node.inputs if self._case.is_parameter(x)
-            ]
-            compute = partial(self._value, step.node)
+            node: Any = step.node
+            changed = [value_at(x) for x in node.inputs if self._case.is_parameter(x)]
+            compute = partial(self._value, node)
         else:
             changed = [cotangent_of(step.contribution.share.x)]
             compute = partial(self._gradient, step.contribution)

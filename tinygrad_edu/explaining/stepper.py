@@ -14,6 +14,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
+from itertools import chain
 from math import ceil, isqrt, prod
 from pathlib import Path
 from string import Template
@@ -24,7 +25,7 @@ import numpy as np
 from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
 from tinygrad_edu.drawing.measure import mono_width
-from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
+from tinygrad_edu.drawing.picture import KINDS, Box, Picture, picture_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.debug import Origin
@@ -36,9 +37,9 @@ from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.program import Writer
 from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
 from tinygrad_edu.explaining.shown import Page
-from tinygrad_edu.explaining.slips import AskedNumber, Slips
+from tinygrad_edu.explaining.slips import MOST, AskedNumber, Slips
 from tinygrad_edu.formulas.algebra import Formula
-from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.naming import names_of, needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.support.files import write
@@ -51,8 +52,8 @@ _FILES = Path(__file__).parent / "page"
 # The parts of the page's one script, in order: each uses only what stands before it,
 # except inside functions.
 SCRIPTS = """
-    elements theme arrays rasters figures sums equations thumbnails picture zoom words
-    predict address steps details controls program poke print start
+    elements theme arrays rasters figures sums equations thumbnails folds picture zoom
+    words predict address steps details controls program poke print start
 """.split()  # noqa: SIM905
 MOST_OPS = 1000
 # The small pictures of arrays in the boxes, in px.
@@ -133,13 +134,16 @@ def _page(narrator: Narrator) -> str:
         style=_read("page.css"),
         gradient=THEMES["light"].gradient,
         gradient_if_dark=THEMES["dark"].gradient,
-        picture=svg_of(
-            model.picture, lay_out(model.picture, across=True), with_legend=False
-        ),
+        picture=_drawn(model.picture),
+        opened="" if model.opened is model.picture else _drawn(model.opened),
         # JSON has "<" only inside strings; escaped, it cannot end the script element.
         model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
         script=script,
     )
+
+
+def _drawn(picture: Picture) -> str:
+    return svg_of(picture, lay_out(picture, across=True), with_legend=False)
 
 
 def _read(name: str) -> str:
@@ -149,7 +153,13 @@ def _read(name: str) -> str:
 class _Model:
     """The content of a page: the picture, and the steps as plain dicts and lists.
 
-    The page refers to nodes by their keys in the picture, and to arrays by number.
+    The page refers to nodes by their numbers in the picture, and to arrays by number.
+
+    Attributes
+    ----------
+    picture : Picture
+    opened : Picture
+        The picture in which one of the hidden turns of each loop is shown too.
     """
 
     def __init__(self, narrator: Narrator) -> None:
@@ -157,18 +167,24 @@ class _Model:
         self.steps = list(narrator.steps())
         y = narrator.y
         self.gradients = {y.index: np.ones_like(y.data)}
-        self.rules: dict[Node | None, list[str]] = {}
         for step in self.steps:
             if step.contribution is not None:
                 self.gradients[step.contribution.share.x.index] = (
                     step.contribution.total
                 )
-                self.rules.setdefault(step.node, []).extend(step.formulas)
         names = narrator.names.names
         self.picture = picture_of(y, names, self.gradients, lines=_lines)
+        self.opened = self.picture
+        if any(len(turns) > 1 for turns in self.picture.folds.values()):
+            self.opened = picture_of(
+                y, names, self.gradients, lines=_lines, opened=True
+            )
         slips = Slips(narrator)
         self.factors = slips.factors
-        self.asked = [slips.at(step) for step in self.steps]
+        self.asked = [
+            slips.at(step, 0 if self._is_hidden(step.node) else MOST)
+            for step in self.steps
+        ]
         self.arrays = Arrays()
         self.variables: Mapping[Any, Variable] = {}
 
@@ -187,14 +203,14 @@ class _Model:
         except UnknownError as error:
             why = f"it cannot compute {error}"
         else:
-            self.variables = graph.variables
-            content = self._content()
-            program = self._program(graph, writer)
-            packed = content["arrays"] = self.arrays.packed(BUDGET)
-            is_whole = all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact)
-            if is_whole and len(json.dumps(program)) <= MOST_PROGRAM:
-                return content | {"program": program}
             why = "this graph is too large for that"
+            if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
+                self.variables = graph.variables
+                content = self._content()
+                program = self._program(graph, writer)
+                packed = content["arrays"] = self.arrays.packed(BUDGET)
+                if all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact):
+                    return content | {"program": program}
         self.arrays, self.variables = Arrays(), {}
         return self._content() | {
             "program": {"without": why},
@@ -212,7 +228,6 @@ class _Model:
                 for x, n in writer.slots.items()
                 if x in numbers and x.constant is None
             ],
-            "name": self.narrator.name(self.narrator.y),
             "loss": slots["value", id(self.narrator.y)],
             "leaves": [  # which have the first slots
                 {
@@ -229,21 +244,57 @@ class _Model:
         return self.arrays.add(array, self.variables.get(of))
 
     def _content(self) -> Json:
-        nodes = [
-            self._node(box, self.picture.sources[box.key])
-            for box in self.picture.boxes
-            if box.key in self.picture.sources
-        ]
-        steps = [self._step(*each) for each in zip(self.steps, self.asked)]
-        return {"nodes": nodes, "steps": steps, "factors": self.factors}
+        things = dict(self.picture.sources)
+        for turn in chain.from_iterable(self.picture.folds.values()):
+            things |= self._things_of(turn)
+        ops = {x.op.name: _about(x.op) for x in self.narrator.nodes if x.op is not None}
+        return {
+            "name": self.narrator.name(self.narrator.y),
+            "nodes": [self._node(number, x) for number, x in things.items()],
+            "ops": ops,
+            "steps": [self._step(*each) for each in zip(self.steps, self.asked)],
+            "folds": [
+                self._fold(box)
+                for box in self.picture.boxes
+                if box.key in self.picture.folds
+            ],
+            "factors": self.factors,
+        }
 
-    def _node(self, box: Box, x: Any) -> Json:
+    def _things_of(self, turn: list[Node]) -> dict[int, Any]:
+        """Return what a turn computes, and the leaves that it uses, by number."""
+        inputs = chain.from_iterable(node.inputs for node in turn)
+        things = [*turn, *(x for x in inputs if not _is_computed(x))]
+        numbers = self.picture.numbers
+        return {numbers[id(x)]: x for x in things if id(x) in numbers}
+
+    def _is_hidden(self, x: Any) -> bool:
+        """Whether a value is in a turn that the picture hides."""
+        return self.picture.keys.get(id(x)) in self.picture.folds
+
+    def _fold(self, box: Box) -> Json:
+        """Describe turns that are hidden, and what stands for them where one is shown.
+
+        The boxes of the shown turn stand for the values of any turn, one after the
+        other; two more stand for all turns before it, and after it.
+        """
+        turns = self.picture.folds[box.key]
+        things = [list(self._things_of(turn)) for turn in turns]
+        content: Json = {"box": box.key, "about": box.about, "turns": things}
+        if len(turns) > 2:
+            content |= {
+                "shown": things[len(turns) // 2],
+                "before": self.opened.keys[id(turns[0][0])],
+                "after": self.opened.keys[id(turns[-1][0])],
+            }
+        return content
+
+    def _node(self, number: int, x: Any) -> Json:
         """Describe a node, or an array that is an input of the graph."""
-        value, gradient = value_of(x), self.gradients.get(box.key)
+        value, gradient = value_of(x), self.gradients.get(number)
         content: Json = {
-            "key": box.key,
+            "key": number,
             "name": self.narrator.name(x),
-            "kind": KINDS[box.kind],
             "shape": list(value.shape),
             "dtype": str(value.dtype),
             "value": self._add(value, ("value", id(x))),
@@ -251,18 +302,13 @@ class _Model:
         }
         if gradient is not None:
             content["gradient"] = self._add(gradient, ("gradient", id(x)))
-        if isinstance(x, Node) and x.op is not None:
-            content |= {
-                "op": x.op.name,
-                "about": _about(x.op),
-                "formula": self.narrator.formula(x),
-                "rules": self.rules[x],
-                "source": _source(x.origin),
-            }
-        return content
+        if _is_computed(x):
+            return content | {"op": x.op.name, "source": _source(x.origin)}
+        kind = "parameter" if needs_gradient(x) else "constant"
+        return content | {"kind": KINDS[kind]}
 
     def _step(self, step: Step, asked: AskedNumber | None) -> Json:
-        keys = self.picture.keys
+        numbers = self.picture.numbers
         content: Json = {
             "kind": step.kind,
             "sentence": step.sentence,
@@ -275,16 +321,16 @@ class _Model:
             slips = [(what, float(f"{number:.4g}")) for what, number in asked.slips]
             content |= {"place": asked.place, "slips": slips}
         if step.node is not None:
-            content["node"] = keys.get(id(step.node))
+            content["node"] = numbers.get(id(step.node))
         if step.node is not None and step.kind == "compute":
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
-            content["inputs"] = [keys.get(id(x)) for x in shown]
+            content["inputs"] = [numbers.get(id(x)) for x in shown]
         if step.kind == "start":
             (seed,) = step.equations[0].figures
             content["gradient"] = self._gradient(seed.array, seed.of, True)
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
-            content["to"] = keys.get(id(share.x))
+            content["to"] = numbers.get(id(share.x))
             # Which one of several edges between the two nodes.
             before = share.node.inputs[: share.position]
             content["edge"] = sum(x is share.x for x in before)
@@ -305,6 +351,10 @@ class _Model:
     def _gradient(self, array: Any, of: Any, is_complete: bool) -> Json:
         """Describe a gradient as it is now."""
         return {"array": self._add(array, of), "complete": is_complete}
+
+
+def _is_computed(x: Any) -> bool:
+    return isinstance(x, Node) and x.op is not None
 
 
 def _lines(array: Any) -> tuple[str, ...]:

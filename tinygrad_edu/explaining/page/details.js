@@ -6,10 +6,13 @@ function openDetails(node) {
   play(false);
   const facts = h("dl");
   const fact = (term, ...text) => facts.append(h("dt", {}, term), h("dd", {}, ...text));
-  if (node.formula) fact("computed", code(node.formula));
-  else fact("is", node.kind);
-  if (node.about) fact(node.op, node.about);
-  if (node.rules) fact("passes back", ...node.rules.map(code));
+  if (node.op) {
+    fact("computed", code(formulaOf(node)));
+    fact(node.op, model.ops[node.op]);
+    fact("passes back", ...rulesOf(node).map(code));
+  } else {
+    fact("is", node.kind);
+  }
   fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.source) {
     const { file, line, text } = node.source;
@@ -24,6 +27,12 @@ function openDetails(node) {
   $("#details-title").textContent = node.name;
   $("#details-body").replaceChildren(facts, figures, ...changeButton(node));
   details.showModal();
+}
+
+// What a node passes back: the steps that do it say it.
+function rulesOf({ key }) {
+  return steps.filter(({ to, node }) => to !== undefined && node === key)
+    .flatMap(({ formulas }) => formulas);
 }
 
 $("#close").addEventListener("click", () => details.close());

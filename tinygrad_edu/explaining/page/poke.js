@@ -76,7 +76,7 @@ function effectTexts() {
   const [before, after] = [base, now].map((slots) => slots[program.loss][0]);
   const steps = stepsTaken > 1 ? ` after ${stepsTaken} steps` : "";
   const texts = [
-    `${program.name}: ${format(before)} \u2192 ${format(after)}, ` +
+    `${model.name}: ${format(before)} \u2192 ${format(after)}, ` +
     `a change of ${signed(after - before)}${steps}`,
     slopeText(changes()),
   ];
@@ -100,7 +100,7 @@ function slopeText(all) {
   }
   const [{ slot, place, change, slope }] = all;
   const name = nameAt(slot, place);
-  return `d${program.name}/d${name} \u00d7 change of ${name} = ` +
+  return `d${model.name}/d${name} \u00d7 change of ${name} = ` +
     `${format(slope)} \u00d7 ${format(change)} = ${signed(total)}`;
 }
 

@@ -53,7 +53,7 @@ let asked = null;  // the question that waits for an answer
 
 // Return the question of a step, if it is to be answered before the step is shown.
 function questionAt(number) {
-  return isPredicting && !answered.has(number) ? questionOf(steps[number]) : null;
+  return isPredicting && !answered.has(number) ? questionOf(stepAt(number)) : null;
 }
 
 function ask(question) {

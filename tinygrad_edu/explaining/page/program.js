@@ -106,8 +106,8 @@ function scatter(line, shapes) {
 }
 
 class Program {
-  constructor({ lines, leaves, shown, loss, name }) {
-    Object.assign(this, { lines, leaves, shown, loss, name });
+  constructor({ lines, leaves, shown, loss }) {
+    Object.assign(this, { lines, leaves, shown, loss });
     // Where conditions are, which choose between numbers.
     this.choices = lines.filter(({ do: f }) => f === "where").map(({ of: [[slot]] }) => slot);
     this.shapes = lines.map((line) => line.shape ?? model.arrays[line].shape);

@@ -24,9 +24,12 @@ MEANINGS.contribution = MEANINGS.contributions;
 
 // Return a sentence with a button for each term that it has.
 function withMeanings(sentence, step) {
-  const op = model.nodes.find(({ key }) => key === step.node);
+  const node = nodes.get(step.range ? undefined : step.node);
   const known = new Map(Object.entries(MEANINGS));
-  if (op?.about) known.set(op.op, `${op.op}: ${op.about} Here: ${typeset(op.formula)}.`);
+  if (model.ops[node?.op]) {
+    const here = typeset(formulaOf(node));
+    known.set(node.op, `${node.op}: ${model.ops[node.op]} Here: ${here}.`);
+  }
   const parts = [];
   let rest = sentence;
   while (rest) {
