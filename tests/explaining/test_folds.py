@@ -1,5 +1,6 @@
 """Loops are folded on the page, and can be opened."""
 
+import json
 import re
 
 import numpy as np
@@ -10,6 +11,7 @@ from leaves import leaf
 import tinygrad_edu as tg
 
 TURNS = 12
+HIDDEN = TURNS - 2
 OPS = ["matmul", "add", "tanh"]  # of a turn
 
 
@@ -63,6 +65,68 @@ def show(browser, tmp_path):
     assert complaints == []
 
 
+def folds_of(path):
+    text = re.search(r'id="model">(.*?)</script>', path.read_text("utf-8"), re.S)[1]
+    model = json.loads(text)
+    names = {node["key"]: node["name"] for node in model["nodes"]}
+    return model, names
+
+
+def test_the_page_has_the_values_of_all_turns(tmp_path):
+    model, names = folds_of(tg.step_through(loop(), tmp_path / "page.html"))
+    (fold,) = model["folds"]
+    assert fold["about"] == f"{HIDDEN} more like this: {', '.join(OPS)}"
+    turns = [[names[key] for key in turn] for turn in fold["turns"]]
+    assert [turn[2:] for turn in turns] == [
+        [f"h{t}", "W", f"x{t}"] for t in range(2, TURNS)
+    ]
+    assert fold["shown"] == fold["turns"][HIDDEN // 2]
+    assert fold["before"] == fold["turns"][0][0]
+    assert fold["after"] == fold["turns"][HIDDEN // 2 + 1][0]
+    inside = {key for turn in fold["turns"] for key in turn[:3]}
+    told = [step["slips"] != [] for step in model["steps"] if "slips" in step]
+    hidden = [step["node"] in inside for step in model["steps"] if "slips" in step]
+    assert sum(hidden) == HIDDEN * (3 + 4)
+    assert not any(a and b for a, b in zip(told, hidden))
+    assert any(told)
+
+
+def test_ops_that_do_not_repeat_are_one_turn(tmp_path):
+    model, _ = folds_of(tg.step_through(without_repeats(), tmp_path / "page.html"))
+    (fold,) = model["folds"]
+    assert len(fold["turns"]) == 1
+    assert len(fold["turns"][0]) == 40
+    assert "shown" not in fold
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert '<div id="opened" hidden></div>' in text
+
+
+def without_repeats():
+    fs = [tg.tanh, tg.sigmoid, tg.sin, tg.cos]
+    y = leaf(0.5, "w")
+    for choice in np.random.default_rng(3).integers(4, size=200):
+        y = fs[choice](y)
+    return y
+
+
+def test_two_hidden_turns_have_no_stand_in(tmp_path):
+    model, _ = folds_of(tg.step_through(four_turns(), tmp_path / "page.html"))
+    (fold,) = model["folds"]
+    assert len(fold["turns"]) == 2
+    assert "shown" not in fold
+
+
+def four_turns():
+    w = leaf(np.eye(2), "w")
+    h = leaf(np.ones((2, 2)), "h")
+    for i in range(1, 5):
+        for f in (tg.tanh, tg.sigmoid, tg.exp, tg.sin, tg.cos, tg.square, tg.tanh):
+            h = f(h)
+        h = h @ w
+        h.name = f"h{i}"
+    return h.sum()
+
+
 def step_of(page):
     return page.inner_text("#count")
 
@@ -89,7 +153,6 @@ def numbers_in(page, name, what):
     return [float(text.split(" = ")[1].replace("\u2212", "-")) for text in found]
 
 
-HIDDEN = TURNS - 2
 FORWARD = 1 + 3 * TURNS + 1  # with the first step, and the sum
 
 
@@ -216,14 +279,7 @@ def test_a_folded_loop_asks_for_no_number(show):
 
 @in_browser
 def test_two_hidden_turns_are_opened_both(show):
-    w = leaf(np.eye(2), "w")
-    h = leaf(np.ones((2, 2)), "h")
-    for i in range(1, 5):
-        for f in (tg.tanh, tg.sigmoid, tg.exp, tg.sin, tg.cos, tg.square, tg.tanh):
-            h = f(h)
-        h = h @ w
-        h.name = f"h{i}"
-    page = show(h.sum())
+    page = show(four_turns())
     assert not {"h2", "h3"} & {*names(page)}
     page.click("#fold")
     assert {"h1", "h2", "h3", "h4"} <= {*names(page)}
@@ -235,12 +291,7 @@ def test_two_hidden_turns_are_opened_both(show):
 
 @in_browser
 def test_ops_that_do_not_repeat_are_folded_too(show):
-    rng = np.random.default_rng(3)
-    fs = [tg.tanh, tg.sigmoid, tg.sin, tg.cos]
-    y = leaf(0.5, "w")
-    for choice in rng.integers(4, size=200):
-        y = fs[choice](y)
-    page = show(y)
+    page = show(without_repeats())
     for _ in range(81):
         page.keyboard.press("ArrowRight")
     assert step_of(page).startswith("Steps 82 to 121 of")
