@@ -201,8 +201,8 @@ def show(browser, tmp_path):
     """Open the page of a graph; in the end nothing has gone wrong in it."""
     complaints, requests, contexts = [], [], []
 
-    def show(y, clock=False, **options):
-        path = tg.step_through(y, tmp_path / "page.html")
+    def show(y, clock=False, lang=None, **options):
+        path = tg.step_through(y, tmp_path / "page.html", lang=lang)
         options = {"viewport": {"width": 1280, "height": 800}} | options
         context = browser.new_context(**{"reduced_motion": "reduce"} | options)
         contexts.append(context)
@@ -1296,6 +1296,99 @@ def test_print_shows_everything_at_once(show):
     assert page.locator("#picture .gradient:visible").count() == 11
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert rows.count() == steps
+
+
+# --- In the learner's language --------------------------------------------------------
+
+
+def told(page):
+    """Return all words of the page that can be seen or heard at a step."""
+    return page.evaluate(
+        """() => {
+            const seen = document.body.cloneNode(true);
+            const other = seen.querySelectorAll("script, style, code, kbd");
+            for (const element of other) element.remove();
+            const heard = [...seen.querySelectorAll("[aria-label], [title]")]
+                .flatMap((e) => [e.getAttribute("aria-label"), e.title]);
+            const texts = document.createTreeWalker(seen, NodeFilter.SHOW_TEXT);
+            while (texts.nextNode()) heard.push(texts.currentNode.data);
+            return heard.join(" ");
+        }"""
+    )
+
+
+@in_browser
+def test_in_chinese_no_word_is_english(show):
+    """But for names: of ops, of quantities, of methods and keys."""
+    y = folded_network()
+    page = show(y, lang="zh")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.title() == "loss：逐步计算"
+    names = page.evaluate("model.nodes.map(({ name }) => name)")
+    known = {
+        *names,
+        *page.evaluate("Object.keys(model.ops)"),
+        "backward",
+        "grad",
+        "requires_grad",
+        "float64",
+        "Enter",
+        "JavaScript",
+    }
+    english = set()
+    for number in range(page.evaluate("stops.length")):
+        page.fill("#scrubber", str(number))
+        text = re.sub(r"d\w+/d\w+", "", told(page))
+        english |= {*re.findall(r"[A-Za-z_]{3,}\d*", text)} - known
+    page.click("#poke")
+    page.click("#descend button")
+    page.click("#predict")
+    page.fill("#scrubber", "1")
+    predict(page, "77")
+    english |= {*re.findall(r"[A-Za-z_]{3,}\d*", told(page))} - known
+    assert english == set()
+
+
+def folded_network():
+    """Return a loss in whose graph there is all that the page has words for."""
+    rng = np.random.default_rng(0)
+    w, h = leaf(np.eye(3) / 2, "W"), leaf(np.ones((4, 3)), "h")
+    for _ in range(12):
+        h = tg.tanh(h @ w + h)
+    column, row = leaf(rng.random((4, 1)), "a"), leaf(rng.random(3), "b")
+    loss = tg.sum((h * h - column - row) * np.ones((4, 3))) + tg.sum(column / row)
+    loss.name = "loss"
+    return loss
+
+
+@in_browser
+def test_in_chinese_terms_are_explained_and_slips_are_named(show):
+    page = show(network(), lang="zh")
+    page.fill("#scrubber", "12")
+    page.get_by_role("button", name="局部导数", exact=True).click()
+    assert page.inner_text("#term").startswith("只看这一个运算")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="先预测，再看答案").click()
+    page.fill("#scrubber", "16")
+    slips = dict(page.evaluate("asked.step.slips"))
+    slip = "缺少 sigma'(z1)"
+    assert predict(page, str(slips[slip])).startswith(f"还不对：{slip}")
+    value = page.evaluate("asked.value")
+    assert predict(page, str(value)).startswith("正确：dloss/dz1")
+
+
+def test_the_language_is_chosen_as_everywhere(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    with pytest.raises(ValueError, match="there is no catalogue for 'xx'"):
+        tg.step_through(cube(), path, lang="xx")
+    monkeypatch.setenv("TINYGRAD_EDU_LANG", "zh")
+    for lang, words in [(None, "反向传播从终点开始"), ("en", "The backward pass")]:
+        (start,) = (
+            step
+            for step in model_of(tg.step_through(cube(), path, lang=lang))["steps"]
+            if step["kind"] == "start"
+        )
+        assert start["sentence"].startswith(words)
 
 
 # --- Text that is the user's ----------------------------------------------------------

@@ -20,17 +20,12 @@ from tinygrad_edu.drawing.words import describe, label, number_text
 from tinygrad_edu.engine.autodiff import RELEASED
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
 from tinygrad_edu.formulas.repeats import Span
+from tinygrad_edu.support.language import say
 from tinygrad_edu.support.printable import shorten
 
-__all__ = ["KINDS", "Box", "Picture", "picture_of"]
+__all__ = ["KINDS", "Box", "Picture", "kind_in_words", "picture_of"]
 
-KINDS = {
-    "parameter": "parameter (requires_grad)",
-    "constant": "input or constant",
-    "computed": "computed",
-    "result": "result",
-    "more": "not shown",
-}
+KINDS = ["parameter", "constant", "computed", "result", "more"]
 # Ops whose inputs are shown in any order: it does not matter, or names show it.
 IN_ANY_ORDER = {"add", "multiply", "maximum", "minimum", "linear"}
 LONGEST = 30  # the most characters in a name or an op
@@ -75,6 +70,18 @@ class Box:
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     about: str = ""
+
+
+def kind_in_words(kind: str) -> str:
+    """Say what a box is."""
+    return {
+        "parameter": say("parameter (requires_grad)"),
+        "constant": say("input or constant"),
+        "computed": say("computed"),
+        "result": say("result"),
+        "more": say("not shown"),
+        "op": say("op"),
+    }[kind]
 
 
 class Picture(NamedTuple):
@@ -312,11 +319,12 @@ class _Artist:
     def _draw_crowd(self, key: int, turns: int, values: Sequence[Any]) -> None:
         nodes = [x for x in values if isinstance(x, Node)]
         ops = [x.op.name for x in nodes if x.op is not None]
+        n = f"{turns or len(values):,}"
         if turns:
-            name = f"{turns:,} more like this"
+            name = say("{n} more like this", n=n)
             what = ", ".join(ops[: len(ops) // turns])
         else:
-            name = f"{len(values):,} more {'ops' if ops else 'inputs'}"
+            name = say("{n} more ops", n=n) if ops else say("{n} more inputs", n=n)
             what = ", ".join(name for name, _ in Counter(ops).most_common(4))
         homes = {self.scene.home(x) for x in values}
         self.boxes[key] = Box(
@@ -326,7 +334,7 @@ class _Artist:
             module=common(self.scene.modules, homes),
             name=f"… {name} …",
             value=tuple(wrap(what, LONGEST, max_lines=2, placeholder=" …")),
-            about=f"{name}{what and ': '}{what}",
+            about=say("{hidden}: {ops}", hidden=name, ops=what) if what else name,
         )
 
     def _arrows(self, key: int, nodes: Iterable[Node]) -> tuple[int, ...]:
@@ -356,7 +364,7 @@ class _Artist:
         name = shorten(self.scene.names.get(id(x), ""), LONGEST)
         shape = str(data.shape) if data.ndim else ""
         gradient = self.gradients.get(box.key)
-        about = [name, KINDS[box.kind], str(data.dtype), shape]
+        about = [name, kind_in_words(box.kind), str(data.dtype), shape]
         self.sources[box.key] = x
         self.boxes[box.key] = replace(
             box,

@@ -75,7 +75,7 @@ class Slips:
 
     def __init__(self, narrator: Narrator) -> None:
         self._case = case = _CaseOfPage(narrator)
-        self.factors = usual_factors(case.sizes)
+        self.factors = [*chain.from_iterable(usual_factors(case.sizes))]
         self._uses: dict[Spot, list[Use]] = defaultdict(list)  # by the gradient
         for use in case.uses:
             self._uses[cotangent_of(use.x)].append(use)

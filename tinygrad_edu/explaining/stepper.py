@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import linecache
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ import numpy as np
 from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
 from tinygrad_edu.drawing.measure import mono_width
-from tinygrad_edu.drawing.picture import KINDS, Box, Picture, picture_of
+from tinygrad_edu.drawing.picture import Box, Picture, kind_in_words, picture_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.debug import Origin
@@ -43,6 +44,7 @@ from tinygrad_edu.formulas.naming import names_of, needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.support.files import write
+from tinygrad_edu.support.language import say, speaking, spoken, words_of
 
 __all__ = ["step_through"]
 
@@ -59,11 +61,15 @@ MOST_OPS = 1000
 # The small pictures of arrays in the boxes, in px.
 CELL, THINNEST = 11, 6
 WIDEST, HIGHEST = 100, 45
+# What is to be translated in the file of the page: _("learned").
+MARKED = re.compile(r'_\("(.*?)"\)', re.DOTALL)
 BUDGET = 700_000  # the most characters for a page's numbers
 MOST_PROGRAM = 150_000  # and for its program
 
 
-def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
+def step_through(
+    y: Node, path: str | os.PathLike[str] = "page.html", *, lang: str | None = None
+) -> Page:
     """Write a page that steps through the forward and the backward pass of `y`.
 
     The page is one HTML file without links to other files: open it in a browser, show
@@ -80,6 +86,9 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
         ``backward()``. The graph is kept, and no ``.grad`` is changed.
     path : path_like
         The file to write. An existing file is replaced after the new one is complete.
+    lang : str, optional
+        The language of the page, such as ``"zh"``. The default is that of the
+        environment variable ``TINYGRAD_EDU_LANG``, or else English.
 
     Returns
     -------
@@ -91,7 +100,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
     ValueError
         If `y` is not a single number, if nothing requires a gradient, if the graph was
         released or has too many ops, if a value that `y` was computed from has changed,
-        or if `path` is not a valid file name.
+        if `path` is not a valid file name, or if there is no catalogue of the language.
     TypeError
         If `y` is not a Tensor.
     OSError
@@ -117,20 +126,25 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
             f"{MOST_OPS}; use a smaller example, with fewer turns of the loop"
         )
     narrator = Narrator(Quantities(nodes, names_of(y, frame)))
-    content = _page(narrator)
+    with speaking(lang):
+        title = say("{name}, step by step", name=narrator.name(y))
+        content = _page(narrator, title)
     write("step_through", path, content.encode())
-    return Page.of(Path(path), f"{narrator.name(y)}, step by step", content)
+    return Page.of(Path(path), title, content)
 
 
-def _page(narrator: Narrator) -> str:
+def _page(narrator: Narrator, title: str) -> str:
     """Assemble the page."""
     model = _Model(narrator)
+    words = words_of("page")
+    page = MARKED.sub(lambda found: _said(found[1], words), _read("page.html"))
     script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     script_hash = b64encode(sha256(script.encode()).digest()).decode()
-    return Template(_read("page.html")).substitute(
+    return Template(page).substitute(
+        lang=spoken().replace("_", "-"),
         policy=f"default-src 'none'; script-src 'sha256-{script_hash}'; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
-        title=escape(narrator.name(narrator.y)),
+        title=escape(title),
         style=_read("page.css"),
         gradient=THEMES["light"].gradient,
         gradient_if_dark=THEMES["dark"].gradient,
@@ -140,6 +154,12 @@ def _page(narrator: Narrator) -> str:
         model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
         script=script,
     )
+
+
+def _said(text: str, words: Mapping[str, str]) -> str:
+    """Translate a text of the page's file, which may have several lines."""
+    message = " ".join(text.split())
+    return words.get(message, message)
 
 
 def _drawn(picture: Picture) -> str:
@@ -201,9 +221,9 @@ class _Model:
             graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
             writer = Writer(graph, self.arrays)
         except UnknownError as error:
-            why = f"it cannot compute {error}"
+            why = say("it cannot compute {op}", op=error)
         else:
-            why = "this graph is too large for that"
+            why = say("this graph is too large for that")
             if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
                 self.variables = graph.variables
                 content = self._content()
@@ -259,6 +279,7 @@ class _Model:
                 if box.key in self.picture.folds
             ],
             "factors": self.factors,
+            "words": words_of("page"),
         }
 
     def _things_of(self, turn: list[Node]) -> dict[int, Any]:
@@ -305,7 +326,7 @@ class _Model:
         if _is_computed(x):
             return content | {"op": x.op.name, "source": _source(x.origin)}
         kind = "parameter" if needs_gradient(x) else "constant"
-        return content | {"kind": KINDS[kind]}
+        return content | {"kind": kind_in_words(kind)}
 
     def _step(self, step: Step, asked: AskedNumber | None) -> Json:
         numbers = self.picture.numbers

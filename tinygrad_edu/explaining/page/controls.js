@@ -6,7 +6,7 @@ function play(on) {
   clearTimeout(timer);
   timer = null;
   document.body.classList.toggle("playing", on);
-  $("#play").setAttribute("aria-label", on ? "Pause" : "Play");
+  $("#play").setAttribute("aria-label", on ? _("Pause") : _("Play"));
   if (!on) return;
   timer = setTimeout(() => {
     showNext(1);

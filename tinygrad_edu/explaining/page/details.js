@@ -7,22 +7,24 @@ function openDetails(node) {
   const facts = h("dl");
   const fact = (term, ...text) => facts.append(h("dt", {}, term), h("dd", {}, ...text));
   if (node.op) {
-    fact("computed", code(formulaOf(node)));
+    fact(_("computed"), code(formulaOf(node)));
     fact(node.op, model.ops[node.op]);
-    fact("passes back", ...rulesOf(node).map(code));
+    fact(_("passes back"), ...rulesOf(node).map(code));
   } else {
-    fact("is", node.kind);
+    fact(_("is"), node.kind);
   }
-  fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
+  fact(_("shape"), `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.source) {
     const { file, line, text } = node.source;
-    fact("your line", h("code", {}, text), h("small", {}, `${file}, line ${line}`));
+    fact(_("your line"), h("code", {}, text),
+      h("small", {}, _("{file}, line {line}", { file, line })));
   } else if (node.op) {
-    fact("your line", "recorded only in a block ", h("code", {}, "with tg.debug():"));
+    fact(_("your line"), _("recorded only in a block "),
+      h("code", {}, "with tg.debug():"));
   }
-  const figures = h("div", { class: "figures" }, figure("value", node.value, DETAILS));
+  const figures = h("div", { class: "figures" }, figure(_("value"), node.value, DETAILS));
   if (node.gradient !== undefined) {
-    figures.append(figure("gradient", node.gradient, DETAILS));
+    figures.append(figure(_("gradient"), node.gradient, DETAILS));
   }
   $("#details-title").textContent = node.name;
   $("#details-body").replaceChildren(facts, figures, ...changeButton(node));

@@ -86,7 +86,7 @@ function stepAt(number) {
   const inputs = [...picture.edges.keys()].map((ends) => ends.match(/^(-?\d+)-(-?\d+)$/))
     .filter(([, , to]) => Number(to) === box).map(([, from]) => Number(from));
   return {
-    kind: "fold", node: box, inputs, sentence: `${about}.`, formulas: [], equations: [],
+    kind: "fold", node: box, inputs, sentence: _("{hidden}.", { hidden: about }), formulas: [], equations: [],
     range,
   };
 }

@@ -155,13 +155,16 @@ function update(key, box, number) {
 function labelOf(node, box, isKnown, gradient) {
   const seen = [...box.querySelectorAll(".name, .shape")].map((text) => text.textContent);
   const parts = [formulaOf(node) ?? node.kind];
-  const say = (what, number, soFar = "") => {
+  const say = (message, number) => {
     const array = arrayOf(number);
     if (array.numbers.length === 1) seen.push(short(array.numbers[0], 4));
-    parts.push(`${what} ${summary(array)}${soFar}`);
+    parts.push(message(summary(array)));
   };
-  if (isKnown) say("value", node.value);
-  if (gradient) say("gradient", gradient.array, gradient.complete ? "" : " so far");
+  if (isKnown) say((numbers) => _("value {numbers}", { numbers }), node.value);
+  if (gradient) {
+    say((numbers) => (gradient.complete ? _("gradient {numbers}", { numbers })
+      : _("gradient {numbers} so far", { numbers })), gradient.array);
+  }
   return `${seen.join(" ")}, ${parts.join(", ")}`;
 }
 

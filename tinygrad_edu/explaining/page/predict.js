@@ -43,10 +43,11 @@ function verdictOn(guess, question) {
   const found = slipsOf(question).filter(([, number]) => isNear(guess, number));
   if (found.length) {
     const said = found.slice(0, 2).map(([what]) => typeset(what));
-    return `Not yet: ${said.join(", or ")}.`;
+    return _("Not yet: {slips}.", { slips: said.join(_(", or ")) });
   }
-  return isPart(guess, question) ? "Not yet. That is one part of a sum: add all of them."
-    : "Not yet. Look at the formula and the arrays.";
+  return isPart(guess, question)
+    ? _("Not yet. That is one part of a sum: add all of them.")
+    : _("Not yet. Look at the formula and the arrays.");
 }
 
 let asked = null;  // the question that waits for an answer
@@ -61,10 +62,13 @@ function ask(question) {
   $("#ask").hidden = !question;
   $("#verdict").textContent = "";
   if (!question) return;
-  $("#ask label").textContent = `What is ${question.name}, to 2 digits?`;
+  $("#ask label").textContent = 
+    _("What is {name}, to 2 digits?", { name: question.name });
   $("#guess").value = "";
   $("#guess").focus();
 }
+
+const answer = () => ({ name: asked.name, value: short(asked.value, 4) });
 
 function look(message) {
   answered.add(current);
@@ -78,15 +82,14 @@ $("#ask").addEventListener("submit", (event) => {
   const text = $("#guess").value.trim().replace(MINUS, "-").replace(",", ".");
   const guess = text ? Number(text) : NaN;
   if (!Number.isFinite(guess)) {
-    $("#verdict").textContent = "Type a number, for example 0.25 or \u22121.5.";
+    $("#verdict").textContent = _("Type a number, for example 0.25 or \u22121.5.");
     return;
   }
   const verdict = verdictOn(guess, asked);
   if (verdict) $("#verdict").textContent = verdict;
-  else look(`Right: ${asked.name} is ${short(asked.value, 4)}.`);
+  else look(_("Right: {name} is {value}.", answer()));
 });
-$("#tell").addEventListener("click", () =>
-  look(`${asked.name} is ${short(asked.value, 4)}.`));
+$("#tell").addEventListener("click", () => look(_("{name} is {value}.", answer())));
 $("#predict").addEventListener("click", () => {
   isPredicting = !isPredicting;
   answered.clear();

@@ -130,4 +130,4 @@ class Program {
 
 // Why there is no program, if there is none.
 const unknown = model.program.lines?.find((line) => line.do && !FUNCTIONS[line.do]);
-const without = model.program.without ?? (unknown && `it cannot compute ${unknown.do}`);
+const without = model.program.without ?? (unknown && _("it cannot compute {op}", { op: unknown.do }));

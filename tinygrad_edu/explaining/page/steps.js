@@ -49,9 +49,9 @@ function redraw() {
   for (const [key, box] of picture.boxes) if (!isMore(box)) update(key, box, known);
   updateEdges(known);
   light(step);
-  const place = step.range
-    ? `Steps ${step.range[0] + 1} to ${current + 1}` : `Step ${current + 1}`;
-  $("#count").textContent = `${place} of ${steps.length}`;
+  const place = { n: current + 1, of: steps.length, first: step.range && step.range[0] + 1 };
+  $("#count").textContent = step.range
+    ? _("Steps {first} to {n} of {of}", place) : _("Step {n} of {of}", place);
   $("#sentence").replaceChildren(...withMeanings(step.sentence, step));
   $("#enter").hidden = !step.range;
   $("#fold").setAttribute("aria-pressed", isOpen);
@@ -64,8 +64,9 @@ function redraw() {
   scrubber.max = stops.length - 1;
   scrubber.value = stops.indexOf(current);
   $("#track").style.setProperty("--start", stops.indexOf(start) / (stops.length - 1));
-  scrubber.setAttribute(
-    "aria-valuetext", `step ${current + 1} of ${steps.length}, ${pass} pass`);
+  scrubber.setAttribute("aria-valuetext", pass === "forward"
+    ? _("step {n} of {of}, forward pass", place)
+    : _("step {n} of {of}, backward pass", place));
   $("#first").disabled = $("#back").disabled = current === 0;
   $("#last").disabled = $("#forward").disabled = current === last;
   showTab(pass);

@@ -98,7 +98,7 @@ function termText(term, result, letters) {
     return ` ${product[0].sign === "-" ? MINUS : "+"} ${text}`;
   });
   const rest = products.length - left.length;
-  return parts.join("") + (rest ? ` + \u2026 (${rest} more)` : "");
+  return parts.join("") + (rest ? _(" + \u2026 ({n} more)", { n: rest }) : "");
 }
 
 function largestOf(products, count) {
