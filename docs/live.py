@@ -11,8 +11,15 @@ from pathlib import Path
 from docutils import nodes
 from sphinx.application import Sphinx
 
+CALL = re.compile(r"^(tg\.step_through\(.*)\)$", re.MULTILINE)
 FRAME = re.compile(r"<iframe title='([^']*)' srcdoc='([^']*)'.*?</iframe>", re.DOTALL)
 FOLDER = "_pages"
+
+
+def translate(app: Sphinx, page: str, source: list[str]) -> None:
+    """Let a Chinese page of the site show a page in Chinese."""
+    if page.endswith(".zh-CN"):
+        source[0] = CALL.sub(r'\1, lang="zh")', source[0])
 
 
 def give_address(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -36,4 +43,5 @@ def give_address(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    app.connect("source-read", translate)
     app.connect("doctree-resolved", give_address)

@@ -14,14 +14,24 @@ from babel.messages.pofile import read_po, write_po
 
 import tinygrad_edu
 from tinygrad_edu.exercising.listing import DECLARED
+from tinygrad_edu.explaining.stepper import MARKED
 from tinygrad_edu.support import language
 
 PACKAGE = Path(tinygrad_edu.__file__).parent
+
+
+def marked(file, *_, options):
+    """Yield the messages of the page's file, as Babel's own functions do."""
+    for found in MARKED.findall(file.read().decode()):
+        yield 0, "_", " ".join(found.split()), []
+
+
 # What is extracted: from files of which ending, read as what, from the arguments of
 # which functions, and the context in which it is put.
 SOURCES = [
     ("py", "python", {"say": None, "say_also": None}, None),
     ("js", "javascript", {"_": None}, "page"),
+    ("html", marked, {"_": None}, "page"),
 ]
 
 

@@ -156,6 +156,8 @@ class Made:
                 if has("sigma' in cross-entropy"):
                     prime = a * (1 - a)
             delta = back * prime
+            if has("delta missing", i):
+                delta = prime * np.ones_like(a)
             if has("sign of delta", i):
                 delta = -delta
             deltas[i] = delta
@@ -238,6 +240,8 @@ def slips_of(network):
             ]
             if i < depth:
                 found += [Slip("sign of delta", i, "sign is flipped")]
+        if i < depth:
+            found += [Slip("delta missing", i, rf"the factor dloss/da{i} is missing")]
         if i < depth and has_prime and sizes[i] == sizes[i + 1]:
             found += [Slip("sigma' of another layer", i, "is used in place of sigma'")]
             found += [Slip("delta off by one", i, f"delta{i + 1} is used in place")]

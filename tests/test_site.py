@@ -118,6 +118,13 @@ MORE = """\
 # 第二课
 
 反向传播求出梯度。
+
+```python
+import tinygrad_edu as tg
+
+x = tg.Tensor(3.0, requires_grad=True, name="x")
+tg.step_through(x * x, "square.html")
+```
 """
 EXERCISES = """\
 # Exercises
@@ -180,6 +187,13 @@ def test_the_page_of_a_graph_is_live_and_has_an_address(site):
     # The picture that stands for it is left out; others are there.
     shown = [picture["alt"] for picture in page.select("article img")]
     assert shown == ["A picture", "Another picture"]
+
+
+def test_a_page_in_chinese_has_graphs_in_chinese(site):
+    pages = read(site / "more.zh-CN.html"), read(site / "_pages/more.zh-CN-1.html")
+    assert [page.html["lang"] for page in pages] == ["zh-CN"] * 2
+    assert 'lang="zh"' in pages[0].select_one("article").get_text()
+    assert read(site / "_pages/lesson-1.html").html["lang"] == "en"
 
 
 def test_a_notebook_hides_answers_and_has_its_pictures(site):

@@ -257,6 +257,42 @@ def test_an_unrolled_recurrent_network_repeats(h):
     assert turns.key in sums.inputs
 
 
+def test_an_opened_picture_shows_the_middle_turn_too():
+    w = tg.Tensor(np.eye(3), requires_grad=True)
+    h = np.ones(3)
+    xs = np.random.default_rng(0).standard_normal((50, 3))
+    for x in xs:
+        h = tg.tanh(x + h @ w)
+    y = h.sum()
+    closed, opened = (picture_of(y, opened=opened) for opened in (False, True))
+    (turns,) = closed.folds.values()
+    assert [x.op.name for x in turns[0]] == ["matmul", "add", "tanh"]
+    before, after = opened.folds.values()
+    assert (len(turns), len(before), len(after)) == (48, 24, 23)
+    assert [*before, turns[24], *after] == turns
+    assert opened.numbers == closed.numbers
+    assert {x.index for x in turns[24]} <= opened.sources.keys()
+    assert not {x.index for x in turns[24]} & closed.sources.keys()
+    shown = [x for x in opened.sources.values() if isinstance(x, np.ndarray)]
+    assert any(np.array_equal(x, xs[25]) for x in shown)
+
+
+def test_of_two_hidden_turns_both_are_opened_and_other_ops_stay():
+    y = tg.Tensor(0.5, requires_grad=True)
+    for _ in range(4):
+        for f in (tg.sin, tg.cos, tg.tanh, tg.exp, tg.sigmoid, tg.sin, tg.sqrt):
+            y = f(y)
+    assert len(picture_of(y).boxes) == 1 + 14 + 1
+    opened = picture_of(y, opened=True)
+    assert (len(opened.boxes), opened.folds) == (1 + 28, {})
+    ops = [tg.sin, tg.cos, tg.tanh, tg.sigmoid]
+    for i in np.random.default_rng(0).integers(0, 4, 300):
+        y = ops[i](y)
+    *_, key = picture_of(y).folds
+    ((same, turns),) = picture_of(y, opened=True).folds.items()
+    assert (same, len(turns)) == (key, 1)
+
+
 step = st.tuples(st.sampled_from([tg.add, tg.subtract, tg.sin]), st.integers(0, 2))
 
 

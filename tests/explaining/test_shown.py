@@ -85,3 +85,43 @@ def test_it_lives_in_the_document_of_a_notebook(page, host):
         frame.locator("#forward").click()
         assert count.inner_text() != before
         assert complaints == []
+
+
+@in_browser
+@pytest.mark.parametrize(
+    ("attribute", "light", "dark"),
+    [("data-theme", "light", "dark"), ("data-jp-theme-light", "true", "false")],
+)
+def test_it_is_dark_when_the_page_around_it_is_set_so(page, attribute, light, dark):
+    """Furo's switch, and JupyterLab's; without them it is as the system is."""
+    with launched("--disable-gpu") as browser:
+        document = browser.new_page(color_scheme="light")
+        document.set_content(page._repr_html_())
+        (_, frame) = document.frames
+        frame.wait_for_selector("#picture image, #picture .value")
+        brightness = """() => {
+            const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+            return ["#picture .op rect", "#graph"].map((selector) => {
+                const style = getComputedStyle(document.querySelector(selector));
+                const shape = selector.includes("rect");
+                canvas.fillStyle = shape ? style.fill : style.backgroundColor;
+                canvas.fillRect(0, 0, 1, 1);
+                return canvas.getImageData(0, 0, 1, 1).data[1] > 128;
+            });
+        }"""
+
+        def shown(set_to, system):
+            document.emulate_media(color_scheme=system)
+            document.evaluate(
+                f"value => document.body.setAttribute('{attribute}', value)", set_to
+            )
+            document.wait_for_timeout(50)
+            return frame.evaluate(brightness)  # of an op, of the paper
+
+        assert shown("auto", "light") == [False, True]
+        assert shown("auto", "dark") == [True, False]
+        assert shown(light, "dark") == [False, True]
+        assert shown(dark, "dark") == [True, False]
+        assert shown(dark, "light") == [True, False]
+        assert frame.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
+        assert shown(light, "light") == [False, True]

@@ -201,8 +201,8 @@ def show(browser, tmp_path):
     """Open the page of a graph; in the end nothing has gone wrong in it."""
     complaints, requests, contexts = [], [], []
 
-    def show(y, clock=False, **options):
-        path = tg.step_through(y, tmp_path / "page.html")
+    def show(y, clock=False, lang=None, **options):
+        path = tg.step_through(y, tmp_path / "page.html", lang=lang)
         options = {"viewport": {"width": 1280, "height": 800}} | options
         context = browser.new_context(**{"reduced_motion": "reduce"} | options)
         contexts.append(context)
@@ -657,13 +657,12 @@ def test_one_predicts_then_looks(show):
     assert page.evaluate("document.activeElement.id") == "guess"
     assert not box(page, "z").locator(".gradient").is_visible()
     assert predict(page, "one").startswith("Type a number")
-    assert predict(page, str(-value)) == "Not yet. The sign is the other way."
-    assert predict(page, f"{3 * s:.3f}") == (
-        "Not yet. You left out the factor 1 \u2212 t1."
-    )
-    assert predict(page, f"{s * (1 - s):.3f}") == (
-        "Not yet. You left out the factor dy/dt1."
-    )
+    for guess, slip in [
+        (-value, "its sign is flipped"),
+        (3 * s, "the factor (1 \u2212 t1) is missing"),
+        (s * (1 - s), "the factor dy/dt1 is missing"),
+    ]:
+        assert predict(page, f"{guess:.3f}").startswith(f"Not yet: {slip}")
     assert predict(page, "77").startswith("Not yet. Look at the formula")
     assert predict(page, f"{value:.2f}".replace(".", ",")).startswith("Right: dy/dz[0]")
     assert not page.is_visible("#ask")
@@ -682,16 +681,36 @@ def test_slips_in_sums_are_told(show):
     page = show(cube())
     page.get_by_role("button", name="predict, then look").click()
     page.fill("#scrubber", "7")  # 18 so far, and 9 more
-    assert predict(page, "9") == "Not yet. You left out so far."
-    assert predict(page, "18") == "Not yet. You left out contribution."
+    assert predict(page, "9") == "Not yet: the path through z is missing."
+    assert predict(page, "18") == (
+        "Not yet: the path through y is missing, or one of the 2 uses of x in z is "
+        "missing."
+    )
     page = show(network())
     page.get_by_role("button", name="predict, then look").click()
-    page.fill("#scrubber", "18")  # a sum over rows
-    question = page.evaluate(
-        "[asked.value, slipsOf(asked).find(({ what }) => what.includes('one')).value]"
+    page.fill("#scrubber", "1")  # a layer, of two inputs
+    layer = page.evaluate(
+        """() => productsOf(termsOf(asked.equation)[0], resultOf(asked.equation),
+            lettersAt(resultOf(asked.equation), asked.place)).map((p) => valueOf(p))"""
     )
-    assert predict(page, str(question[1])).startswith("Not yet. That is one product of")
-    assert predict(page, str(question[0])).startswith("Right")
+    assert predict(page, str(layer[0])).endswith("one part of a sum: add all of them.")
+    assert predict(page, str(sum(layer))).startswith("Not yet: b1 is left out")
+    page.fill("#scrubber", "18")  # a sum over rows
+    first = page.evaluate("asked.step.slips.find(([what]) => what.includes('first'))")
+    assert predict(page, str(first[1])).startswith("Not yet: only the first example")
+    assert predict(page, str(page.evaluate("asked.value"))).startswith("Right")
+
+
+@in_browser
+def test_after_a_change_the_slips_that_were_computed_are_not_told(show):
+    page = show(cube())
+    page.click("#poke")
+    page.get_by_role("spinbutton", name="x", exact=True).fill("1.5")
+    page.click("#predict")
+    page.fill("#scrubber", "4")  # the factor x, which is 1.5 now
+    assert predict(page, "3").startswith("Not yet: it is twice as large")
+    assert predict(page, "0.9").startswith("Not yet. Look at the formula")
+    assert predict(page, "1.5").startswith("Right")
 
 
 @in_browser
@@ -750,7 +769,7 @@ def test_arrows_point_back_where_the_gradient_has_gone(show):
 def test_a_large_graph_has_a_map_and_only_names_from_afar(show):
     page = show(wide())
     spots = page.locator("#minimap .spot")
-    assert spots.count() == page.locator("#picture .node.data").count()
+    assert spots.count() == page.locator("#picture > svg .node.data").count()
     for _ in range(4):
         page.click("#larger")
     part = page.locator("#minimap .part")
@@ -1183,15 +1202,16 @@ def test_on_a_phone_each_step_is_seen_and_can_be_read(show, graph):
     y = graph()
     page = show(y, viewport=PHONE, is_mobile=True, has_touch=True)
     frame = page.locator("#picture").bounding_box()
-    for area in [b.bounding_box() for b in page.locator("#zoom button").all()]:
+    for area in [b.bounding_box() for b in page.locator("#zoom button:visible").all()]:
         assert area["y"] >= frame["y"] + frame["height"]
-    steps = json.loads(page.locator("#model").text_content())["steps"]
     unseen = []
-    for number, step in enumerate(steps):
+    for number in range(page.evaluate("stops.length")):
         page.fill("#scrubber", str(number))
-        if (key := step.get("to", step.get("node"))) is None:
+        key = page.evaluate("boxOf(stepAt(current).to ?? stepAt(current).node)")
+        if key is None:
             continue
-        area = page.locator(f"#picture .data[data-node='{key}']").bounding_box()
+        shown = page.locator(f"#picture .data[data-node='{key}']:visible")
+        area = shown.bounding_box()
         right, bottom = area["x"] + area["width"], area["y"] + area["height"]
         if not (
             frame["x"] <= area["x"]
@@ -1276,6 +1296,99 @@ def test_print_shows_everything_at_once(show):
     assert page.locator("#picture .gradient:visible").count() == 11
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert rows.count() == steps
+
+
+# --- In the learner's language --------------------------------------------------------
+
+
+def told(page):
+    """Return all words of the page that can be seen or heard at a step."""
+    return page.evaluate(
+        """() => {
+            const seen = document.body.cloneNode(true);
+            const other = seen.querySelectorAll("script, style, code, kbd");
+            for (const element of other) element.remove();
+            const heard = [...seen.querySelectorAll("[aria-label], [title]")]
+                .flatMap((e) => [e.getAttribute("aria-label"), e.title]);
+            const texts = document.createTreeWalker(seen, NodeFilter.SHOW_TEXT);
+            while (texts.nextNode()) heard.push(texts.currentNode.data);
+            return heard.join(" ");
+        }"""
+    )
+
+
+@in_browser
+def test_in_chinese_no_word_is_english(show):
+    """But for names: of ops, of quantities, of methods and keys."""
+    y = folded_network()
+    page = show(y, lang="zh")
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.title() == "loss：逐步计算"
+    names = page.evaluate("model.nodes.map(({ name }) => name)")
+    known = {
+        *names,
+        *page.evaluate("Object.keys(model.ops)"),
+        "backward",
+        "grad",
+        "requires_grad",
+        "float64",
+        "Enter",
+        "JavaScript",
+    }
+    english = set()
+    for number in range(page.evaluate("stops.length")):
+        page.fill("#scrubber", str(number))
+        text = re.sub(r"d\w+/d\w+", "", told(page))
+        english |= {*re.findall(r"[A-Za-z_]{3,}\d*", text)} - known
+    page.click("#poke")
+    page.click("#descend button")
+    page.click("#predict")
+    page.fill("#scrubber", "1")
+    predict(page, "77")
+    english |= {*re.findall(r"[A-Za-z_]{3,}\d*", told(page))} - known
+    assert english == set()
+
+
+def folded_network():
+    """Return a loss in whose graph there is all that the page has words for."""
+    rng = np.random.default_rng(0)
+    w, h = leaf(np.eye(3) / 2, "W"), leaf(np.ones((4, 3)), "h")
+    for _ in range(12):
+        h = tg.tanh(h @ w + h)
+    column, row = leaf(rng.random((4, 1)), "a"), leaf(rng.random(3), "b")
+    loss = tg.sum((h * h - column - row) * np.ones((4, 3))) + tg.sum(column / row)
+    loss.name = "loss"
+    return loss
+
+
+@in_browser
+def test_in_chinese_terms_are_explained_and_slips_are_named(show):
+    page = show(network(), lang="zh")
+    page.fill("#scrubber", "12")
+    page.get_by_role("button", name="局部导数", exact=True).click()
+    assert page.inner_text("#term").startswith("只看这一个运算")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="先预测，再看答案").click()
+    page.fill("#scrubber", "16")
+    slips = dict(page.evaluate("asked.step.slips"))
+    slip = "缺少 sigma'(z1)"
+    assert predict(page, str(slips[slip])).startswith(f"还不对：{slip}")
+    value = page.evaluate("asked.value")
+    assert predict(page, str(value)).startswith("正确：dloss/dz1")
+
+
+def test_the_language_is_chosen_as_everywhere(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    with pytest.raises(ValueError, match="there is no catalogue for 'xx'"):
+        tg.step_through(cube(), path, lang="xx")
+    monkeypatch.setenv("TINYGRAD_EDU_LANG", "zh")
+    for lang, words in [(None, "反向传播从终点开始"), ("en", "The backward pass")]:
+        (start,) = (
+            step
+            for step in model_of(tg.step_through(cube(), path, lang=lang))["steps"]
+            if step["kind"] == "start"
+        )
+        assert start["sentence"].startswith(words)
 
 
 # --- Text that is the user's ----------------------------------------------------------

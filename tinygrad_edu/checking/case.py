@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,12 +20,11 @@ from tinygrad_edu.checking.replay import (
 from tinygrad_edu.engine.graph import Node, value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.engine.tensor import Tensor
-from tinygrad_edu.formulas.naming import names_of, needs_gradient
+from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share, is_linear, walk_back
 from tinygrad_edu.formulas.writing import in_text
 from tinygrad_edu.support.language import say
-from tinygrad_edu.support.printable import printable
 
 __all__ = ["Case", "Use"]
 
@@ -62,32 +60,27 @@ class Case:
 
     Parameters
     ----------
-    y : Tensor
-        The end of the graph, a single number.
+    quantities : Quantities
+        The graph, whose end is a single number, and the names in it.
     parameters : dict of str to Tensor
         The leaves with respect to which one differentiates.
     given : dict of str to array, optional
         The gradients that were derived by hand.
-    frame : frame, optional
-        The caller's, whose variables name quantities.
     """
 
     def __init__(
         self,
-        y: Tensor,
+        quantities: Quantities,
         parameters: Mapping[str, Tensor],
         given: Mapping[str, Array] | None = None,
-        frame: FrameType | None = None,
     ) -> None:
-        self.y, self.parameters = y, parameters
+        self.y, self.parameters = quantities.y, parameters
         self._given = {
             id(parameters[name]): array for name, array in (given or {}).items()
         }
-        self.replay = Replay(y)
+        self.replay = Replay(self.y)
         self.nodes = self.replay.nodes
-        names = {id(x): printable(name) for name, x in parameters.items()}
-        names |= names_of(y, frame, parameters)
-        self._quantities = Quantities(self.nodes, names)
+        self._quantities = quantities
         shares, _ = walk_back(self.nodes)
         self.shares = [share for found in shares.values() for share in found]
         self.uses = [
@@ -101,9 +94,13 @@ class Case:
 
     def mine(self, x: Tensor) -> Array:
         """Return the gradient derived by hand, or else the right one."""
+        is_given = id(x) in self._given and self.fits(x)
+        return self._given[id(x)] if is_given else self.replay.right.gradient(x)
+
+    def fits(self, x: Tensor) -> bool:
+        """Whether the gradient derived by hand, if there is one, has the shape of x."""
         given = self._given.get(id(x))
-        right = self.replay.right.gradient(x)
-        return right if given is None or given.shape != right.shape else given
+        return given is None or given.shape == x.shape
 
     def tolerance(self, x: Tensor) -> float:
         """Return the relative difference that is allowed to the gradient of `x`.
@@ -136,13 +133,14 @@ class Case:
     def delta(self, node: Any) -> str:
         """Return the name of a gradient: that of z2 is delta2."""
         name = self.name(node)
-        if name[:1] == "z" and name[1:].isdigit():
+        if self.has_delta(node):
             return f"delta{name[1:]}"
         return f"d{self.name(self.y)}/d{name}"
 
     def has_delta(self, node: Any) -> bool:
         """Whether the gradient of a node is a delta, that of a layer's z."""
-        return self.delta(node).startswith("delta")
+        name = self.name(node)
+        return name[:1] == "z" and name[1:].isdigit()
 
     def text(self, factor: Any, share: Share) -> str:
         """Write a factor of a rule."""
@@ -201,6 +199,15 @@ class Case:
             node, x = share.node, share.x
             if node.op.elementwise and len(node.inputs) == 1 and not is_linear(share):
                 yield (Use(node, 0, x),)
+
+    def chains(self) -> Iterator[tuple[Use]]:
+        """Yield the uses by functions and by layers: links of the chain."""
+        for (use,) in self.functions():
+            if use.node is not self.y and use.node.op.name not in SQUARES:
+                yield (use,)
+        for (use,) in self.layers():
+            if self.has_delta(use.node):
+                yield (use,)
 
     def logits(self) -> Iterator[tuple[Use]]:
         """Yield the uses of a cross-entropy to the z whose sigmoid it takes."""

@@ -32,7 +32,15 @@ from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.shares import Share
 from tinygrad_edu.support.language import say
 
-__all__ = ["CATALOGUE", "Attempt", "Slip", "attempts", "both", "factor_in_words"]
+__all__ = [
+    "CATALOGUE",
+    "Attempt",
+    "Slip",
+    "attempts",
+    "both",
+    "factor_in_words",
+    "usual_factors",
+]
 
 Array = np.ndarray[Any, Any]
 # The page of the documentation that explains a slip, or which one it is for a rate.
@@ -275,6 +283,16 @@ def derivative_in_cross_entropy(case: Case, use: Use) -> Iterator[Attempt]:
     )
 
 
+@slip("lessons/01-one-path", Case.chains)
+def chain_broken(case: Case, use: Use) -> Iterator[Attempt]:
+    """The chain ends too early: a local derivative stands alone, without delta."""
+    yield Attempt(
+        say("the factor {factor} is missing", factor=case.delta(use.node)),
+        {use.spot: lambda run, _: use.share(run, g=np.ones_like(use.g(run)))},
+        case.delta(use.x),
+    )
+
+
 # --- Products: which factor -----------------------------------------------------------
 
 
@@ -388,11 +406,12 @@ def sum_over_examples(case: Case, use: Use) -> Iterator[Attempt]:
         rows = [one_example(row, run, _) for row in range(n)]
         return np.stack(rows if use.x is x else [row.T for row in rows])
 
-    yield Attempt(
-        say("it is not summed over the {n} examples", n=n),
-        {use.spot if use.x is x else share_of(use.x, 0): each_example},
-        within,
-    )
+    if not case.fits(x):
+        yield Attempt(
+            say("it is not summed over the {n} examples", n=n),
+            {use.spot if use.x is x else share_of(use.x, 0): each_example},
+            within,
+        )
     if x.ndim == 1:
         yield Attempt(
             say(
@@ -570,6 +589,43 @@ def factor_in_words(
     >>> factor_in_words(1.234, {})
     []
     """
+    bare, causes = usual_factors(sizes)
+
+    def made_by(causes: list[tuple[float, str]], many: int) -> list[str]:
+        return [
+            reduce(both, (text for _, text in together))
+            for together in combinations(causes, many)
+            if math.isclose(
+                math.prod(k for k, _ in together), factor, rel_tol=tolerance
+            )
+        ]
+
+    # If a bare number says it, the same in two bare numbers is no news.
+    found = made_by(bare, 1)
+    pairs = made_by(causes if found else bare + causes, 2) if most == 2 else []
+    return found + made_by(causes, 1) + pairs
+
+
+def both(one: str, other: str) -> str:
+    """Join what two slips say."""
+    return say("{one}, and {other}", one=one, other=other)
+
+
+def usual_factors(
+    sizes: Mapping[str, int],
+) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
+    """Return the factors by which a number is often wrong, with what each says.
+
+    Parameters
+    ----------
+    sizes : dict of str to int
+        As for `factor_in_words`.
+
+    Returns
+    -------
+    bare, causes : list of (float, str)
+        The factors without a reason, and those with one.
+    """
     bare = [
         (-1.0, say("its sign is flipped")),
         (2.0, say("it is twice as large as it should be")),
@@ -592,25 +648,7 @@ def factor_in_words(
             "it is multiplied by ln {base}: use the natural logarithm", base=base
         )
         causes += [(1 / log, divided), (log, multiplied)]
-
-    def made_by(causes: list[tuple[float, str]], many: int) -> list[str]:
-        return [
-            reduce(both, (text for _, text in together))
-            for together in combinations(causes, many)
-            if math.isclose(
-                math.prod(k for k, _ in together), factor, rel_tol=tolerance
-            )
-        ]
-
-    # If a bare number says it, the same in two bare numbers is no news.
-    found = made_by(bare, 1)
-    pairs = made_by(causes if found else bare + causes, 2) if most == 2 else []
-    return found + made_by(causes, 1) + pairs
-
-
-def both(one: str, other: str) -> str:
-    """Join what two slips say."""
-    return say("{one}, and {other}", one=one, other=other)
+    return bare, causes
 
 
 # --- Whole gradients ------------------------------------------------------------------

@@ -14,6 +14,8 @@ from tinygrad_edu.checking.replay import difference
 from tinygrad_edu.checking.searching import Search
 from tinygrad_edu.engine.graph import Node, topological_order
 from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.nn import Module
 from tinygrad_edu.support.language import say, say_also, speaking
@@ -163,8 +165,10 @@ def _compared(
             f"{type(mine).__name__}"
         )
     arrays = _arrays_by_name(mine, parameters)
-    checked_graph("compare", loss, frame)
-    case = Case(loss, parameters, arrays, frame)
+    nodes = checked_graph("compare", loss, frame)
+    names = {id(x): printable(name) for name, x in parameters.items()}
+    names |= names_of(loss, frame, parameters)
+    case = Case(Quantities(nodes, names), parameters, arrays)
     tolerances = {
         name: case.tolerance(p) if rtol is None else rtol
         for name, p in parameters.items()

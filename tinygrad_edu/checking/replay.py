@@ -126,12 +126,14 @@ class Rerun:
     ----------
     cotangents : dict of int to array
         The gradient of the last node with respect to each, by `id`.
+    shares : dict of Spot to array
+        What each node passes back to each input.
     """
 
     def __init__(self, nodes: list[Any], edits: Edits, right: Rerun | None) -> None:
         self.nodes, self.edits, self._right = nodes, edits, right
         self._values: dict[int, Any] = {} if right is None else right._values
-        self._shares: dict[Spot, Any] = {}
+        self.shares: dict[Spot, Any] = {}
         self.cotangents: dict[int, Any] = {}
         with np.errstate(all="ignore"):
             if any(place.what == "value" for place in edits):
@@ -187,10 +189,10 @@ class Rerun:
                     continue
                 place = share_of(node, position)
                 if right is not None and is_right:
-                    share = right._shares[place]
+                    share = right.shares[place]
                 else:
                     share = self.share(node, position, g)
-                share = self._shares[place] = self._edited(place, share)
+                share = self.shares[place] = self._edited(place, share)
                 before = self.cotangents.get(id(x))
                 total = share if before is None else before + share
                 self.cotangents[id(x)] = total

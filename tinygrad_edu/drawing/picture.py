@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import chain, count
 from textwrap import wrap
 from typing import Any, NamedTuple
 
@@ -19,17 +19,13 @@ from tinygrad_edu.drawing.repeats import spans_to_hide
 from tinygrad_edu.drawing.words import describe, label, number_text
 from tinygrad_edu.engine.autodiff import RELEASED
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
+from tinygrad_edu.formulas.repeats import Span
+from tinygrad_edu.support.language import say
 from tinygrad_edu.support.printable import shorten
 
-__all__ = ["KINDS", "Box", "Picture", "picture_of"]
+__all__ = ["KINDS", "Box", "Picture", "kind_in_words", "picture_of"]
 
-KINDS = {
-    "parameter": "parameter (requires_grad)",
-    "constant": "input or constant",
-    "computed": "computed",
-    "result": "result",
-    "more": "not shown",
-}
+KINDS = ["parameter", "constant", "computed", "result", "more"]
 # Ops whose inputs are shown in any order: it does not matter, or names show it.
 IN_ANY_ORDER = {"add", "multiply", "maximum", "minimum", "linear"}
 LONGEST = 30  # the most characters in a name or an op
@@ -76,17 +72,34 @@ class Box:
     about: str = ""
 
 
+def kind_in_words(kind: str) -> str:
+    """Say what a box is."""
+    return {
+        "parameter": say("parameter (requires_grad)"),
+        "constant": say("input or constant"),
+        "computed": say("computed"),
+        "result": say("result"),
+        "more": say("not shown"),
+        "op": say("op"),
+    }[kind]
+
+
 class Picture(NamedTuple):
     """The boxes, each after its inputs, and their modules.
 
     `sources` gives the Node or array for each key, except for "more". `keys` gives the
-    key of the box that shows a value (also a "more"), by the value's ``id``.
+    key of the box that shows a value (also a "more"), by the value's ``id``. `numbers`
+    gives the key that a value has where its box is its own, in all pictures of a graph;
+    leaves that share a box have one key.
+    `folds` gives the ops that a "more" hides, by its key: turn by turn if it is a loop.
     """
 
     boxes: list[Box]
     modules: list[DrawnModule]
     sources: dict[int, Any]
     keys: dict[int, int]
+    numbers: dict[int, int]
+    folds: dict[int, list[list[Node]]]
 
 
 def picture_of(
@@ -95,6 +108,7 @@ def picture_of(
     gradients: Mapping[int, Any] | None = None,
     collapse: bool = True,
     lines: Callable[[Any], tuple[str, ...]] = describe,
+    opened: bool = False,
 ) -> Picture:
     """Return the picture of the graph of `y`.
 
@@ -110,6 +124,8 @@ def picture_of(
         Whether to leave out repeats; see `spans_to_hide`.
     lines : callable
         Writes a value or a gradient as lines of text.
+    opened : bool
+        Whether to show, of the turns that are hidden, the middle one too.
 
     Raises
     ------
@@ -124,11 +140,13 @@ def picture_of(
         )
     if gradients is None:
         gradients = {n.index: n.grad.data for n in nodes if n.grad is not None}
-    scene = _Scene(y, nodes, names or {}, collapse)
+    scene = _Scene(y, nodes, names or {}, collapse, opened)
     artist = _Artist(scene, gradients, lines)
     artist.draw()
     boxes, modules = _without_empty_modules(artist.boxes.values(), scene.modules)
-    return Picture(boxes, modules, artist.sources, scene.keys)
+    return Picture(
+        boxes, modules, artist.sources, scene.keys, scene.numbers, scene.folds()
+    )
 
 
 class _Scene:
@@ -139,17 +157,24 @@ class _Scene:
     """
 
     def __init__(
-        self, y: Node, nodes: list[Node], names: Mapping[int, str], collapse: bool
+        self,
+        y: Node,
+        nodes: list[Node],
+        names: Mapping[int, str],
+        collapse: bool,
+        opened: bool,
     ) -> None:
         self.y, self.names = y, names
         self.computed = [node for node in nodes if node.op is not None]
         self.modules, self.inside = modules_of(nodes)
         self.homes = self._homes_of_parameters()
         self.keys = {id(node): node.index for node in (*self.computed, y)}
+        self.numbers = self._numbers()
         # For the key of a crowd: the number of turns, and the values.
         self.crowds: dict[int, tuple[int, list[Any]]] = {}
         for span in spans_to_hide(self.computed, self._looks(), collapse):
-            self._crowd(self.computed[span.start : span.stop], span.turns)
+            for part in _around_middle(span) if opened else [span]:
+                self._crowd(self.computed[part.start : part.stop], part.turns)
         self._choose_leaves()
 
     def _looks(self) -> list[Any]:
@@ -165,25 +190,45 @@ class _Scene:
             before = at
         return looks
 
+    def _numbers(self) -> dict[int, int]:
+        """Number all values, also those that are not shown."""
+        numbers = dict(self.keys)
+        arrays = count(-1, -1)
+        for x in chain.from_iterable(node.inputs for node in self.computed):
+            if self.is_leaf(x) and id(x) not in numbers:
+                numbers[id(x)] = x.index if isinstance(x, Node) else next(arrays)
+        return numbers
+
     def _choose_leaves(self) -> None:
         """Show the inputs of the shown ops; if they are many, most as a crowd."""
         shown = [x for x in self.computed if self.keys[id(x)] not in self.crowds]
         uses = Counter(id(x) for node in shown for x in node.inputs)
-        arrays = count(-1, -1)
         for node in shown:
             leaves = [x for x in node.inputs if self.is_leaf(x)]
             for x in leaves:
-                if id(x) not in self.keys:
-                    key = x.index if isinstance(x, Node) else next(arrays)
-                    self.keys[id(x)] = key
+                self.keys.setdefault(id(x), self.numbers[id(x)])
             only_here = [x for x in leaves if uses[id(x)] == 1]
             if len(node.inputs) > MANY and len(only_here) > MANY // 2:
                 self._crowd(only_here[MANY // 2 - 1 : -1], 0)
+
+    def folds(self) -> dict[int, list[list[Node]]]:
+        """Return the ops of each crowd, turn by turn."""
+        ops = {
+            key: (len(values) // max(turns, 1), values)
+            for key, (turns, values) in self.crowds.items()
+            if not self.is_leaf(values[0])
+        }
+        return {
+            key: [values[i : i + period] for i in range(0, len(values), period)]
+            for key, (period, values) in ops.items()
+        }
 
     def _crowd(self, values: Sequence[Any], turns: int) -> None:
         key = self.keys[id(values[0])]
         self.crowds[key] = turns, list(values)
         self.keys |= dict.fromkeys(map(id, values), key)
+        if self.is_leaf(values[0]):
+            self.numbers |= dict.fromkeys(map(id, values), key)
 
     def is_number(self, x: Any) -> bool:
         """Whether a value is written into the op: a single constant without a name."""
@@ -217,6 +262,15 @@ class _Scene:
                 if x in self.modules[module].call.given:
                     homes[x] = self.modules[module].outer
         return homes
+
+
+def _around_middle(span: Span) -> list[Span]:
+    """Leave out the middle turn of a span; of two turns, both."""
+    if not span.period:
+        return [span]
+    middle = span.start + span.turns // 2 * span.period
+    parts = [span._replace(stop=middle), span._replace(start=middle + span.period)]
+    return parts if span.turns > 2 else []
 
 
 class _Artist:
@@ -265,11 +319,12 @@ class _Artist:
     def _draw_crowd(self, key: int, turns: int, values: Sequence[Any]) -> None:
         nodes = [x for x in values if isinstance(x, Node)]
         ops = [x.op.name for x in nodes if x.op is not None]
+        n = f"{turns or len(values):,}"
         if turns:
-            name = f"{turns:,} more like this"
+            name = say("{n} more like this", n=n)
             what = ", ".join(ops[: len(ops) // turns])
         else:
-            name = f"{len(values):,} more {'ops' if ops else 'inputs'}"
+            name = say("{n} more ops", n=n) if ops else say("{n} more inputs", n=n)
             what = ", ".join(name for name, _ in Counter(ops).most_common(4))
         homes = {self.scene.home(x) for x in values}
         self.boxes[key] = Box(
@@ -279,7 +334,7 @@ class _Artist:
             module=common(self.scene.modules, homes),
             name=f"… {name} …",
             value=tuple(wrap(what, LONGEST, max_lines=2, placeholder=" …")),
-            about=f"{name}{what and ': '}{what}",
+            about=say("{hidden}: {ops}", hidden=name, ops=what) if what else name,
         )
 
     def _arrows(self, key: int, nodes: Iterable[Node]) -> tuple[int, ...]:
@@ -309,7 +364,7 @@ class _Artist:
         name = shorten(self.scene.names.get(id(x), ""), LONGEST)
         shape = str(data.shape) if data.ndim else ""
         gradient = self.gradients.get(box.key)
-        about = [name, KINDS[box.kind], str(data.dtype), shape]
+        about = [name, kind_in_words(box.kind), str(data.dtype), shape]
         self.sources[box.key] = x
         self.boxes[box.key] = replace(
             box,

@@ -32,7 +32,8 @@ from tinygrad_edu.drawing.layout import (
     text_width,
 )
 from tinygrad_edu.drawing.measure import width
-from tinygrad_edu.drawing.picture import KINDS, Box, Picture
+from tinygrad_edu.drawing.picture import KINDS, Box, Picture, kind_in_words
+from tinygrad_edu.support.language import say
 
 __all__ = ["THEMES", "svg_of"]
 
@@ -146,14 +147,19 @@ def svg_of(
 
 
 def _title(picture: Picture) -> str:
-    return f"The graph of {picture.boxes[-1].name or 'a value'}"
+    return say("The graph of {name}", name=picture.boxes[-1].name or say("a value"))
 
 
 def _description(picture: Picture) -> str:
     """Describe the graph op by op, for readers who cannot see it."""
     names = {box.key: box.name or f"#{box.key}" for box in picture.boxes}
     steps = [
-        f"{names[box.key]} = {box.op} of {', '.join(names[k] for k in box.inputs)}"
+        say(
+            "{name} = {op} of {inputs}",
+            name=names[box.key],
+            op=box.op,
+            inputs=", ".join(names[k] for k in box.inputs),
+        )
         for box in picture.boxes
         if box.op
     ]
@@ -233,7 +239,7 @@ def _legend_width(kinds: list[str]) -> float:
 
 
 def _item_width(kind: str) -> float:
-    return 16 + 6 + width(KINDS.get(kind, kind), SMALL) + 2 * GAP
+    return 16 + 6 + width(kind_in_words(kind), SMALL) + 2 * GAP
 
 
 def _draw_legend(parent: ElementTree.Element, kinds: list[str], y: float) -> None:
@@ -242,7 +248,7 @@ def _draw_legend(parent: ElementTree.Element, kinds: list[str], y: float) -> Non
     for kind in kinds:
         item = _add(group, "g", {"class": f"node {'op' if kind == 'op' else kind}"})
         _rectangle(item, x, y + 5, 16, 12, 6 if kind == "op" else 3)
-        _text(group, x + 22, y + 15, KINDS.get(kind, kind), "label")
+        _text(group, x + 22, y + 15, kind_in_words(kind), "label")
         x += _item_width(kind)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from math import prod
 from operator import or_
@@ -32,25 +32,12 @@ from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import Share
 from tinygrad_edu.formulas.writing import in_text
+from tinygrad_edu.support.language import say
 
 __all__ = ["Narrator", "Step"]
 
 Array = np.ndarray[Any, Any]
 MOST_NAMES = 8  # in a sentence
-ORDINALS = ["first", "second", "third", "fourth", "fifth", "sixth"]
-FACTORS = ["first factor", "second factor"]
-TERMS = ["first term", "second term"]
-# Names for an op's inputs, to distinguish two uses of the same quantity.
-ROLES = {
-    "add": TERMS,
-    "subtract": TERMS,
-    "multiply": FACTORS,
-    "dot": FACTORS,
-    "matmul": FACTORS,
-    "outer": FACTORS,
-    "divide": ["numerator", "denominator"],
-    "power": ["base", "exponent"],
-}
 
 
 class Step(NamedTuple):
@@ -131,16 +118,36 @@ class Narrator:
         leaves = self.names.leaves
         wanted = [self.name(x) for x in leaves if needs_gradient(x)]
         others = [self.name(x) for x in leaves if not needs_gradient(x)]
-        sentence = f"The leaves are given. We want the gradient for {_listed(wanted)}"
-        if others:
-            verb = "is" if len(others) == 1 else "are"
-            sentence += f"; {_listed(others)} {verb} constant"
+        if len(others) == 1:
+            sentence = say(
+                "The leaves are given. We want the gradient for {wanted}; {other} is "
+                "constant.",
+                wanted=_listed(wanted),
+                other=others[0],
+            )
+        elif others:
+            sentence = say(
+                "The leaves are given. We want the gradient for {wanted}; {others} are "
+                "constant.",
+                wanted=_listed(wanted),
+                others=_listed(others),
+            )
+        else:
+            sentence = say(
+                "The leaves are given. We want the gradient for {wanted}.",
+                wanted=_listed(wanted),
+            )
         shown = [_alone(self.name(x), value_of(x), ("value", id(x))) for x in leaves]
-        return Step("given", f"{sentence}.", [], shown)
+        return Step("given", sentence, [], shown)
 
     def _compute(self, node: Node) -> Step:
         sources = [self.name(x) for x in node.inputs if id(x) in self.names.names]
-        sentence = f"{node.op.name} computes {self.name(node)} from {_listed(sources)}."
+        sentence = say(
+            "{op} computes {result} from {inputs}.",
+            op=node.op.name,
+            result=self.name(node),
+            inputs=_listed(sources),
+        )
         formula = self.names.formula(node)
         equation = equation_of(formula, self.name(node), node.data, ("value", id(node)))
         formulas = [self.formula(node)]
@@ -148,9 +155,10 @@ class Narrator:
         return Step("compute", sentence, formulas, [equation], node, warning=warning)
 
     def _start(self) -> Step:
-        sentence = (
-            "The backward pass begins at the end. "
-            f"The derivative of {self.name(self.y)} with respect to itself is 1."
+        sentence = say(
+            "The backward pass begins at the end. The derivative of {y} with respect "
+            "to itself is 1.",
+            y=self.name(self.y),
         )
         slope = self.slope(self.y)
         shown = [_alone(slope, np.ones_like(self.y.data), ("gradient", id(self.y)))]
@@ -166,24 +174,29 @@ class Narrator:
         self.meanings[g] = "gradient", id(node)
         factor = without(cotangent, g)
 
-        sentence = (
-            f"The gradient of {self.name(node)} passes back through {node.op.name} to "
-            f"{self.name(x)}"
-        )
-        title = "contribution" if of > 1 else wanted
+        names = {"y": self.name(node), "op": node.op.name, "x": self.name(x)}
+        title = say("contribution") if of > 1 else wanted
         result = title, value, ("share", *at)
         role = self._role(share)
         if factor is None:
             via = self.name(node) if of > 1 else ""
             part = self.names.gradient(x, via=via, role=role)
-            sentence += ", by its rule."
+            sentence = say(
+                "The gradient of {y} passes back through {op} to {x}, by its rule.",
+                **names,
+            )
             formula = f"{part.text} = {in_text(cotangent, part.shape)}"
             equations = [equation_of(cotangent, *result)]
         else:
             partial = bool(role) or self._acts_indirectly(share)
             slope = self.names.slope(node, x, factor, partial=partial, role=role)
             local = slope.text
-            sentence += f": it is multiplied by the local derivative {local}."
+            sentence = say(
+                "The gradient of {y} passes back through {op} to {x}: it is multiplied "
+                "by the local derivative {local}.",
+                local=local,
+                **names,
+            )
             formula = f"{local} = {in_text(factor, slope.shape)}"
             with np.errstate(all="ignore"):
                 if isinstance(factor, Product) and factor.factors:
@@ -197,22 +210,23 @@ class Narrator:
                         first = equation_of(factor, local, factor.value, factor)
                         equations.insert(0, first)
         if before is not None:
-            parts = Name(value.shape, "so far", before), Name(value.shape, title, value)
+            so_far = Name(value.shape, say("so far"), before)
+            parts = so_far, Name(value.shape, title, value)
             self.meanings |= zip(parts, [("before", *at), ("share", *at)])
             sum_of_both = equation_of(added(*parts), wanted, total, ("total", *at))
             equations.append(sum_of_both)
-        sentence += f" {self._count(contribution)}"
+        sentence = say(
+            "{what_happens} {which_contribution}",
+            what_happens=sentence,
+            which_contribution=self._count(contribution),
+        )
         return Step("contribute", sentence, [formula], equations, node, contribution)
 
     def _role(self, share: Share) -> str:
         """Distinguish two uses of an input by the same op: "as first factor"."""
         if sum(x is share.x for x in share.node.inputs) == 1:
             return ""
-        roles = ROLES.get(share.node.op.name)
-        if roles is not None:
-            return f"as {roles[share.position]}"
-        n = share.position + 1
-        return f"as {ORDINALS[n - 1] if n <= len(ORDINALS) else f'{n}th'} input"
+        return _role(share.node.op.name, share.position)
 
     def _acts_indirectly(self, share: Share) -> bool:
         """Whether an input affects the output also through another input."""
@@ -222,21 +236,26 @@ class Narrator:
     def _count(self, contribution: Contribution) -> str:
         """Say which contribution this is, and whether the gradient is complete."""
         *_, number, of = contribution
-        x = self.name(contribution.share.x)
+        which = {"x": self.name(contribution.share.x), "number": number, "of": of}
         if of == 1:
-            return f"Nothing else uses {x}: this is its gradient."
+            return say("Nothing else uses {x}: this is its gradient.", **which)
         if number == 1:
-            return f"This is the first of {of} contributions to the gradient of {x}."
+            return say(
+                "This is the first of {of} contributions to the gradient of {x}.",
+                **which,
+            )
         if number < of:
-            return f"This is contribution {number} of {of}: it is added."
-        return (
-            f"This is the last of {of} contributions: their sum is the gradient of {x}."
+            return say("This is contribution {number} of {of}: it is added.", **which)
+        return say(
+            "This is the last of {of} contributions: their sum is the gradient of {x}.",
+            **which,
         )
 
     def _done(self, gradients: dict[Node, Array]) -> Step:
-        sentence = (
-            f"Done: every leaf has its gradient. {self.name(self.y)}.backward() adds "
-            "these to their .grad."
+        sentence = say(
+            "Done: every leaf has its gradient. {y}.backward() adds these to their "
+            ".grad.",
+            y=self.name(self.y),
         )
         leaves = [x for x in self.names.leaves if needs_gradient(x)]
         shown = [
@@ -261,11 +280,13 @@ def _warning(node: Node) -> str:
     if len(shapes) == 2 and node.op.name in SYMBOLS:
         met = f"{shapes[0]} {SYMBOLS[node.op.name]} {shapes[1]}"
     else:
-        met = f"{node.op.name} of {' and '.join(map(str, shapes))}"
-    return (
-        f"{met} made {node.data.shape}: each input was copied along an axis of the "
-        "other. Is that what you want? To combine them element by element, give them "
-        "the same shape."
+        met = say("{op} of {inputs}", op=node.op.name, inputs=_listed(map(str, shapes)))
+    return say(
+        "{inputs} made {result}: each input was copied along an axis of the other. Is "
+        "that what you want? To combine them element by element, give them the same "
+        "shape.",
+        inputs=met,
+        result=node.data.shape,
     )
 
 
@@ -273,9 +294,31 @@ def _alone(title: str, value: Any, of: Key) -> ShownEquation:
     return ShownEquation([Figure(title, np.asarray(value), of=of)])
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """Join names for a sentence: each name once, and not too many."""
-    names = list(dict.fromkeys(names))
-    if len(names) > MOST_NAMES:
-        names = [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} more"]
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    *others, last = dict.fromkeys(names)
+    if len(others) >= MOST_NAMES:
+        last = say("{n} more", n=len(others) - MOST_NAMES + 2)
+        others = others[: MOST_NAMES - 1]
+    if not others:
+        return last
+    return say("{others} and {last}", others=say(", ").join(others), last=last)
+
+
+def _role(op: str, position: int) -> str:
+    """Name one of an op's inputs, to distinguish two uses of the same quantity."""
+    factors = say("as first factor"), say("as second factor")
+    terms = say("as first term"), say("as second term")
+    roles = {
+        "add": terms,
+        "subtract": terms,
+        "multiply": factors,
+        "dot": factors,
+        "matmul": factors,
+        "outer": factors,
+        "divide": (say("as numerator"), say("as denominator")),
+        "power": (say("as base"), say("as exponent")),
+    }
+    inputs = say("as first input"), say("as second input"), say("as third input")
+    known = roles.get(op, inputs)
+    return known[position] if position < 3 else say("as input {n}", n=position + 1)

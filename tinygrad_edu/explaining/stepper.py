@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import linecache
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
+from itertools import chain
 from math import ceil, isqrt, prod
 from pathlib import Path
 from string import Template
@@ -24,7 +26,7 @@ import numpy as np
 from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
 from tinygrad_edu.drawing.measure import mono_width
-from tinygrad_edu.drawing.picture import KINDS, Box, picture_of
+from tinygrad_edu.drawing.picture import Box, Picture, kind_in_words, picture_of
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.debug import Origin
@@ -36,11 +38,13 @@ from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.program import Writer
 from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
 from tinygrad_edu.explaining.shown import Page
+from tinygrad_edu.explaining.slips import MOST, AskedNumber, Slips
 from tinygrad_edu.formulas.algebra import Formula
-from tinygrad_edu.formulas.naming import names_of
+from tinygrad_edu.formulas.naming import names_of, needs_gradient
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.shares import checked_graph
 from tinygrad_edu.support.files import write
+from tinygrad_edu.support.language import say, speaking, spoken, words_of
 
 __all__ = ["step_through"]
 
@@ -50,18 +54,22 @@ _FILES = Path(__file__).parent / "page"
 # The parts of the page's one script, in order: each uses only what stands before it,
 # except inside functions.
 SCRIPTS = """
-    elements arrays rasters figures sums equations thumbnails picture zoom words predict
-    address steps details controls program poke print start
+    elements theme arrays rasters figures sums equations thumbnails folds picture zoom
+    words predict address steps details controls program poke print start
 """.split()  # noqa: SIM905
 MOST_OPS = 1000
 # The small pictures of arrays in the boxes, in px.
 CELL, THINNEST = 11, 6
 WIDEST, HIGHEST = 100, 45
+# What is to be translated in the file of the page: _("learned").
+MARKED = re.compile(r'_\("(.*?)"\)', re.DOTALL)
 BUDGET = 700_000  # the most characters for a page's numbers
 MOST_PROGRAM = 150_000  # and for its program
 
 
-def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
+def step_through(
+    y: Node, path: str | os.PathLike[str] = "page.html", *, lang: str | None = None
+) -> Page:
     """Write a page that steps through the forward and the backward pass of `y`.
 
     The page is one HTML file without links to other files: open it in a browser, show
@@ -78,6 +86,9 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
         ``backward()``. The graph is kept, and no ``.grad`` is changed.
     path : path_like
         The file to write. An existing file is replaced after the new one is complete.
+    lang : str, optional
+        The language of the page, such as ``"zh"``. The default is that of the
+        environment variable ``TINYGRAD_EDU_LANG``, or else English.
 
     Returns
     -------
@@ -89,7 +100,7 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
     ValueError
         If `y` is not a single number, if nothing requires a gradient, if the graph was
         released or has too many ops, if a value that `y` was computed from has changed,
-        or if `path` is not a valid file name.
+        if `path` is not a valid file name, or if there is no catalogue of the language.
     TypeError
         If `y` is not a Tensor.
     OSError
@@ -115,30 +126,44 @@ def step_through(y: Node, path: str | os.PathLike[str] = "page.html") -> Page:
             f"{MOST_OPS}; use a smaller example, with fewer turns of the loop"
         )
     narrator = Narrator(Quantities(nodes, names_of(y, frame)))
-    content = _page(narrator)
+    with speaking(lang):
+        title = say("{name}, step by step", name=narrator.name(y))
+        content = _page(narrator, title)
     write("step_through", path, content.encode())
-    return Page.of(Path(path), f"{narrator.name(y)}, step by step", content)
+    return Page.of(Path(path), title, content)
 
 
-def _page(narrator: Narrator) -> str:
+def _page(narrator: Narrator, title: str) -> str:
     """Assemble the page."""
     model = _Model(narrator)
+    words = words_of("page")
+    page = MARKED.sub(lambda found: _said(found[1], words), _read("page.html"))
     script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     script_hash = b64encode(sha256(script.encode()).digest()).decode()
-    return Template(_read("page.html")).substitute(
+    return Template(page).substitute(
+        lang=spoken().replace("_", "-"),
         policy=f"default-src 'none'; script-src 'sha256-{script_hash}'; "
         "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
-        title=escape(narrator.name(narrator.y)),
+        title=escape(title),
         style=_read("page.css"),
         gradient=THEMES["light"].gradient,
         gradient_if_dark=THEMES["dark"].gradient,
-        picture=svg_of(
-            model.picture, lay_out(model.picture, across=True), with_legend=False
-        ),
+        picture=_drawn(model.picture),
+        opened="" if model.opened is model.picture else _drawn(model.opened),
         # JSON has "<" only inside strings; escaped, it cannot end the script element.
         model=json.dumps(model.content(), allow_nan=False).replace("<", r"\u003c"),
         script=script,
     )
+
+
+def _said(text: str, words: Mapping[str, str]) -> str:
+    """Translate a text of the page's file, which may have several lines."""
+    message = " ".join(text.split())
+    return words.get(message, message)
+
+
+def _drawn(picture: Picture) -> str:
+    return svg_of(picture, lay_out(picture, across=True), with_legend=False)
 
 
 def _read(name: str) -> str:
@@ -148,7 +173,13 @@ def _read(name: str) -> str:
 class _Model:
     """The content of a page: the picture, and the steps as plain dicts and lists.
 
-    The page refers to nodes by their keys in the picture, and to arrays by number.
+    The page refers to nodes by their numbers in the picture, and to arrays by number.
+
+    Attributes
+    ----------
+    picture : Picture
+    opened : Picture
+        The picture in which one of the hidden turns of each loop is shown too.
     """
 
     def __init__(self, narrator: Narrator) -> None:
@@ -156,15 +187,24 @@ class _Model:
         self.steps = list(narrator.steps())
         y = narrator.y
         self.gradients = {y.index: np.ones_like(y.data)}
-        self.rules: dict[Node | None, list[str]] = {}
         for step in self.steps:
             if step.contribution is not None:
                 self.gradients[step.contribution.share.x.index] = (
                     step.contribution.total
                 )
-                self.rules.setdefault(step.node, []).extend(step.formulas)
         names = narrator.names.names
         self.picture = picture_of(y, names, self.gradients, lines=_lines)
+        self.opened = self.picture
+        if any(len(turns) > 1 for turns in self.picture.folds.values()):
+            self.opened = picture_of(
+                y, names, self.gradients, lines=_lines, opened=True
+            )
+        slips = Slips(narrator)
+        self.factors = slips.factors
+        self.asked = [
+            slips.at(step, 0 if self._is_hidden(step.node) else MOST)
+            for step in self.steps
+        ]
         self.arrays = Arrays()
         self.variables: Mapping[Any, Variable] = {}
 
@@ -181,16 +221,16 @@ class _Model:
             graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
             writer = Writer(graph, self.arrays)
         except UnknownError as error:
-            why = f"it cannot compute {error}"
+            why = say("it cannot compute {op}", op=error)
         else:
-            self.variables = graph.variables
-            content = self._content()
-            program = self._program(graph, writer)
-            packed = content["arrays"] = self.arrays.packed(BUDGET)
-            is_whole = all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact)
-            if is_whole and len(json.dumps(program)) <= MOST_PROGRAM:
-                return content | {"program": program}
-            why = "this graph is too large for that"
+            why = say("this graph is too large for that")
+            if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
+                self.variables = graph.variables
+                content = self._content()
+                program = self._program(graph, writer)
+                packed = content["arrays"] = self.arrays.packed(BUDGET)
+                if all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact):
+                    return content | {"program": program}
         self.arrays, self.variables = Arrays(), {}
         return self._content() | {
             "program": {"without": why},
@@ -208,7 +248,6 @@ class _Model:
                 for x, n in writer.slots.items()
                 if x in numbers and x.constant is None
             ],
-            "name": self.narrator.name(self.narrator.y),
             "loss": slots["value", id(self.narrator.y)],
             "leaves": [  # which have the first slots
                 {
@@ -225,21 +264,58 @@ class _Model:
         return self.arrays.add(array, self.variables.get(of))
 
     def _content(self) -> Json:
-        nodes = [
-            self._node(box, self.picture.sources[box.key])
-            for box in self.picture.boxes
-            if box.key in self.picture.sources
-        ]
-        steps = [self._step(step) for step in self.steps]
-        return {"nodes": nodes, "steps": steps}
+        things = dict(self.picture.sources)
+        for turn in chain.from_iterable(self.picture.folds.values()):
+            things |= self._things_of(turn)
+        ops = {x.op.name: _about(x.op) for x in self.narrator.nodes if x.op is not None}
+        return {
+            "name": self.narrator.name(self.narrator.y),
+            "nodes": [self._node(number, x) for number, x in things.items()],
+            "ops": ops,
+            "steps": [self._step(*each) for each in zip(self.steps, self.asked)],
+            "folds": [
+                self._fold(box)
+                for box in self.picture.boxes
+                if box.key in self.picture.folds
+            ],
+            "factors": self.factors,
+            "words": words_of("page"),
+        }
 
-    def _node(self, box: Box, x: Any) -> Json:
+    def _things_of(self, turn: list[Node]) -> dict[int, Any]:
+        """Return what a turn computes, and the leaves that it uses, by number."""
+        inputs = chain.from_iterable(node.inputs for node in turn)
+        things = [*turn, *(x for x in inputs if not _is_computed(x))]
+        numbers = self.picture.numbers
+        return {numbers[id(x)]: x for x in things if id(x) in numbers}
+
+    def _is_hidden(self, x: Any) -> bool:
+        """Whether a value is in a turn that the picture hides."""
+        return self.picture.keys.get(id(x)) in self.picture.folds
+
+    def _fold(self, box: Box) -> Json:
+        """Describe turns that are hidden, and what stands for them where one is shown.
+
+        The boxes of the shown turn stand for the values of any turn, one after the
+        other; two more stand for all turns before it, and after it.
+        """
+        turns = self.picture.folds[box.key]
+        things = [list(self._things_of(turn)) for turn in turns]
+        content: Json = {"box": box.key, "about": box.about, "turns": things}
+        if len(turns) > 2:
+            content |= {
+                "shown": things[len(turns) // 2],
+                "before": self.opened.keys[id(turns[0][0])],
+                "after": self.opened.keys[id(turns[-1][0])],
+            }
+        return content
+
+    def _node(self, number: int, x: Any) -> Json:
         """Describe a node, or an array that is an input of the graph."""
-        value, gradient = value_of(x), self.gradients.get(box.key)
+        value, gradient = value_of(x), self.gradients.get(number)
         content: Json = {
-            "key": box.key,
+            "key": number,
             "name": self.narrator.name(x),
-            "kind": KINDS[box.kind],
             "shape": list(value.shape),
             "dtype": str(value.dtype),
             "value": self._add(value, ("value", id(x))),
@@ -247,18 +323,13 @@ class _Model:
         }
         if gradient is not None:
             content["gradient"] = self._add(gradient, ("gradient", id(x)))
-        if isinstance(x, Node) and x.op is not None:
-            content |= {
-                "op": x.op.name,
-                "about": _about(x.op),
-                "formula": self.narrator.formula(x),
-                "rules": self.rules[x],
-                "source": _source(x.origin),
-            }
-        return content
+        if _is_computed(x):
+            return content | {"op": x.op.name, "source": _source(x.origin)}
+        kind = "parameter" if needs_gradient(x) else "constant"
+        return content | {"kind": kind_in_words(kind)}
 
-    def _step(self, step: Step) -> Json:
-        keys = self.picture.keys
+    def _step(self, step: Step, asked: AskedNumber | None) -> Json:
+        numbers = self.picture.numbers
         content: Json = {
             "kind": step.kind,
             "sentence": step.sentence,
@@ -267,17 +338,20 @@ class _Model:
         }
         if step.warning:
             content["warning"] = step.warning
+        if asked is not None:
+            slips = [(what, float(f"{number:.4g}")) for what, number in asked.slips]
+            content |= {"place": asked.place, "slips": slips}
         if step.node is not None:
-            content["node"] = keys.get(id(step.node))
+            content["node"] = numbers.get(id(step.node))
         if step.node is not None and step.kind == "compute":
             shown = [x for x in step.node.inputs if id(x) in self.narrator.names.names]
-            content["inputs"] = [keys.get(id(x)) for x in shown]
+            content["inputs"] = [numbers.get(id(x)) for x in shown]
         if step.kind == "start":
             (seed,) = step.equations[0].figures
             content["gradient"] = self._gradient(seed.array, seed.of, True)
         if step.contribution is not None:
             share, _, total, number, of = step.contribution
-            content["to"] = keys.get(id(share.x))
+            content["to"] = numbers.get(id(share.x))
             # Which one of several edges between the two nodes.
             before = share.node.inputs[: share.position]
             content["edge"] = sum(x is share.x for x in before)
@@ -298,6 +372,10 @@ class _Model:
     def _gradient(self, array: Any, of: Any, is_complete: bool) -> Json:
         """Describe a gradient as it is now."""
         return {"array": self._add(array, of), "complete": is_complete}
+
+
+def _is_computed(x: Any) -> bool:
+    return isinstance(x, Node) and x.op is not None
 
 
 def _lines(array: Any) -> tuple[str, ...]:

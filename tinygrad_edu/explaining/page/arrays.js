@@ -76,12 +76,13 @@ function typeset(formula) {
 }
 
 const code = (formula) => h("code", {}, typeset(formula));
-const shapeText = (shape) => (shape.length ? shape.join(" \u00d7 ") : "a number");
+const shapeText = (shape) => (shape.length ? shape.join(" \u00d7 ") : _("a number"));
 
 // Describe an array in one line.
 function summary({ numbers, shape }) {
   if (numbers.length === 1) return format(numbers[0]);
   if (!numbers.length) return shapeText(shape);
   const [low, high] = [Math.min, Math.max].map((f) => numbers.reduce((a, b) => f(a, b)));
-  return `${shapeText(shape)}, ${format(low)} to ${format(high)}`;
+  return _("{shape}, {low} to {high}",
+    { shape: shapeText(shape), low: format(low), high: format(high) });
 }

@@ -6,10 +6,10 @@ function play(on) {
   clearTimeout(timer);
   timer = null;
   document.body.classList.toggle("playing", on);
-  $("#play").setAttribute("aria-label", on ? "Pause" : "Play");
+  $("#play").setAttribute("aria-label", on ? _("Pause") : _("Play"));
   if (!on) return;
   timer = setTimeout(() => {
-    show(current + 1);
+    showNext(1);
     play(current < last && !asked);
   }, Number($("#speed select").value));
 }
@@ -22,6 +22,11 @@ function togglePlay() {
 function go(number) {
   play(false);
   show(number);
+}
+
+function goOn(by) {
+  play(false);
+  showNext(by);
 }
 
 // The passes are tabs: each leads to its first step.
@@ -52,8 +57,8 @@ for (const [name, tab] of Object.entries(tabs)) {
 }
 
 const keys = {
-  ArrowLeft: () => go(current - 1),
-  ArrowRight: () => go(current + 1),
+  ArrowLeft: () => goOn(-1),
+  ArrowRight: () => goOn(1),
   Home: () => go(0),
   End: () => go(last),
   " ": togglePlay,
@@ -70,16 +75,20 @@ document.addEventListener("keydown", (event) => {
 });
 
 $("#first").addEventListener("click", () => go(0));
-$("#back").addEventListener("click", () => go(current - 1));
+$("#back").addEventListener("click", () => goOn(-1));
 $("#play").addEventListener("click", togglePlay);
-$("#forward").addEventListener("click", () => go(current + 1));
+$("#forward").addEventListener("click", () => goOn(1));
 $("#last").addEventListener("click", () => go(last));
-$("#scrubber").addEventListener("input", (event) => go(Number(event.target.value)));
+$("#scrubber").addEventListener("input", (event) => go(stops[event.target.value]));
 $("#scrubber").addEventListener("keydown", (event) => {
   if (event.key !== " ") return;
   event.preventDefault();
   togglePlay();
 });
+for (const button of [$("#fold"), $("#enter")]) {
+  button.addEventListener("click", () => openFolds(!isOpen));
+}
+$("#fold").hidden = !folds.length;
 $("#smaller").addEventListener("click", () => zoom(Math.max(scale / 1.25, sizes().whole / 2)));
 $("#larger").addEventListener("click", () => zoom(scale * 1.25));
 $("#fit").addEventListener("click", fit);

@@ -6,24 +6,35 @@ function openDetails(node) {
   play(false);
   const facts = h("dl");
   const fact = (term, ...text) => facts.append(h("dt", {}, term), h("dd", {}, ...text));
-  if (node.formula) fact("computed", code(node.formula));
-  else fact("is", node.kind);
-  if (node.about) fact(node.op, node.about);
-  if (node.rules) fact("passes back", ...node.rules.map(code));
-  fact("shape", `${shapeText(node.shape)}, ${node.dtype}`);
+  if (node.op) {
+    fact(_("computed"), code(formulaOf(node)));
+    fact(node.op, model.ops[node.op]);
+    fact(_("passes back"), ...rulesOf(node).map(code));
+  } else {
+    fact(_("is"), node.kind);
+  }
+  fact(_("shape"), `${shapeText(node.shape)}, ${node.dtype}`);
   if (node.source) {
     const { file, line, text } = node.source;
-    fact("your line", h("code", {}, text), h("small", {}, `${file}, line ${line}`));
+    fact(_("your line"), h("code", {}, text),
+      h("small", {}, _("{file}, line {line}", { file, line })));
   } else if (node.op) {
-    fact("your line", "recorded only in a block ", h("code", {}, "with tg.debug():"));
+    fact(_("your line"), _("recorded only in a block "),
+      h("code", {}, "with tg.debug():"));
   }
-  const figures = h("div", { class: "figures" }, figure("value", node.value, DETAILS));
+  const figures = h("div", { class: "figures" }, figure(_("value"), node.value, DETAILS));
   if (node.gradient !== undefined) {
-    figures.append(figure("gradient", node.gradient, DETAILS));
+    figures.append(figure(_("gradient"), node.gradient, DETAILS));
   }
   $("#details-title").textContent = node.name;
   $("#details-body").replaceChildren(facts, figures, ...changeButton(node));
   details.showModal();
+}
+
+// What a node passes back: the steps that do it say it.
+function rulesOf({ key }) {
+  return steps.filter(({ to, node }) => to !== undefined && node === key)
+    .flatMap(({ formulas }) => formulas);
 }
 
 $("#close").addEventListener("click", () => details.close());

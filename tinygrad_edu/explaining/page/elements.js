@@ -7,6 +7,12 @@ const model = JSON.parse($("#model").textContent);
 const { steps } = model;
 const last = steps.length - 1;
 
+// Say a message in the language of the page, with its fields filled in.
+function _(message, fields = {}) {
+  return (model.words[message] ?? message).replace(
+    /\{(\w+)\}/g, (_, name) => fields[name]);
+}
+
 // Make an element: h("p", { class: "hint" }, "text", child, ...).
 function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

@@ -37,7 +37,7 @@ function equationView(equation, hidden) {
     }
     const term = call ? undefined : terms.find((each) => each.includes(figure));
     if (readable && term?.[0] === figure && isAddedUp(term, result)) {
-      line.append(h("span", { class: "sign", title: "the sum of all of them" }, "\u03a3"));
+      line.append(h("span", { class: "sign", title: _("the sum of all of them") }, "\u03a3"));
     }
     const isHidden = hidden.has(figure.title);
     const view = viewOf(figure.array, room, {
@@ -82,18 +82,21 @@ const isAddedUp = (term, result) =>
 // Say what is done with a figure, beside being multiplied.
 function noteOn({ at, array, turned }, term, result) {
   const lines = rasterOf(arrayOf(array)).isTiled && at.length === 2;
-  if (lines) return `each image is a ${turned ? "column" : "row"}`;
-  if (turned) return "transposed: rows became columns";
+  if (lines) {
+    return turned ? _("each image is a column") : _("each image is a row");
+  }
+  if (turned) return _("transposed: rows became columns");
   if (term?.some(({ sign }) => sign === "@")) return "";
   const { shape } = arrayOf(result.array);
   if (term && summedIn(term, result).size) {
     const isSummed = [...at].map((letter) => letter !== "." && !result.at.includes(letter));
     const isOneOf = isSummed.length === 2 && isSummed[0] !== isSummed[1];
-    return !isOneOf || at.includes(".") ? "all of it is added up"
-      : `its ${isSummed[0] ? "rows" : "columns"} are added up`;
+    if (!isOneOf || at.includes(".")) return _("all of it is added up");
+    return isSummed[0] ? _("its rows are added up") : _("its columns are added up");
   }
   if ([...at].some((letter) => letter !== "." && !result.at.includes(letter))) return "";
   const isCopied = [...result.at].map((letter, axis) => shape[axis] > 1 && !at.includes(letter));
   const isRowOrColumn = isCopied.length === 2 && isCopied[0] !== isCopied[1];
-  return isRowOrColumn && at ? `copied to each ${isCopied[0] ? "row" : "column"}` : "";
+  if (!isRowOrColumn || !at) return "";
+  return isCopied[0] ? _("copied to each row") : _("copied to each column");
 }

@@ -68,7 +68,7 @@ function table(array, raster, title, pick) {
   const element = h("table", { class: "numbers" }, body);
   if (pick) {
     element.setAttribute("role", "grid");
-    element.setAttribute("aria-label", `${title}; arrow keys go from cell to cell`);
+    element.setAttribute("aria-label", _("{title}; arrow keys go from cell to cell", { title }));
   }
   const mark = (isMarked) => cells.forEach((cell, place) =>
     cell.classList.toggle("marked", Boolean(isMarked[place])));
@@ -84,7 +84,8 @@ function heatMap(array, raster, room, title, pick) {
   if (isTiled) across = down = Math.min(across, down);
   across = Math.min(across, down * 5);  // cells are not too wide
   down = Math.min(down, across * 5);
-  const label = `${title}, ${shapeText(array.shape)}. Arrow keys show the numbers.`;
+  const shape = shapeText(array.shape);
+  const label = _("{title}, {shape}. Arrow keys show the numbers.", { title, shape });
   const canvas = h("canvas", { tabindex: 0, role: "img", "aria-label": label });
   const cursor = h("div", { class: "cursor", hidden: "" });
   const readout = h("output", { "aria-live": "polite" });
@@ -136,8 +137,9 @@ function legend({ largest, down, across }, readout) {
     h("span", {}, format(largest)),
   ];
   const shown = [];
-  if (down > 1) shown.push(`one row in ${down}`);
-  if (across > 1) shown.push(`one column in ${across}`);
-  if (shown.length) parts.push(h("small", {}, `shown: ${shown.join(", ")}`));
+  if (down > 1) shown.push(_("one row in {n}", { n: down }));
+  if (across > 1) shown.push(_("one column in {n}", { n: across }));
+  const what = shown.join(_(", "));
+  if (what) parts.push(h("small", {}, _("shown: {what}", { what })));
   return h("div", { class: "legend" }, ...parts, readout);
 }

@@ -1,22 +1,56 @@
-// The picture of the graph: what each step shows, hides and highlights in it.
+// The picture of the graph: what each step shows, hides and highlights in it. There is a
+// second one if loops are folded: in it the folds are open.
 
-const svg = $("#picture svg");
-const boxes = new Map();  // the boxes of values in the picture, by key
-const ops = new Map();  // the boxes of the ops that computed them, by key
-const edges = new Map();  // the edges, by "from-to"
+const nodes = new Map(model.nodes.map((node) => [node.key, node]));
 
-svg.setAttribute("role", "group");
-for (const box of svg.querySelectorAll(".node.data[data-node]")) {
-  boxes.set(Number(box.dataset.node), box);
-  measure(box);
+class Picture {
+  constructor(svg) {
+    this.svg = svg;
+    this.size = svg.viewBox.baseVal;
+    this.boxes = new Map();  // the boxes of values, by key
+    this.ops = new Map();  // the boxes of the ops that computed them, by key
+    this.edges = new Map();  // the edges, by "from-to"
+    svg.setAttribute("role", "group");
+    for (const box of svg.querySelectorAll(".node.data[data-node]")) {
+      this.boxes.set(Number(box.dataset.node), box);
+    }
+    for (const op of svg.querySelectorAll(".node.op[data-node]")) {
+      this.ops.set(Number(op.dataset.node), op);
+    }
+    for (const edge of svg.querySelectorAll(".edge")) {
+      const ends = `${edge.dataset.from}-${edge.dataset.to}`;
+      this.edges.set(ends, [...(this.edges.get(ends) ?? []), edge]);
+      addHeadBack(edge);
+    }
+    for (const [key, box] of this.boxes) {
+      measure(box);
+      if (isMore(box)) {
+        if (folds.some((fold) => [fold.box, fold.before, fold.after].includes(key))) {
+          makeButton(box, () => openFolds(!isOpen));
+        }
+        continue;
+      }
+      const open = () => openDetails(nodes.get(valueIn(key)));
+      makeButton(box, open);
+      this.ops.get(key)?.addEventListener("click", open);
+      // Its label, which `update` writes, says all of it.
+      box.querySelector("title").remove();
+      for (const text of box.querySelectorAll("text")) text.after(" ");  // words apart
+    }
+  }
 }
-for (const op of svg.querySelectorAll(".node.op[data-node]")) {
-  ops.set(Number(op.dataset.node), op);
-}
-for (const edge of svg.querySelectorAll(".edge")) {
-  const ends = `${edge.dataset.from}-${edge.dataset.to}`;
-  edges.set(ends, [...(edges.get(ends) ?? []), edge]);
-  addHeadBack(edge);
+
+const isMore = (box) => box.matches(".more");
+
+function makeButton(box, action) {
+  box.setAttribute("tabindex", 0);
+  box.setAttribute("role", "button");
+  box.addEventListener("click", action);
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    action();
+  });
 }
 
 // The box of a computed value grows to the right when its gradient arrives.
@@ -43,53 +77,70 @@ function addHeadBack(edge) {
   }));
 }
 
+const folded = new Picture($("#picture > svg"));
+let unfolded = null;  // made when it is shown first
+let picture = folded;
+
 // For each node: the step that computes it, and the steps that change its gradient.
 const bornAt = new Map();
 const gradients = new Map(model.nodes.map(({ key }) => [key, []]));
-const crossedAt = new Map();  // the step that takes a gradient back along an edge
 steps.forEach((step, number) => {
   if (step.kind === "compute") bornAt.set(step.node, number);
   if (step.gradient) {
     gradients.get(step.to ?? step.node)?.push({ number, ...step.gradient });
   }
-  for (const edge of edgesOf(step)) {
-    if (step.to !== undefined) crossedAt.set(edge, number);
-  }
 });
 
-// The edges that a step is about.
-function edgesOf({ inputs, node, to, edge }) {
-  return (inputs ?? [to]).flatMap((other) => {
-    const parallel = edges.get(`${other}-${node}`) ?? [];
-    return edge === undefined ? parallel : parallel.slice(edge, edge + 1);
-  });
-}
+// Show a turn of each fold, and find out which step crosses which edge.
+const crossedAt = new Map();  // the step that takes a gradient back along an edge
+let arrangement = null;
 
-for (const node of model.nodes) {
-  const box = boxes.get(node.key);
-  box.setAttribute("tabindex", 0);
-  box.setAttribute("role", "button");
-  // Its label, which `update` writes, says all of it.
-  box.querySelector("title").remove();
-  for (const text of box.querySelectorAll("text")) text.after(" ");  // words apart
-  box.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    openDetails(node);
+function arrange(number) {
+  for (const fold of folds) fold.now = turnAt(fold, number);
+  const now = [isOpen, ...folds.map((fold) => fold.now)].join();
+  if (now === arrangement) return;
+  arrangement = now;
+  crossedAt.clear();
+  steps.forEach((step, number) => {
+    if (step.to === undefined) return;
+    for (const edge of edgesOf(step)) crossedAt.set(edge, number);
   });
-  for (const element of [box, ops.get(node.key)]) {
-    element?.addEventListener("click", () => openDetails(node));
+  for (const { before, after, turns, now } of folds) {
+    count(picture.boxes.get(before), now);
+    count(picture.boxes.get(after), turns.length - 1 - now);
   }
 }
 
-// Show a node's box as it is at a step.
-function update(node, number) {
-  const box = boxes.get(node.key);
+// Say how many turns a box hides, if it hides some.
+function count(box, turns) {
+  if (picture === folded || !box) return;
+  box.classList.toggle("none", !turns);
+  const name = box.querySelector(".name");
+  name.textContent = name.textContent.replace(/[\d,]+/, turns);
+}
+
+// The edges that a step is about. Behind a box of several values there is only one.
+function edgesOf({ inputs, node, to, edge }) {
+  return (inputs ?? [to]).flatMap((other) => {
+    const parallel = picture.edges.get(`${boxOf(other)}-${boxOf(node)}`) ?? [];
+    if (edge === undefined) return parallel;
+    const at = Math.min(edge, parallel.length - 1);
+    return parallel.slice(at, at + 1);
+  });
+}
+
+// Show a box as it is at a step.
+function update(key, box, number) {
+  const node = nodes.get(valueIn(key));
   const isKnown = (bornAt.get(node.key) ?? 0) <= number;
   const gradient = gradients.get(node.key).findLast((event) => event.number <= number);
-  const state = `${isKnown} ${gradient?.number}`;
+  const state = `${node.key} ${isKnown} ${gradient?.number}`;
   if (box.dataset.state === state) return;
   box.dataset.state = state;
+  if (node.key !== key || box.standsIn) {
+    box.standsIn = true;
+    box.querySelector(".name").textContent = node.name;
+  }
   box.classList.toggle("pending", !isKnown);
   box.querySelector("rect").style.width = `${gradient ? box.grown : box.small}px`;
   box.classList.toggle("graded", Boolean(gradient));
@@ -103,16 +154,22 @@ function update(node, number) {
 // What a screen reader says of a box: first what is to be seen in it.
 function labelOf(node, box, isKnown, gradient) {
   const seen = [...box.querySelectorAll(".name, .shape")].map((text) => text.textContent);
-  const parts = [node.formula ?? node.kind];
-  const say = (what, number, soFar = "") => {
+  const parts = [formulaOf(node) ?? node.kind];
+  const say = (message, number) => {
     const array = arrayOf(number);
     if (array.numbers.length === 1) seen.push(short(array.numbers[0], 4));
-    parts.push(`${what} ${summary(array)}${soFar}`);
+    parts.push(message(summary(array)));
   };
-  if (isKnown) say("value", node.value);
-  if (gradient) say("gradient", gradient.array, gradient.complete ? "" : " so far");
+  if (isKnown) say((numbers) => _("value {numbers}", { numbers }), node.value);
+  if (gradient) {
+    say((numbers) => (gradient.complete ? _("gradient {numbers}", { numbers })
+      : _("gradient {numbers} so far", { numbers })), gradient.array);
+  }
   return `${seen.join(" ")}, ${parts.join(", ")}`;
 }
+
+// How a node is computed: the step that does it says it.
+const formulaOf = ({ key }) => steps[bornAt.get(key)]?.formulas[0];
 
 // Show which arrows the gradient has gone back along.
 function updateEdges(number) {
@@ -129,9 +186,10 @@ function light(step) {
     element?.classList.add(name);
     if (element) lit.push(element);
   };
-  add(boxes.get(step.node), "active");
-  if (step.kind !== "start") add(ops.get(step.node), "active");
-  for (const other of step.inputs ?? [step.to]) add(boxes.get(other), "other");
+  const { boxes, ops } = picture;
+  add(boxes.get(boxOf(step.node)), "active");
+  if (step.kind !== "start") add(ops.get(boxOf(step.node)), "active");
+  for (const other of step.inputs ?? [step.to]) add(boxes.get(boxOf(other)), "other");
   for (const edge of edgesOf(step)) add(edge, "flowing");
   reveal(step);
 }

@@ -74,15 +74,19 @@ function showEffect() {
 
 function effectTexts() {
   const [before, after] = [base, now].map((slots) => slots[program.loss][0]);
-  const steps = stepsTaken > 1 ? ` after ${stepsTaken} steps` : "";
+  const fields = {
+    y: model.name, before: format(before), after: format(after),
+    change: signed(after - before), n: stepsTaken,
+  };
   const texts = [
-    `${program.name}: ${format(before)} \u2192 ${format(after)}, ` +
-    `a change of ${signed(after - before)}${steps}`,
+    stepsTaken > 1
+      ? _("{y}: {before} \u2192 {after}, a change of {change} after {n} steps", fields)
+      : _("{y}: {before} \u2192 {after}, a change of {change}", fields),
     slopeText(changes()),
   ];
   if (program.choices.some((slot) => now[slot].some((x, i) => x !== recorded[slot][i]))) {
-    texts.push("A condition has another answer now than in the recorded graph: some " +
-      "formulas of the steps may not hold here.");
+    texts.push(_("A condition has another answer now than in the recorded graph: some " +
+      "formulas of the steps may not hold here."));
   }
   return texts;
 }
@@ -92,16 +96,19 @@ function slopeText(all) {
   const constant = all.find(({ slope }) => slope === undefined);
   if (constant) {
     const { name } = program.leaves[constant.slot];
-    return `${name} is a constant: the backward pass finds no gradient for it`;
+    return _("{name} is a constant: the backward pass finds no gradient for it", { name });
   }
   const total = all.reduce((sum, { change, slope }) => sum + change * slope, 0);
   if (all.length !== 1) {
-    return `gradient \u00d7 change, added up over ${all.length} numbers: ${signed(total)}`;
+    return _("gradient \u00d7 change, added up over {n} numbers: {total}",
+      { n: all.length, total: signed(total) });
   }
   const [{ slot, place, change, slope }] = all;
   const name = nameAt(slot, place);
-  return `d${program.name}/d${name} \u00d7 change of ${name} = ` +
-    `${format(slope)} \u00d7 ${format(change)} = ${signed(total)}`;
+  return _("{slope} \u00d7 change of {name} = {product} = {total}", {
+    slope: `d${model.name}/d${name}`, name, total: signed(total),
+    product: `${format(slope)} \u00d7 ${format(change)}`,
+  });
 }
 
 // --- The leaves ------------------------------------------------------------------------
@@ -142,7 +149,7 @@ function finder(slot) {
   const cell = h("span", {}, field(slot, 0));
   const indices = shape.map((length, axis) => h("input", {
     type: "number", min: 0, max: length - 1, value: 0,
-    "aria-label": `index along axis ${axis}`,
+    "aria-label": _("index along axis {axis}", { axis }),
   }));
   for (const input of indices) {
     input.addEventListener("input", () => {
@@ -187,7 +194,7 @@ function hold(slot, place) {
 function changeButton(node) {
   const slot = program?.lines.slice(0, program.leaves.length).indexOf(node.value) ?? -1;
   if (slot < 0) return [];
-  const button = h("button", { type: "button" }, "Change a number");
+  const button = h("button", { type: "button" }, _("Change a number"));
   button.addEventListener("click", () => {
     details.close();
     openLeaves(true);
@@ -210,7 +217,7 @@ $("#poke").addEventListener("click", () => openLeaves($("#leaves").hidden));
 
 if (without) {
   $("#leaves").replaceChildren(
-    h("p", {}, `The numbers of this page cannot be changed: ${without}.`));
+    h("p", {}, _("The numbers of this page cannot be changed: {why}.", { why: without })));
   $("#descend").parentElement.remove();
 } else {
   program.leaves.forEach(({ name }, slot) => {

@@ -1,72 +1,36 @@
 // "Predict, then look": a step asks for one number before it shows it. A wrong answer is
-// compared with what usual slips give.
+// compared with what usual slips give: the model has them from the catalogue.
 
 let isPredicting = false;
 const answered = new Set();  // the steps whose number has been shown
 
-// The number that a step asks for: the largest one of its result.
+// The number that a step asks for: one of its result, which the model names.
 function questionOf(step) {
   const equation = step.equations[step.equations.length - 1];
-  if (!["compute", "contribute"].includes(step.kind) || !isReadable(equation)) return null;
+  if (step.place === undefined || !isReadable(equation)) return null;
+  const { place } = step;
   const result = resultOf(equation);
   const array = arrayOf(result.array);
-  if (!array.numbers.length) return null;
-  const place = largestAt(array);
   const value = array.numbers[place];
-  if (!Number.isFinite(value)) return null;
   const name = `${typeset(result.title)}${indexText(indexOf(array, place))}`;
   return { step, equation, place, value, name };
 }
 
-// What comes out with a slip: a list of { what, value }. A step may bring some of its own.
-function slipsOf({ step, equation, place, value }) {
-  const slips = [
-    ...(step.slips ?? []),
-    { what: "The sign is the other way.", value: -value },
-  ];
-  if (!equation.call) {
-    const letters = lettersAt(resultOf(equation), place);
-    const terms = termsOf(equation);
-    for (const term of terms) {
-      const products = productsOf(term, resultOf(equation), letters);
-      slips.push(...slipsIn(term, products, value, terms.length > 1, step));
-    }
-  }
-  return slips.filter((slip) => !isNear(slip.value, value));
+// What comes out with a slip: a list of [what, number]. The slips that are more than a
+// factor were computed from the recorded numbers.
+function slipsOf({ step, value }) {
+  const factors = model.factors.map(([factor, what]) => [what, factor * value]);
+  return [...(now ? [] : step.slips), ...factors]
+    .filter(([, number]) => !isNear(number, value));
 }
 
-// What comes out with a slip in one term of a sum.
-function slipsIn(term, products, value, hasOthers, step) {
-  const sum = (without) =>
-    products.reduce((total, product) => total + valueOf(product, without), 0);
-  const others = value - sum();
-  const slips = [];
-  const add = (what, part) => slips.push({ what, value: others + part });
-  if (hasOthers) {
-    const names = term.map(({ title }) => typeset(title)).join(" \u00d7 ");
-    add(`You left out ${names}.`, 0);
-    add(`The sign of ${names} is the other way.`, -sum());
-  }
-  for (const product of products.length > 1 ? products : []) {
-    add(`That is one product of ${products.length}: add all of them.`, valueOf(product));
-  }
-  for (const figure of term.length > 1 ? term : []) {
-    add(`You left out the factor ${typeset(figure.title)}.`, sum(figure));
-    const { number } = products[0].find((factor) => factor.figure === figure);
-    for (const slip of slipsBehind(figure, number, step)) {
-      add(slip.what, (sum() / number) * slip.value);
-    }
-  }
-  return slips;
-}
-
-// Slips in a factor, if the step computes it in an equation of its own.
-function slipsBehind(figure, value, step) {
-  const equation = step.equations.find((each) =>
-    resultOf(each).title === figure.title && !each.figures.includes(figure));
-  if (!equation || !isReadable(equation)) return [];
-  const place = arrayOf(figure.array).numbers.indexOf(value);
-  return slipsOf({ step: { equations: [] }, equation, place, value });
+// Whether an answer is one product of a sum of several.
+function isPart(guess, { equation, place }) {
+  const result = resultOf(equation);
+  if (equation.call) return false;
+  const products = termsOf(equation).flatMap(
+    (term) => productsOf(term, result, lettersAt(result, place)));
+  return products.length > 1 && products.some((each) => isNear(guess, valueOf(each)));
 }
 
 // Whether an answer is right to 2 digits, or nearly so.
@@ -76,15 +40,21 @@ const isNear = (a, b) => Math.abs(a - b) <= 0.02 * Math.abs(b) ||
 // Say what a wrong answer comes from, if that can be told.
 function verdictOn(guess, question) {
   if (isNear(guess, question.value)) return "";
-  const slip = slipsOf(question).find(({ value }) => isNear(guess, value));
-  return slip ? `Not yet. ${slip.what}` : "Not yet. Look at the formula and the arrays.";
+  const found = slipsOf(question).filter(([, number]) => isNear(guess, number));
+  if (found.length) {
+    const said = found.slice(0, 2).map(([what]) => typeset(what));
+    return _("Not yet: {slips}.", { slips: said.join(_(", or ")) });
+  }
+  return isPart(guess, question)
+    ? _("Not yet. That is one part of a sum: add all of them.")
+    : _("Not yet. Look at the formula and the arrays.");
 }
 
 let asked = null;  // the question that waits for an answer
 
 // Return the question of a step, if it is to be answered before the step is shown.
 function questionAt(number) {
-  return isPredicting && !answered.has(number) ? questionOf(steps[number]) : null;
+  return isPredicting && !answered.has(number) ? questionOf(stepAt(number)) : null;
 }
 
 function ask(question) {
@@ -92,10 +62,13 @@ function ask(question) {
   $("#ask").hidden = !question;
   $("#verdict").textContent = "";
   if (!question) return;
-  $("#ask label").textContent = `What is ${question.name}, to 2 digits?`;
+  $("#ask label").textContent = 
+    _("What is {name}, to 2 digits?", { name: question.name });
   $("#guess").value = "";
   $("#guess").focus();
 }
+
+const answer = () => ({ name: asked.name, value: short(asked.value, 4) });
 
 function look(message) {
   answered.add(current);
@@ -109,15 +82,14 @@ $("#ask").addEventListener("submit", (event) => {
   const text = $("#guess").value.trim().replace(MINUS, "-").replace(",", ".");
   const guess = text ? Number(text) : NaN;
   if (!Number.isFinite(guess)) {
-    $("#verdict").textContent = "Type a number, for example 0.25 or \u22121.5.";
+    $("#verdict").textContent = _("Type a number, for example 0.25 or \u22121.5.");
     return;
   }
   const verdict = verdictOn(guess, asked);
   if (verdict) $("#verdict").textContent = verdict;
-  else look(`Right: ${asked.name} is ${short(asked.value, 4)}.`);
+  else look(_("Right: {name} is {value}.", answer()));
 });
-$("#tell").addEventListener("click", () =>
-  look(`${asked.name} is ${short(asked.value, 4)}.`));
+$("#tell").addEventListener("click", () => look(_("{name} is {value}.", answer())));
 $("#predict").addEventListener("click", () => {
   isPredicting = !isPredicting;
   answered.clear();

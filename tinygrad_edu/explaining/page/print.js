@@ -2,8 +2,8 @@
 
 // A row for each step: its sentence, and the numbers it leads to.
 function fillPrintedTable() {
-  if ($("#printed tbody").children.length) return;
-  $("#printed tbody").append(...steps.map((step, number) => {
+  $("#printed tbody").replaceChildren(...stops.map((number) => {
+    const step = stepAt(number);
     const isList = step.kind === "given" || step.kind === "done";
     const results = step.equations.slice(isList ? 0 : -1).map(resultOf);
     return h("tr", {},

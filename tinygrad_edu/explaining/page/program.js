@@ -106,8 +106,8 @@ function scatter(line, shapes) {
 }
 
 class Program {
-  constructor({ lines, leaves, shown, loss, name }) {
-    Object.assign(this, { lines, leaves, shown, loss, name });
+  constructor({ lines, leaves, shown, loss }) {
+    Object.assign(this, { lines, leaves, shown, loss });
     // Where conditions are, which choose between numbers.
     this.choices = lines.filter(({ do: f }) => f === "where").map(({ of: [[slot]] }) => slot);
     this.shapes = lines.map((line) => line.shape ?? model.arrays[line].shape);
@@ -130,4 +130,4 @@ class Program {
 
 // Why there is no program, if there is none.
 const unknown = model.program.lines?.find((line) => line.do && !FUNCTIONS[line.do]);
-const without = model.program.without ?? (unknown && `it cannot compute ${unknown.do}`);
+const without = model.program.without ?? (unknown && _("it cannot compute {op}", { op: unknown.do }));

@@ -1,44 +1,72 @@
 // The steps: `show(number)` updates the whole page. What the page shows depends only on
-// the number of the step, and on whether its question has been answered.
+// the number of the step, on whether folds are open, and on whether the step's question
+// has been answered.
 
-const start = steps.findIndex(({ kind }) => kind === "start");
+let stops = listStops();
 let current = -1;  // the number of the shown step
 
 function show(number) {
   number = Math.min(Math.max(number, 0), last);
   if (number === current) return;
+  if (!stops.includes(number)) return openFolds(true, number);
   current = number;
   redraw();
   remember();
 }
 
+// Show the step that comes some steps later, of those that are gone through.
+function showNext(by) {
+  const at = Math.min(Math.max(stops.indexOf(current) + by, 0), stops.length - 1);
+  show(stops[at]);
+}
+
+// Open or close the folds, and go to a step.
+function openFolds(open, number = current) {
+  const at = foldAt(number);
+  if (at) [number] = open && number === current ? at.range : [open ? number : at.range[1]];
+  isOpen = open;
+  stops = listStops();
+  showPicture();
+  current = -1;
+  show(number);
+}
+
 // Show the step anew, after numbers or colours have changed.
 function refresh() {
   pictures.clear();
-  for (const box of boxes.values()) delete box.dataset.state;
+  for (const box of picture.boxes.values()) delete box.dataset.state;
   redraw();
 }
 
 function redraw() {
-  const step = steps[current];
-  const pass = current < start ? "forward" : "backward";
+  const step = stepAt(current);
+  const pass = passOf(current);
   const question = questionAt(current);
+  const known = question ? current - 1 : current;
   document.body.dataset.pass = pass;
   document.body.dataset.kind = step.kind;
-  for (const node of model.nodes) update(node, question ? current - 1 : current);
-  updateEdges(question ? current - 1 : current);
+  arrange(current);
+  for (const [key, box] of picture.boxes) if (!isMore(box)) update(key, box, known);
+  updateEdges(known);
   light(step);
-  $("#count").textContent = `Step ${current + 1} of ${steps.length}`;
+  const place = { n: current + 1, of: steps.length, first: step.range && step.range[0] + 1 };
+  $("#count").textContent = step.range
+    ? _("Steps {first} to {n} of {of}", place) : _("Step {n} of {of}", place);
   $("#sentence").replaceChildren(...withMeanings(step.sentence, step));
+  $("#enter").hidden = !step.range;
+  $("#fold").setAttribute("aria-pressed", isOpen);
   $("#warning").hidden = !step.warning;
   $("#warning").textContent = step.warning ?? "";
   $("#formulas").replaceChildren(...step.formulas.map((text) => h("p", {}, code(text))));
   $("#card").hidden = $("#hint").hidden = step.kind !== "given";
   showEquations(step, Boolean(question));
   const scrubber = $("#scrubber");
-  scrubber.value = current;
-  scrubber.setAttribute(
-    "aria-valuetext", `step ${current + 1} of ${steps.length}, ${pass} pass`);
+  scrubber.max = stops.length - 1;
+  scrubber.value = stops.indexOf(current);
+  $("#track").style.setProperty("--start", stops.indexOf(start) / (stops.length - 1));
+  scrubber.setAttribute("aria-valuetext", pass === "forward"
+    ? _("step {n} of {of}, forward pass", place)
+    : _("step {n} of {of}, backward pass", place));
   $("#first").disabled = $("#back").disabled = current === 0;
   $("#last").disabled = $("#forward").disabled = current === last;
   showTab(pass);

@@ -66,14 +66,13 @@ function productsOf(term, result, letters) {
   return all.map((known) => term.map((figure) => {
     const array = arrayOf(figure.array);
     const number = array.numbers[placeOf(array, indexIn(figure, known))];
-    return { number, sign: figure.sign, figure };
+    return { number, sign: figure.sign };
   }));
 }
 
-// The value of a product; `without` leaves out a factor.
-const valueOf = (product, without) => product.reduce((value, { number, sign, figure }) =>
-  figure === without ? value : sign === "/" ? value / number : value * number,
-product[0].sign === "-" ? -1 : 1);
+const valueOf = (product) => product.reduce(
+  (value, { number, sign }) => (sign === "/" ? value / number : value * number),
+  product[0].sign === "-" ? -1 : 1);
 
 const MOST = 6;  // products that are written
 
@@ -99,7 +98,7 @@ function termText(term, result, letters) {
     return ` ${product[0].sign === "-" ? MINUS : "+"} ${text}`;
   });
   const rest = products.length - left.length;
-  return parts.join("") + (rest ? ` + \u2026 (${rest} more)` : "");
+  return parts.join("") + (rest ? _(" + \u2026 ({n} more)", { n: rest }) : "");
 }
 
 function largestOf(products, count) {

@@ -2,7 +2,6 @@
 // is a small picture of its numbers, or of its images.
 
 const pictures = new Map();  // by the array's number
-const dark = matchMedia("(prefers-color-scheme: dark)");
 
 function pictureOf(number) {
   if (!pictures.has(number)) {

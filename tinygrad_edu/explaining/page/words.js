@@ -1,32 +1,36 @@
 // Words: what a term means is told where it stands, by a button.
 
-const MEANINGS = {
-  "leaves": "A leaf is a value that was not computed from others: an input, a target or "
-    + "a parameter. A parameter is a leaf that training changes.",
-  "constant": "A constant is given. It is not changed by training, so it needs no "
-    + "gradient.",
-  "gradient": "The gradient of a number is how much the result rises for each unit that "
-    + "the number rises. If it is negative, the result falls. The gradient of an array "
-    + "has one such number for each of its elements.",
-  "local derivative": "How much the output of this op alone rises for each unit that "
-    + "this input rises. Multiply it by the gradient of the output, and you have what "
-    + "this op adds to the gradient of the input: this is the chain rule.",
-  "by its rule": "Each op has a rule that turns the gradient of its output into the "
-    + "gradient of an input. For a product of matrices, the rule is again a product of "
-    + "matrices: the formula below.",
-  "contributions": "A value that is used several times acts on the result in several "
-    + "ways. Each use contributes to the gradient, and the contributions are added.",
-  "backward pass": "The forward pass goes from the leaves to the result and computes "
-    + "values. The backward pass goes from the result to the leaves and computes "
-    + "gradients.",
-};
-MEANINGS.contribution = MEANINGS.contributions;
+const MEANINGS = new Map([
+  [_("leaves"), _("A leaf is a value that was not computed from others: an input, a target " +
+    "or a parameter. A parameter is a leaf that training changes.")],
+  [_("constant"), _("A constant is given. It is not changed by training, so it needs no " +
+    "gradient.")],
+  [_("gradient"), _("The gradient of a number is how much the result rises for each unit " +
+    "that the number rises. If it is negative, the result falls. The gradient of an array " +
+    "has one such number for each of its elements.")],
+  [_("local derivative"), _("How much the output of this op alone rises for each unit that " +
+    "this input rises. Multiply it by the gradient of the output, and you have what this " +
+    "op adds to the gradient of the input: this is the chain rule.")],
+  [_("by its rule"), _("Each op has a rule that turns the gradient of its output into the " +
+    "gradient of an input. For a product of matrices, the rule is again a product of " +
+    "matrices: the formula below.")],
+  [_("backward pass"), _("The forward pass goes from the leaves to the result and computes " +
+    "values. The backward pass goes from the result to the leaves and computes " +
+    "gradients.")],
+  ...[_("contribution"), _("contributions")].map((word) => [word,
+    _("A value that is used several times acts on the result in several ways. Each use " +
+      "contributes to the gradient, and the contributions are added.")]),
+]);
 
 // Return a sentence with a button for each term that it has.
 function withMeanings(sentence, step) {
-  const op = model.nodes.find(({ key }) => key === step.node);
-  const known = new Map(Object.entries(MEANINGS));
-  if (op?.about) known.set(op.op, `${op.op}: ${op.about} Here: ${typeset(op.formula)}.`);
+  const node = nodes.get(step.range ? undefined : step.node);
+  const known = new Map(MEANINGS);
+  if (model.ops[node?.op]) {
+    const here = typeset(formulaOf(node));
+    known.set(node.op, _("{op}: {about} Here: {formula}.",
+      { op: node.op, about: model.ops[node.op], formula: here }));
+  }
   const parts = [];
   let rest = sentence;
   while (rest) {

@@ -6,14 +6,14 @@ const EDGE = 4;  // px to show around a node
 const READABLE = 0.82;  // the smallest zoom at which text of 11 px can be read
 const GLANCE = 0.7;  // the smallest zoom at which the whole is shown at first
 const FAR = 0.55;  // below it, only names are shown, in large letters
-const natural = svg.viewBox.baseVal;
 let scale = 1;
 
 // Scroll the graph, and only the graph, to show what is highlighted: first the node that
 // gets its value or gradient, then as much of the rest as there is room for.
 function reveal(step) {
   if (!lit.length) return;
-  const target = step.to ?? step.node;
+  const target = boxOf(step.to ?? step.node);
+  const { boxes, ops } = picture;
   const most = [boxes.get(target), step.to === undefined && ops.get(target)];
   const frame = $("#picture");
   const outer = frame.getBoundingClientRect();
@@ -38,10 +38,11 @@ function reveal(step) {
 
 function zoom(to) {
   scale = Math.min(to, 4);
-  svg.setAttribute("width", natural.width * scale);
-  svg.setAttribute("height", natural.height * scale);
+  const { svg, size } = picture;
+  svg.setAttribute("width", size.width * scale);
+  svg.setAttribute("height", size.height * scale);
   svg.classList.toggle("far", scale < FAR);
-  if (current >= 0) reveal(steps[current]);
+  if (current >= 0) reveal(stepAt(current));
   showPart();
 }
 
@@ -49,9 +50,9 @@ function zoom(to) {
 function sizes() {
   const frame = $("#picture");
   const { paddingLeft, paddingTop, paddingBottom } = getComputedStyle(frame);
-  const across = (frame.clientWidth - 2 * parseFloat(paddingLeft)) / natural.width;
+  const across = (frame.clientWidth - 2 * parseFloat(paddingLeft)) / picture.size.width;
   const room = frame.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
-  const down = room / natural.height;
+  const down = room / picture.size.height;
   return { across, down, whole: Math.min(across, down, 1.5) };
 }
 
@@ -59,7 +60,9 @@ function sizes() {
 const fit = () => zoom(sizes().whole);
 
 // Begin with the whole graph, or a readable part of it; the steps scroll to the rest.
-function begin(comfortable) {
+function begin() {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const comfortable = 1.1 * rem / 16;
   const { across, down, whole } = sizes();
   const part = Math.min(Math.max(across, down), comfortable);
   zoom(whole >= GLANCE ? whole : Math.max(part, READABLE));
@@ -69,16 +72,17 @@ function begin(comfortable) {
 
 const minimap = $("#minimap");
 const part = drawn("rect", { class: "part" });
-minimap.setAttribute("viewBox", `0 0 ${natural.width} ${natural.height}`);
-for (const [key, box] of boxes) {
-  const spot = drawn("path", { class: "spot", "data-spot": key, d: outlineOf(box) });
-  minimap.append(spot);
+
+function drawMap() {
+  const { boxes, size } = picture;
+  minimap.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  minimap.replaceChildren(...Array.from(boxes, ([key, box]) =>
+    drawn("path", { class: "spot", "data-spot": key, d: outlineOf(box) })), part);
 }
-minimap.append(part);
 
 function outlineOf(box) {
   const rect = box.querySelector("rect");
-  const move = svg.querySelector("g").transform.baseVal[0].matrix;
+  const move = picture.svg.querySelector("g").transform.baseVal[0].matrix;
   const [x, y, width, height] =
     ["x", "y", "width", "height"].map((name) => Number(rect.getAttribute(name)));
   return `M${x + move.e} ${y + move.f}h${width}v${height}h${-width}z`;
@@ -104,7 +108,20 @@ for (const kind of ["pointerdown", "pointermove"]) {
     const frame = $("#picture");
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     frame.scrollTo(
-      (x / box.width) * natural.width * scale - frame.clientWidth / 2,
-      (y / box.height) * natural.height * scale - frame.clientHeight / 2);
+      (x / box.width) * picture.size.width * scale - frame.clientWidth / 2,
+      (y / box.height) * picture.size.height * scale - frame.clientHeight / 2);
   });
+}
+
+// --- Two pictures: with the folds closed, and open ---
+
+function showPicture() {
+  const other = isOpen ? $("#opened svg") : null;
+  folded.svg.toggleAttribute("hidden", Boolean(other));
+  $("#opened").hidden = !other;
+  if (other) unfolded ??= new Picture(other);
+  picture = other ? unfolded : folded;
+  arrangement = null;
+  drawMap();
+  begin();
 }
