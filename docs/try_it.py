@@ -1,5 +1,6 @@
 """The page that runs in the browser: its script, and the package that it installs."""
 
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ def pack(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.name != "html":
         return
     folder = Path(app.outdir, "_static", FOLDER)
-    builder = WheelBuilder(str(Path(__file__).parents[1]))
-    (wheel,) = builder.build(directory=str(folder), versions=["standard"])
+    root = Path(__file__).parents[1]
+    with chdir(root):  # the README is read from there
+        builder = WheelBuilder(str(root))
+        (wheel,) = builder.build(directory=str(folder), versions=["standard"])
     Path(wheel).replace(folder / "tinygrad_edu.whl")
 
 
