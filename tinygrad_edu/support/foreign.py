@@ -85,6 +85,7 @@ TABLE: dict[str, dict[str, str]] = {
         "device": "tg.Tensor(x)  # everything is on the CPU",
         "cuda": "tg.Tensor(x)  # everything is on the CPU",
     },
+    # A prompt of plain Python completes these, so only what is looked for often.
     "t": {
         "view": "t.reshape(3, 2)",
         "unsqueeze": "t.expand_dims(0)",
@@ -95,9 +96,6 @@ TABLE: dict[str, dict[str, str]] = {
         "numel": "t.size",
         "dim": "t.ndim",
         "mm": "t @ u.T",
-        "mul": "t * u",
-        "sub": "t - u",
-        "div": "t / u",
         "pow": "t**2",
         "clamp": "t.clip(0, 1)",
         "gather": "t.take_along_axis(labels[:, None], axis=1)",
@@ -117,9 +115,7 @@ TABLE: dict[str, dict[str, str]] = {
         "retain_grad": "tg.grad(f)  # with respect to the value in question",
         "at": "tg.where(x > 0.5, 0.0, t)  # or tg.add_at",
         "add_": "t + u  # a new Tensor",
-        "sub_": "t - u  # a new Tensor",
         "mul_": "t * u  # a new Tensor",
-        "div_": "t / u  # a new Tensor",
         "relu_": "t.relu()  # a new Tensor",
         "zero_": "np.zeros_like(t)  # a new array",
     },
