@@ -63,12 +63,12 @@ def end_of(history):
 
 
 @contextmanager
-def extras():
+def extras(packages='-e ".[examples]"'):
     """Import optional packages, or exit with the command that installs them."""
     try:
         yield
     except ImportError as error:
-        sys.exit(f'{error}; it comes with pip install -e ".[examples]"')
+        sys.exit(f"{error}; it comes with pip install {packages}")
 
 
 @contextmanager

@@ -51,6 +51,7 @@ SLOW = {
     "tests/ops/test_ops.py",
     "tests/ops/test_oracles.py",
     "tests/test_docs.py",
+    "tests/test_estimator.py",
     "tests/test_examples.py",
     "tests/test_lenet.py",
     "tests/test_replay_book.py",

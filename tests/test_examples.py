@@ -620,6 +620,7 @@ def test_a_file_that_cannot_be_written_is_told_in_a_line(
         ("check_gradients.py", "rich"),
         ("replay_book.py", "rich"),
         ("step_through_xor.py", "pygraphviz"),
+        ("estimator.py", "sklearn"),
     ],
 )
 def test_an_example_tells_what_to_install(tmp_path, script, package):
@@ -628,8 +629,8 @@ def test_an_example_tells_what_to_install(tmp_path, script, package):
     path = os.pathsep.join([str(tmp_path), *sys.path])
     out, err = run(script, "--help", status=1, PYTHONPATH=path)
     assert not out
-    install = 'it comes with pip install -e ".[examples]"'
-    assert err == f"No module named {package}; {install}\n"
+    packages = {"sklearn": "scikit-learn"}.get(package, '-e ".[examples]"')
+    assert err == f"No module named {package}; it comes with pip install {packages}\n"
 
 
 # --- Ends in plain words --------------------------------------------------------------

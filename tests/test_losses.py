@@ -354,15 +354,47 @@ def test_what_a_program_is_recorded_with_is_checked():
     assert program(np.array([[0.5, 0.25]]), y) == pytest.approx(expected, rel=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 5)])
+@pytest.mark.parametrize("wrap", [np.asarray, tg.Tensor, np.ndarray.tolist])
+def test_labels_are_the_numbers_of_classes(wrap, shape, dtype, rng):
+    z, c = rng.standard_normal(shape).astype(dtype), rng.standard_normal()
+    labels = rng.integers(shape[-1], size=shape[:-1])
+    rows = np.eye(shape[-1])[labels]
+    expected = value_and_gradient(losses.softmax_cross_entropy, z, rows, c)
+    found = value_and_gradient(losses.softmax_cross_entropy, z, wrap(labels), c)
+    for x, y in zip(found, expected):
+        np.testing.assert_allclose(x, y, rtol=1e-6 if dtype == np.float32 else 1e-13)
+    assert found[1].dtype == dtype
+
+
+def test_a_compiled_loss_reads_labels_afresh_and_checks_them(rng):
+    z = rng.standard_normal((4, 3))
+    loss = tg.compile(lambda labels: losses.softmax_cross_entropy(z, labels))
+    for labels in np.array([[0, 2, 1, 1], [2, 2, 0, 1]]):
+        expected = losses.softmax_cross_entropy(z, np.eye(3)[labels])
+        np.testing.assert_allclose(loss(labels), expected, rtol=1e-14)
+    with pytest.raises(ValueError, match="labels go from 0 to 3, but the 3 classes"):
+        loss(np.array([0, 1, 2, 3]))
+
+
+@pytest.mark.parametrize("wrong", [[0, 3], [-1, 0], [-100, 2]])
+def test_a_label_that_is_no_class_is_refused(wrong):
+    message = f"labels go from {min(wrong)} to {max(wrong)}, but the 3 .* 0 to 2$"
+    with pytest.raises(ValueError, match=message):
+        losses.softmax_cross_entropy(np.zeros((2, 3)), wrong)
+
+
 @each_loss
 def test_labels_are_told_to_become_one_hot_rows(name):
     z, labels = leaf(np.full((2, 3), 0.5)), np.array([2, 0])
-    with pytest.raises(ValueError, match=re.escape("np.eye(3)[labels])")):
-        PAIRED[name](z, labels)
+    if name != "softmax_cross_entropy":  # which takes labels
+        with pytest.raises(ValueError, match=re.escape("np.eye(3)[labels])")):
+            PAIRED[name](z, labels)
     with pytest.raises(ValueError, match=re.escape("np.eye(3)[labels][:, 0])")):
         PAIRED[name](z, tg.Tensor(labels[:, None]))
     for other in (labels.astype(float), labels[:1], np.array([[1, 0]])):
         with pytest.raises(ValueError, match="reshape the wrong one"):
             PAIRED[name](z, other)
     with pytest.raises(ValueError, match="reshape the wrong one"):
-        PAIRED[name](z[:, :1], labels)
+        PAIRED[name](z[:, :1], labels.astype(float))

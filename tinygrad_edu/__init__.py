@@ -102,7 +102,8 @@ if not TYPE_CHECKING:  # type checkers shall find names that do not exist
             return import_module(f"{__name__}.{name}")
         if name in _LAZY_NAMES:
             return getattr(import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        foreign = import_module(f"{__name__}.support.foreign")
+        raise foreign.absent("tg", __name__, name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ compare every prediction with every target.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sigmoid, sigmoid_cross_entropy, xlog1py, xlogy
 from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
+from tinygrad_edu.support.foreign import raising
 from tinygrad_edu.support.kinds import Operand
 
 __all__ = [
@@ -201,8 +202,8 @@ def softmax_cross_entropy(logits: Operand, target: Operand) -> Tensor:
     ----------
     logits : Tensor of shape (N, classes)
         The output layer's `z`, ``model.logits(x)``.
-    target : array_like of shape (N, classes)
-        The probability of each class; for labels, one-hot rows.
+    target : array_like of shape (N, classes), or integers of shape (N,)
+        The probability of each class; or the number of the right class, from 0.
 
     Returns
     -------
@@ -212,8 +213,8 @@ def softmax_cross_entropy(logits: Operand, target: Operand) -> Tensor:
     Raises
     ------
     ValueError
-        If the shapes differ, or if `target` has a number outside of [0, 1]; see
-        `cross_entropy`.
+        If the shapes differ, if `target` has a number outside of [0, 1], see
+        `cross_entropy`, or if there is no class of a label.
 
     Examples
     --------
@@ -222,12 +223,16 @@ def softmax_cross_entropy(logits: Operand, target: Operand) -> Tensor:
     >>> tg.losses.softmax_cross_entropy(z, [[1.0, 0.0]]).backward()
     >>> z.grad
     Tensor([[-0.5,  0.5]])
+    >>> tg.losses.softmax_cross_entropy(z, [0]).item().__round__(6)
+    0.693147
     """
-    n = _examples("softmax_cross_entropy", logits, target)
-    _check_probabilities("softmax_cross_entropy", "target", target)
+    rows = _rows_of_labels(target, logits)
+    n = _examples("softmax_cross_entropy", logits, rows)
+    if rows is target:
+        _check_probabilities("softmax_cross_entropy", "target", target)
     # A class of target 0 may have log p = -infinity: here 0 log 0 = 0.
-    impossible = as_array(target) == 0
-    return sum(target * where(impossible, 0, log_softmax(logits))) * (-1.0 / n)
+    impossible = as_array(rows) == 0
+    return sum(rows * where(impossible, 0, log_softmax(logits))) * (-1.0 / n)
 
 
 def _examples(loss: str, prediction: Any, target: Any) -> int:
@@ -255,10 +260,32 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
     return n
 
 
+def _rows_of_labels(target: Any, logits: Any) -> Any:
+    """Convert integer labels to one-hot rows; return any other target as it is."""
+    labels = as_array(target)
+    if labels.dtype.kind not in "iu" or labels.ndim == 0:
+        return target
+    *shape, classes = as_array(logits).shape
+    if labels.ndim != len(shape):
+        return target
+    query(check_labels, labels, classes)
+    return labels[..., None] == np.arange(classes)
+
+
 def _check_probabilities(loss: str, what: str, x: Any) -> None:
     """Raise if a number is outside of [0, 1]; allow NaN."""
     if not (isinstance(x, Node) and x.op is sigmoid):  # which is within
         query(check_within_0_and_1, x, f"{loss}: the {what}")
+
+
+def check_labels(labels: Any, classes: int) -> None:
+    """Raise if a label is not the number of a class."""
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"softmax_cross_entropy: the labels go from {labels.min()} to "
+            f"{labels.max()}, but the {classes} classes have the numbers 0 to "
+            f"{classes - 1}"
+        )
 
 
 FOR_OUTPUTS = (
@@ -280,3 +307,7 @@ def check_within_0_and_1(x: Any, what: str) -> None:
             f"{what} has numbers from {low} to {high}, but probabilities are between "
             f"0 and 1; {way_out}"
         )
+
+
+if not TYPE_CHECKING:  # type checkers shall find names that do not exist
+    __getattr__ = raising("tg.losses", __name__)

@@ -4,6 +4,8 @@ import math
 import re
 import threading
 from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,6 +150,49 @@ def test_nested_structures():
     assert type(by_q) is Point
     assert_array_equal(by_q.x, b)
     assert by_q.y == (1,)
+
+
+@dataclass(frozen=True)
+class Layer:
+    weight: Any
+    bias: Any
+
+
+def test_a_dataclass_of_parameters(rng):
+    def z(layer, x):
+        return x @ layer.weight.T + layer.bias
+
+    def f(layers, x, c):
+        return np.sum(c * np.tanh(z(layers[1], z(layers[0], x))))
+
+    draw = rng.standard_normal
+    layers = [Layer(draw((4, 3)), draw(4)), Layer(draw((2, 4)), draw(2))]
+    x, c = draw((5, 3)), draw((5, 2))
+    as_lists = [[layer.weight, layer.bias] for layer in layers]
+    expected = tg.grad(lambda p: f([Layer(*part) for part in p], x, c))(as_lists)
+    for derivative in tg.grad(f), tg.compile(tg.grad(f)), tg.grad(tg.remat(f)):
+        for _ in range(2):
+            found = derivative(layers, x, c)
+            assert [type(part) for part in found] == [Layer, Layer]
+            for layer, (weight, bias) in zip(found, expected):
+                assert_allclose(layer.weight, weight, rtol=1e-12)
+                assert_allclose(layer.bias, bias, rtol=1e-12)
+    y, slope = tg.jvp(lambda p: f(p, x, c), (layers,), (found,))
+    assert_allclose(y, f(layers, x, c))
+    assert_allclose(slope, sum(np.sum(g**2) for pair in expected for g in pair))
+    with pytest.raises(ValueError, match="expected one Layer, got a list of 2"):
+        tg.jvp(lambda p: f(p, x, c), (layers,), (as_lists,))
+    with pytest.raises(TypeError, match="a single number has a gradient"):
+        tg.grad(lambda p: p)(layers[0])
+
+
+def test_a_dataclass_is_an_argument_of_a_compiled_step():
+    step = tg.compile(lambda p, x: Layer(p.weight - 0.1 * x, p.bias * 2.0))
+    first = step(Layer(np.ones(2), 3.0), np.array([1.0, 2.0]))
+    assert_allclose(first.weight, [0.9, 0.8])
+    second = step(Layer(first.weight, 5.0), np.array([1.0, 2.0]))
+    assert_allclose(second.weight, [0.8, 0.6])
+    assert float(second.bias) == 10
 
 
 def test_structures_in_both_directions():

@@ -6,6 +6,7 @@ import functools
 import pickle
 import random
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -61,6 +62,49 @@ def test_parameters_are_found_in_attributes_lists_tuples_dicts_and_parts():
     ]
     assert whole.parameters() == list(whole.named_parameters().values())
     assert whole.named_parameters()["part.scale"] is whole.part.scale
+
+
+def test_parameters_are_found_in_a_dataclass():
+    @dataclass(frozen=True)
+    class Line:
+        slope: tg.Tensor
+        parts: list
+
+    class Whole(Module):
+        def __init__(self):
+            self.line = Line(parameter(2.0), [parameter(3.0)])
+
+    whole = Whole()
+    found = {"line.slope": 2.0, "line.parts.0": 3.0}
+    assert {path: x.item() for path, x in whole.state_dict().items()} == found
+    whole.load_state_dict({path: np.array(-x) for path, x in found.items()})
+    assert whole.line.slope.item() == -2
+
+
+def test_a_dataclass_may_be_a_module():
+    @dataclass(eq=False)
+    class Scale(Module):
+        by: tg.Tensor
+
+        def forward(self, x):
+            return self.by * x
+
+    scale = Scale(parameter(3.0))
+    assert list(scale.named_parameters()) == ["by"]
+    assert tg.compile(lambda f, x: f(x))(scale, 2.0).item() == 6
+    with pytest.raises(TypeError, match="grad: cannot differentiate with respect to"):
+        tg.grad(lambda f: f(2.0))(scale)
+
+
+def test_a_loop_over_pairs_of_parameters_is_told_of_items():
+    layer = Linear(2, 3)
+    with pytest.raises(TypeError, match=r"^named_parameters: .*write `for name, p in "):
+        for _name, _parameter in layer.named_parameters():
+            pass
+    for name, p in layer.named_parameters().items():
+        assert getattr(layer, name) is p
+    assert type(next(iter(layer.state_dict()))) is str
+    assert pickle.loads(pickle.dumps([*layer.named_parameters()])) == ["weight", "bias"]
 
 
 def test_constants_and_computed_tensors_are_no_parameters():
@@ -393,6 +437,21 @@ def test_a_layer_is_the_product_with_the_transpose_plus_the_bias(shape, rng):
     np.testing.assert_allclose(layer(x).data, expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("shape", [(2,), (4, 2), (5, 4, 2)])
+def test_a_layer_without_a_bias_is_the_product_alone(shape, rng):
+    layer, x = Linear(2, 3, rng=0, bias=False), rng.standard_normal(shape)
+    assert layer.bias is None
+    assert list(layer.named_parameters()) == ["weight"]
+    np.testing.assert_array_equal(layer.weight.data, Linear(2, 3, rng=0).weight.data)
+    c = rng.standard_normal((*shape[:-1], 3))
+    y = layer(x)
+    y.backward(c)
+    np.testing.assert_allclose(y.data, x @ layer.weight.data.T, rtol=1e-14)
+    expected = c.reshape(-1, 3).T @ x.reshape(-1, 2)
+    np.testing.assert_allclose(layer.weight.grad.data, expected, rtol=1e-13)
+    np.testing.assert_allclose(tg.compile(layer)(x).data, y.data, rtol=1e-14)
+
+
 def test_a_network_is_sigmoid_of_layer_after_layer(rng):
     model, x = MLP([2, 4, 3, 1], rng=0), rng.standard_normal((5, 2))
     a = x
@@ -532,6 +591,9 @@ def test_what_a_module_looks_like():
     assert repr(Sequential(MLP([2, 3, 1]), ReLU())) == (
         "Sequential(MLP([2, 3, 1]), ReLU())"
     )
+    model = Sequential(Linear(2, 3, bias=False), Linear(3, 1))
+    assert repr(model) == "Sequential(Linear(2, 3, bias=False), Linear(3, 1))"
+    assert [p.name for p in model.parameters()] == ["W1", "W2", "b2"]
 
 
 # --- Dropout --------------------------------------------------------------------------
@@ -989,7 +1051,7 @@ def test_a_state_that_does_not_fit_names_every_fault_and_changes_nothing(seed, w
         "unknown": "unknown: 1.weight, 17",
         "shape": "0.bias: expected float64 (4,), got float64 (2, 2)",
         "dtype": "output.weight: expected float64 (3, 4), got float32 (3, 4); "
-        "convert it with astype(float64)",
+        "convert it: np.asarray(x, 'float64')",
         "kind": "output.bias: expected float64 (3,), got [1, 2, 3]",
     }
     if "missing" in wrong:

@@ -61,7 +61,7 @@ def test_values_are_arrays_or_tensors(x):
         (None, 0.1, "expected a number, got None"),
         (np.zeros((2, 2)), 0.1, r"expected a number, got float64 \(2, 2\)"),
         ([1.0, 2.0], np.zeros(2), r"expected float64 \(2,\), got \[1.0, 2.0\]"),
-        (np.zeros(2, int), np.zeros(2), r"got int64 \(2,\); convert it with astype"),
+        (np.zeros(2, int), np.zeros(2), r"got int64 \(2,\); convert it: np.as"),
         (np.zeros((2, 1)), np.zeros(2), r"expected .* \(2,\), got float64 \(2, 1\)$"),
         (np.zeros(3, int), np.zeros(2), r"expected .* \(2,\), got int64 \(3,\)$"),
         (

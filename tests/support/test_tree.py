@@ -1,15 +1,29 @@
-"""Nested tuples, lists and dicts."""
+"""Nested tuples, lists, dicts and dataclasses."""
 
 from collections import OrderedDict, defaultdict, namedtuple
+from dataclasses import InitVar, dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.support.tree import leaves, pairs, rebuild
+import tinygrad_edu as tg
+from tinygrad_edu.support.tree import fields, is_structure, leaves, pairs, rebuild
 
 Point = namedtuple("Point", "x y")
+
+
+@dataclass(slots=True)
+class Line:
+    slope: Any
+    shift: Any = field(default=None, kw_only=True)
+
+
+def line(slope, shift):
+    return Line(slope, shift=shift)
+
 
 numbers = st.integers()
 trees = st.recursive(
@@ -19,6 +33,7 @@ trees = st.recursive(
         | st.lists(inner, max_size=3).map(tuple)
         | st.dictionaries(st.text(max_size=2), inner, max_size=3)
         | st.builds(Point, inner, inner)
+        | st.builds(line, inner, inner)
     ),
 )
 
@@ -50,6 +65,39 @@ def test_types_of_containers_are_kept():
     assert tree["b"] == {"c": 3}
 
 
+@dataclass
+class Fit(Line):
+    kind: ClassVar[str] = "straight"
+    error: Any = field(default=0.0, init=False)
+
+    def __post_init__(self):
+        self.error = abs(self.slope)
+
+
+def test_the_parts_of_a_dataclass_are_what_it_is_made_of():
+    fit = Fit(-2, shift=1)
+    assert fields(fit) == {"slope": -2, "shift": 1}
+    new = rebuild(fit, [-5, 4])
+    assert type(new) is Fit
+    assert (new.slope, new.shift, new.error) == (-5, 4, 5)
+    assert fit.slope == -2
+
+
+def test_a_class_a_module_and_what_has_no_parts_are_leaves():
+    @dataclass(eq=False)
+    class Scale(tg.nn.Module):
+        by: tg.Tensor
+
+    @dataclass
+    class Empty:
+        seed: InitVar[int] = 0
+
+    for thing in Line, Scale(tg.Tensor(2.0)), Empty(), 3, np.ones(2), "ab":
+        assert not is_structure(thing)
+        assert leaves(thing) == [thing]
+        assert fields(thing) == {}
+
+
 def test_dicts_are_paired_by_key():
     assert list(pairs({"a": 1, "b": 2}, {"b": 20, "a": 10})) == [(1, 10), (2, 20)]
 
@@ -66,6 +114,9 @@ def test_arrays_are_leaves():
         ([1], 1, "expected a list of 1, got one int"),
         ({"a": 1}, {"b": 1}, "expected a dict of 'a', got a dict of 'b'"),
         ({"a": (1, 2)}, {"a": {}}, "expected a tuple of 2, got a dict of nothing"),
+        (line(1, 2), {"slope": 1, "shift": 2}, "expected one Line, got a dict of"),
+        (line(1, 2), Fit(1, shift=2), "expected one Line, got one Fit"),
+        (line((1, 2), 2), line(1, 2), "expected a tuple of 2, got one int"),
     ],
 )
 def test_trees_that_do_not_match(tree, other, message):

@@ -699,6 +699,36 @@ def test_what_makes_no_sense_is_refused_before_it_begins(options, complaint):
         run(loss=loss, **options)
 
 
+@pytest.mark.parametrize("metrics", [["accuracy"], [accuracy], "accuracy", accuracy])
+def test_metrics_have_names(metrics):
+    message = r"metrics must be a dict .* \{'accuracy': tg\.train\.accuracy\}, not "
+    with pytest.raises(TypeError, match=f"^fit: {message}"):
+        run(metrics=metrics)
+    with pytest.raises(TypeError, match=f"^evaluate: {message}"):
+        tg.train.evaluate(network()[0], tg.losses.mse, examples(), metrics)
+
+
+def test_a_network_learns_from_labels():
+    """By number or as one-hot rows, the training is the same."""
+    (x, y), steps = examples(), []
+    labels = (y[:, 0] > 0.5).astype(int)
+    for target in labels, np.eye(2)[labels]:
+        model = tg.nn.Sequential(tg.nn.Linear(x.shape[1], 2, rng=0))
+        history = fit(
+            model,
+            tg.losses.softmax_cross_entropy,
+            tg.optim.SGD(model.parameters(), 0.5),
+            (x, target),
+            3,
+            rng=0,
+            validation=(x, target),
+            metrics={"accuracy": accuracy},
+            progress=False,
+        )
+        steps.append([*history["loss"], *history["validation_accuracy"]])
+    np.testing.assert_allclose(*steps, rtol=1e-12)
+
+
 @pytest.mark.parametrize("options", [{"restore_best": True}, {"checkpoint": "run"}])
 def test_a_function_has_no_weights_to_keep(options):
     model, optimiser = network()

@@ -72,6 +72,10 @@ class Arguments:
                 inner = self._parameter(i) if access == "args" else f"{path}_{i}"
                 self._look_at(part, f"{access}[{i}]", inner)
             return
+        if fields := tree.fields(x):
+            for name, part in fields.items():
+                self._look_at(part, f"{access}.{name}", f"{path}_{name}")
+            return
         if isinstance(x, dict):
             require(f"[*{access}] == {self._refer(list(x))}" if x else f"not {access}")
             for key, part in x.items():

@@ -34,7 +34,7 @@ from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import BUILT_IN, OPS
 from tinygrad_edu.formulas.naming import Taken
-from tinygrad_edu.losses import check_within_0_and_1
+from tinygrad_edu.losses import check_labels, check_within_0_and_1
 from tinygrad_edu.ops.reductions import check_weights
 
 __all__ = ["Namespace", "helper_source", "identifier"]
@@ -55,7 +55,8 @@ OURS = re.compile(
     r"[ckot]\d+|k|i\d*|rows|row|batch|order|answers|(all|blocks)_\w+|njit|"
     r"bool_|(float|int|uint)\d*|bool|slice|range|len"
 )
-CHECKS = check_weights, check_within_0_and_1  # which compute nothing, and may raise
+# They compute nothing, and may raise.
+CHECKS = check_labels, check_weights, check_within_0_and_1
 LONGEST = 60  # characters in an identifier that is made of what the user says
 
 

@@ -15,6 +15,7 @@ from tinygrad_edu.compiler.stand_ins import Array, Number
 from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.support import tree
 
 __all__ = ["Results"]
 
@@ -101,6 +102,9 @@ class Results:
         if type(x) is dict:
             items = (f"{self._constant(key)}: {write(part)}" for key, part in x.items())
             return f"{{{', '.join(items)}}}"
+        if fields := tree.fields(x):
+            parts = (f"{name}={write(part)}" for name, part in fields.items())
+            return f"{self._constant(type(x))}({', '.join(parts)})"
         if type(x) is Array or type(x) is Number:
             return self._output(self._tape.variable(x))
         if isinstance(x, Tensor):

@@ -35,6 +35,7 @@ from tinygrad_edu.ops.functions import power
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.shapes import reshape, transpose
+from tinygrad_edu.support import foreign
 from tinygrad_edu.support.kinds import Axes, Operand, Shape
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class ArrayLike(TensorMethods):
     """A node with the operators and methods of an ndarray; `Tensor` is one."""
 
     __slots__ = ()
+
+    __dir__ = foreign.listed
 
     # --- Queries ----------------------------------------------------------------------
 
@@ -164,9 +167,25 @@ class ArrayLike(TensorMethods):
         if self.requires_grad:
             raise TypeError(
                 "array: converting this Tensor to an array would lose its graph; use "
-                ".data for its value, and stack() or concatenate() to join Tensors"
+                "t.numpy() for its value, to compare, plot or store it, and stack() or "
+                "concatenate() to join Tensors"
             )
         return np.array(self._known("array"), dtype, copy=copy)
+
+    def __dlpack__(self, **how: Any) -> Any:
+        """Share the value's memory, for ``torch.from_dlpack(t)`` and its like."""
+        if self.requires_grad:
+            raise TypeError(
+                "dlpack: another library cannot share this Tensor's graph; share its "
+                "value: t.detach()"
+            )
+        return self._known("dlpack").__dlpack__(**how)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    # A Series or a DataFrame on the left leaves the operator to the Tensor.
+    __pandas_priority__ = 5000
 
     def __array_ufunc__(
         self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
@@ -316,3 +335,7 @@ def _refuse_to_be_stored(frame: FrameType) -> None:
             "would lose the gradient; build the array with tg.stack() or tg.where(), "
             "or store the plain value: a[i] = t.item()"
         )
+
+
+for _name in foreign.TABLE["t"]:  # of a Node, so that a user's op may have the name
+    setattr(Node, _name, foreign.Elsewhere("t", _name))

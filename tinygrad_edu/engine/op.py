@@ -20,6 +20,7 @@ import numpy as np
 
 from tinygrad_edu.engine.errors import explain_failure
 from tinygrad_edu.engine.graph import Node, Params, current_mode, record, value_of
+from tinygrad_edu.support.foreign import KEYWORDS
 from tinygrad_edu.support.printable import printable
 
 __all__ = [
@@ -269,6 +270,11 @@ class Op:
             raise TypeError(
                 f"{self.name}: call it as {self}; this call has {len(args)} "
                 f"positional arguments{keywords}"
+                + "".join(
+                    f"; write {ours}= instead of {theirs}="
+                    for theirs, ours in KEYWORDS.items()
+                    if theirs in params and ours in self.defaults
+                )
             )
         return inputs, bound or None
 

@@ -18,6 +18,7 @@ from tinygrad_edu.engine.graph import is_recorded, query, record
 from tinygrad_edu.engine.op import OPS, Op
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.shapes import astype
+from tinygrad_edu.support.foreign import advice
 
 __all__ = ["apply_function", "apply_ufunc", "defaults_of"]
 
@@ -35,7 +36,7 @@ ALIASES = {
     "real_if_close": "positive",
 }
 
-# Functions that return plain arrays and numbers.
+# Functions that return plain arrays and numbers, or write them to a file.
 QUERIES = """
     all allclose any argmax argmin argpartition argsort argwhere array2string
     array_equal array_equiv array_repr array_str can_cast common_type count_nonzero
@@ -43,8 +44,8 @@ QUERIES = """
     imag iscomplex iscomplexobj isclose isfinite isin isinf isnan isneginf isposinf
     isreal isrealobj less less_equal lexsort logical_and logical_not logical_or
     logical_xor may_share_memory min_scalar_type ndim nonzero not_equal
-    ones_like result_type searchsorted shape shares_memory signbit size
-    unique zeros_like
+    ones_like result_type save savetxt savez savez_compressed searchsorted shape
+    shares_memory signbit size unique zeros_like
 """
 
 # NumPy's parameter names that differ from the op's.
@@ -200,11 +201,8 @@ def _own_op(function: Any) -> Op:
     name = function.__name__
     if name in OPS and _numpy(name) is function:
         return OPS[name]
-    from difflib import get_close_matches  # here, since its import takes 1 ms
-
-    near = get_close_matches(name, OPS, n=1)
     raise TypeError(
         f"{name}: this NumPy function does not work on Tensors"
-        + (f"; did you mean {near[0]}?" if near else "")
+        + advice("np", name)
         + "; for the plain value pass .data"
     )

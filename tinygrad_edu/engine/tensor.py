@@ -238,6 +238,8 @@ class Tensor(ArrayLike):
         """Return the value: the array itself, not a copy."""
         return self.data
 
+    to_numpy = numpy  # pandas' name for it, which Matplotlib looks for
+
     def __dir__(self) -> list[str]:
         """Name what is for users, so not what `data` and `grad` are stored in."""
         inner = {"accumulated", "array", "calls", "index", "origin"}

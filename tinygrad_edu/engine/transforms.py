@@ -62,8 +62,8 @@ def grad(
         and this package's, loops and branches.
     argnums : int or sequence of int
         The positions of the arguments to differentiate with respect to. Each argument
-        is a number, an array or a Tensor, of floats; or a nested tuple, list or dict of
-        these.
+        is a number, an array or a Tensor, of floats; or a nested tuple, list, dict or
+        dataclass of these.
     has_aux : bool
         Whether `f` returns a pair. Only its first element is then differentiated.
 
@@ -397,7 +397,7 @@ class _Run:
     ) -> None:
         chosen = self.chosen = _choose(args, argnums)
         self.inside: set[Node] = set()  # nodes that depend on nothing but variables
-        one = not isinstance(chosen, tree.CONTAINERS)
+        one = not tree.is_structure(chosen)
         given = (chosen,) if one else tree.leaves(chosen)
         self.as_tensors = current_mode.get().nested or Tensor in map(type, given)
         nested = changed(NESTED)
@@ -412,7 +412,7 @@ class _Run:
 
     def gradient(self, y: Any) -> Any:
         """Return the gradient of the number `y`, in the structure of the arguments."""
-        is_whole = isinstance(y, tree.CONTAINERS)
+        is_whole = tree.is_structure(y)
         data = y.array if isinstance(y, Node) else as_array(None if is_whole else y)
         _check_answer("grad", y, data)
         if data.size != 1 or data.dtype.kind not in "fiub":
@@ -444,7 +444,7 @@ class _Run:
         """Convert the result of the function to what the user gets."""
         if isinstance(answer, Node):
             return self._settled(answer, self.as_tensors)
-        if not isinstance(answer, tree.CONTAINERS):
+        if not tree.is_structure(answer):
             return answer
         return tree.rebuild(answer, map(self.settle, tree.leaves(answer)))
 

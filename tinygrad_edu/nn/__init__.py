@@ -4,6 +4,8 @@ Read `module` first, then `layers` and `mlp`. `initialising` draws the first par
 and `summary` makes the table of layers.
 """
 
+from typing import TYPE_CHECKING
+
 from tinygrad_edu.nn.layers import (
     Dropout,
     Function,
@@ -15,6 +17,7 @@ from tinygrad_edu.nn.layers import (
 )
 from tinygrad_edu.nn.mlp import MLP
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.support.foreign import raising
 
 __all__ = [
     "MLP",
@@ -27,3 +30,6 @@ __all__ = [
     "Sigmoid",
     "Tanh",
 ]
+
+if not TYPE_CHECKING:  # type checkers shall find names that do not exist
+    __getattr__ = raising("tg.nn", __name__)

@@ -14,7 +14,7 @@ from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.initialising import draw_layers
 from tinygrad_edu.nn.module import Module, walk
 from tinygrad_edu.ops.functions import relu, sigmoid
-from tinygrad_edu.ops.products import linear
+from tinygrad_edu.ops.products import linear, matmul
 from tinygrad_edu.ops.trigonometry import tanh
 from tinygrad_edu.support.kinds import Operand
 from tinygrad_edu.support.printable import printable
@@ -52,11 +52,13 @@ class Linear(Module):
         All but ``"xavier"`` are normally distributed.
     dtype : dtype
         The dtype of the parameters.
+    bias : bool
+        Whether there is a bias. The weight is the same with and without it.
 
     Attributes
     ----------
     weight : Tensor of shape (n_out, n_in)
-    bias : Tensor of shape (n_out,)
+    bias : Tensor of shape (n_out,), or None
 
     Raises
     ------
@@ -78,16 +80,20 @@ class Linear(Module):
         rng: Any = None,
         init: str = "scaled",
         dtype: DTypeLike = np.float64,
+        bias: bool = True,
     ) -> None:
-        weights, biases = draw_layers((n_in, n_out), rng, init, dtype)
-        (self.weight,), (self.bias,) = weights, biases
+        (self.weight,), biases = draw_layers((n_in, n_out), rng, init, dtype)
+        self.bias: Any = biases[0] if bias else None
 
     def forward(self, x: Operand) -> Tensor:
         """Return `z` of shape (..., n_out) for `x` of shape (..., n_in)."""
+        if self.bias is None:
+            return matmul(x, self.weight.T)
         return linear(x, self.weight, self.bias)
 
     def _facts(self) -> tuple[Any, ...]:
-        return self.weight.shape[::-1]
+        n_out, n_in = self.weight.shape
+        return (n_in, n_out) if self.bias is not None else (n_in, n_out, "bias=False")
 
 
 class Sigmoid(Module):
@@ -316,4 +322,6 @@ class Sequential(Module):
 
 def _textbook_names(x: Any) -> dict[str, Tensor]:
     """Return the parameters of a `Linear` by their letters, W and b."""
-    return {"W": x.weight, "b": x.bias} if isinstance(x, Linear) else {}
+    if not isinstance(x, Linear):
+        return {}
+    return {"W": x.weight} | ({} if x.bias is None else {"b": x.bias})

@@ -8,6 +8,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     NamedTuple,
+    NoReturn,
     ParamSpec,
     Protocol,
     Self,
@@ -20,6 +21,7 @@ import numpy as np
 from tinygrad_edu.engine.graph import Node, new_index
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn.summary import Shapes, Sizes, output_shapes
+from tinygrad_edu.support import foreign, tree
 from tinygrad_edu.support.printable import printable, type_name
 from tinygrad_edu.support.randomness import is_generator, set_state, state_of
 from tinygrad_edu.support.states import matched, raise_for, wrong_names
@@ -44,9 +46,9 @@ class Module:
     """A function with parameters, such as a layer or a network.
 
     A subclass stores its parameters (Tensors that require a gradient) and its parts
-    (other modules) in attributes, or in lists, tuples or dicts in attributes. It
-    defines ``forward``, with any arguments. Replacing a parameter by a constant or a
-    computed Tensor raises TypeError.
+    (other modules) in attributes, or in lists, tuples, dicts or dataclasses in
+    attributes. It defines ``forward``, with any arguments. Replacing a parameter by a
+    constant or a computed Tensor raises TypeError.
 
     Attributes
     ----------
@@ -70,6 +72,8 @@ class Module:
     """
 
     training: bool = True
+
+    __dir__ = foreign.listed
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; each subclass defines this."""
@@ -138,7 +142,7 @@ class Module:
                         f"{type_name(self)}: two parameters have the same path, "
                         f"{printable(part.path)}; give one of them another name"
                     )
-                parameters[part.path] = part.thing
+                parameters[ParameterPath(part.path)] = part.thing
         return parameters
 
     def parameters(self) -> list[Tensor]:
@@ -206,7 +210,7 @@ class Module:
         >>> {path: x.shape for path, x in tg.nn.Linear(2, 3).state_dict().items()}
         {'weight': (3, 2), 'bias': (3,)}
         """
-        arrays = {path: p.data for path, p in self.named_parameters().items()}
+        arrays = {str(path): p.data for path, p in self.named_parameters().items()}
         return {path: x.copy() for path, x in arrays.items()} if copy else arrays
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -215,7 +219,9 @@ class Module:
         Parameters
         ----------
         state : mapping of str to array or Tensor
-            The `state_dict` of a module like this one.
+            The `state_dict` of a module like this one. The arrays may be those of
+            another library: PyTorch's `Linear` has parameters of the same names and
+            shapes.
 
         Raises
         ------
@@ -285,6 +291,18 @@ def is_parameter(x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad and x.is_leaf
 
 
+class ParameterPath(str):
+    """The path to a parameter; it cannot be unpacked, as if it were a pair."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            "named_parameters: it returns a dict; write `for name, p in "
+            "model.named_parameters().items()`"
+        )
+
+
 class Part(NamedTuple):
     """A part of a module: a module, a Tensor or a random generator."""
 
@@ -310,7 +328,7 @@ def walk(module: Module) -> Iterator[Part]:
     while stack:
         path, thing, owner = stack.pop()
         is_part = isinstance(thing, Module | Tensor) or is_generator(thing)
-        if not is_part and not isinstance(thing, list | tuple | dict):
+        if not is_part and not tree.is_structure(thing):
             continue
         if id(thing) in seen:
             continue
@@ -319,12 +337,10 @@ def walk(module: Module) -> Iterator[Part]:
             yield Part(".".join(path), thing, owner)
         if isinstance(thing, Module):
             thing, owner = vars(thing), thing
-        items: list[tuple[Any, Any]] = []
-        if isinstance(thing, dict):
-            items = list(thing.items())
-        elif isinstance(thing, list | tuple):
-            items = list(enumerate(thing))
-        stack += [((*path, str(name)), x, owner) for name, x in reversed(items)]
+        if isinstance(thing, list | tuple):
+            thing = dict(enumerate(thing))
+        parts = thing if isinstance(thing, dict) else tree.fields(thing)
+        stack += [((*path, str(name)), parts[name], owner) for name in reversed(parts)]
 
 
 def _layers(module: Module) -> list[tuple[Part, int]]:
@@ -344,3 +360,7 @@ def _layers(module: Module) -> list[tuple[Part, int]]:
         for part in modules
         if id(part.thing) in sizes or id(part.thing) not in with_parts
     ]
+
+
+for _name in foreign.TABLE["model"]:
+    setattr(Module, _name, foreign.Elsewhere("model", _name))

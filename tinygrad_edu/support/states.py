@@ -88,9 +88,10 @@ def _copy(x: Any, like: Any) -> Any:
     """Return a copy of `x` if it is of the same kind as `like`; else raise."""
     x = getattr(x, "array", x)  # a Tensor's value
     if isinstance(like, np.ndarray):
+        x = _from_elsewhere(x) if hasattr(x, "__array__") else x
         fits = isinstance(x, np.ndarray | np.generic) and x.shape == like.shape
         if not fits or x.dtype != like.dtype:
-            way_out = f"; convert it with astype({like.dtype})" * fits
+            way_out = f"; convert it: np.asarray(x, {str(like.dtype)!r})" * fits
             raise ValueError(f"expected {_describe(like)}, got {_describe(x)}{way_out}")
         return np.array(x)
     # Files store tuples as lists, and numbers as arrays without dimensions.
@@ -100,6 +101,14 @@ def _copy(x: Any, like: Any) -> Any:
     if not is_same_kind:
         raise ValueError(f"expected {_number_kind(like)}, got {_describe(x)}")
     return number
+
+
+def _from_elsewhere(x: Any) -> Any:
+    """Convert another library's array, such as a torch.Tensor."""
+    try:
+        return np.asarray(x)
+    except (TypeError, RuntimeError) as error:  # it is on a GPU, or records
+        raise ValueError(f"{type_name(x)} is no array: {error}") from None
 
 
 def _describe(x: Any) -> str:

@@ -1,17 +1,49 @@
-"""Nested tuples, lists and dicts: list their leaves, or replace them.
+"""Nested tuples, lists, dicts and dataclasses: list their leaves, or replace them.
 
-A *leaf* is anything else, except None, which counts as empty.
+A *leaf* is anything else, except None, which counts as empty. The parts of a dataclass
+are the fields that its ``__init__`` takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from copy import copy
+from functools import lru_cache
 from typing import Any
 
-__all__ = ["leaves", "pairs", "rebuild"]
+__all__ = ["fields", "is_structure", "leaves", "pairs", "rebuild"]
 
 CONTAINERS = (tuple, list, dict)
+
+
+# Both are asked for each leaf of each call, and faster than `isinstance`.
+@lru_cache(maxsize=1024)
+def _has_parts(kind: Any) -> bool:
+    return issubclass(kind, CONTAINERS) or bool(_field_names(kind))
+
+
+@lru_cache(maxsize=1024)
+def _field_names(kind: Any) -> tuple[str, ...]:
+    # A Module is a leaf, even if it is a dataclass: it finds its own parameters.
+    if not hasattr(kind, "__dataclass_fields__") or hasattr(kind, "load_state_dict"):
+        return ()
+    from dataclasses import fields  # there is a dataclass, so it is loaded already
+
+    return tuple(field.name for field in fields(kind) if field.init)
+
+
+def fields(x: Any) -> dict[str, Any]:
+    """Return the parts of a dataclass; {} for anything else."""
+    return {name: getattr(x, name) for name in _field_names(x.__class__)}
+
+
+def is_structure(x: Any) -> bool:
+    """Return whether `x` is a tuple, a list, a dict or a dataclass.
+
+    >>> is_structure([1, 2]), is_structure("ab")
+    (True, False)
+    """
+    return _has_parts(x.__class__)
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -20,8 +52,10 @@ def leaves(tree: Any) -> list[Any]:
     >>> leaves({"w": [1, 2], "b": (3, None)})
     [1, 2, 3]
     """
-    if not isinstance(tree, CONTAINERS):
+    if not _has_parts(tree.__class__):
         return [] if tree is None else [tree]
+    if not isinstance(tree, CONTAINERS):
+        return leaves(fields(tree))
     parts = tree.values() if isinstance(tree, dict) else tree
     return [leaf for part in parts for leaf in leaves(part)]
 
@@ -33,8 +67,10 @@ def rebuild(tree: Any, contents: Iterable[Any]) -> Any:
     {'w': ['x', 'y'], 'b': ('z', None)}
     """
     contents = iter(contents)
-    if not isinstance(tree, CONTAINERS):
+    if not _has_parts(tree.__class__):
         return None if tree is None else next(contents)
+    if not isinstance(tree, CONTAINERS):
+        return type(tree)(**rebuild(fields(tree), contents))
     if isinstance(tree, dict):
         new = copy(tree)  # keeps a subclass of dict
         new.update((key, rebuild(part, contents)) for key, part in tree.items())
@@ -62,6 +98,10 @@ def pairs(tree: Any, other: Any) -> Iterator[tuple[Any, Any]]:
             raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
         for part, counterpart in zip(tree, other):
             yield from pairs(part, counterpart)
+    elif _field_names(tree.__class__):
+        if type(other) is not type(tree):
+            raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
+        yield from pairs(fields(tree), fields(other))
     elif tree is not None:
         yield tree, other
 

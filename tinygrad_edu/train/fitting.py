@@ -154,7 +154,7 @@ def fit(
     sets = validation if isinstance(validation, Mapping) else {"validation": validation}
     sets = {name: examples for name, examples in sets.items() if examples is not None}
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
-    metrics = metrics or {}
+    metrics = _checked("fit", metrics)
     _check_names(sets, metrics)
     _check_saving(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
@@ -263,12 +263,13 @@ def evaluate(
     >>> figures["accuracy"]
     0.5
     """
+    metrics = _checked("evaluate", metrics)
     module = getattr(model, "__self__", model)
     was_training = getattr(module, "training", True)
     _set_training(module, False)
     try:
         evaluation = BatchFunction(_evaluation(model, loss), False, "evaluation")
-        return evaluated(evaluation, data, metrics or {})
+        return evaluated(evaluation, data, metrics)
     finally:
         _set_training(module, was_training)
 
@@ -331,6 +332,15 @@ def _check_numbers(**numbers: int | None) -> None:
     for name, value in numbers.items():
         if value is not None and value < 1:
             raise ValueError(f"fit: {name} must be 1 or more, not {value}")
+
+
+def _checked(who: str, metrics: Any) -> Mapping[str, Metric]:
+    if not isinstance(metrics, Mapping | None):
+        raise TypeError(
+            f"{who}: metrics must be a dict of functions by name, such as "
+            f"{{'accuracy': tg.train.accuracy}}, not {metrics!r:.80}"
+        )
+    return metrics or {}
 
 
 def _check_names(sets: Mapping[str, Any], metrics: Mapping[str, Metric]) -> None:
