@@ -165,7 +165,13 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
     same += " deg2rad divide exp exp2 expm1 floor fmax fmin hypot log log10 log1p log2"
     same += " logaddexp logaddexp2 matmul maximum minimum multiply negative positive"
     same += " rad2deg reciprocal relu remainder round sigmoid sign sin sinh sqrt square"
-    same += " subtract tan tanh trunc"
+    same += " subtract tan tanh trunc copysign fmod sinc"
+
+    def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+        turned = v.flip(0)[None, None]
+        whole = functional.conv1d(a[None, None], turned, padding=len(v) - 1)[0, 0]
+        return whole[part_of_convolution(len(a), len(v), mode)]
+
     return {name: getattr(torch, name) for name in same.split()} | {
         "add_at": lambda x, index, shape: (
             torch.zeros(math.prod(shape), dtype=x.dtype)
@@ -176,6 +182,7 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
         "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
         "clip": clip,
         "concatenate": lambda *xs, axis=0: torch.cat(xs, axis),
+        "convolve": convolve,
         "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
         "cumsum": lambda x, axis=None: torch.cumsum(
             x.ravel() if axis is None else x, axis or 0
@@ -264,7 +271,13 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
     same += " deg2rad divide dot exp exp2 expm1 floor floor_divide fmax fmin hypot log"
     same += " log10 log1p log2 logaddexp logaddexp2 matmul max maximum mean min minimum"
     same += " multiply negative rad2deg reciprocal remainder round sign sin sinh sqrt"
-    same += " square subtract sum tan tanh tensordot trunc var cumsum"
+    same += " square subtract sum tan tanh tensordot trunc var cumsum fmod"
+
+    def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+        diagonals = np.add.outer(np.arange(len(a)), np.arange(len(v)))
+        whole = spread(anp.outer(a, v), diagonals, (len(a) + len(v) - 1,))
+        return whole[part_of_convolution(len(a), len(v), mode)]
+
 
     def einsum(*xs: Any, subscripts: str, optimize: Any = False) -> Any:
         # Its own knows no letter twice in one operand. Here each operand is laid out
@@ -292,6 +305,8 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "clip": clip,
         "cholesky": lambda x: anp.linalg.cholesky((x + anp.swapaxes(x, -1, -2)) / 2),
         "concatenate": lambda *xs, axis=0: anp.concatenate(xs, axis),
+        "convolve": convolve,
+        "copysign": lambda a, b: anp.abs(a) * anp.sign(b),
         "det": anp.linalg.det,
         "einsum": einsum,
         "expand_dims": lambda x, axis: anp.reshape(x, like(x, np.expand_dims, axis)),
@@ -309,6 +324,7 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "rint": anp.round,
         "sigmoid": lambda x: 1 / (1 + anp.exp(-x)),
         "sigmoid_cross_entropy": lambda z, t: anp.logaddexp(0.0, z) - t * z,
+        "sinc": lambda x: anp.sin(np.pi * x) / (np.pi * x),
         "softmax": lambda x, axis=-1: anp.exp(log_softmax(x, axis)),
         "softplus": lambda x: anp.logaddexp(0.0, x),
         "solve": lambda a, b: anp.matmul(anp.linalg.inv(a), b),
@@ -320,6 +336,13 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "xlog1py": lambda a, b: a * anp.log1p(b),
         "xlogy": lambda a, b: a * anp.log(b),
     }
+
+
+def part_of_convolution(m: int, n: int, mode: str) -> slice:
+    """Return where in the whole convolution a mode's part is; NumPy is asked."""
+    k = np.convolve(np.ones(m), np.ones(n), mode).size
+    first = (m + n - 1 - k) // 2
+    return slice(first, first + k)
 
 
 def reduced_axes(x: Any, axis: Any) -> tuple[int, ...]:
@@ -343,29 +366,42 @@ def places(shape: Any, index: Any) -> np.ndarray:
 # --- Complex step ---------------------------------------------------------------------
 
 REAL_ONLY = "NumPy has it for real numbers only"
+HERMITIAN = "of complex matrices, it conjugates some factors"
 NOT_ANALYTIC = {
     "abs": "the absolute value has a derivative in one direction only",
     "arctan2": REAL_ONLY,
     "astype": "a conversion to real numbers loses what the step is in",
     "cbrt": REAL_ONLY,
     "ceil": REAL_ONLY,
+    "copysign": REAL_ONLY,
     "deg2rad": REAL_ONLY,
+    "eigensystem": HERMITIAN,
+    "eigh": HERMITIAN,
+    "eigvalsh": HERMITIAN,
     "floor": REAL_ONLY,
     "floor_divide": REAL_ONLY,
+    "fmod": REAL_ONLY,
+    "heaviside": "made of the sign",
     "hypot": REAL_ONLY,
+    "ldexp": REAL_ONLY,
     "logaddexp": REAL_ONLY,
     "logaddexp2": REAL_ONLY,
+    "qr": HERMITIAN,
+    "qr_factors": HERMITIAN,
     "rad2deg": REAL_ONLY,
     "remainder": REAL_ONLY,
-    "cholesky": "of complex matrices it is that of Hermitian ones",
+    "cholesky": HERMITIAN,
     "logabsdet": "made of the absolute value",
     "norm": "made of the absolute value",
     "sigmoid": "computed by the absolute value, for accuracy",
     "sigmoid_cross_entropy": "computed by the absolute value, for accuracy",
     "sign": "x / |x| for complex numbers",
+    "singular_system": HERMITIAN,
     "slogdet": "made of the absolute value",
     "softplus": "computed by the absolute value, for accuracy",
     "squared_norm": "one of the factors is conjugated",
+    "svd": HERMITIAN,
+    "svdvals": HERMITIAN,
     "trunc": REAL_ONLY,
 }
 

@@ -30,6 +30,7 @@ ALIASES = {
     "copy": "positive",
     "degrees": "rad2deg",
     "fabs": "abs",
+    "gradient": "central_differences",
     "radians": "deg2rad",
     "real": "positive",
     "real_if_close": "positive",
