@@ -126,15 +126,15 @@ def calls(op: Op) -> st.SearchStrategy[Call]:
         shapes = shapes_for(op.signature, len(op.inputs), may_be_empty, least)
         layout = strategies.layouts(op, choices(op), shapes)
     return strategies.calls_in(op, layout).map(
-        lambda call: call._replace(inputs=regular(op, *call.inputs))
+        lambda call: call._replace(inputs=regular(op, call.inputs))
     )
 
 
-def regular(op: Op, x: Array, *others: Array) -> list[Array]:
+def regular(op: Op, inputs: list[Array]) -> list[Array]:
     """Return an op's inputs: its matrices far from singular, or its points in order."""
+    x, *others = inputs
     if op.name == "interp":
-        points, values = others
-        return [x, np.sort(points), values]
+        others[0] = np.sort(others[0]) + np.arange(len(others[0]))
     if op.name in DIAGONALS:
         *_, rows, columns = x.shape
         x = x + np.eye(rows, columns) * np.resize(DIAGONALS[op.name], columns)
@@ -544,7 +544,8 @@ def of_cov(draw: st.DrawFn, name: str = "cov") -> Layout:
     shape = draw(st.sampled_from([(3, 3), (2, 3) if rowvar else (3, 2)]))
     params: Params = {} if rowvar else {"rowvar": False}
     if draw(st.booleans()):
-        params["y"] = np.eye(3, dtype=np.float16)[: shape[0]]
+        more = np.array([[1, 4, 2], [0, 3, -1], [5, -2, 2]], np.float16)
+        params["y"] = more[: shape[0]]
     if name == "cov":
         params |= draw(st.sampled_from([{}, {"bias": True}, {"ddof": 2}]))
     return [shape], params

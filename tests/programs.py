@@ -195,6 +195,8 @@ def fits(op: Op, arrays: list[np.ndarray], params: dict[str, Any]) -> bool:
     if op is tg.linear:
         x, w, b = (x.shape for x in arrays)
         return len(x) > 0 and len(w) == 2 and x[-1] == w[1] and b == w[:1]
+    if op is tg.convolve:
+        return all(x.ndim == 1 for x in arrays)
     if op.name in ONLY_AT_FIRST:
         return False
     try:

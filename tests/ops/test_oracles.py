@@ -271,13 +271,18 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
     same += " deg2rad divide dot exp exp2 expm1 floor floor_divide fmax fmin hypot log"
     same += " log10 log1p log2 logaddexp logaddexp2 matmul max maximum mean min minimum"
     same += " multiply negative rad2deg reciprocal remainder round sign sin sinh sqrt"
-    same += " square subtract sum tan tanh tensordot trunc var cumsum fmod"
+    same += " square subtract sum tan tanh tensordot trunc var cumsum"
 
     def convolve(a: Any, v: Any, mode: str = "full") -> Any:
         diagonals = np.add.outer(np.arange(len(a)), np.arange(len(v)))
         whole = spread(anp.outer(a, v), diagonals, (len(a) + len(v) - 1,))
         return whole[part_of_convolution(len(a), len(v), mode)]
 
+
+    def sinc(x: Any) -> Any:
+        # Its own divides by 0 at 0.
+        t = np.pi * anp.where(x == 0, 1.0, x)
+        return anp.where(x == 0, 1 - (np.pi * x) ** 2 / 6, anp.sin(t) / t)
 
     def einsum(*xs: Any, subscripts: str, optimize: Any = False) -> Any:
         # Its own knows no letter twice in one operand. Here each operand is laid out
@@ -310,6 +315,7 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "det": anp.linalg.det,
         "einsum": einsum,
         "expand_dims": lambda x, axis: anp.reshape(x, like(x, np.expand_dims, axis)),
+        "fmod": lambda a, b: a - b * anp.trunc(a / b),
         "getitem": lambda x, index: anp.ravel(x)[places(x.shape, index)],
         "inv": anp.linalg.inv,
         "linear": lambda x, w, b: anp.dot(x, w.T) + b,
@@ -324,7 +330,7 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "rint": anp.round,
         "sigmoid": lambda x: 1 / (1 + anp.exp(-x)),
         "sigmoid_cross_entropy": lambda z, t: anp.logaddexp(0.0, z) - t * z,
-        "sinc": lambda x: anp.sin(np.pi * x) / (np.pi * x),
+        "sinc": sinc,
         "softmax": lambda x, axis=-1: anp.exp(log_softmax(x, axis)),
         "softplus": lambda x: anp.logaddexp(0.0, x),
         "solve": lambda a, b: anp.matmul(anp.linalg.inv(a), b),
