@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -582,7 +583,7 @@ def of_make_diagonal(draw: st.DrawFn) -> Layout:
 def of_multi_dot(draw: st.DrawFn) -> Layout:
     """Two matrices or more in a chain; the first and the last may be vectors."""
     sizes = draw(st.lists(st.integers(1, 3), min_size=3, max_size=5))
-    shapes: list[Shape] = list(zip(sizes[:-1], sizes[1:]))
+    shapes: list[Shape] = list(pairwise(sizes))
     if draw(st.booleans()):
         shapes[0] = shapes[0][1:]
     if draw(st.booleans()):

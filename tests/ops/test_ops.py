@@ -181,7 +181,10 @@ EXPECTED: dict[str, Callable[..., Any]] = {
     "astype": lambda x, dtype: x.astype(dtype),
     "append": lambda x, values, axis=None: np.append(x, values, axis),
     "central_differences": lambda x, spacing=1.0, axis=None, edge_order=1: np.gradient(
-        x, *[spacing] * (x.ndim if axis is None else np.size(axis)), axis=axis, edge_order=edge_order
+        x,
+        *[spacing] * (x.ndim if axis is None else np.size(axis)),
+        axis=axis,
+        edge_order=edge_order,
     ),
     "cholesky": _cholesky,
     "column_stack": lambda *arrays: np.column_stack(arrays),

@@ -278,7 +278,6 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         whole = spread(anp.outer(a, v), diagonals, (len(a) + len(v) - 1,))
         return whole[part_of_convolution(len(a), len(v), mode)]
 
-
     def sinc(x: Any) -> Any:
         # Its own divides by 0 at 0.
         t = np.pi * anp.where(x == 0, 1.0, x)

@@ -116,6 +116,8 @@ class Op:
         Whether the op leaves out some elements of its inputs, as `where` does. The
         gradient of an element left out is 0, even where the derivative of an
         elementwise op before it is NaN or infinite.
+    listed : bool, optional
+        Whether the op is in the table `OPS`, and a method of Tensors.
     doc : str, optional
         Default: the docstring of `forward`.
     """
@@ -134,6 +136,7 @@ class Op:
         subgradient: str | None = None,
         textbook: Callable[..., Any] | None = None,
         selects: bool = False,
+        listed: bool = True,
         doc: str | None = None,
     ) -> None:
         self.forward = forward
@@ -153,6 +156,7 @@ class Op:
         self.subgradient = subgradient
         self.textbook = textbook
         self.selects = selects
+        self.listed = listed
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = _NoRules(self)
         self.__doc__ = self._document(doc or forward.__doc__ or "")
@@ -162,7 +166,8 @@ class Op:
         # -1: never.
         self._arity = -1 if self.variadic else len(self.inputs)
         self._plain = -1 if self._required else self._arity
-        _register(self)
+        if listed:
+            _register(self)
 
     def _check_places(self) -> None:
         """Raise if the formula names anything but inputs and parameters."""

@@ -8,8 +8,10 @@ NEP 18), and this module calls the op of the same name. Functions without a deri
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,10 @@ QUERIES = """
 
 # NumPy's parameter names that differ from the op's.
 PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
+
+# Libraries with ufuncs of their own, and where the ops for these are declared. The
+# module is loaded when such a ufunc is first met.
+UFUNCS = {"scipy.special": "tinygrad_edu.special"}
 
 # How functions written in C are called: NumPy tells it from 2.4 on.
 WRITTEN_IN_C: dict[Any, Any] = {
@@ -197,10 +203,19 @@ def _array(whole: Any, dtype: Any = None) -> Any:
 
 
 def _own_op(function: Any) -> Op:
-    """Find the user's own op that has the name of a NumPy function."""
+    """Find the op of a function that has none in the table of NumPy's functions.
+
+    The user may have declared one, of that name or from that very function. Or it is a
+    ufunc of another library.
+    """
     name = function.__name__
-    if name in OPS and _numpy(name) is function:
+    if name in OPS and function in (_numpy(name), OPS[name].forward):
         return OPS[name]
+    for library, module in UFUNCS.items():
+        if getattr(sys.modules.get(library), name, None) is function:
+            own = getattr(import_module(module), name, None)
+            if isinstance(own, Op):
+                return own
     from difflib import get_close_matches  # here, since its import takes 1 ms
 
     near = get_close_matches(name, OPS, n=1)

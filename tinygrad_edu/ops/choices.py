@@ -49,7 +49,7 @@ where.vjp(
 
 @composite(tex=r"{choices}_i \text{{, the first }} i \text{{ with }} {condition}_i")
 def select(condition: Any, choices: Any, *, default: Any = 0) -> Any:
-    """Choose, element by element, from a list of arrays: the first whose condition holds.
+    """Choose from a list of arrays, for each element the first whose condition holds.
 
     `condition` is a list of as many arrays of booleans as there are `choices`. Where no
     condition holds, the result is `default`.

@@ -1,4 +1,4 @@
-"""Functions on a grid: points between two ends, interpolation, slopes by differences."""
+"""Numbers on a grid: points between two ends, interpolation, slopes by differences."""
 
 from __future__ import annotations
 

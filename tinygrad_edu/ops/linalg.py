@@ -209,7 +209,7 @@ def _inverse(x: Any, w: Any) -> Any:
     subgradient=CHOSEN,
 )
 def eigensystem(x: Any) -> Any:
-    """The eigenvalues and, in the rows below, the eigenvectors of `eigh`; one matrix."""
+    """The eigenvalues of `eigh` and, in the rows below, its eigenvectors."""
     x = np.asarray(x)
     values, vectors = np.linalg.eigh((x + np.swapaxes(x, -1, -2)) / 2)
     return np.concatenate([values[..., None, :], vectors], -2)
@@ -268,7 +268,7 @@ def eigvalsh(x: Any) -> Any:
     subgradient=CHOSEN + "; the same for values that are 0",
 )
 def singular_system(x: Any) -> Any:
-    """The singular values and, in the rows below, the vectors U and V of `svd`."""
+    """The singular values of `svd` and, in the rows below, its vectors U and V."""
     u, s, v_t = np.linalg.svd(x, full_matrices=False)
     return np.concatenate([s[..., None, :], u, np.swapaxes(v_t, -1, -2)], -2)
 
@@ -347,7 +347,7 @@ def qr_factors(x: Any) -> Any:
 
 
 def _qr_factors_x(g: Any, y: Any, x: Any) -> Any:
-    """Return (g_Q + Q C) R^-T, where C is the lower half of R g_R^T - g_Q^T Q, mirrored.
+    """Return (g_Q + Q C) R^-T; C is the lower half of R g_R^T - g_Q^T Q, mirrored.
 
     S. F. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions
     with application in optimum experimental design" (2010), section 5.

@@ -233,7 +233,7 @@ linear.vjp(
 
 
 @op(tex=r"{a} * {v}")
-def convolve(a: Any, v: Any, *, mode: str = "full") -> Any:
+def convolve(a: Any, v: Any, *, mode: Any = "full") -> Any:
     """The convolution of two vectors: y_k is the sum of a_i v_j over i + j = k.
 
     With mode="same", the result is as long as the longer vector, and taken from the
@@ -250,6 +250,4 @@ def _convolve_a(g: Any, y: Any, a: Any, v: Any, mode: str) -> Any:
     return convolve(whole, flip(v), "valid")
 
 
-convolve.vjp(
-    a=_convolve_a, v=lambda g, y, a, v, mode: _convolve_a(g, y, v, a, mode)
-)
+convolve.vjp(a=_convolve_a, v=lambda g, y, a, v, mode: _convolve_a(g, y, v, a, mode))

@@ -161,9 +161,7 @@ def diag(x: Any, *, k: int = 0) -> Any:
 
 
 @composite()
-def make_diagonal(
-    x: Any, *, offset: int = 0, axis1: int = -2, axis2: int = -1
-) -> Any:
+def make_diagonal(x: Any, *, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any:
     """Make a matrix with a vector on its diagonal; of a stack of vectors, a stack.
 
     The reverse of `diagonal`: the vectors lie along the last axis of `x`, and the

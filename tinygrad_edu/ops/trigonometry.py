@@ -55,7 +55,7 @@ def sinc(x: Any) -> Any:
 
 
 def _sinc_slope(y: Any, x: Any) -> Any:
-    """Return the derivative (cos(pi x) - y) / x; near 0, where this cancels, its series.
+    """Return the derivative (cos(pi x) - y) / x; near 0, where it cancels, its series.
 
     With t = pi x, the sum of pi (-1)^k 2k t^(2k-1) / (2k+1)! over k = 1, 2, 3, ...
     """
