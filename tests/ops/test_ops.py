@@ -696,6 +696,46 @@ def test_diff_by_what_is_set_before_and_after() -> None:
     assert before.grad.item() == -2
 
 
+def test_correlation_of_one_variable_is_1() -> None:
+    x = tg.Tensor([1.0, 4.0, 2.0], requires_grad=True)
+    y = np.corrcoef(x)
+    y.backward(3.0)
+    assert y.item() == np.corrcoef(x.data) == 1
+    assert_allclose(x.grad.data, np.zeros(3), atol=1e-15)
+
+
+@floats
+def test_what_is_no_number_is_replaced_and_has_no_gradient(dtype: Any) -> None:
+    x = tg.Tensor([nan, inf, -inf, 2.0], requires_grad=True, dtype=dtype)
+    for params in ({}, {"nan": 1.5, "posinf": 3.0, "neginf": -4.0}):
+        y = np.nan_to_num(x, **params)
+        assert_array_equal(y.data, np.nan_to_num(x.data, **params))
+        assert y.dtype == dtype
+        y.backward(np.array([5.0, -7.0, 9.0, 0.5], dtype))
+        assert_array_equal(x.grad.data, [0, 0, 0, 0.5])
+        x.zero_grad()
+    assert_array_equal(tg.nan_to_num(np.array([1, 2])), [1, 2])
+
+
+def test_ldexp_where_the_power_alone_overflows_or_vanishes() -> None:
+    for number, exponent in [(2.0**-1000, 1900), (2.0**1000, -1900)]:
+        y = np.ldexp(tg.Tensor(number), exponent)
+        assert y.item() == math.ldexp(number, exponent)
+
+
+def test_the_order_of_a_long_product_is_the_cheapest(monkeypatch: Any) -> None:
+    """A column times a row is large, so the row goes first with what comes after."""
+    rng = np.random.default_rng(0)
+    shapes = [(9, 1), (1, 9), (9, 1), (1, 5)]
+    arrays = [rng.standard_normal(shape) for shape in shapes]
+    made = []
+    monkeypatch.setattr(
+        ops.linalg, "dot", lambda a, b: made.append((a @ b).shape) or a @ b
+    )
+    assert_allclose(tg.linalg.multi_dot(arrays), np.linalg.multi_dot(arrays))
+    assert made == [(1, 1), (1, 5), (9, 5)]
+
+
 def test_vectors_have_triangles() -> None:
     assert_array_equal(tg.tril([1.0, 2.0]), np.tril([1.0, 2.0]))
     assert_array_equal(tg.triu([1.0, 2.0], 1), np.triu([1.0, 2.0], 1))
@@ -1560,6 +1600,33 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
             r"norm: axis=None means 3 axes of an array of shape \(1, 2, 3\)",
         ),
         (lambda x: tg.linalg.norm(x, axis=()), ValueError, r"norm: axis=\(\) means 0"),
+        (
+            lambda x: np.linalg.svd(x),
+            ValueError,
+            r"svd: a matrix of shape \(2, 3\) .* pass full_matrices=False",
+        ),
+        (
+            lambda x: np.select([x > 1], [x, x]),
+            ValueError,
+            "select: 1 cond.* 2 choices",
+        ),
+        (
+            lambda x: np.interp(0.5, x[0], x[1, :2]),
+            ValueError,
+            r"interp: xp has shape \(3,\) and fp has shape \(2,\); .* same length",
+        ),
+        (lambda x: tg.interp(0.5, x[0, :1], [1]), ValueError, "interp: .* two points"),
+        (
+            lambda x: np.gradient(x, axis=0, edge_order=2),
+            ValueError,
+            "central_differences: edge_order=2 and 2 values",
+        ),
+        (lambda x: np.gradient(x, edge_order=3), ValueError, "central_.*=3 and 2 val"),
+        (
+            lambda x: np.gradient(x, [1.0, 2.0], axis=1),
+            ValueError,
+            r"central_differences: spacing has shape \(2,\); .* 3 coordinates",
+        ),
         (
             lambda x: tg.sum(x, axes=0),
             TypeError,
