@@ -14,6 +14,7 @@ from functools import cache, partial
 from importlib import import_module
 from itertools import count
 from string import Formatter
+from types import FunctionType
 from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
@@ -378,6 +379,15 @@ def _read_signature(
     """Return the input names, the parameters' defaults, and whether it is variadic."""
     if isinstance(forward, np.ufunc):
         return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
+    if isinstance(forward, FunctionType) and not vars(forward):
+        # As below, but quicker, since importing the package does it for most ops.
+        code, defaults = forward.__code__, forward.__kwdefaults__ or {}
+        names, n = code.co_varnames, code.co_argcount
+        k = n + code.co_kwonlyargcount
+        stars = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        inputs = names[:n] + names[k : k + stars.bit_count()]
+        keywords = {name: defaults.get(name, _REQUIRED) for name in names[n:k]}
+        return inputs, keywords, bool(stars & inspect.CO_VARARGS)
     parameters = inspect.signature(forward).parameters.values()
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
