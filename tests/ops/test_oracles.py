@@ -557,6 +557,9 @@ ACCURACY = {
     "hypot with 1": Accuracy(
         lambda z: tg.hypot(z, 1.0), lambda mp, z: mp.hypot(z, 1), "anywhere"
     ),
+    "sinc": Accuracy(
+        tg.sinc, lambda mp, z: mp.sincpi(z), "anywhere", "value, gradient", gradient=8
+    ),
     "sinh": Accuracy(tg.sinh, lambda mp, z: mp.sinh(z), "anywhere"),
     "cosh": Accuracy(tg.cosh, lambda mp, z: mp.cosh(z), "anywhere"),
     "arcsinh": Accuracy(tg.arcsinh, lambda mp, z: mp.asinh(z), "anywhere"),
@@ -649,3 +652,45 @@ def test_units_in_the_last_place(case: Accuracy, dtype: Any) -> None:
             slope = mp.diff(lambda z: case.exact(mp, z), exact_x)
             assert units(y.data, exact_y, "value" in case.absolute) <= case.value
             assert units(x.grad.data, slope, "grad" in case.absolute) <= case.gradient
+
+
+# The Hessian of a function of two numbers by mpmath, what of it is the unit of the
+# error, and how far out the numbers go. (The rule of the sigmoid is y (1 - y), which is
+# known absolutely.)
+SECOND: dict[str, tuple[Any, Any, Any, float]] = {
+    "arctan": (
+        lambda x: tg.arctan(x[0]) + tg.arctan(x[1]),
+        lambda mp, a, b: [-2 * a / (1 + a**2) ** 2, 0, 0, -2 * b / (1 + b**2) ** 2],
+        lambda a, b: abs(2 * a / (1 + a**2) ** 2) + abs(2 * b / (1 + b**2) ** 2),
+        150.0,
+    ),
+    "arctan2": (
+        lambda x: tg.arctan2(x[0], x[1]),
+        lambda mp, a, b: [
+            top / (a**2 + b**2) ** 2
+            for top in (-2 * a * b, a**2 - b**2, a**2 - b**2, 2 * a * b)
+        ],
+        lambda a, b: 1 / (a**2 + b**2),
+        150.0,
+    ),
+    "logaddexp": (
+        lambda x: tg.logaddexp(x[0], x[1]),
+        lambda mp, a, b: [sign / (2 + 2 * mp.cosh(a - b)) for sign in (1, -1, -1, 1)],
+        lambda a, b: 1,
+        4.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives_in_the_tails(name: str) -> None:
+    mp = pytest.importorskip("mpmath", reason="mpmath is not installed").mp
+    f, exact, unit, far = SECOND[name]
+    rng = np.random.default_rng(0)
+    for exponents in rng.uniform(-far, far, (100, 2)):
+        numbers = 10.0**exponents * rng.choice([-1, 1], 2)
+        ours = tg.hessian(f)(numbers).ravel()
+        with mp.workdps(400):
+            a, b = map(mp.mpf, map(float, numbers))
+            errors = [abs(mp.mpf(x) - y) for x, y in zip(ours, exact(mp, a, b))]
+            assert max(errors) <= 1e-14 * unit(a, b) + np.finfo(float).tiny
