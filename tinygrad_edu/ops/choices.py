@@ -48,7 +48,7 @@ where.vjp(
 
 
 @composite(tex=r"{choices}_i \text{{, the first }} i \text{{ with }} {condition}_i")
-def select(condition: Any, choices: Any, *, default: Any = 0) -> Any:
+def select(condition: Any, choices: Any, *, default: Operand = 0) -> Any:
     """Choose from a list of arrays, for each element the first whose condition holds.
 
     `condition` is a list of as many arrays of booleans as there are `choices`. Where no
@@ -67,7 +67,11 @@ def select(condition: Any, choices: Any, *, default: Any = 0) -> Any:
 
 @composite()
 def nan_to_num(
-    x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+    x: Any,
+    *,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
 ) -> Any:
     """Replace NaN and the infinities by numbers; these elements get gradient 0.
 

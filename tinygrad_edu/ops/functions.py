@@ -11,6 +11,7 @@ from tinygrad_edu.engine.graph import query
 from tinygrad_edu.engine.op import Domain, as_array, composite, op
 from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
+from tinygrad_edu.support.kinds import Operand
 
 __all__ = [
     "cbrt",
@@ -97,7 +98,7 @@ expm1 = op(np.expm1, tex="e^{{{x}}} - 1", doc="exp(x) - 1, exact for small `x`."
 
 
 @composite(tex=r"{x} \cdot 2^{{{exponent}}}")
-def ldexp(x: Any, *, exponent: Any) -> Any:
+def ldexp(x: Any, *, exponent: Operand) -> Any:
     """`x` times a power of 2; the exponent is an integer, and a constant."""
     x = as_array(x)
     one = np.ldexp(x.dtype.type(1), 0)

@@ -13,6 +13,7 @@ from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import as_float
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
+from tinygrad_edu.support.kinds import Axes, Operand
 
 __all__ = ["central_differences", "interp", "linspace"]
 
@@ -37,7 +38,14 @@ def linspace(
     kink=lambda x, xp, fp, left, right: np.subtract.outer(x, xp),
     subgradient="at a point of `xp`, the slope on its right; at the last, on its left",
 )
-def interp(x: Any, xp: Any, fp: Any, *, left: Any = None, right: Any = None) -> Any:
+def interp(
+    x: Any,
+    xp: Any,
+    fp: Any,
+    *,
+    left: Operand | None = None,
+    right: Operand | None = None,
+) -> Any:
     """Interpolate linearly: the values at `x` of a function that is `fp` at `xp`.
 
     `xp` must rise. Before its first point the result is `left`, and after its last
@@ -59,7 +67,7 @@ def interp(x: Any, xp: Any, fp: Any, *, left: Any = None, right: Any = None) -> 
 
 @composite(tex=r"\frac{{{x}_{{i+1}} - {x}_{{i-1}}}}{{2h}}")
 def central_differences(
-    x: Any, *, spacing: Any = 1.0, axis: Any = None, edge_order: int = 1
+    x: Any, *, spacing: Operand = 1.0, axis: Axes = None, edge_order: int = 1
 ) -> Any:
     """Slopes along an axis of values on a grid: `numpy.gradient`, no derivative of x.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -233,7 +233,7 @@ linear.vjp(
 
 
 @op(tex=r"{a} * {v}")
-def convolve(a: Any, v: Any, *, mode: Any = "full") -> Any:
+def convolve(a: Any, v: Any, *, mode: Literal["full", "same", "valid"] = "full") -> Any:
     """The convolution of two vectors: y_k is the sum of a_i v_j over i + j = k.
 
     With mode="same", the result is as long as the longer vector, and taken from the

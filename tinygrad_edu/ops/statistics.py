@@ -10,13 +10,19 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.rearranging import diagonal
 from tinygrad_edu.ops.reductions import mean
 from tinygrad_edu.ops.shapes import atleast_2d, squeeze
+from tinygrad_edu.support.kinds import Operand
 
 __all__ = ["corrcoef", "cov"]
 
 
 @composite(tex=r"\operatorname{{cov}} {x}")
 def cov(
-    x: Any, *, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None
+    x: Any,
+    *,
+    y: Operand | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
 ) -> Any:
     """The covariances of variables, one a row; with ``rowvar=False``, one a column.
 
@@ -39,7 +45,7 @@ def _rows_of(x: Any, rowvar: bool) -> Any:
 
 
 @composite(tex=r"\operatorname{{corr}} {x}")
-def corrcoef(x: Any, *, y: Any = None, rowvar: bool = True) -> Any:
+def corrcoef(x: Any, *, y: Operand | None = None, rowvar: bool = True) -> Any:
     """The correlations of variables: covariances, divided by standard deviations.
 
     The arguments are those of `cov`.
