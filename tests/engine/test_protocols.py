@@ -123,6 +123,16 @@ def test_arrays_like_a_tensor_are_stacked(x):
     assert np.asarray([a, b], dtype=np.float32, like=x).dtype == np.float32
 
 
+def test_lists_of_tensors_are_appended(x):
+    y = np.append(x, [x[0, 1], 3.0, [x[1, 1], 1.0][0]])
+    assert_array_equal(y.data, [1, 2, 4, 3, 5, 0.5, 2, 3, 5])
+    y.backward(np.arange(9.0))
+    assert_array_equal(x.grad.data, [[0, 1 + 6, 2], [3, 4 + 8, 5]])
+    rows = np.append([[x[0, 0], 2.0, 3.0], [1.0, 1.0, 1.0]], x, axis=0)
+    assert_array_equal(rows.data[:2], [[1, 2, 3], [1, 1, 1]])
+    assert_array_equal(np.append([[1.0, 2.0]], x[:, :2], axis=0).data[0], [1, 2])
+
+
 # Arguments in the forms that NumPy takes, for each shape of array that fits.
 FLAT, TABLE, CUBE = (3,), (2, 3), (2, 3, 2)
 SHAPES = [(), (1,), (0,), FLAT, TABLE, (2, 0), CUBE]

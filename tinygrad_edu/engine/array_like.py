@@ -164,7 +164,8 @@ class ArrayLike(TensorMethods):
         if self.requires_grad:
             raise TypeError(
                 "array: converting this Tensor to an array would lose its graph; use "
-                ".data for its value, and stack() or concatenate() to join Tensors"
+                ".data for its value, and stack() or concatenate() to join Tensors; "
+                "SciPy's softmax() and logsumexp() are in tg.special"
             )
         return np.array(self._known("array"), dtype, copy=copy)
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.graph import is_recorded, query, record
-from tinygrad_edu.engine.op import OPS, Op
-from tinygrad_edu.ops.joining import stack
+from tinygrad_edu.engine.op import OPS, Op, as_array
+from tinygrad_edu.ops.joining import stacked
 from tinygrad_edu.ops.shapes import astype
 
 __all__ = ["apply_function", "apply_ufunc", "defaults_of"]
@@ -197,8 +197,7 @@ def defaults_of(function: Any) -> dict[str, Any]:
 
 def _array(whole: Any, dtype: Any = None) -> Any:
     """Stack nested lists of Tensors and numbers."""
-    if isinstance(whole, list | tuple):
-        whole = stack([_array(part) for part in whole])
+    whole = as_array(stacked(whole))
     return whole if dtype is None else astype(whole, dtype=dtype)
 
 
