@@ -510,7 +510,7 @@ def of_norm(draw: st.DrawFn) -> Layout:
     if ndim == 0 or draw(st.booleans()):
         return [shape], params
     axes = draw(hnp.valid_tuple_axes(ndim, min_size=1, max_size=min(ndim, 2)))
-    kinds: list[Any] = ["fro"] if len(axes) == 2 else [2, 3, 1.5]
+    kinds: list[Any] = ["fro", "nuc", 2, -2] if len(axes) == 2 else [2, 3, 1.5]
     params["ord"] = draw(st.sampled_from([None, 1, np.inf, -1, -np.inf, *kinds]))
     params["axis"] = axes[0] if len(axes) == 1 and draw(st.booleans()) else axes
     if len(axes) == ndim and draw(st.booleans()):

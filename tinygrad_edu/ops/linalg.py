@@ -19,7 +19,7 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import dot, matrix_transpose
 from tinygrad_edu.ops.rearranging import tril
 from tinygrad_edu.ops.reductions import max, min, sum
-from tinygrad_edu.ops.shapes import astype
+from tinygrad_edu.ops.shapes import astype, expand_dims, moveaxis
 from tinygrad_edu.support.kinds import Axes
 
 __all__ = [
@@ -278,7 +278,7 @@ def _singular_system_x(g: Any, y: Any, x: Any) -> Any:
 
     Vectors turn into each other, together in U and V or against each other, and out of
     the space that they span.
-    J. Townsend, "Differentiating the singular value decomposition" (2016), section 1.
+    J. Townsend, "Differentiating the singular value decomposition" (2016).
     With A = U^T g_U and B = V^T g_V, each less its transpose, the paper's
     (A s_j + B s_i) / (s_j^2 - s_i^2) is the mean of (A + B) / (s_j - s_i) and
     (A - B) / (s_j + s_i).
@@ -350,7 +350,7 @@ def _qr_factors_x(g: Any, y: Any, x: Any) -> Any:
     """Return (g_Q + Q C) R^-T; C is the lower half of R g_R^T - g_Q^T Q, mirrored.
 
     S. F. Walter, L. Lehmann, "Algorithmic differentiation of linear algebra functions
-    with application in optimum experimental design" (2010), section 5.
+    with application in optimum experimental design" (2010).
     """
     m = x.shape[-2]
     q, r, g_q, g_r = y[..., :m, :], y[..., m:, :], g[..., :m, :], g[..., m:, :]
@@ -429,6 +429,9 @@ def multi_dot(*arrays: Any) -> Any:
     return product(0, len(arrays))
 
 
+OF_SINGULAR_VALUES = {2: max, -2: min, "nuc": sum}
+
+
 def _extreme(ord: Any, axes: tuple[int, ...]) -> Any:
     """Describe a norm that is the largest or smallest sum of absolute values.
 
@@ -445,6 +448,9 @@ def _extreme(ord: Any, axes: tuple[int, ...]) -> Any:
 def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
     """Return the distances of elements from 0, and of the best sum from the next."""
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    if len(axes) == 2 and ord in OF_SINGULAR_VALUES:
+        values = np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1)))
+        return np.diff(values, prepend=np.inf, append=0.0)
     distances = np.abs(x).ravel()
     extreme = _extreme(ord, axes)
     if extreme is None:
@@ -458,7 +464,7 @@ def _norm_kink(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
     tex=r"\lVert {x} \rVert",
     kink=_norm_kink,
     subgradient="0 where the norm is 0; else as for `abs`, `max` and `min`, where the "
-    "norm uses them",
+    "norm uses them; of singular values, as for `svdvals`",
 )
 def norm(
     x: Any, *, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False
@@ -471,7 +477,8 @@ def norm(
 
     With two axes, the norm of matrices. `ord` may be "fro" or None (the root of the sum
     of squares), 1 or inf (the largest sum of absolute values of a column or a row), -1
-    or -inf (the smallest such sum).
+    or -inf (the smallest such sum), 2, -2 or "nuc" (the largest singular value, the
+    smallest, or their sum).
     """
     x = as_array(x)
     if x.dtype.kind in "iub":
@@ -488,11 +495,15 @@ def norm(
     if extreme := _extreme(ord, axes):
         best, summed = extreme
         return best(sum(abs(x), summed, keepdims=True), axes, keepdims)
+    if len(axes) == 2 and ord in OF_SINGULAR_VALUES:
+        values = svdvals(moveaxis(x, axes, (-2, -1)))
+        answer = OF_SINGULAR_VALUES[ord](values, axis=-1)
+        return expand_dims(answer, axes) if keepdims else answer
     if len(axes) == 2:
         raise ValueError(
-            f"norm: for a matrix, ord must be 'fro', 1, -1, inf or -inf, not {ord!r} "
-            "(norms of singular values are not supported); for the norm of all its "
-            "elements as one vector, use reshape(x, -1)"
+            "norm: for a matrix, ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, "
+            f"not {ord!r}; for the norm of all its elements as one vector, use "
+            "reshape(x, -1)"
         )
     if ord == 0 or isinstance(ord, str):
         raise ValueError(
