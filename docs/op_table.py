@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 
-from tinygrad_edu import ops
+from tinygrad_edu import ops, special
 from tinygrad_edu.engine.op import OPS, REAL, Composite, Op
 
 PAGE = Path(__file__).with_name("ops.md")
@@ -38,8 +38,10 @@ def page() -> str:
 
 
 def sections() -> Iterator[str]:
-    for _, name, _ in iter_modules(ops.__path__):
-        chapter = import_module(f"{ops.__name__}.{name}")
+    names = [name for _, name, _ in iter_modules(ops.__path__)]
+    chapters = [import_module(f"{ops.__name__}.{name}") for name in names]
+    for chapter in [*chapters, special]:
+        name = chapter.__name__.rpartition(".")[2]
         yield f"## {name.capitalize()}\n"
         yield f"{chapter.__doc__.strip()}\n"
         yield "| function | formula | domain | where there is no derivative |"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,21 @@ from tinygrad_edu.engine.op import Op
 # singular; or positive definite, that is.
 DIAGONALS: dict[str, list[float]] = {
     "cholesky": [16.0],
+    "corrcoef": [16.0],
     "det": [16.0, -16.0],
+    "eigensystem": [16.0, 32.0, 48.0],
+    "eigh": [16.0, 32.0, 48.0],
+    "eigvalsh": [16.0, 32.0, 48.0],
     "inv": [16.0, -16.0],
     "logabsdet": [16.0, -16.0],
+    "matrix_power": [16.0, -16.0],
+    "qr": [16.0, -16.0],
+    "qr_factors": [16.0, -16.0],
+    "singular_system": [16.0, 32.0, 48.0],
     "slogdet": [16.0, -16.0],
     "solve": [16.0, -16.0],
+    "svd": [16.0, 32.0, 48.0],
+    "svdvals": [16.0, 32.0, 48.0],
 }
 
 # What is not elementwise and takes arrays without elements all the same.
@@ -98,6 +109,7 @@ LEAST_DIMENSIONS = {
     "partition": 1,
     "rollaxis": 1,
     "rot90": 2,
+    "select": 1,
     "sort": 1,
     "swapaxes": 1,
     "take": 1,
@@ -115,17 +127,21 @@ def calls(op: Op) -> st.SearchStrategy[Call]:
         shapes = shapes_for(op.signature, len(op.inputs), may_be_empty, least)
         layout = strategies.layouts(op, choices(op), shapes)
     return strategies.calls_in(op, layout).map(
-        lambda call: call._replace(
-            inputs=[regular(op, call.inputs[0]), *call.inputs[1:]]
-        )
+        lambda call: call._replace(inputs=regular(op, call.inputs))
     )
 
 
-def regular(op: Op, x: Array) -> Array:
-    """Return an op's first input, with matrices far from singular if it needs them."""
-    if op.name not in DIAGONALS:
-        return x
-    return x + np.diag(np.resize(DIAGONALS[op.name], x.shape[-1]))
+def regular(op: Op, inputs: list[Array]) -> list[Array]:
+    """Return an op's inputs: its matrices far from singular, or its points in order."""
+    x, *others = inputs
+    if op.name == "interp":
+        others[0] = np.sort(others[0]) + np.arange(len(others[0]))
+    if op.name in DIAGONALS:
+        *_, rows, columns = x.shape
+        x = x + np.eye(rows, columns) * np.resize(DIAGONALS[op.name], columns)
+        # Where a symmetric matrix has a 0, the sign of an eigenvector may change.
+        x = x + 1 / 32
+    return [x, *others]
 
 
 def choices(op: Op) -> dict[str, Choice]:
@@ -290,8 +306,13 @@ PARAMETERS: dict[str, Choice] = {
     "diff.prepend": lambda shape, params: st.sampled_from([None, -0.5]),
     "expand_dims.axis": axes_to_expand,
     "getitem.index": indices,
+    "ldexp.exponent": lambda shape, params: st.sampled_from([3, -2, [0, 1, -1][:1]]),
+    "matrix_power.n": lambda shape, params: st.integers(-2, 4),
     "moveaxis.destination": as_many_axes,
     "moveaxis.source": several_axes,
+    "nan_to_num.nan": lambda shape, params: st.just(0.5),
+    "nan_to_num.neginf": lambda shape, params: st.just(-9.0),
+    "nan_to_num.posinf": lambda shape, params: st.just(9.0),
     "pad.constant_values": lambda shape, params: st.sampled_from([2.5, (-1.5, 3.0)]),
     "pad.mode": fillings,
     "pad.pad_width": margins,
@@ -311,6 +332,7 @@ PARAMETERS: dict[str, Choice] = {
     "round.decimals": lambda shape, params: st.integers(-1, 2),
     "sort.axis": one_axis,
     "sort.kind": lambda shape, params: st.sampled_from(["stable", "quicksort"]),
+    "select.default": lambda shape, params: st.sampled_from([0, 2.5]),
     "squeeze.axis": axes_to_squeeze,
     "swapaxes.axis1": sides,
     "swapaxes.axis2": sides,
@@ -488,7 +510,7 @@ def of_norm(draw: st.DrawFn) -> Layout:
     if ndim == 0 or draw(st.booleans()):
         return [shape], params
     axes = draw(hnp.valid_tuple_axes(ndim, min_size=1, max_size=min(ndim, 2)))
-    kinds: list[Any] = ["fro"] if len(axes) == 2 else [2, 3, 1.5]
+    kinds: list[Any] = ["fro", "nuc", 2, -2] if len(axes) == 2 else [2, 3, 1.5]
     params["ord"] = draw(st.sampled_from([None, 1, np.inf, -1, -np.inf, *kinds]))
     params["axis"] = axes[0] if len(axes) == 1 and draw(st.booleans()) else axes
     if len(axes) == ndim and draw(st.booleans()):
@@ -496,12 +518,104 @@ def of_norm(draw: st.DrawFn) -> Layout:
     return [shape], params
 
 
+@st.composite
+def of_central_differences(draw: st.DrawFn) -> Layout:
+    edge_order = draw(st.sampled_from([1, 2]))
+    ndim, n = draw(st.integers(1, 2)), draw(st.integers(edge_order + 1, 4))
+    params: Params = {"edge_order": edge_order} if edge_order > 1 else {}
+    if draw(st.booleans()):
+        places = np.cumsum([0.25, 1.0, 0.5, 0.75])[:n]
+        params["spacing"] = draw(st.sampled_from([0.5, places]))
+    if draw(st.booleans()):
+        params["axis"] = draw(hnp.valid_tuple_axes(ndim, min_size=1) | st.just(-1))
+    return [(n,) * ndim], params
+
+
+@st.composite
+def of_convolve(draw: st.DrawFn) -> Layout:
+    sides = st.integers(1, 4)
+    params: Any = st.sampled_from([{}, {"mode": "same"}, {"mode": "valid"}])
+    return [(draw(sides),), (draw(sides),)], draw(params)
+
+
+@st.composite
+def of_cov(draw: st.DrawFn, name: str = "cov") -> Layout:
+    """Three observations or more; and so that no variable is constant, no fewer."""
+    rowvar = draw(st.booleans())
+    shape = draw(st.sampled_from([(3, 3), (2, 3) if rowvar else (3, 2)]))
+    params: Params = {} if rowvar else {"rowvar": False}
+    if draw(st.booleans()):
+        more = np.array([[1, 4, 2], [0, 3, -1], [5, -2, 2]], np.float16)
+        params["y"] = more[: shape[0]]
+    if name == "cov":
+        params |= draw(st.sampled_from([{}, {"bias": True}, {"ddof": 2}]))
+    return [shape], params
+
+
+@st.composite
+def of_interp(draw: st.DrawFn) -> Layout:
+    n, x = draw(st.integers(2, 4)), draw(hnp.array_shapes(min_dims=0, max_dims=2))
+    ends: Any = st.sampled_from([{}, {"left": -1.5}, {"right": 2.5}])
+    return [x, (n,), (n,)], draw(ends)
+
+
+@st.composite
+def of_linspace(draw: st.DrawFn) -> Layout:
+    shapes = draw(shapes_for("(),()->()", 2, may_be_empty=False))
+    params: Params = {"num": draw(st.sampled_from([5, 1, 2, 0]))}
+    if draw(st.booleans()):
+        ndim = len(np.broadcast_shapes(*shapes))
+        params |= {"endpoint": False, "axis": draw(st.integers(-ndim - 1, ndim))}
+    return shapes, params
+
+
+@st.composite
+def of_make_diagonal(draw: st.DrawFn) -> Layout:
+    shape = draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3))
+    if draw(st.booleans()):
+        return [shape], {}
+    axes = hnp.valid_tuple_axes(len(shape) + 1, min_size=2, max_size=2)
+    axis1, axis2 = draw(axes)
+    return [shape], {"offset": draw(st.integers(-2, 2)), "axis1": axis1, "axis2": axis2}
+
+
+@st.composite
+def of_multi_dot(draw: st.DrawFn) -> Layout:
+    """Two matrices or more in a chain; the first and the last may be vectors."""
+    sizes = draw(st.lists(st.integers(1, 3), min_size=3, max_size=5))
+    shapes: list[Shape] = list(pairwise(sizes))
+    if draw(st.booleans()):
+        shapes[0] = shapes[0][1:]
+    if draw(st.booleans()):
+        shapes[-1] = shapes[-1][:1]
+    return shapes, {}
+
+
+@st.composite
+def of_factors(draw: st.DrawFn, tall: bool = False) -> Layout:
+    """Matrices of any two sides, or no wider than tall; and stacks of them."""
+    rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    stacks = draw(st.sampled_from([(), (), (2,)]))
+    return [(*stacks, rows, min(rows, columns) if tall else columns)], {}
+
+
+@st.composite
+def of_svd(draw: st.DrawFn) -> Layout:
+    ((*stacks, rows, columns),), _ = draw(of_factors())
+    params: Params = {} if rows == columns else {"full_matrices": False}
+    return [(*stacks, rows, columns)], params
+
+
 LAYOUTS: dict[str, Callable[[], st.SearchStrategy[Layout]]] = {
     "add_at": of_add_at,
     "append": of_append,
     "array_split": lambda: of_split(uneven=True),
+    "central_differences": of_central_differences,
     "column_stack": of_column_stack,
     "concatenate": of_concatenate,
+    "convolve": of_convolve,
+    "corrcoef": lambda: of_cov("corrcoef"),
+    "cov": of_cov,
     "diag": of_diag,
     "diagonal": of_diagonal,
     "dsplit": lambda: of_split(axis=2),
@@ -510,11 +624,20 @@ LAYOUTS: dict[str, Callable[[], st.SearchStrategy[Layout]]] = {
     "einsum": of_einsum,
     "hsplit": lambda: of_split(axis=1),
     "hstack": lambda: of_neighbours(axis=1),
+    "interp": of_interp,
     "kron": of_kron,
     "linear": of_linear,
+    "linspace": of_linspace,
+    "make_diagonal": of_make_diagonal,
+    "multi_dot": of_multi_dot,
     "norm": of_norm,
+    "qr": of_factors,
+    "qr_factors": lambda: of_factors(tall=True),
+    "singular_system": of_factors,
     "split": lambda: of_split(),
     "stack": of_stack,
+    "svd": of_svd,
+    "svdvals": of_factors,
     "tensordot": of_tensordot,
     "trace": of_trace,
     "vsplit": lambda: of_split(axis=0),

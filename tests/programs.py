@@ -77,7 +77,12 @@ class Program(NamedTuple):
 # Of the ops, those with rules take part in programs; and of the compositions, these.
 COMPOSED = {"clip", "expand_dims", "mean", "prod", "softmax", "squeeze", "stack"}
 COMPOSED |= {"tensordot", "var"}
-NO_COUNTERPART = {"astype": "programs are of float64 throughout"}
+NO_COUNTERPART = {
+    "astype": "programs are of float64 throughout",
+    "eigensystem": "the signs of the vectors are chosen",
+    "qr_factors": "the signs of the vectors are chosen",
+    "singular_system": "the signs of the vectors are chosen",
+}
 NAMES = [
     name
     for name, op in OPS.items()
@@ -87,6 +92,7 @@ NAMES = [
 # What a step passes for parameters that depend on more than the first input's shape.
 GIVEN: dict[str, list[dict[str, Any]]] = {
     "concatenate": [{"axis": 0}, {"axis": -1}],
+    "convolve": [{}, {"mode": "same"}, {"mode": "valid"}],
     "einsum": [
         {"subscripts": "ij,kj->ki"},
         {"subscripts": "ij,ji->j"},
@@ -189,6 +195,8 @@ def fits(op: Op, arrays: list[np.ndarray], params: dict[str, Any]) -> bool:
     if op is tg.linear:
         x, w, b = (x.shape for x in arrays)
         return len(x) > 0 and len(w) == 2 and x[-1] == w[1] and b == w[:1]
+    if op is tg.convolve:
+        return all(x.ndim == 1 for x in arrays)
     if op.name in ONLY_AT_FIRST:
         return False
     try:

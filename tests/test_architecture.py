@@ -23,6 +23,8 @@ ROOMS = {
     "nn": 2,
     "losses": 2,
     "optim": 2,
+    "special": 2,
+    "logpdf": 3,
     "compiler": 3,
     "drawing": 3,
     "checking": 3,
@@ -44,6 +46,7 @@ GUESTS = {
     "data.digits": {"pooch"},
     "drawing.layout": {"pygraphviz"},
     "drawing.png": {"resvg_py"},
+    "special": {"scipy"},
     "train.checkpoints.storage": {"safetensors"},
     "train.history": {"matplotlib"},
     "train.job": {"mpi4py"},
@@ -154,7 +157,11 @@ def test_a_class_has_a_name_of_its_own():
 
 # Functions of two modules that share a name, and why they may.
 NAMESAKES = {
+    "log_softmax": "the op, and SciPy's, which is of all elements by default",
+    "logsumexp": "the op, and SciPy's, which takes factors",
+    "softmax": "the op, and SciPy's, which is of all elements by default",
     "astype": "the op, and what it is in a compiled program",
+    "norm": "of a vector, and the normal distribution's density",
     "sigmoid": "the op, and the judge's own",
 }
 

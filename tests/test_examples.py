@@ -455,6 +455,25 @@ def test_sigmoid_slope_is_the_derivative():
     np.testing.assert_allclose(slope, difference, rtol=1e-7)
 
 
+# --- probability ----------------------------------------------------------------------
+
+
+def test_three_models_are_fitted_and_drawn(tmp_path):
+    path = tmp_path / "models.png"
+    out, err = run("probability.py", "--plot", path)
+    assert not err
+    assert_png(path, 300)
+    numbers = [float(x) for x in re.findall(r"\d+\.\d+", out.partition("Wrote")[0])]
+    length, height, noise, intercept, _, slope, _, low, high = numbers
+    assert 0.5 < length < 2
+    assert 0.3 < height < 2
+    assert 0.05 < noise < 0.3
+    assert abs(intercept - 0.5) < 0.2
+    assert abs(slope - 1.5) < 0.2
+    assert 1 < low < 3
+    assert 5 < high < 9
+
+
 # --- check_gradients ------------------------------------------------------------------
 
 
@@ -617,6 +636,7 @@ def test_a_file_that_cannot_be_written_is_told_in_a_line(
         ("train_xor.py", "matplotlib"),
         ("train_lenet.py", "matplotlib"),
         ("plot_sigmoid.py", "matplotlib"),
+        ("probability.py", "scipy"),
         ("check_gradients.py", "rich"),
         ("replay_book.py", "rich"),
         ("step_through_xor.py", "pygraphviz"),

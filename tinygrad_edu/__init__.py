@@ -29,7 +29,7 @@ from tinygrad_edu.engine.transforms import (
 from tinygrad_edu.ops import *
 
 if TYPE_CHECKING:
-    from tinygrad_edu import checkpoints, data, parallel, train
+    from tinygrad_edu import checkpoints, data, logpdf, parallel, special, train
     from tinygrad_edu import testing as testing  # not for *: it needs an extra
     from tinygrad_edu.checking.comparing import compare
     from tinygrad_edu.checking.gradient import GradientError, gradcheck
@@ -62,6 +62,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "load",
+    "logpdf",
     "losses",
     "nn",
     "no_grad",
@@ -71,6 +72,7 @@ __all__ = [
     "reference",
     "remat",
     "save",
+    "special",
     "step_through",
     "train",
     "value_and_grad",
@@ -80,7 +82,15 @@ __all__ += ops.__all__
 
 # Loaded when first asked for, so that importing the package stays quick: what is a
 # module, and what is in which module.
-_LAZY_MODULES = {"checkpoints", "data", "parallel", "testing", "train"}
+_LAZY_MODULES = {
+    "checkpoints",
+    "data",
+    "logpdf",
+    "parallel",
+    "special",
+    "testing",
+    "train",
+}
 _LAZY_NAMES = {
     "GradientError": "checking.gradient",
     "compare": "checking.comparing",

@@ -67,9 +67,8 @@ def calls_with_others(draw: st.DrawFn, op: Op) -> tuple[Call, list[np.ndarray]]:
     others = []
     for i, x in enumerate(call.inputs):
         name = op.inputs[0 if op.variadic else i]
-        other = draw(strategies.arrays(name, op.domain[name], x.shape))
-        others.append(other if i else built_in_calls.regular(op, other))
-    return call, others
+        others.append(draw(strategies.arrays(name, op.domain[name], x.shape)))
+    return call, built_in_calls.regular(op, others)
 
 
 def pull_back(call: Call, inputs: list[Any], cotangent: Any) -> Any:

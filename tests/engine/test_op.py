@@ -6,6 +6,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -158,6 +159,30 @@ def test_a_new_op_stands_in_the_table_and_is_a_method(scaled):
     assert y.op is scaled
     assert y.data.tolist() == [100.0, 210.0]
     assert tg.Tensor.scaled.__doc__ == scaled.__doc__
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda x: x,
+        lambda a, b, *, first, second=2: a,
+        lambda *arrays, axis=0: arrays,
+        lambda x, *more, **others: x,
+    ],
+)
+def test_a_wrapped_function_is_read_as_the_function_itself(forward):
+    def read(forward):
+        op = Op(forward, name="trial", listed=False)
+        return op.inputs, op.defaults, op.variadic, str(op)
+
+    assert read(wraps(forward)(lambda *args, **kwargs: 0)) == read(forward)
+
+
+def test_an_op_that_is_not_listed_is_a_function_only():
+    op = Op(lambda x: 2 * x, name="doubled", listed=False).vjp(x=lambda g, y, x: 2 * g)
+    assert "doubled" not in OPS
+    assert not hasattr(tg.Tensor, "doubled")
+    assert tg.grad(op)(3.0) == 2
 
 
 def test_a_variadic_op_is_no_method():

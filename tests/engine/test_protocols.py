@@ -123,6 +123,16 @@ def test_arrays_like_a_tensor_are_stacked(x):
     assert np.asarray([a, b], dtype=np.float32, like=x).dtype == np.float32
 
 
+def test_lists_of_tensors_are_appended(x):
+    y = np.append(x, [x[0, 1], 3.0, [x[1, 1], 1.0][0]])
+    assert_array_equal(y.data, [1, 2, 4, 3, 5, 0.5, 2, 3, 5])
+    y.backward(np.arange(9.0))
+    assert_array_equal(x.grad.data, [[0, 1 + 6, 2], [3, 4 + 8, 5]])
+    rows = np.append([[x[0, 0], 2.0, 3.0], [1.0, 1.0, 1.0]], x, axis=0)
+    assert_array_equal(rows.data[:2], [[1, 2, 3], [1, 1, 1]])
+    assert_array_equal(np.append([[1.0, 2.0]], x[:, :2], axis=0).data[0], [1, 2])
+
+
 # Arguments in the forms that NumPy takes, for each shape of array that fits.
 FLAT, TABLE, CUBE = (3,), (2, 3), (2, 3, 2)
 SHAPES = [(), (1,), (0,), FLAT, TABLE, (2, 0), CUBE]
@@ -137,6 +147,11 @@ FORMS = [
     (np.clip, TABLE, lambda f, x: f(x, np.array([0.9, 1.0, 1.1]), None)),
     (np.concatenate, TABLE, lambda f, x: f((x, 2 * x, np.ones(2)), None)),
     (np.concatenate, TABLE, lambda f, x: f([x, 2 * x], axis=np.array(1))),
+    (np.convolve, FLAT, lambda f, x: f(x, np.arange(5.0), "same")),
+    (np.convolve, FLAT, lambda f, x: f([1.0, 2.0], x, mode="valid")),
+    (np.corrcoef, TABLE, lambda f, x: f(x, None, False)),
+    (np.cov, TABLE, lambda f, x: f(x, x[:1], True, True)),
+    (np.cov, FLAT, lambda f, x: f(x, ddof=0)),
     (np.cross, FLAT, lambda f, x: f(x, np.arange(3.0), -1, -1, -1, 0)),
     (np.cumprod, (), lambda f, x: f(x, 0)),
     (np.cumprod, (), lambda f, x: f(x, axis=-1)),
@@ -148,11 +163,31 @@ FORMS = [
     (np.expand_dims, TABLE, lambda f, x: f(x, (0, -1))),
     (np.expand_dims, TABLE, lambda f, x: f(x, np.int64(-1))),
     (np.flip, CUBE, lambda f, x: f(x, (0, np.int64(-1)))),
+    (np.gradient, FLAT, lambda f, x: f(x)),
+    (np.gradient, FLAT, lambda f, x: f(x, np.array([0.0, 1.0, 3.0]), edge_order=2)),
+    (np.gradient, TABLE, lambda f, x: f(x, 0.5, axis=1)),
+    (np.gradient, TABLE, lambda f, x: f(x, 0.5)[1]),
+    (np.heaviside, TABLE, lambda f, x: f(x, 0.5)),
+    (np.interp, FLAT, lambda f, x: f(x, [0.0, 1.0, 3.0], [2.0, 3.0, 5.0], None, -1.0)),
     (np.kron, TABLE, lambda f, x: f(x, np.ones((0, 2)))),
+    (np.ldexp, TABLE, lambda f, x: f(x, np.array([3, -1, 0]))),
+    (np.linalg.eigh, (2, 2), lambda f, x: f(x + x.T)[0]),
+    (np.linalg.eigvalsh, (2, 2), lambda f, x: f(x + x.T)),
+    (np.linalg.matrix_power, (2, 2), lambda f, x: f(x, 3)),
+    (np.linalg.multi_dot, TABLE, lambda f, x: f([x, x.T, np.ones(2)])),
     (np.linalg.norm, TABLE, lambda f, x: f(x, None, np.int64(1), True)),
     (np.linalg.norm, TABLE, lambda f, x: f(x, "fro", (-1, 0))),
+    (np.linalg.norm, TABLE, lambda f, x: f(x, "nuc", keepdims=True)),
+    (np.linalg.norm, CUBE, lambda f, x: f(x, 2, (0, 2))),
+    (np.linalg.norm, CUBE, lambda f, x: f(x, -2, (2, 1), keepdims=True)),
+    (np.linalg.qr, TABLE, lambda f, x: f(x)[1]),
+    (np.linalg.svd, TABLE, lambda f, x: f(x, False).S),
+    (np.linalg.svdvals, TABLE, lambda f, x: f(x)),
+    (np.linspace, FLAT, lambda f, x: f(x, 9.0, 4, False)),
+    (np.linspace, FLAT, lambda f, x: f(-1, x, num=3, axis=-1)),
     (np.matmul, TABLE, lambda f, x: f(x, np.ones((3, 0)))),
     (np.moveaxis, CUBE, lambda f, x: f(x, np.array([0, 1]), np.array([-1, 0]))),
+    (np.nan_to_num, FLAT, lambda f, x: f(x, nan=1.0)),
     (np.pad, TABLE, lambda f, x: f(x, np.array([[1, 0], [0, 2]]))),
     (np.partition, TABLE, lambda f, x: f(x, np.array([1]), None)),
     (np.ravel, TABLE, lambda f, x: f(x, "F")),
@@ -164,6 +199,9 @@ FORMS = [
     (np.roll, TABLE, lambda f, x: f(x, np.array([1, -1]), (0, 1))),
     (np.rollaxis, CUBE, lambda f, x: f(x, -1)),
     (np.rot90, TABLE, lambda f, x: f(x, -1, np.array([1, 0]))),
+    (np.select, FLAT, lambda f, x: f([x > 1, x > 0], [x, 2 * x], 3.0)),
+    (np.select, FLAT, lambda f, x: f([x > 1], [x], default=9.0)),
+    (np.sinc, TABLE, lambda f, x: f(x)),
     (np.sort, TABLE, lambda f, x: f(x, None)),
     (np.split, TABLE, lambda f, x: f(x, np.array([1]), -1)[1]),
     (np.squeeze, (1, 2, 1), lambda f, x: f(x, np.int64(-1))),
@@ -191,6 +229,7 @@ BY_AXIS = [
     if "axis" in op.defaults
     and (op.variadic or op.inputs == ("x",))
     and set(op._required) <= {"axis"}
+    and f is not np.gradient  # of several axes, it gives several arrays
 ]
 
 
@@ -351,8 +390,8 @@ def test_numpys_own_words_for_an_array(x):
     [
         (lambda x: np.nansum(x), r"nansum: .*; write tg\.where\(.*\.sum.* \.data"),
         (lambda x: np.histogram(x), r"histogram: .* work on Tensors; for .* \.data"),
-        (lambda x: np.heaviside(x, 0.5), "heaviside: .* does not work on Tensors"),
-        (lambda x: np.linalg.eigh(x), r"eigh: .* pass \.data"),
+        (lambda x: np.nextafter(x, 0.5), "nextafter: .* does not work on Tensors"),
+        (lambda x: np.linalg.eig(x), r"eig: .* pass \.data"),
         (lambda x: np.fft.fft(x), "fft: .* does not work on Tensors"),
         (
             lambda x: np.sum(x, out=np.ones(())),

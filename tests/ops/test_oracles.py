@@ -165,7 +165,13 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
     same += " deg2rad divide exp exp2 expm1 floor fmax fmin hypot log log10 log1p log2"
     same += " logaddexp logaddexp2 matmul maximum minimum multiply negative positive"
     same += " rad2deg reciprocal relu remainder round sigmoid sign sin sinh sqrt square"
-    same += " subtract tan tanh trunc"
+    same += " subtract tan tanh trunc copysign fmod sinc"
+
+    def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+        turned = v.flip(0)[None, None]
+        whole = functional.conv1d(a[None, None], turned, padding=len(v) - 1)[0, 0]
+        return whole[part_of_convolution(len(a), len(v), mode)]
+
     return {name: getattr(torch, name) for name in same.split()} | {
         "add_at": lambda x, index, shape: (
             torch.zeros(math.prod(shape), dtype=x.dtype)
@@ -176,6 +182,7 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
         "cbrt": lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
         "clip": clip,
         "concatenate": lambda *xs, axis=0: torch.cat(xs, axis),
+        "convolve": convolve,
         "cholesky": lambda x: torch.linalg.cholesky((x + x.mT) / 2),
         "cumsum": lambda x, axis=None: torch.cumsum(
             x.ravel() if axis is None else x, axis or 0
@@ -266,6 +273,16 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
     same += " multiply negative rad2deg reciprocal remainder round sign sin sinh sqrt"
     same += " square subtract sum tan tanh tensordot trunc var cumsum"
 
+    def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+        diagonals = np.add.outer(np.arange(len(a)), np.arange(len(v)))
+        whole = spread(anp.outer(a, v), diagonals, (len(a) + len(v) - 1,))
+        return whole[part_of_convolution(len(a), len(v), mode)]
+
+    def sinc(x: Any) -> Any:
+        # Its own divides by 0 at 0.
+        t = np.pi * anp.where(x == 0, 1.0, x)
+        return anp.where(x == 0, 1 - (np.pi * x) ** 2 / 6, anp.sin(t) / t)
+
     def einsum(*xs: Any, subscripts: str, optimize: Any = False) -> Any:
         # Its own knows no letter twice in one operand. Here each operand is laid out
         # for all values of all letters.
@@ -292,9 +309,12 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "clip": clip,
         "cholesky": lambda x: anp.linalg.cholesky((x + anp.swapaxes(x, -1, -2)) / 2),
         "concatenate": lambda *xs, axis=0: anp.concatenate(xs, axis),
+        "convolve": convolve,
+        "copysign": lambda a, b: anp.abs(a) * anp.sign(b),
         "det": anp.linalg.det,
         "einsum": einsum,
         "expand_dims": lambda x, axis: anp.reshape(x, like(x, np.expand_dims, axis)),
+        "fmod": lambda a, b: a - b * anp.trunc(a / b),
         "getitem": lambda x, index: anp.ravel(x)[places(x.shape, index)],
         "inv": anp.linalg.inv,
         "linear": lambda x, w, b: anp.dot(x, w.T) + b,
@@ -309,6 +329,7 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "rint": anp.round,
         "sigmoid": lambda x: 1 / (1 + anp.exp(-x)),
         "sigmoid_cross_entropy": lambda z, t: anp.logaddexp(0.0, z) - t * z,
+        "sinc": sinc,
         "softmax": lambda x, axis=-1: anp.exp(log_softmax(x, axis)),
         "softplus": lambda x: anp.logaddexp(0.0, x),
         "solve": lambda a, b: anp.matmul(anp.linalg.inv(a), b),
@@ -320,6 +341,13 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
         "xlog1py": lambda a, b: a * anp.log1p(b),
         "xlogy": lambda a, b: a * anp.log(b),
     }
+
+
+def part_of_convolution(m: int, n: int, mode: str) -> slice:
+    """Return where in the whole convolution a mode's part is; NumPy is asked."""
+    k = np.convolve(np.ones(m), np.ones(n), mode).size
+    first = (m + n - 1 - k) // 2
+    return slice(first, first + k)
 
 
 def reduced_axes(x: Any, axis: Any) -> tuple[int, ...]:
@@ -343,29 +371,42 @@ def places(shape: Any, index: Any) -> np.ndarray:
 # --- Complex step ---------------------------------------------------------------------
 
 REAL_ONLY = "NumPy has it for real numbers only"
+HERMITIAN = "of complex matrices, it conjugates some factors"
 NOT_ANALYTIC = {
     "abs": "the absolute value has a derivative in one direction only",
     "arctan2": REAL_ONLY,
     "astype": "a conversion to real numbers loses what the step is in",
     "cbrt": REAL_ONLY,
     "ceil": REAL_ONLY,
+    "copysign": REAL_ONLY,
     "deg2rad": REAL_ONLY,
+    "eigensystem": HERMITIAN,
+    "eigh": HERMITIAN,
+    "eigvalsh": HERMITIAN,
     "floor": REAL_ONLY,
     "floor_divide": REAL_ONLY,
+    "fmod": REAL_ONLY,
+    "heaviside": "made of the sign",
     "hypot": REAL_ONLY,
+    "ldexp": REAL_ONLY,
     "logaddexp": REAL_ONLY,
     "logaddexp2": REAL_ONLY,
+    "qr": HERMITIAN,
+    "qr_factors": HERMITIAN,
     "rad2deg": REAL_ONLY,
     "remainder": REAL_ONLY,
-    "cholesky": "of complex matrices it is that of Hermitian ones",
+    "cholesky": HERMITIAN,
     "logabsdet": "made of the absolute value",
     "norm": "made of the absolute value",
     "sigmoid": "computed by the absolute value, for accuracy",
     "sigmoid_cross_entropy": "computed by the absolute value, for accuracy",
     "sign": "x / |x| for complex numbers",
+    "singular_system": HERMITIAN,
     "slogdet": "made of the absolute value",
     "softplus": "computed by the absolute value, for accuracy",
     "squared_norm": "one of the factors is conjugated",
+    "svd": HERMITIAN,
+    "svdvals": HERMITIAN,
     "trunc": REAL_ONLY,
 }
 
@@ -516,6 +557,9 @@ ACCURACY = {
     "hypot with 1": Accuracy(
         lambda z: tg.hypot(z, 1.0), lambda mp, z: mp.hypot(z, 1), "anywhere"
     ),
+    "sinc": Accuracy(
+        tg.sinc, lambda mp, z: mp.sincpi(z), "anywhere", "value, gradient", gradient=8
+    ),
     "sinh": Accuracy(tg.sinh, lambda mp, z: mp.sinh(z), "anywhere"),
     "cosh": Accuracy(tg.cosh, lambda mp, z: mp.cosh(z), "anywhere"),
     "arcsinh": Accuracy(tg.arcsinh, lambda mp, z: mp.asinh(z), "anywhere"),
@@ -608,3 +652,45 @@ def test_units_in_the_last_place(case: Accuracy, dtype: Any) -> None:
             slope = mp.diff(lambda z: case.exact(mp, z), exact_x)
             assert units(y.data, exact_y, "value" in case.absolute) <= case.value
             assert units(x.grad.data, slope, "grad" in case.absolute) <= case.gradient
+
+
+# The Hessian of a function of two numbers by mpmath, what of it is the unit of the
+# error, and how far out the numbers go. (The rule of the sigmoid is y (1 - y), which is
+# known absolutely.)
+SECOND: dict[str, tuple[Any, Any, Any, float]] = {
+    "arctan": (
+        lambda x: tg.arctan(x[0]) + tg.arctan(x[1]),
+        lambda mp, a, b: [-2 * a / (1 + a**2) ** 2, 0, 0, -2 * b / (1 + b**2) ** 2],
+        lambda a, b: abs(2 * a / (1 + a**2) ** 2) + abs(2 * b / (1 + b**2) ** 2),
+        150.0,
+    ),
+    "arctan2": (
+        lambda x: tg.arctan2(x[0], x[1]),
+        lambda mp, a, b: [
+            top / (a**2 + b**2) ** 2
+            for top in (-2 * a * b, a**2 - b**2, a**2 - b**2, 2 * a * b)
+        ],
+        lambda a, b: 1 / (a**2 + b**2),
+        150.0,
+    ),
+    "logaddexp": (
+        lambda x: tg.logaddexp(x[0], x[1]),
+        lambda mp, a, b: [sign / (2 + 2 * mp.cosh(a - b)) for sign in (1, -1, -1, 1)],
+        lambda a, b: 1,
+        4.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives_in_the_tails(name: str) -> None:
+    mp = pytest.importorskip("mpmath", reason="mpmath is not installed").mp
+    f, exact, unit, far = SECOND[name]
+    rng = np.random.default_rng(0)
+    for exponents in rng.uniform(-far, far, (100, 2)):
+        numbers = 10.0**exponents * rng.choice([-1, 1], 2)
+        ours = tg.hessian(f)(numbers).ravel()
+        with mp.workdps(400):
+            a, b = map(mp.mpf, map(float, numbers))
+            errors = [abs(mp.mpf(x) - y) for x, y in zip(ours, exact(mp, a, b))]
+            assert max(errors) <= 1e-14 * unit(a, b) + np.finfo(float).tiny

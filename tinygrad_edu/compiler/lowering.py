@@ -332,7 +332,18 @@ LOWERED: dict[str, Any] = {
     "getitem": lambda tape, op, arrays, params: tape.enter(
         operator.getitem, (*arrays, params["index"]), {}
     ),
-} | dict.fromkeys(["add_at", "cholesky", "inv", "solve"], _one_step)
+} | dict.fromkeys(
+    [
+        "add_at",
+        "cholesky",
+        "eigensystem",
+        "inv",
+        "qr_factors",
+        "singular_system",
+        "solve",
+    ],
+    _one_step,
+)
 
 
 def _way(op: Op) -> Any:

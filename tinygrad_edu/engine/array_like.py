@@ -168,7 +168,8 @@ class ArrayLike(TensorMethods):
             raise TypeError(
                 "array: converting this Tensor to an array would lose its graph; use "
                 "t.numpy() for its value, to compare, plot or store it, and stack() or "
-                "concatenate() to join Tensors"
+                "concatenate() to join Tensors; SciPy's softmax() and logsumexp() are "
+                "in tg.special"
             )
         return np.array(self._known("array"), dtype, copy=copy)
 

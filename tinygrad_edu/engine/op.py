@@ -14,6 +14,7 @@ from functools import cache, partial
 from importlib import import_module
 from itertools import count
 from string import Formatter
+from types import FunctionType
 from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
@@ -117,6 +118,8 @@ class Op:
         Whether the op leaves out some elements of its inputs, as `where` does. The
         gradient of an element left out is 0, even where the derivative of an
         elementwise op before it is NaN or infinite.
+    listed : bool, optional
+        Whether the op is in the table `OPS`, and a method of Tensors.
     doc : str, optional
         Default: the docstring of `forward`.
     """
@@ -135,6 +138,7 @@ class Op:
         subgradient: str | None = None,
         textbook: Callable[..., Any] | None = None,
         selects: bool = False,
+        listed: bool = True,
         doc: str | None = None,
     ) -> None:
         self.forward = forward
@@ -154,6 +158,7 @@ class Op:
         self.subgradient = subgradient
         self.textbook = textbook
         self.selects = selects
+        self.listed = listed
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = _NoRules(self)
         self.__doc__ = self._document(doc or forward.__doc__ or "")
@@ -163,7 +168,8 @@ class Op:
         # -1: never.
         self._arity = -1 if self.variadic else len(self.inputs)
         self._plain = -1 if self._required else self._arity
-        _register(self)
+        if listed:
+            _register(self)
 
     def _check_places(self) -> None:
         """Raise if the formula names anything but inputs and parameters."""
@@ -379,6 +385,15 @@ def _read_signature(
     """Return the input names, the parameters' defaults, and whether it is variadic."""
     if isinstance(forward, np.ufunc):
         return (("x",) if forward.nin == 1 else ("a", "b")), {}, False
+    if isinstance(forward, FunctionType) and not vars(forward):
+        # As below, but quicker, since importing the package does it for most ops.
+        code, defaults = forward.__code__, forward.__kwdefaults__ or {}
+        names, n = code.co_varnames, code.co_argcount
+        k = n + code.co_kwonlyargcount
+        stars = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+        inputs = names[:n] + names[k : k + stars.bit_count()]
+        keywords = {name: defaults.get(name, _REQUIRED) for name in names[n:k]}
+        return inputs, keywords, bool(stars & inspect.CO_VARARGS)
     parameters = inspect.signature(forward).parameters.values()
     keywords = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)

@@ -8,15 +8,17 @@ NEP 18), and this module calls the op of the same name. Functions without a deri
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine.graph import is_recorded, query, record
-from tinygrad_edu.engine.op import OPS, Op
-from tinygrad_edu.ops.joining import stack
+from tinygrad_edu.engine.op import OPS, Op, as_array
+from tinygrad_edu.ops.joining import stacked
 from tinygrad_edu.ops.shapes import astype
 from tinygrad_edu.support.foreign import advice
 
@@ -31,6 +33,7 @@ ALIASES = {
     "copy": "positive",
     "degrees": "rad2deg",
     "fabs": "abs",
+    "gradient": "central_differences",
     "radians": "deg2rad",
     "real": "positive",
     "real_if_close": "positive",
@@ -50,6 +53,10 @@ QUERIES = """
 
 # NumPy's parameter names that differ from the op's.
 PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
+
+# Libraries with ufuncs of their own, and where the ops for these are declared. The
+# module is loaded when such a ufunc is first met.
+UFUNCS = {"scipy.special": "tinygrad_edu.special"}
 
 # How functions written in C are called: NumPy tells it from 2.4 on.
 WRITTEN_IN_C: dict[Any, Any] = {
@@ -191,16 +198,24 @@ def defaults_of(function: Any) -> dict[str, Any]:
 
 def _array(whole: Any, dtype: Any = None) -> Any:
     """Stack nested lists of Tensors and numbers."""
-    if isinstance(whole, list | tuple):
-        whole = stack([_array(part) for part in whole])
+    whole = as_array(stacked(whole))
     return whole if dtype is None else astype(whole, dtype=dtype)
 
 
 def _own_op(function: Any) -> Op:
-    """Find the user's own op that has the name of a NumPy function."""
+    """Find the op of a function that has none in the table of NumPy's functions.
+
+    The user may have declared one, of that name or from that very function. Or it is a
+    ufunc of another library.
+    """
     name = function.__name__
-    if name in OPS and _numpy(name) is function:
+    if name in OPS and function in (_numpy(name), OPS[name].forward):
         return OPS[name]
+    for library, module in UFUNCS.items():
+        if getattr(sys.modules.get(library), name, None) is function:
+            own = getattr(import_module(module), name, None)
+            if isinstance(own, Op):
+                return own
     raise TypeError(
         f"{name}: this NumPy function does not work on Tensors"
         + advice("np", name)

@@ -16,6 +16,7 @@ from tinygrad_edu.ops import (
     contractions,
     cumulative,
     functions,
+    grids,
     indexing,
     joining,
     linalg,
@@ -23,6 +24,7 @@ from tinygrad_edu.ops import (
     rearranging,
     reductions,
     shapes,
+    statistics,
     trigonometry,
 )
 from tinygrad_edu.ops.arithmetic import *
@@ -30,12 +32,14 @@ from tinygrad_edu.ops.choices import *
 from tinygrad_edu.ops.contractions import *
 from tinygrad_edu.ops.cumulative import *
 from tinygrad_edu.ops.functions import *
+from tinygrad_edu.ops.grids import *
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.joining import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.rearranging import *
 from tinygrad_edu.ops.reductions import *
 from tinygrad_edu.ops.shapes import *
+from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
 
 __all__ = ["linalg"]
@@ -44,12 +48,14 @@ __all__ += choices.__all__
 __all__ += cumulative.__all__
 __all__ += contractions.__all__
 __all__ += functions.__all__
+__all__ += grids.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
 __all__ += products.__all__
 __all__ += rearranging.__all__
 __all__ += reductions.__all__
 __all__ += shapes.__all__
+__all__ += statistics.__all__
 __all__ += trigonometry.__all__
 
 BUILT_IN.update(OPS)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from numpy.typing import DTypeLike
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.tensor import Tensor as Tensor
-from tinygrad_edu.ops.linalg import SlogdetResult
+from tinygrad_edu.ops.linalg import EighResult, QRResult, SVDResult, SlogdetResult
 from tinygrad_edu.support.kinds import Axes, Operand, Shape
 from typing import Any, Literal, overload
 
@@ -32,11 +32,16 @@ __all__ = [
     "broadcast_to",
     "cbrt",
     "ceil",
+    "central_differences",
     "clip",
     "column_stack",
     "concatenate",
+    "convolve",
+    "copysign",
+    "corrcoef",
     "cos",
     "cosh",
+    "cov",
     "cross",
     "cumprod",
     "cumsum",
@@ -60,14 +65,19 @@ __all__ = [
     "floor_divide",
     "fmax",
     "fmin",
+    "fmod",
     "getitem",
+    "heaviside",
     "hsplit",
     "hstack",
     "hypot",
     "inner",
+    "interp",
     "kron",
+    "ldexp",
     "linalg",
     "linear",
+    "linspace",
     "log",
     "log10",
     "log1p",
@@ -76,6 +86,7 @@ __all__ = [
     "logaddexp",
     "logaddexp2",
     "logsumexp",
+    "make_diagonal",
     "matmul",
     "max",
     "maximum",
@@ -84,6 +95,7 @@ __all__ = [
     "minimum",
     "moveaxis",
     "multiply",
+    "nan_to_num",
     "negative",
     "outer",
     "pad",
@@ -104,10 +116,12 @@ __all__ = [
     "rollaxis",
     "rot90",
     "round",
+    "select",
     "sigmoid",
     "sigmoid_cross_entropy",
     "sign",
     "sin",
+    "sinc",
     "sinh",
     "softmax",
     "softplus",
@@ -183,14 +197,24 @@ class TensorMethods(Node):
         """The cube root; it is negative for a negative number."""
     def ceil(self) -> Tensor:
         """The smallest integer that is not below `x`."""
+    def central_differences(self, spacing: Operand = 1.0, axis: Axes = None, edge_order: int = 1) -> Tensor:
+        """Slopes along an axis of values on a grid: `numpy.gradient`, no derivative of x."""
     def cholesky(self) -> Tensor:
         """The Cholesky factor of a positive definite x: lower triangular L, with L L^T = x."""
     def clip(self, min: Operand | None = None, max: Operand | None = None) -> Tensor:
         """Limit values to an interval; a bound may be None, a number or an array."""
+    def convolve(self, v: Operand, mode: Literal['full', 'same', 'valid'] = 'full') -> Tensor:
+        """The convolution of two vectors: y_k is the sum of a_i v_j over i + j = k."""
+    def copysign(self, b: Operand) -> Tensor:
+        """`a` with the sign of `b`; -0.0 has a sign, too."""
+    def corrcoef(self, y: Operand | None = None, rowvar: bool = True) -> Tensor:
+        """The correlations of variables: covariances, divided by standard deviations."""
     def cos(self) -> Tensor:
         """The cosine."""
     def cosh(self) -> Tensor:
         """The hyperbolic cosine."""
+    def cov(self, y: Operand | None = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Tensor:
+        """The covariances of variables, one a row; with ``rowvar=False``, one a column."""
     def cross(self, b: Operand, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
         """The cross product of vectors of 3 numbers."""
     def cumprod(self, axis: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
@@ -213,6 +237,12 @@ class TensorMethods(Node):
         """The product of matrices or vectors."""
     def dsplit(self, indices_or_sections: Operand) -> list[Tensor]:
         """Split along the third axis."""
+    def eigensystem(self) -> Tensor:
+        """The eigenvalues of `eigh` and, in the rows below, its eigenvectors."""
+    def eigh(self) -> EighResult:
+        """The eigenvalues and eigenvectors of a symmetric matrix x = V diag(w) V^T."""
+    def eigvalsh(self) -> Tensor:
+        """The eigenvalues of a symmetric matrix, in rising order."""
     def exp(self) -> Tensor:
         """The exponential."""
     def exp2(self) -> Tensor:
@@ -235,20 +265,30 @@ class TensorMethods(Node):
         """The larger of two, element by element; if one is NaN, the other one."""
     def fmin(self, b: Operand) -> Tensor:
         """The smaller of two, element by element; if one is NaN, the other one."""
+    def fmod(self, b: Operand) -> Tensor:
+        """The remainder of a division that is rounded towards 0; it has the sign of `a`."""
     def getitem(self, index: Any) -> Tensor:
         """Return ``x[index]``, with any index that NumPy accepts."""
+    def heaviside(self, b: Operand) -> Tensor:
+        """The unit step: 0 for negative `a`, 1 for positive `a`, and `b` where `a` is 0."""
     def hsplit(self, indices_or_sections: Operand) -> list[Tensor]:
         """Split along the second axis; split a vector along its only axis."""
     def hypot(self, b: Operand) -> Tensor:
         """The distance of the point (`a`, `b`) from the origin, without overflow."""
     def inner(self, b: Operand) -> Tensor:
         """The inner products of the vectors along the last axes of `a` and `b`."""
+    def interp(self, xp: Operand, fp: Operand, left: Operand | None = None, right: Operand | None = None) -> Tensor:
+        """Interpolate linearly: the values at `x` of a function that is `fp` at `xp`."""
     def inv(self) -> Tensor:
         """The inverse of a matrix. To multiply by it, `solve` is faster and more exact."""
     def kron(self, b: Operand) -> Tensor:
         """The Kronecker product: replace each element of `a` by the element times `b`."""
+    def ldexp(self, exponent: Operand) -> Tensor:
+        """`x` times a power of 2; the exponent is an integer, and a constant."""
     def linear(self, w: Operand, b: Operand) -> Tensor:
         """Compute one layer, z = x w^T + b: one example per row of `x`; `w` is (out, in)."""
+    def linspace(self, stop: Operand, num: int = 50, endpoint: bool = True, axis: int = 0) -> Tensor:
+        """Return `num` numbers from `start` to `stop`, at equal distances, along an axis."""
     def log(self) -> Tensor:
         """The natural logarithm."""
     def log10(self) -> Tensor:
@@ -267,8 +307,12 @@ class TensorMethods(Node):
         """log2(2^a + 2^b), without overflow."""
     def logsumexp(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """log(sum(exp(x))), without overflow: subtract the largest element first."""
+    def make_diagonal(self, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:
+        """Make a matrix with a vector on its diagonal; of a stack of vectors, a stack."""
     def matmul(self, b: Operand) -> Tensor:
         """The product of matrices, or of stacks of them: ``a @ b``."""
+    def matrix_power(self, n: int) -> Tensor:
+        """The n-th power of a matrix, by repeated squares; of the inverse, if n < 0."""
     def max(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The largest element."""
     def maximum(self, b: Operand) -> Tensor:
@@ -283,6 +327,8 @@ class TensorMethods(Node):
         """Move one or more axes to new positions; the others keep their order."""
     def multiply(self, b: Operand) -> Tensor:
         """Multiply, element by element."""
+    def nan_to_num(self, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+        """Replace NaN and the infinities by numbers; these elements get gradient 0."""
     def negative(self) -> Tensor:
         """Change the sign."""
     def norm(self, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -301,6 +347,10 @@ class TensorMethods(Node):
         """The product, as a tree of products of two; right even if a factor is 0."""
     def ptp(self, axis: Axes = None, keepdims: bool = False) -> Tensor:
         """The range from the smallest element to the largest ("peak to peak")."""
+    def qr(self) -> QRResult:
+        """The decomposition x = Q R, reduced: Q has k columns, k the lesser of m and n."""
+    def qr_factors(self) -> Tensor:
+        """The factor Q of `qr` and, in the rows below, R; of no more columns than rows."""
     def rad2deg(self) -> Tensor:
         """Convert radians to degrees."""
     def ravel(self, order: Literal['C', 'F'] = 'C') -> Tensor:
@@ -323,6 +373,8 @@ class TensorMethods(Node):
         """Rotate by k right angles, from the first of two axes towards the second."""
     def round(self, decimals: int = 0) -> Tensor:
         """Round to a number of decimals; a tie goes to the even digit."""
+    def select(self, choices: Operand, default: Operand = 0) -> Tensor:
+        """Choose from a list of arrays, for each element the first whose condition holds."""
     def sigmoid(self) -> Tensor:
         """The logistic function, 1/(1 + e^-x)."""
     def sigmoid_cross_entropy(self, t: Operand) -> Tensor:
@@ -331,6 +383,10 @@ class TensorMethods(Node):
         """The sign of `x`: -1, 0 or 1."""
     def sin(self) -> Tensor:
         """The sine."""
+    def sinc(self) -> Tensor:
+        """sin(pi x) / (pi x), and 1 at x = 0, where it is smooth."""
+    def singular_system(self) -> Tensor:
+        """The singular values of `svd` and, in the rows below, its vectors U and V."""
     def sinh(self) -> Tensor:
         """The hyperbolic sine."""
     def slogdet(self) -> SlogdetResult:
@@ -359,6 +415,10 @@ class TensorMethods(Node):
         """Subtract `b` from `a`."""
     def sum(self, axis: Axes = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> Tensor:
         """The sum over one axis, several, or all."""
+    def svd(self, full_matrices: bool = True) -> SVDResult:
+        """The singular value decomposition x = U diag(S) Vh."""
+    def svdvals(self) -> Tensor:
+        """The singular values, in falling order."""
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Exchange two axes."""
     def take(self, indices: Operand, axis: int | None = None, mode: Literal['raise', 'wrap', 'clip'] = 'raise') -> Tensor:
@@ -521,6 +581,12 @@ def ceil(x: Operand) -> Any:
     """The smallest integer that is not below `x`."""
 
 @overload
+def central_differences(x: Tensor, spacing: Operand = 1.0, axis: Axes = None, edge_order: int = 1) -> Tensor: ...
+@overload
+def central_differences(x: Operand, spacing: Operand = 1.0, axis: Axes = None, edge_order: int = 1) -> Any:
+    """Slopes along an axis of values on a grid: `numpy.gradient`, no derivative of x."""
+
+@overload
 def clip(x: Tensor, min: Operand | None = None, max: Operand | None = None) -> Tensor: ...
 @overload
 def clip(x: Operand, min: Operand | None = None, max: Operand | None = None) -> Any:
@@ -539,6 +605,28 @@ def concatenate(arrays: Iterable[Operand], axis: int | None = 0) -> Any:
     """Join a list of arrays along an existing axis; None flattens them first."""
 
 @overload
+def convolve(a: Tensor, v: Operand, mode: Literal['full', 'same', 'valid'] = 'full') -> Tensor: ...
+@overload
+def convolve(a: Operand, v: Tensor, mode: Literal['full', 'same', 'valid'] = 'full') -> Tensor: ...
+@overload
+def convolve(a: Operand, v: Operand, mode: Literal['full', 'same', 'valid'] = 'full') -> Any:
+    """The convolution of two vectors: y_k is the sum of a_i v_j over i + j = k."""
+
+@overload
+def copysign(a: Tensor, b: Operand) -> Tensor: ...
+@overload
+def copysign(a: Operand, b: Tensor) -> Tensor: ...
+@overload
+def copysign(a: Operand, b: Operand) -> Any:
+    """`a` with the sign of `b`; -0.0 has a sign, too."""
+
+@overload
+def corrcoef(x: Tensor, y: Operand | None = None, rowvar: bool = True) -> Tensor: ...
+@overload
+def corrcoef(x: Operand, y: Operand | None = None, rowvar: bool = True) -> Any:
+    """The correlations of variables: covariances, divided by standard deviations."""
+
+@overload
 def cos(x: Tensor) -> Tensor: ...
 @overload
 def cos(x: Operand) -> Any:
@@ -549,6 +637,12 @@ def cosh(x: Tensor) -> Tensor: ...
 @overload
 def cosh(x: Operand) -> Any:
     """The hyperbolic cosine."""
+
+@overload
+def cov(x: Tensor, y: Operand | None = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Tensor: ...
+@overload
+def cov(x: Operand, y: Operand | None = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Any:
+    """The covariances of variables, one a row; with ``rowvar=False``, one a column."""
 
 @overload
 def cross(a: Tensor, b: Operand, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor: ...
@@ -701,10 +795,26 @@ def fmin(a: Operand, b: Operand) -> Any:
     """The smaller of two, element by element; if one is NaN, the other one."""
 
 @overload
+def fmod(a: Tensor, b: Operand) -> Tensor: ...
+@overload
+def fmod(a: Operand, b: Tensor) -> Tensor: ...
+@overload
+def fmod(a: Operand, b: Operand) -> Any:
+    """The remainder of a division that is rounded towards 0; it has the sign of `a`."""
+
+@overload
 def getitem(x: Tensor, index: Any) -> Tensor: ...
 @overload
 def getitem(x: Operand, index: Any) -> Any:
     """Return ``x[index]``, with any index that NumPy accepts."""
+
+@overload
+def heaviside(a: Tensor, b: Operand) -> Tensor: ...
+@overload
+def heaviside(a: Operand, b: Tensor) -> Tensor: ...
+@overload
+def heaviside(a: Operand, b: Operand) -> Any:
+    """The unit step: 0 for negative `a`, 1 for positive `a`, and `b` where `a` is 0."""
 
 @overload
 def hsplit(x: Tensor, indices_or_sections: Operand) -> list[Tensor]: ...
@@ -735,12 +845,28 @@ def inner(a: Operand, b: Operand) -> Any:
     """The inner products of the vectors along the last axes of `a` and `b`."""
 
 @overload
+def interp(x: Tensor, xp: Operand, fp: Operand, left: Operand | None = None, right: Operand | None = None) -> Tensor: ...
+@overload
+def interp(x: Operand, xp: Tensor, fp: Operand, left: Operand | None = None, right: Operand | None = None) -> Tensor: ...
+@overload
+def interp(x: Operand, xp: Operand, fp: Tensor, left: Operand | None = None, right: Operand | None = None) -> Tensor: ...
+@overload
+def interp(x: Operand, xp: Operand, fp: Operand, left: Operand | None = None, right: Operand | None = None) -> Any:
+    """Interpolate linearly: the values at `x` of a function that is `fp` at `xp`."""
+
+@overload
 def kron(a: Tensor, b: Operand) -> Tensor: ...
 @overload
 def kron(a: Operand, b: Tensor) -> Tensor: ...
 @overload
 def kron(a: Operand, b: Operand) -> Any:
     """The Kronecker product: replace each element of `a` by the element times `b`."""
+
+@overload
+def ldexp(x: Tensor, exponent: Operand) -> Tensor: ...
+@overload
+def ldexp(x: Operand, exponent: Operand) -> Any:
+    """`x` times a power of 2; the exponent is an integer, and a constant."""
 
 class _Linalg:
     @overload
@@ -754,6 +880,21 @@ class _Linalg:
     def det(self, x: Operand) -> Any:
         """The determinant of a matrix."""
     @overload
+    def eigensystem(self, x: Tensor) -> Tensor: ...
+    @overload
+    def eigensystem(self, x: Operand) -> Any:
+        """The eigenvalues of `eigh` and, in the rows below, its eigenvectors."""
+    @overload
+    def eigh(self, x: Tensor) -> EighResult: ...
+    @overload
+    def eigh(self, x: Operand) -> EighResult:
+        """The eigenvalues and eigenvectors of a symmetric matrix x = V diag(w) V^T."""
+    @overload
+    def eigvalsh(self, x: Tensor) -> Tensor: ...
+    @overload
+    def eigvalsh(self, x: Operand) -> Any:
+        """The eigenvalues of a symmetric matrix, in rising order."""
+    @overload
     def inv(self, x: Tensor) -> Tensor: ...
     @overload
     def inv(self, x: Operand) -> Any:
@@ -764,10 +905,35 @@ class _Linalg:
     def logabsdet(self, x: Operand) -> Any:
         """log(abs(det(x))), without overflow; -inf for a singular matrix."""
     @overload
+    def matrix_power(self, x: Tensor, n: int) -> Tensor: ...
+    @overload
+    def matrix_power(self, x: Operand, n: int) -> Any:
+        """The n-th power of a matrix, by repeated squares; of the inverse, if n < 0."""
+    @overload
+    def multi_dot(self, arrays: Iterable[Tensor]) -> Tensor: ...
+    @overload
+    def multi_dot(self, arrays: Iterable[Operand]) -> Any:
+        """The product of several matrices, in the order that needs the fewest products."""
+    @overload
     def norm(self, x: Tensor, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Tensor: ...
     @overload
     def norm(self, x: Operand, ord: float | str | None = None, axis: Axes = None, keepdims: bool = False) -> Any:
         """The norm of a vector or a matrix; without `ord` and axis, of all elements."""
+    @overload
+    def qr(self, x: Tensor) -> QRResult: ...
+    @overload
+    def qr(self, x: Operand) -> QRResult:
+        """The decomposition x = Q R, reduced: Q has k columns, k the lesser of m and n."""
+    @overload
+    def qr_factors(self, x: Tensor) -> Tensor: ...
+    @overload
+    def qr_factors(self, x: Operand) -> Any:
+        """The factor Q of `qr` and, in the rows below, R; of no more columns than rows."""
+    @overload
+    def singular_system(self, x: Tensor) -> Tensor: ...
+    @overload
+    def singular_system(self, x: Operand) -> Any:
+        """The singular values of `svd` and, in the rows below, its vectors U and V."""
     @overload
     def slogdet(self, x: Tensor) -> SlogdetResult: ...
     @overload
@@ -780,6 +946,16 @@ class _Linalg:
     @overload
     def solve(self, a: Operand, b: Operand) -> Any:
         """Solve a x = b for x. `b` is a vector if it has one axis, else a matrix."""
+    @overload
+    def svd(self, x: Tensor, full_matrices: bool = True) -> SVDResult: ...
+    @overload
+    def svd(self, x: Operand, full_matrices: bool = True) -> SVDResult:
+        """The singular value decomposition x = U diag(S) Vh."""
+    @overload
+    def svdvals(self, x: Tensor) -> Tensor: ...
+    @overload
+    def svdvals(self, x: Operand) -> Any:
+        """The singular values, in falling order."""
 
 linalg: _Linalg
 
@@ -792,6 +968,14 @@ def linear(x: Operand, w: Operand, b: Tensor) -> Tensor: ...
 @overload
 def linear(x: Operand, w: Operand, b: Operand) -> Any:
     """Compute one layer, z = x w^T + b: one example per row of `x`; `w` is (out, in)."""
+
+@overload
+def linspace(start: Tensor, stop: Operand, num: int = 50, endpoint: bool = True, axis: int = 0) -> Tensor: ...
+@overload
+def linspace(start: Operand, stop: Tensor, num: int = 50, endpoint: bool = True, axis: int = 0) -> Tensor: ...
+@overload
+def linspace(start: Operand, stop: Operand, num: int = 50, endpoint: bool = True, axis: int = 0) -> Any:
+    """Return `num` numbers from `start` to `stop`, at equal distances, along an axis."""
 
 @overload
 def log(x: Tensor) -> Tensor: ...
@@ -844,6 +1028,12 @@ def logsumexp(x: Tensor, axis: Axes = None, keepdims: bool = False) -> Tensor: .
 @overload
 def logsumexp(x: Operand, axis: Axes = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))), without overflow: subtract the largest element first."""
+
+@overload
+def make_diagonal(x: Tensor, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor: ...
+@overload
+def make_diagonal(x: Operand, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any:
+    """Make a matrix with a vector on its diagonal; of a stack of vectors, a stack."""
 
 @overload
 def matmul(a: Tensor, b: Operand) -> Tensor: ...
@@ -900,6 +1090,12 @@ def multiply(a: Operand, b: Tensor) -> Tensor: ...
 @overload
 def multiply(a: Operand, b: Operand) -> Any:
     """Multiply, element by element."""
+
+@overload
+def nan_to_num(x: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor: ...
+@overload
+def nan_to_num(x: Operand, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    """Replace NaN and the infinities by numbers; these elements get gradient 0."""
 
 @overload
 def negative(x: Tensor) -> Tensor: ...
@@ -1028,6 +1224,14 @@ def round(x: Operand, decimals: int = 0) -> Any:
     """Round to a number of decimals; a tie goes to the even digit."""
 
 @overload
+def select(condition: Tensor, choices: Operand, default: Operand = 0) -> Tensor: ...
+@overload
+def select(condition: Operand, choices: Tensor, default: Operand = 0) -> Tensor: ...
+@overload
+def select(condition: Operand, choices: Operand, default: Operand = 0) -> Any:
+    """Choose from a list of arrays, for each element the first whose condition holds."""
+
+@overload
 def sigmoid(x: Tensor) -> Tensor: ...
 @overload
 def sigmoid(x: Operand) -> Any:
@@ -1052,6 +1256,12 @@ def sin(x: Tensor) -> Tensor: ...
 @overload
 def sin(x: Operand) -> Any:
     """The sine."""
+
+@overload
+def sinc(x: Tensor) -> Tensor: ...
+@overload
+def sinc(x: Operand) -> Any:
+    """sin(pi x) / (pi x), and 1 at x = 0, where it is smooth."""
 
 @overload
 def sinh(x: Tensor) -> Tensor: ...

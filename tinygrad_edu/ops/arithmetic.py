@@ -12,9 +12,11 @@ __all__ = [
     "abs",
     "add",
     "ceil",
+    "copysign",
     "divide",
     "floor",
     "floor_divide",
+    "fmod",
     "multiply",
     "negative",
     "positive",
@@ -72,6 +74,14 @@ sign = op(
     subgradient="0 everywhere",
     doc="The sign of `x`: -1, 0 or 1.",
 ).vjp(x=lambda g, y, x: 0 * g)
+
+copysign = op(
+    np.copysign,
+    tex=r"\lvert {a} \rvert \operatorname{{sign}} {b}",
+    kink=lambda a, b: np.minimum(np.abs(a), np.abs(b)),
+    subgradient="for a, 0 at a = 0; for b, 0 everywhere",
+    doc="`a` with the sign of `b`; -0.0 has a sign, too.",
+).vjp(a=lambda g, y, a, b: g * sign(a) * copysign(1, b), b=lambda g, y, a, b: 0 * g)
 
 
 def _to_integers(x: Any) -> Any:
@@ -151,3 +161,13 @@ remainder = op(
     subgradient="where a / b is an integer: 1 for a, -a / b for b, as elsewhere",
     doc="The remainder of `floor_divide`; it has the sign of `b`.",
 ).vjp(a=lambda g, y, a, b: g, b=lambda g, y, a, b: -g * floor_divide(a, b))
+
+fmod = op(
+    np.fmod,
+    tex=r"{a} - {b} \operatorname{{trunc}} \frac{{{a}}}{{{b}}}",
+    domain={"b": NONZERO},
+    kink=lambda a, b: _to_integers(a / b),
+    subgradient="where a / b is an integer: 1 for a, -a / b for b, as elsewhere",
+    doc="The remainder of a division that is rounded towards 0; it has the sign of "
+    "`a`.",
+).vjp(a=lambda g, y, a, b: g, b=lambda g, y, a, b: -g * trunc(a / b))

@@ -10,10 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.op import composite, op
+from tinygrad_edu.engine.op import as_array, composite, op
+from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.support.kinds import Operand
 
-__all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "where"]
+__all__ = [
+    "clip",
+    "fmax",
+    "fmin",
+    "heaviside",
+    "maximum",
+    "minimum",
+    "nan_to_num",
+    "select",
+    "where",
+]
 
 
 @op(
@@ -34,6 +45,57 @@ where.vjp(
     a=lambda g, y, condition, a, b: where(condition, g, 0),
     b=lambda g, y, condition, a, b: where(condition, 0, g),
 )
+
+
+@composite(tex=r"{choices}_i \text{{, the first }} i \text{{ with }} {condition}_i")
+def select(condition: Any, choices: Any, *, default: Operand = 0) -> Any:
+    """Choose from a list of arrays, for each element the first whose condition holds.
+
+    `condition` is a list of as many arrays of booleans as there are `choices`. Where no
+    condition holds, the result is `default`.
+    """
+    if len(condition) != len(choices):
+        raise ValueError(
+            f"select: {len(condition)} conditions for {len(choices)} choices; pass as "
+            "many conditions as choices, and default= for the rest"
+        )
+    result = default
+    for holds, choice in zip(reversed(condition), reversed(choices)):
+        result = where(holds, choice, result)
+    return result
+
+
+@composite()
+def nan_to_num(
+    x: Any,
+    *,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Any:
+    """Replace NaN and the infinities by numbers; these elements get gradient 0.
+
+    Without a number for it, an infinity becomes the largest finite number, with the
+    same sign.
+    """
+    x = as_array(x)
+    if x.dtype.kind != "f":
+        return x
+    largest = np.finfo(x.dtype).max
+    x = where(x != x, nan, x)
+    x = where(x == np.inf, largest if posinf is None else posinf, x)
+    return where(x == -np.inf, -largest if neginf is None else neginf, x)
+
+
+@composite(
+    tex=r"[{a} > 0] + {b} [{a} = 0]",
+    kink=lambda a, b: a,
+    subgradient="for a, 0 everywhere",
+)
+def heaviside(a: Any, b: Any) -> Any:
+    """The unit step: 0 for negative `a`, 1 for positive `a`, and `b` where `a` is 0."""
+    a = as_array(a)
+    return where(a == 0, b, (sign(a) + 1) / 2)
 
 
 def _won(g: Any, a: Any, b: Any) -> Any:

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.op import Domain, as_array, op
+from tinygrad_edu.engine.graph import query
+from tinygrad_edu.engine.op import Domain, as_array, composite, op
 from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
+from tinygrad_edu.support.kinds import Operand
 
 __all__ = [
     "cbrt",
     "exp",
     "exp2",
     "expm1",
+    "ldexp",
     "log",
     "log1p",
     "log2",
@@ -92,6 +95,18 @@ exp2 = op(np.exp2, tex="2^{{{x}}}", doc="2 to the power of `x`.").vjp(
 expm1 = op(np.expm1, tex="e^{{{x}}} - 1", doc="exp(x) - 1, exact for small `x`.").vjp(
     x=lambda g, y, x: g * (y + 1)
 )
+
+
+@composite(tex=r"{x} \cdot 2^{{{exponent}}}")
+def ldexp(x: Any, *, exponent: Operand) -> Any:
+    """`x` times a power of 2; the exponent is an integer, and a constant."""
+    x = as_array(x)
+    one = np.ldexp(x.dtype.type(1), 0)
+    # In two steps, since the power alone may overflow where the result does not.
+    half = query(np.floor_divide, exponent, 2)
+    rest = query(np.subtract, exponent, half)
+    return x * query(np.ldexp, one, half) * query(np.ldexp, one, rest)
+
 
 log = op(np.log, tex=r"\log {x}", domain=POSITIVE, doc="The natural logarithm.").vjp(
     x=lambda g, y, x: g / x

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shapes import (
@@ -104,9 +105,19 @@ def column_stack(*arrays: Any) -> Any:
     return concatenate(columns, 1)
 
 
+def stacked(whole: Any) -> Any:
+    """Stack nested lists of Tensors and numbers; return anything else unchanged."""
+    if isinstance(whole, list | tuple):
+        parts = [stacked(part) for part in whole]
+        if any(isinstance(part, Node | np.ndarray) for part in parts):
+            return stack(parts)
+    return whole
+
+
 @composite()
 def append(x: Any, values: Any, *, axis: int | None = None) -> Any:
     """Join two arrays along an axis; without one, flatten them first."""
+    x, values = stacked(x), stacked(values)
     if axis is None:
         return concatenate([reshape(x, -1), reshape(values, -1)])
     return concatenate([x, values], axis)

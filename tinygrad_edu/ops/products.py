@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine.op import as_array, composite, op
-from tinygrad_edu.ops.rearranging import diagonal
+from tinygrad_edu.ops.indexing import add_at
+from tinygrad_edu.ops.rearranging import diagonal, flip
 from tinygrad_edu.ops.reductions import sum
 from tinygrad_edu.ops.shapes import moveaxis, reshape, swapaxes, transpose
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 __all__ = [
+    "convolve",
     "cross",
     "dot",
     "inner",
@@ -228,3 +230,24 @@ linear.vjp(
     w=lambda g, y, x, w, b: np.dot(_rows(g).T, _rows(x)),
     b=lambda g, y, x, w, b: g,
 )
+
+
+@op(tex=r"{a} * {v}")
+def convolve(a: Any, v: Any, *, mode: Literal["full", "same", "valid"] = "full") -> Any:
+    """The convolution of two vectors: y_k is the sum of a_i v_j over i + j = k.
+
+    With mode="same", the result is as long as the longer vector, and taken from the
+    middle; with mode="valid", only where the vectors overlap completely.
+    """
+    return np.convolve(a, v, mode)
+
+
+def _convolve_a(g: Any, y: Any, a: Any, v: Any, mode: str) -> Any:
+    """Each a_i meets v_0, v_1, ... in y_i, y_(i+1), ...: slide v along g."""
+    most, least = sorted((a.size, v.size))[::-1]
+    start = {"full": 0, "same": (least - 1) // 2, "valid": least - 1}[mode]
+    whole = add_at(g, slice(start, start + y.size), most + least - 1)
+    return convolve(whole, flip(v), "valid")
+
+
+convolve.vjp(a=_convolve_a, v=lambda g, y, a, v, mode: _convolve_a(g, y, v, a, mode))

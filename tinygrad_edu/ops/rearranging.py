@@ -13,7 +13,7 @@ from tinygrad_edu.engine.op import as_array, composite
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.indexing import add_at, gathered, getitem, take_along_axis
 from tinygrad_edu.ops.joining import axis_index, concatenate
-from tinygrad_edu.ops.shapes import broadcast_to, reshape
+from tinygrad_edu.ops.shapes import broadcast_to, moveaxis, reshape
 from tinygrad_edu.support.kinds import Axes, Operand
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "flip",
     "fliplr",
     "flipud",
+    "make_diagonal",
     "pad",
     "partition",
     "repeat",
@@ -156,8 +157,22 @@ def diag(x: Any, *, k: int = 0) -> Any:
             f"diag: pass a vector or a matrix, not an array of shape {x.shape}; "
             "for stacks of matrices use diagonal()"
         )
-    places = np.diag(np.ones(x.shape, bool), k)
-    return add_at(x, places, places.shape)
+    return make_diagonal(x, k)
+
+
+@composite()
+def make_diagonal(x: Any, *, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any:
+    """Make a matrix with a vector on its diagonal; of a stack of vectors, a stack.
+
+    The reverse of `diagonal`: the vectors lie along the last axis of `x`, and the
+    matrices along two axes of the result.
+    """
+    x = as_array(x)
+    n = np.arange(x.shape[-1])
+    rows, columns = n + max(-offset, 0), n + max(offset, 0)
+    side = n.size + abs(offset)
+    whole = add_at(x, (..., rows, columns), (*x.shape[:-1], side, side))
+    return moveaxis(whole, (-2, -1), (axis1, axis2))
 
 
 @composite(signature="(m,n)->(m,n)")

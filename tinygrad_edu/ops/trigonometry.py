@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine.graph import value_of
 from tinygrad_edu.engine.op import Domain, op
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import sqrt
+from tinygrad_edu.ops.functions import sqrt, square
 
 __all__ = [
     "arccos",
@@ -25,6 +26,7 @@ __all__ = [
     "hypot",
     "rad2deg",
     "sin",
+    "sinc",
     "sinh",
     "tan",
     "tanh",
@@ -44,6 +46,30 @@ tan = op(
     domain=Domain(excluding=(-math.pi / 2, math.pi / 2)),
     doc="The tangent, with a pole at each odd multiple of pi/2.",
 ).vjp(x=lambda g, y, x: g * (1 + y * y))
+
+
+@op(tex=r"\frac{{\sin \pi {x}}}{{\pi {x}}}", signature="()->()")
+def sinc(x: Any) -> Any:
+    """sin(pi x) / (pi x), and 1 at x = 0, where it is smooth."""
+    return np.sinc(x)
+
+
+def _sinc_slope(y: Any, x: Any) -> Any:
+    """Return the derivative (cos(pi x) - y) / x; near 0, where it cancels, its series.
+
+    With t = pi x, the sum of pi (-1)^k 2k t^(2k-1) / (2k+1)! over k = 1, 2, 3, ...
+    """
+    near = np.abs(value_of(x)) < 1 / np.pi
+    t2 = square(np.pi * where(near, x, 0))
+    series: Any = 1.0
+    for k in range(9, 1, -1):
+        series = 1 - series * t2 * (1 / (2 * (k - 1) * (2 * k + 1)))
+    return where(
+        near, -(np.pi**2) / 3 * x * series, (cos(np.pi * x) - y) / where(near, 1, x)
+    )
+
+
+sinc.vjp(x=lambda g, y, x: g * _sinc_slope(y, x))
 
 arcsin = op(
     np.arcsin,

@@ -1,0 +1,116 @@
+"""Log-densities against `scipy.stats`, and their gradients."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+from leaves import leaf
+from numpy.testing import assert_allclose, assert_array_equal
+
+import tinygrad_edu as tg
+from tinygrad_edu import logpdf
+
+X = np.array([0.1, 0.45, 0.8])
+ROOT = np.array([[1.5, 0.0, 0.0], [-0.5, 2.0, 0.0], [0.25, 1.0, 0.75]])
+
+# The distribution, the values, and the parameters.
+CASES: list[tuple[str, Any, list[Any]]] = [
+    ("norm", 4 * X, [0.5, 2.0]),
+    ("norm", 40 * X, [np.array([1.0, 2.0, -3.0]), np.array([0.5, 1e-2, 4.0])]),
+    ("t", 40 * X, [3.5, 0.5, 2.0]),
+    ("t", -X, [np.array([1.0, 2.0, 30.0])]),
+    ("gamma", 4 * X, [2.5, 0.25, 3.0]),
+    ("gamma", X, [np.array([0.5, 1.0, 20.0])]),
+    ("beta", X, [2.5, 0.5]),
+    ("beta", 3 * X - 0.25, [np.array([0.5, 1.0, 9.0]), 2.0, -0.5, 4.0]),
+    ("chi2", 9 * X, [3.0]),
+    ("chi2", 9 * X, [np.array([1.0, 2.5, 8.0]), 0.5, 2.0]),
+    ("poisson", np.array([0.0, 3.0, 7.0]), [2.5]),
+    ("poisson", np.array([1.0, 3.0, 7.0]), [np.array([0.5, 1e-3, 90.0]), 1]),
+    ("multivariate_normal", 2 * X, [np.array([0.5, -1.0, 2.0]), ROOT @ ROOT.T]),
+    ("multivariate_normal", np.outer([1, -2], X), [0.0, ROOT @ ROOT.T]),
+]
+
+
+def of_scipy(name: str, x: Any, parameters: list[Any]) -> Any:
+    theirs = getattr(scipy.stats, name)
+    if name == "multivariate_normal":
+        parameters = [np.broadcast_to(parameters[0], 3), parameters[1]]
+    return getattr(theirs, "logpmf" if name == "poisson" else "logpdf")(x, *parameters)
+
+
+@pytest.mark.parametrize(("name", "x", "parameters"), CASES)
+def test_a_density_is_that_of_scipy(name: str, x: Any, parameters: list[Any]) -> None:
+    density = getattr(logpdf, name)
+    answer = density(leaf(x), *parameters)
+    assert_allclose(answer.data, of_scipy(name, x, parameters), rtol=1e-12)
+    assert_allclose(density(x, *parameters), answer.data, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("name", "x", "parameters"), CASES)
+def test_the_gradient_of_a_density(name: str, x: Any, parameters: list[Any]) -> None:
+    """With respect to all that is no count: the values and the parameters."""
+    weights = np.random.default_rng(0).standard_normal(3)
+    inputs = [np.asarray(p, float) for p in (x, *parameters)]
+    varied = slice(1, 2) if name == "poisson" else slice(None)
+
+    def total(*some: Any) -> Any:
+        inputs[varied] = some
+        y = getattr(logpdf, name)(*inputs)
+        return (y * weights[: y.size]).sum()
+
+    assert tg.gradcheck(total, *inputs[varied], order=2)
+
+
+def test_the_density_of_dirichlet() -> None:
+    x, alpha = np.array([0.2, 0.5, 0.3]), np.array([0.5, 1.0, 7.5])
+    assert_allclose(
+        logpdf.dirichlet(x, alpha), scipy.stats.dirichlet.logpdf(x, alpha), rtol=1e-12
+    )
+    rows = np.stack([x, x[::-1]])
+    expected = scipy.stats.dirichlet.logpdf(rows.T, alpha)
+    assert_allclose(logpdf.dirichlet(rows, alpha), expected, rtol=1e-12)
+    g = np.array([1.5, -2.0])
+    assert tg.gradcheck(
+        lambda x, a: (logpdf.dirichlet(x, a) * g).sum(), rows, alpha, order=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "parameters"),
+    [
+        ("gamma", [-1.0, 0.5], [2.0]),
+        ("chi2", [0.5, -0.1], [3.0]),
+        ("beta", [-0.1, 0.5, 1.1], [2.0, 3.0]),
+        ("poisson", [-1.0, 2.0, 2.5], [3.0]),
+    ],
+)
+def test_outside_the_support_the_density_is_0(
+    name: str, x: Any, parameters: Any
+) -> None:
+    values, first = leaf(x), leaf(parameters[0])
+    y = getattr(logpdf, name)(values, first, *parameters[1:])
+    assert_allclose(y.data, of_scipy(name, x, parameters), rtol=1e-12)
+    outside = np.isinf(y.data)
+    y.backward(np.where(outside, 5.0, 0.0))
+    assert_array_equal(values.grad.data, np.zeros(len(x)))
+    assert first.grad.data == 0
+
+
+def test_the_ends_of_a_support() -> None:
+    assert_allclose(logpdf.gamma(0.0, 1.0), 0)
+    assert_allclose(logpdf.beta([0.0, 1.0], 1.0, 1.0), [0, 0])
+    assert logpdf.poisson(0, 2.5) == -2.5
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("norm", [1, 2.0]), ("t", [3]), ("gamma", [2.0]), ("beta", [2, 3]), ("chi2", [4])],
+)
+def test_single_precision_stays(name: str, parameters: Any) -> None:
+    x = tg.Tensor(np.float32([0.25, 0.5]), requires_grad=True)
+    y = getattr(logpdf, name)(x, *parameters)
+    assert y.dtype == np.float32
+    y.backward(np.float32([1.5, -2]))
+    assert x.grad.dtype == np.float32

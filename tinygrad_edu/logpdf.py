@@ -1,0 +1,153 @@
+"""The logarithms of probability densities: ``tg.logpdf.norm(x, loc, scale)``.
+
+Names and arguments are those of `scipy.stats`. Everything is differentiable: the values
+and the parameters, each an array or a Tensor; they broadcast. Outside the support the
+result is -inf, with gradient 0.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine.op import as_array
+from tinygrad_edu.ops.choices import where
+from tinygrad_edu.ops.functions import as_float, log, log1p, square, xlog1py, xlogy
+from tinygrad_edu.ops.linalg import cholesky, solve
+from tinygrad_edu.ops.rearranging import diagonal
+from tinygrad_edu.ops.reductions import sum
+from tinygrad_edu.special import betaln, gammaln
+
+__all__ = [
+    "beta",
+    "chi2",
+    "dirichlet",
+    "gamma",
+    "multivariate_normal",
+    "norm",
+    "poisson",
+    "t",
+]
+
+LOG_2_PI = math.log(2 * math.pi)
+
+
+def norm(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+    """Return the log-density of the normal distribution.
+
+    Parameters
+    ----------
+    x : array_like
+        Where to evaluate it.
+    loc, scale : array_like
+        The mean and the standard deviation.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([0.0, 2.0], requires_grad=True)
+    >>> y = norm(x, 1.0, 0.5)
+    >>> y.sum().backward()
+    >>> x.grad
+    Tensor([ 4., -4.])
+    """
+    x, loc, scale = _of_one_kind(x, loc, scale)
+    return -square((x - loc) / scale) / 2 - log(scale) - LOG_2_PI / 2
+
+
+def t(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+    """Return the log-density of Student's t distribution, `df` degrees of freedom."""
+    x, df, loc, scale = _of_one_kind(x, df, loc, scale)
+    z = (x - loc) / scale
+    factor = (
+        gammaln((df + 1) / 2) - gammaln(df / 2) - log(math.pi * df) / 2 - log(scale)
+    )
+    return factor - (df + 1) / 2 * log1p(square(z) / df)
+
+
+def gamma(x: Any, a: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+    """Return the log-density of the gamma distribution, of shape `a`."""
+    x, a, loc, scale = _of_one_kind(x, a, loc, scale)
+    z = (x - loc) / scale
+    inside = z >= 0
+    z = where(inside, z, 1)
+    return where(inside, xlogy(a - 1, z) - z - gammaln(a) - log(scale), -np.inf)
+
+
+def chi2(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+    """Return the log-density of the chi-squared distribution."""
+    return gamma(x, df / 2, loc, 2 * scale)
+
+
+def beta(x: Any, a: Any, b: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
+    """Return the log-density of the beta distribution."""
+    x, a, b, loc, scale = _of_one_kind(x, a, b, loc, scale)
+    z = (x - loc) / scale
+    inside = (z >= 0) & (z <= 1)
+    z = where(inside, z, 0.5)
+    powers = xlogy(a - 1, z) + xlog1py(b - 1, -z)
+    return where(inside, powers - betaln(a, b) - log(scale), -np.inf)
+
+
+def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
+    """Return the log-probability of `k` events, where `mu` are expected.
+
+    `k` is a constant. For what is no whole number, the result is -inf.
+    """
+    k, mu, loc = _of_one_kind(k, mu, loc)
+    n = k - loc
+    inside = (n >= 0) & (n == np.floor(as_array(n)))
+    n = where(inside, n, 1)
+    return where(inside, xlogy(n, mu) - gammaln(n + 1) - mu, -np.inf)
+
+
+def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
+    """Return the log-density of a vector with a normal distribution.
+
+    Parameters
+    ----------
+    x : array_like
+        Vectors of n numbers, along the last axis.
+    mean : array_like
+        A vector of n numbers, or one number.
+    cov : array_like
+        The n x n matrix of covariances, symmetric and positive definite.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the covariances are not positive definite.
+
+    Examples
+    --------
+    >>> float(multivariate_normal([1.0, 2.0], 0.0, np.eye(2)).round(6))
+    -4.337877
+    """
+    x, mean = _of_one_kind(x, mean)
+    factor = cholesky(cov)
+    z = solve(factor, (x - mean)[..., None])[..., 0]
+    log_det = 2 * sum(log(diagonal(factor)))
+    return -(sum(square(z), -1) + log_det + x.shape[-1] * LOG_2_PI) / 2
+
+
+def dirichlet(x: Any, alpha: Any) -> Any:
+    """Return the log-density of the Dirichlet distribution.
+
+    `x` has probabilities along the last axis (in SciPy, the first); that they add up to
+    1 is not checked.
+    """
+    x, alpha = as_float(x), as_float(alpha)
+    powers = sum(xlogy(alpha - 1, x), -1)
+    return powers - sum(gammaln(alpha), -1) + gammaln(sum(alpha, -1))
+
+
+def _of_one_kind(x: Any, *parameters: Any) -> tuple[Any, ...]:
+    """Return x as floats, and plain numbers among the parameters in its dtype.
+
+    So that the logarithm of a plain number does not make float64 of float32.
+    """
+    x = as_float(x)
+    plain = int | float
+    return x, *(x.dtype.type(p) if isinstance(p, plain) else p for p in parameters)
