@@ -34,7 +34,6 @@ def names(rng):
 
 # How functions of NumPy are called, if not with one Tensor.
 CALLS = {
-    "np.select": "np.select([x > 0.5], [t])",
     "np.float_power": "np.float_power(t, 2)",
 }
 
