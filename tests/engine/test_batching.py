@@ -279,8 +279,11 @@ def test_per_example_gradients_are_those_of_jax(x, rng):
 def test_transforms_within_and_around(x, rng):
     w = rng.standard_normal(4)
     v = rng.standard_normal(4)
+    many = np.tile(np.eye(4), (3, 1))  # so many rows that jacobian uses vmap
     for derive in (
         tg.grad(network, 1),
+        tg.jacobian(lambda w, x: many @ np.sin(w * x)),
+        tg.jacobian(lambda w, x: tg.remat(np.sin)(many @ w) * x[0]),
         tg.hessian(network),
         tg.jacobian(tg.grad(network), 1),
         tg.jacobian(tg.grad(network), 1, mode="forward"),
@@ -301,6 +304,15 @@ def test_transforms_within_and_around(x, rng):
     assert_allclose(tg.grad(penalty, 1)(w, x), tg.grad(slowly, 1)(w, x), rtol=1e-10)
     pushed, expected = (tg.jvp(f, (w, x), (v, x))[1] for f in (penalty, slowly))
     assert_allclose(pushed, expected, rtol=1e-10)
+
+
+def test_backward_goes_through_gradients_of_examples(x):
+    w, rows = leaf([1.0, -1.0, 0.5, 2.0]), leaf(x)
+    np.sum(tg.vmap(tg.grad(network), (None, 0))(w, rows) ** 2).backward()
+    v, others = leaf(w.data), leaf(x)
+    sum(np.sum(tg.grad(network)(v, row) ** 2) for row in others).backward()
+    assert_allclose(w.grad.data, v.grad.data, rtol=1e-10)
+    assert_allclose(rows.grad.data, others.grad.data, rtol=1e-10)
 
 
 def test_each_derivative_keeps_to_its_own_variables(x):
@@ -365,6 +377,11 @@ def test_compiled_it_is_the_formula(x, rng):
     assert_allclose(fast(w, x), np.tanh(x @ w.T) @ w, rtol=1e-12)
     inside = tg.vmap(tg.compile(lambda row: np.sum(row**2)))
     assert_allclose(inside(x), np.sum(x**2, axis=1))
+    around = tg.compile(lambda w, x, k: tg.vmap(lambda row: k * w.T[0] @ row[:3])(x))
+    assert_allclose(around(w, x, 2.0), 2 * x[:, :3] @ w[:, 0], rtol=1e-12)
+    dropped = tg.compile(tg.vmap(tg.nn.Dropout(0.5, rng=0)))
+    first, second = (np.asarray(dropped(np.ones((5, 32)))) for _ in range(2))
+    assert len(np.unique(np.concatenate([first, second]), axis=0)) == 10
 
 
 def test_debug_finds_the_line(x):
@@ -374,6 +391,8 @@ def test_debug_finds_the_line(x):
         told = pytest.raises(ValueError, match=r"log: its result.*test_batching")
         with told, np.errstate(all="ignore"):
             tg.vmap(lambda row: np.log(row - row))(Tensor(x))
+        jacobian = tg.jacobian(np.exp)(x.ravel())
+        assert_allclose(jacobian, np.diag(np.exp(x.ravel())))
 
 
 def test_a_module_of_one_example(x):
@@ -652,6 +671,8 @@ def write_in_place(row):
         (lambda row: row + np.ones(5), ValueError, "(4,) and (5,) do not broadcast"),
         (lambda row: row.reshape(3, -1), ValueError, "float64 (4,), shape=(3, -1)"),
         (lambda row: row[4], IndexError, "out of bounds for axis 0 with size 4"),
+        (lambda row: row[..., 0, 0], IndexError, "too many indices"),
+        (lambda row: row[0][..., 0], IndexError, "too many indices"),
         (lambda row: row.sum(axis=1), ValueError, "axis 1 is out of bounds"),
         (lambda row: row[0] @ np.ones(5), ValueError, "matmul:"),
         (lambda row: tg.linalg.inv(row), ValueError, "too few dimensions"),

@@ -242,8 +242,9 @@ class Op:
 
         The rule is called as ``rule(stacked, *inputs, **params)``. `stacked` tells for
         each input whether it is a stack, which has the examples along its first axis,
-        or the same for all examples. The rule returns the stack of the results. If it
-        returns NotImplemented, `tg.vmap` loops over the examples.
+        or the same for all examples. A parameter that differs from example to example
+        is an `Each`. The rule returns the stack of the results, or NotImplemented; then
+        `tg.vmap` loops over the examples.
         """
         self.batching = rule
         return self

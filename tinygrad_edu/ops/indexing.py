@@ -61,16 +61,15 @@ getitem.vmap(_getitem_stack)
 
 
 def _add_at_stack(stacked: Any, x: Any, index: Any, shape: Any) -> Any:
+    shape = np.broadcast_to(0, shape).shape
     if (places := _places_of_each(True, index)) is not None:
-        if not places:
-            return NotImplemented
-        return add_at(x, places, (len(places[0]), *np.empty(shape).shape))
+        return add_at(x, places, (len(places[0]), *shape)) if places else NotImplemented
+    n = len(x)
     if _is_simple(index):
-        shape = np.empty(shape).shape
-        return add_at(x, _behind_a_slice(index), (len(x), *shape))
+        return add_at(x, _behind_a_slice(index), (n, *shape))
     numbers = _numbers(shape)
-    sums = add_at(x, (slice(None), numbers[index]), (len(x), numbers.size))
-    return reshape(sums, (len(x), *numbers.shape))
+    sums = add_at(x, (slice(None), numbers[index]), (n, numbers.size))
+    return reshape(sums, (n, *shape))
 
 
 add_at.vmap(_add_at_stack)
@@ -78,7 +77,7 @@ add_at.vmap(_add_at_stack)
 
 def _numbers(shape: Any) -> np.ndarray[Any, Any]:
     """Return an array of this shape with the elements' numbers, 0, 1, 2, ..."""
-    return np.arange(math.prod(np.atleast_1d(shape))).reshape(shape)
+    return np.arange(math.prod(shape)).reshape(shape)
 
 
 def _parts(index: Any) -> tuple[Any, ...]:
@@ -86,8 +85,10 @@ def _parts(index: Any) -> tuple[Any, ...]:
 
 
 def _behind_a_slice(index: Any) -> Any:
-    first, *rest = _parts(index) or (...,)
-    return (first, *rest) if first is ... else (slice(None), first, *rest)
+    parts = _parts(index)
+    if parts and parts[0] is ... and all(part is None for part in parts[1:]):
+        return parts  # it only adds axes
+    return (slice(None), *parts)
 
 
 def _is_simple(index: Any) -> bool:
