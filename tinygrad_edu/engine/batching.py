@@ -568,7 +568,8 @@ def _as_input(x: Any) -> Any:
 
 def _real(x: Any) -> Any:
     """Return a node, or an array of real numbers; raise for anything else."""
-    return x if issubclass(type(x), Node) else Tensor(x).array
+    is_array = type(x) is np.ndarray and x.dtype.kind in "fiub"
+    return x if is_array or issubclass(type(x), Node) else Tensor(x).array
 
 
 def _parts(x: Any) -> Any:

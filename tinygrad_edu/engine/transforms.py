@@ -254,7 +254,7 @@ def jacobian(
         The positions of the arguments to differentiate with respect to.
     mode : {None, "reverse", "forward"}
         "reverse" computes one row per element of the output, "forward" one column per
-        element of the input. None chooses the faster one.
+        element of the input, many at once by `vmap`. None chooses the faster one.
     has_aux : bool
         Whether `f` returns a pair. Only its first element is then differentiated.
 
