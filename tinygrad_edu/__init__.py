@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_edu import losses, nn, ops, optim, reference
+from tinygrad_edu.engine.batching import vmap
 from tinygrad_edu.engine.debug import debug
 from tinygrad_edu.engine.graph import no_grad
 from tinygrad_edu.engine.op import OPS, op
@@ -77,6 +78,7 @@ __all__ = [
     "train",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 __all__ += ops.__all__
 

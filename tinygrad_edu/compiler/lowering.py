@@ -28,29 +28,10 @@ from tinygrad_edu.compiler.tape import ARRAYS, Tape, plain
 from tinygrad_edu.engine.errors import explain_failure
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.op import BUILT_IN, Op
-from tinygrad_edu.engine.protocols import defaults_of
+from tinygrad_edu.engine.protocols import STATIC, defaults_of
 from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["Lowering"]
-
-# What depends on shapes and dtypes only is answered at once.
-STATIC = {
-    np.can_cast,
-    np.common_type,
-    np.empty_like,
-    np.full_like,
-    np.iscomplexobj,
-    np.isrealobj,
-    np.may_share_memory,
-    np.min_scalar_type,
-    np.ndim,
-    np.ones_like,
-    np.result_type,
-    np.shape,
-    np.shares_memory,
-    np.size,
-    np.zeros_like,
-}
 
 SHAPED_BY_VALUES = {
     np.argwhere,
@@ -156,7 +137,7 @@ class Lowering(Tape):
         """Apply a function of NumPy's to Arrays, in the form that the passes know."""
         if isinstance(function, np.ufunc) and not kwargs:
             return self.enter(function, args, kwargs)
-        if function in STATIC:
+        if function in STATIC or function is np.full_like:  # answered at once
             answer = function(*change(args, plain), **change(kwargs, plain))
             if not isinstance(answer, np.ndarray):
                 return answer

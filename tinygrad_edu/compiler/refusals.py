@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from typing import Any
 
+from tinygrad_edu.engine.batching import Examples
 from tinygrad_edu.engine.modes import current_mode
 
 __all__ = [
@@ -28,6 +29,8 @@ Line = tuple[Any, ...]  # a file, and the number of a line in it
 def current_tape() -> Any:
     """Return the tape that follows the function; raise if the recording is over."""
     tape: Any = current_mode.get().tape
+    while isinstance(tape, Examples):
+        tape = tape.outer
     if tape is None:
         raise TypeError(
             "compile: an array is used that was recorded while a function was "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def explain_failure(
     return kind(message)
 
 
+@cache
 def core_dimensions(signature: str) -> list[list[str]]:
     """Read the inputs of a NumPy gufunc signature.
 
@@ -91,6 +93,6 @@ def _broadcast_mismatch(shapes: list[tuple[int, ...]]) -> str | None:
 
 
 def _describe(value: Any) -> str:
-    if isinstance(value, np.ndarray | np.generic):
+    if hasattr(value, "dtype"):  # an array, or what stands for one
         return f"{value.dtype} {value.shape}"
     return repr(value)

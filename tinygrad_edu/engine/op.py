@@ -30,6 +30,7 @@ __all__ = [
     "REAL",
     "Composite",
     "Domain",
+    "Each",
     "Op",
     "as_array",
     "rules_of_arrays",
@@ -58,6 +59,16 @@ class Domain(NamedTuple):
 
 
 REAL = Domain()
+
+
+class Each:
+    """Within `vmap`: a parameter with one value for each example, in a stack."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
 
 OPS: dict[str, Op] = {}
 BUILT_IN: set[str] = set()  # names that users may not declare again
@@ -159,6 +170,7 @@ class Op:
         self.textbook = textbook
         self.selects = selects
         self.listed = listed
+        self.batching: Rule | None = None
         self.rules: dict[str, Rule] = {}
         self.rule_of_each: Any = _NoRules(self)
         self.__doc__ = self._document(doc or forward.__doc__ or "")
@@ -227,6 +239,21 @@ class Op:
             )
         self.rules = {name: rules[name] for name in self.inputs}
         self.rule_of_each = tuple(self.rules.values())
+        return self
+
+    def vmap(self, rule: Rule) -> Op:
+        """Declare how `tg.vmap` applies the op to many examples; return the op.
+
+        An op with a signature needs no rule: it works on stacks as NumPy's ufuncs do.
+        For any other op without a rule, `tg.vmap` loops over the examples.
+
+        The rule is called as ``rule(stacked, *inputs, **params)``. `stacked` tells for
+        each input whether it is a stack, which has the examples along its first axis,
+        or the same for all examples. A parameter that differs from example to example
+        is an `Each`. The rule returns the stack of the results, or NotImplemented; then
+        `tg.vmap` loops over the examples.
+        """
+        self.batching = rule
         return self
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:

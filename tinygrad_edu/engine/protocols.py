@@ -22,7 +22,7 @@ from tinygrad_edu.ops.joining import stacked
 from tinygrad_edu.ops.shapes import astype
 from tinygrad_edu.support.foreign import advice
 
-__all__ = ["apply_function", "apply_ufunc", "defaults_of"]
+__all__ = ["STATIC", "apply_function", "apply_ufunc", "defaults_of"]
 
 # NumPy's other names for ops in the table.
 ALIASES = {
@@ -42,14 +42,32 @@ ALIASES = {
 # Functions that return plain arrays and numbers, or write them to a file.
 QUERIES = """
     all allclose any argmax argmin argpartition argsort argwhere array2string
-    array_equal array_equiv array_repr array_str can_cast common_type count_nonzero
-    digitize empty_like equal flatnonzero full_like greater greater_equal
-    imag iscomplex iscomplexobj isclose isfinite isin isinf isnan isneginf isposinf
-    isreal isrealobj less less_equal lexsort logical_and logical_not logical_or
-    logical_xor may_share_memory min_scalar_type ndim nonzero not_equal
-    ones_like result_type save savetxt savez savez_compressed searchsorted shape
-    shares_memory signbit size unique zeros_like
+    array_equal array_equiv array_repr array_str bitwise_and bitwise_or bitwise_xor
+    can_cast common_type count_nonzero digitize empty_like equal flatnonzero full_like
+    greater greater_equal imag invert iscomplex iscomplexobj isclose isfinite isin isinf
+    isnan isneginf isposinf isreal isrealobj less less_equal lexsort logical_and
+    logical_not logical_or logical_xor may_share_memory min_scalar_type ndim nonzero
+    not_equal ones_like result_type save savetxt savez savez_compressed searchsorted
+    shape shares_memory signbit size unique zeros_like
 """
+
+# Those whose answer depends on shapes and dtypes only.
+STATIC: set[Any] = {
+    np.can_cast,
+    np.common_type,
+    np.empty_like,
+    np.iscomplexobj,
+    np.isrealobj,
+    np.may_share_memory,
+    np.min_scalar_type,
+    np.ndim,
+    np.ones_like,
+    np.result_type,
+    np.shape,
+    np.shares_memory,
+    np.size,
+    np.zeros_like,
+}
 
 # NumPy's parameter names that differ from the op's.
 PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}

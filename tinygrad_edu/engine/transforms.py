@@ -11,13 +11,15 @@ inner derivative is never confused with an outer one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
+from itertools import accumulate
 from typing import Any, Literal, overload
 
 import numpy as np
 
 from tinygrad_edu.engine.autodiff import pull_back
+from tinygrad_edu.engine.batching import vmap
 from tinygrad_edu.engine.graph import (
     Node,
     check_function,
@@ -29,8 +31,8 @@ from tinygrad_edu.engine.modes import changed
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.ops.arithmetic import positive
-from tinygrad_edu.ops.joining import stack
-from tinygrad_edu.ops.shapes import astype, reshape
+from tinygrad_edu.ops.joining import concatenate, stack
+from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
 from tinygrad_edu.support import tree
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -174,20 +176,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     _check_call("vjp", f)
     run = _Run(f, range(len(primals)), primals, {})
     y, aux = _pair(run.answer) if has_aux else (run.answer, None)
-
-    def pullback(cotangent: Any) -> Any:
-        _check_matched("vjp", "cotangent", y, cotangent)
-        cotangents: dict[Any, Any] = {}
-        for output, c in tree.pairs(y, cotangent):
-            if _varies(output):
-                c = _convert(c, output.data.dtype)
-                known = cotangents.get(output)  # `y` may contain an output twice
-                cotangents[output] = c if known is None else known + c
-        as_tensors = run.as_tensors or current_mode.get().nested
-        as_tensors = as_tensors or Tensor in map(type, cotangents.values())
-        return run.pull_back(cotangents, as_tensors)
-
-    value = run.settle(y)
+    value, pullback = run.settle(y), run.pullback(y)
     return (value, pullback, run.settle(aux)) if has_aux else (value, pullback)
 
 
@@ -265,7 +254,7 @@ def jacobian(
         The positions of the arguments to differentiate with respect to.
     mode : {None, "reverse", "forward"}
         "reverse" computes one row per element of the output, "forward" one column per
-        element of the input. None chooses the faster one.
+        element of the input, many at once by `vmap`. None chooses the faster one.
     has_aux : bool
         Whether `f` returns a pair. Only its first element is then differentiated.
 
@@ -291,31 +280,30 @@ def jacobian(
         )
 
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        chosen = _choose(args, argnums)
-
-        def of_chosen(chosen: Any) -> Any:
-            return f(*_replace(args, argnums, chosen), **kwargs)
-
-        y, pullback, *aux = vjp(of_chosen, chosen, has_aux=has_aux)
-        outputs, inputs = tree.leaves(y), tree.leaves(chosen)
+        run = _Run(f, argnums, args, kwargs)
+        answer, aux = _pair(run.answer) if has_aux else (run.answer, None)
+        y, pullback = run.settle(answer), run.pullback(answer)
+        outputs, inputs = tree.leaves(y), tree.leaves(run.chosen)
         for output in outputs:
             _check_answer("jacobian", output, as_array(value_of(output)))
         rows, columns = _count(outputs), _count(inputs)
+        at_once = ELEMENTS // run.largest(answer)
         if mode == "forward" or (mode is None and COLUMN * columns < rows):
-            push_forward = _transpose(pullback, y)
-            found = [tree.leaves(push_forward((e,))) for e in _basis(chosen)]
+            found = _of_basis(_transpose(pullback, y), run.chosen, at_once)
             blocks = _blocks(found, inputs, outputs, axis=-1)
             blocks = [list(of_output) for of_output in zip(*blocks)]
         else:
-            found = [tree.leaves(pullback(e)) for e in _basis(y)]
+            found = _of_basis(pullback, y, at_once)
             blocks = _blocks(found, outputs, inputs, axis=0)
-        whole = tree.rebuild(y, [tree.rebuild(chosen, row) for row in blocks])
-        return (whole, *aux) if has_aux else whole
+        whole = tree.rebuild(y, [tree.rebuild(run.chosen, row) for row in blocks])
+        return (whole, run.settle(aux)) if has_aux else whole
 
     return _describe(jacobian_of_f, "Jacobian", f)
 
 
 COLUMN = 3  # a column takes about as long as 3 rows
+ELEMENTS = 2**18  # so many elements of an array stay in the processor's cache
+FEW = 8  # fewer rows are faster one by one than by `vmap`
 
 
 def hessian(
@@ -439,6 +427,35 @@ class _Run:
         ]
         settled = [self._settled(answer, as_tensors) for answer in answers]
         return tree.rebuild(self.chosen, settled)
+
+    def pullback(self, y: Any) -> Function:
+        """Return the function that pulls cotangents of `y` back to the arguments."""
+
+        def pullback(cotangent: Any) -> Any:
+            _check_matched("vjp", "cotangent", y, cotangent)
+            cotangents: dict[Any, Any] = {}
+            for output, c in tree.pairs(y, cotangent):
+                if _varies(output):
+                    c = _convert(c, output.data.dtype)
+                    known = cotangents.get(output)  # `y` may contain an output twice
+                    cotangents[output] = c if known is None else known + c
+            as_tensors = self.as_tensors or current_mode.get().nested
+            as_tensors = as_tensors or Tensor in map(type, cotangents.values())
+            return self.pull_back(cotangents, as_tensors)
+
+        return pullback
+
+    def largest(self, y: Any) -> int:
+        """Return the number of elements of the largest array between `y` and here."""
+        oldest = min((x.index for x in self.variables), default=0)
+        found: set[Any] = set()
+        stack = [x for x in tree.leaves(y) if _varies(x)]
+        while stack:
+            node = stack.pop()
+            if node not in found and node.index >= oldest:
+                found.add(node)
+                stack += filter(_varies, node.inputs)
+        return max((node.array.size for node in found), default=1) or 1
 
     def settle(self, answer: Any) -> Any:
         """Convert the result of the function to what the user gets."""
@@ -588,32 +605,25 @@ def _ones_like(x: Any) -> Any:
 
 
 def _blocks(
-    found: list[list[Any]], outer: Sequence[Any], inner: Sequence[Any], axis: int
+    found: list[Any], outer: Sequence[Any], inner: Sequence[Any], axis: int
 ) -> list[list[Any]]:
-    """Stack the rows of a Jacobian (axis 0) or its columns (axis -1) to blocks.
+    """Cut the rows of a Jacobian (axis 0) or its columns (axis -1) into blocks.
 
-    `found` has one row or column per element of the `outer` arrays. Each has one array
-    per `inner` array.
+    `found` has one array per `inner` array. Its first axis has one row or column per
+    element of the `outer` arrays.
     """
-    lines = iter(found)
-    blocks = []
-    for x in outer:
-        of_x = [next(lines) for _ in range(_count([x]))]
-        blocks.append(
-            [
-                _block([line[j] for line in of_x], x, z, axis)
-                for j, z in enumerate(inner)
-            ]
-        )
-    return blocks
+    found = found or [np.zeros((0, _count([z]))) for z in inner]  # there is no line
+    ends = [0, *accumulate(_count([x]) for x in outer)]
+    return [
+        [_block(lines[a:b], x, z, axis) for lines, z in zip(found, inner)]
+        for x, a, b in zip(outer, ends, ends[1:])
+    ]
 
 
-def _block(parts: list[Any], outer: Any, inner: Any, axis: int) -> Any:
+def _block(lines: Any, outer: Any, inner: Any, axis: int) -> Any:
     shapes = [np.shape(value_of(outer)), np.shape(value_of(inner))]
     first, second = shapes if axis == 0 else reversed(shapes)
-    if not parts:
-        return np.zeros(first + second)
-    return reshape(stack(parts, axis), first + second)
+    return reshape(moveaxis(lines, 0, axis), first + second)
 
 
 def _transpose(pullback: Function, y: Any) -> Any:
@@ -623,14 +633,38 @@ def _transpose(pullback: Function, y: Any) -> Any:
     return push_forward
 
 
-def _basis(whole: Any) -> Iterator[Any]:
-    """Yield, for each element, the same structure with 1 there and 0 elsewhere."""
-    zeros = [np.asarray(0 * _ones_like(x)) for x in tree.leaves(whole)]
-    for k, x in enumerate(zeros):
-        for place in np.ndindex(x.shape):
-            one_hot = x.copy()
-            one_hot[place] = 1
-            yield tree.rebuild(whole, [*zeros[:k], one_hot, *zeros[k + 1 :]])
+def _of_basis(function: Function, whole: Any, at_once: int) -> list[Any]:
+    """Apply a linear function to each unit vector of a structure; stack the results.
+
+    A unit vector is the structure with 1 for one element, and 0 for all others.
+    """
+    n = _count(tree.leaves(whole))
+    if n >= FEW and at_once >= FEW:
+        starts = range(0, n, at_once)
+        vectors = (_unit_vectors(whole, a, min(at_once, n - a)) for a in starts)
+        try:
+            parts = [tree.leaves(vmap(function)(v)) for v in vectors]
+        except TypeError:  # a user's rule that looks at values
+            pass
+        else:
+            return [concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)]
+    vectors = (_unit_vectors(whole, a, None) for a in range(n))
+    return [stack(list(p)) for p in zip(*(tree.leaves(function(v)) for v in vectors))]
+
+
+def _unit_vectors(whole: Any, first: int, count: int | None) -> Any:
+    """Return some unit vectors along a new axis; for None, one without that axis."""
+    ones = [_ones_like(x) for x in tree.leaves(whole)]
+    ends = [0, *accumulate(one.size for one in ones)]
+    rows = np.eye(count or 1, ends[-1], first)
+    axis = () if count is None else (count,)
+    return tree.rebuild(
+        whole,
+        [
+            rows[:, a:b].reshape((*axis, *one.shape)).astype(one.dtype)
+            for one, a, b in zip(ones, ends, ends[1:])
+        ],
+    )
 
 
 def _tell(x: Any) -> str:

@@ -140,4 +140,13 @@ def _einsum_arrays(
     return of_operand
 
 
-einsum = Einsum(_einsum, selects=True).vjp(arrays=_einsum_arrays)
+def _einsum_stacks(stacked: Any, *arrays: Any, subscripts: str, optimize: Any) -> Any:
+    """Give the axis of the examples a letter of its own."""
+    letter = next(c for c in LABELS if c not in subscripts)
+    inputs, output = subscripts.split("->")
+    terms = [letter * s + term for term, s in zip(inputs.split(","), stacked)]
+    subscripts = f"{','.join(terms)}->{letter}{output}"
+    return einsum(arrays, subscripts=subscripts, optimize=optimize)
+
+
+einsum = Einsum(_einsum, selects=True).vjp(arrays=_einsum_arrays).vmap(_einsum_stacks)

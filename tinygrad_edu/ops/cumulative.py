@@ -11,7 +11,7 @@ from tinygrad_edu.engine.op import composite, op
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.reductions import as_factors
-from tinygrad_edu.ops.shapes import reshape
+from tinygrad_edu.ops.shapes import in_stack, reshape
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -33,6 +33,15 @@ def _from_the_end(g: Any, y: Any, x: Any, axis: Any, dtype: Any) -> Any:
 
 
 cumsum.vjp(x=_from_the_end)
+
+
+def _cumsum_stack(stacked: Any, x: Any, axis: Any, dtype: Any) -> Any:
+    if axis is None or x.ndim == 1:
+        x, axis = reshape(x, (len(x), -1)), 0
+    return cumsum(x, axis=in_stack(axis, x.ndim - 1), dtype=dtype)
+
+
+cumsum.vmap(_cumsum_stack)
 
 
 @composite(tex=r"\textstyle\prod_{{j \le i}} {x}_j")

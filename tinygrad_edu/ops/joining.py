@@ -17,7 +17,9 @@ from tinygrad_edu.ops.shapes import (
     atleast_1d,
     atleast_2d,
     atleast_3d,
+    broadcast_to,
     expand_dims,
+    in_stack,
     reshape,
 )
 from tinygrad_edu.support.kinds import Operand
@@ -58,6 +60,19 @@ def _concatenate_arrays(
 
 
 concatenate.vjp(arrays=_concatenate_arrays)
+
+
+def _concatenate_stacks(stacked: Any, *arrays: Any, axis: int | None) -> Any:
+    n = len(arrays[stacked.index(True)])
+    stacks = [
+        x if s else broadcast_to(x, (n, *np.shape(x))) for x, s in zip(arrays, stacked)
+    ]
+    if axis is None:
+        stacks, axis = [reshape(x, (n, -1)) for x in stacks], 0
+    return concatenate(stacks, in_stack(axis, stacks[0].ndim - 1))
+
+
+concatenate.vmap(_concatenate_stacks)
 
 
 def axis_index(axis: int, *part: int | None) -> tuple[slice, ...]:

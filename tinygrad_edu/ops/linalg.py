@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine.graph import Node, value_of
+from tinygrad_edu.engine.graph import query, value_of
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.arithmetic import abs, add, subtract
 from tinygrad_edu.ops.choices import where
@@ -19,7 +19,7 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import dot, matrix_transpose
 from tinygrad_edu.ops.rearranging import tril
 from tinygrad_edu.ops.reductions import max, min, sum
-from tinygrad_edu.ops.shapes import astype, expand_dims, moveaxis
+from tinygrad_edu.ops.shapes import align_stacks, astype, expand_dims, moveaxis
 from tinygrad_edu.support.kinds import Axes
 
 __all__ = [
@@ -94,6 +94,16 @@ def _solve_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 solve.vjp(a=_solve_a, b=_solve_b)
 
 
+def _solve_stacks(stacked: Any, a: Any, b: Any) -> Any:
+    if np.ndim(b) - stacked[1] == 1:
+        return _solve_stacks(stacked, a, b[..., None])[..., 0]
+    aligned = align_stacks(stacked, (a, b), (2, 2))
+    return NotImplemented if aligned is None else solve(*aligned)
+
+
+solve.vmap(_solve_stacks)
+
+
 @op(tex=r"\det {x}", signature="(n,n)->()")
 def det(x: Any) -> Any:
     """The determinant of a matrix.
@@ -139,10 +149,9 @@ class SlogdetResult(NamedTuple):
 def slogdet(x: Any) -> SlogdetResult:
     """The determinant's sign, a constant, and the logarithm of its absolute value."""
     logarithm = logabsdet(x)
-    if not isinstance(x, Node):
-        return SlogdetResult(np.linalg.slogdet(x).sign, logarithm)
-    tensor: Any = x.__class__
-    return SlogdetResult(tensor(np.linalg.slogdet(x.data).sign), logarithm)
+    sign = query(np.linalg.slogdet, x).sign
+    kind: Any = type(logarithm)
+    return SlogdetResult(sign if isinstance(sign, kind) else kind(sign), logarithm)
 
 
 @op(tex=r"\operatorname{{chol}} {x}", signature="(n,n)->(n,n)")

@@ -13,7 +13,14 @@ from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.indexing import add_at
 from tinygrad_edu.ops.rearranging import diagonal, flip
 from tinygrad_edu.ops.reductions import sum
-from tinygrad_edu.ops.shapes import moveaxis, reshape, swapaxes, transpose
+from tinygrad_edu.ops.shapes import (
+    align_stacks,
+    in_depth,
+    moveaxis,
+    reshape,
+    swapaxes,
+    transpose,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -104,6 +111,35 @@ matmul = op(
     signature="(m?,k),(k,n?)->(m?,n?)",
     doc="The product of matrices, or of stacks of them: ``a @ b``.",
 ).vjp(a=_matmul_a, b=_matmul_b)
+
+
+def _matmul_stacks(stacked: Any, a: Any, b: Any) -> Any:
+    """Multiply in one product of matrices, if only one of them is a stack."""
+    m, n = (np.ndim(x) - s for x, s in zip((a, b), stacked))
+    if m == 0 or n == 0:
+        return NotImplemented
+    if stacked == (True, False) and n <= 2:
+        return matmul(a, b)
+    if stacked == (False, True) and n == 1 and m <= 2:
+        return matmul(b, a.T)
+    a = a[..., None, :] if m == 1 else a
+    b = b[..., None] if n == 1 else b
+    a, b = align_stacks(stacked, (a, b), (2, 2))
+    y = a * b if a.shape[-1] == b.shape[-2] == 1 else matmul(a, b)
+    y = y[..., 0] if n == 1 else y
+    return y if m > 1 else y[..., 0] if n == 1 else y[..., 0, :]
+
+
+matmul.vmap(_matmul_stacks)
+
+
+def _dot_stacks(stacked: Any, a: Any, b: Any) -> Any:
+    ndims = {np.ndim(x) - s for x, s in zip((a, b), stacked)}
+    # Of more dimensions, `dot` is another product than `matmul`.
+    return _matmul_stacks(stacked, a, b) if ndims <= {1, 2} else NotImplemented
+
+
+dot.vmap(_dot_stacks)
 
 
 @composite()
@@ -227,9 +263,25 @@ def linear(x: Any, w: Any, b: Any) -> Any:
 
 linear.vjp(
     x=lambda g, y, x, w, b: np.dot(g, w),
-    w=lambda g, y, x, w, b: np.dot(_rows(g).T, _rows(x)),
+    w=lambda g, y, x, w, b: (
+        outer(g, x) if x.ndim == 1 else np.dot(_rows(g).T, _rows(x))
+    ),
     b=lambda g, y, x, w, b: g,
 )
+
+
+def _linear_stacks(stacked: Any, x: Any, w: Any, b: Any) -> Any:
+    of_x, of_w, of_b = stacked
+    if np.ndim(x) == of_x or b.shape[of_b:] != w.shape[of_w:-1]:
+        return NotImplemented
+    if stacked == (True, False, False):
+        return linear(x, w, b)
+    w = matrix_transpose(w)
+    z = _matmul_stacks((of_x, of_w), x, w) if of_x or of_w else matmul(x, w)
+    return z + (in_depth(b, z.ndim - (of_x or of_w)) if of_b else b)
+
+
+linear.vmap(_linear_stacks)
 
 
 @op(tex=r"{a} * {v}")

@@ -9,11 +9,18 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine.graph import query
-from tinygrad_edu.engine.op import as_array, composite, op
+from tinygrad_edu.engine.op import Op, as_array, composite, op
 from tinygrad_edu.ops.choices import where
+from tinygrad_edu.ops.contractions import einsum
 from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.shapes import astype, broadcast_to, reshape, transpose
+from tinygrad_edu.ops.shapes import (
+    astype,
+    broadcast_to,
+    in_stack,
+    reshape,
+    transpose,
+)
 from tinygrad_edu.support.kinds import Axes, Operand
 
 if TYPE_CHECKING:
@@ -57,6 +64,15 @@ def _kept(r: Any, x: Any, axis: Any) -> Any:
     return r if r.ndim == x.ndim else reshape(r, shape=_kept_shape(x.shape, axis))
 
 
+def _of_each(reduce: Op) -> Any:
+    """Return the rule for stacks: reduce the same axes of each array."""
+
+    def rule(stacked: Any, x: Any, axis: Any, **params: Any) -> Any:
+        return reduce(x, axis=in_stack(axis, x.ndim - 1), **params)
+
+    return rule
+
+
 def _count(x: Any, axis: Any) -> int:
     """Return how many elements of x each element of a reduction combines."""
     return math.prod(np.shape(x)[i] for i in _axes(axis, np.ndim(x)))
@@ -74,7 +90,7 @@ sum.vjp(
     x=lambda g, y, x, axis, dtype, keepdims: broadcast_to(
         g if axis is None else _kept(g, x, axis), shape=x.shape
     )
-)
+).vmap(_of_each(sum))
 
 
 @op(tex=r"\lVert {x} \rVert^2")
@@ -87,6 +103,14 @@ def squared_norm(x: Any) -> Any:
 
 
 squared_norm.vjp(x=lambda g, y, x: 2 * g * x)
+
+
+def _squared_norm_stack(stacked: Any, x: Any) -> Any:
+    rows = reshape(x, shape=(len(x), -1))
+    return einsum("zi,zi->z", rows, rows)
+
+
+squared_norm.vmap(_squared_norm_stack)
 
 
 def _gaps(x: Any, axis: Any) -> Any:
@@ -115,7 +139,7 @@ def max(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Any:
     return _numpy.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-max.vjp(x=_share_of_best)
+max.vjp(x=_share_of_best).vmap(_of_each(max))
 
 
 @op(
@@ -129,7 +153,7 @@ def min(x: Any, *, axis: Axes = None, keepdims: bool = False) -> Any:
     return _numpy.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
 
-min.vjp(x=_share_of_best)
+min.vjp(x=_share_of_best).vmap(_of_each(min))
 
 
 @op(tex=r"\log \sum e^{{{x}}}")
@@ -147,7 +171,7 @@ logsumexp.vjp(
     x=lambda g, y, x, axis, keepdims: (
         _kept(g, x, axis) * exp(x - _kept(where(y == -np.inf, 0, y), x, axis))
     )
-)
+).vmap(_of_each(logsumexp))
 
 
 @op(tex=r"\log \operatorname{{softmax}} {x}")
@@ -163,7 +187,7 @@ log_softmax.vjp(
         # With all parameters written out, the call is faster.
         g - exp(y) * sum(g, axis=axis, dtype=None, keepdims=True)
     )
-)
+).vmap(_of_each(log_softmax))
 
 
 @composite(tex=r"\operatorname{{softmax}} {x}")

@@ -31,6 +31,39 @@ __all__ = [
 ]
 
 
+def in_depth(x: Any, ndim: int) -> Any:
+    """Return a stack of arrays with axes of size 1 before theirs, up to a number."""
+    n, *sides = x.shape
+    missing = ndim - len(sides)
+    return reshape(x, shape=(n, *[1] * missing, *sides)) if missing else x
+
+
+def align_stacks(stacked: Any, inputs: Any, cores: Any) -> Any:
+    """Insert axes of size 1 in stacks, so that examples broadcast as they are.
+
+    The last axes of each input, as many as `cores` says, do not broadcast. Return None
+    if an input has fewer axes.
+    """
+    loops = [
+        getattr(x, "ndim", 0) - s - core for x, s, core in zip(inputs, stacked, cores)
+    ]
+    if min(loops) < 0:
+        return None
+    most = max(loops)
+    return [
+        in_depth(x, most + core) if s else x
+        for x, s, core in zip(inputs, stacked, cores)
+    ]
+
+
+def in_stack(axis: Any, ndim: int) -> Any:
+    """Return the axes in a stack of arrays: one further on; all of them for None."""
+    if axis is None or ndim == 0:
+        axis = range(ndim)
+    axes = tuple(i + 1 for i in normalize_axis_tuple(axis, ndim))
+    return axes[0] if len(axes) == 1 else axes
+
+
 @op()
 def reshape(x: Any, *, shape: Shape) -> Any:
     """Change the shape, and keep the elements and their order."""
@@ -38,6 +71,14 @@ def reshape(x: Any, *, shape: Shape) -> Any:
 
 
 reshape.vjp(x=lambda g, y, x, shape: reshape(g, shape=x.shape))
+
+
+def _reshape_stack(stacked: Any, x: Any, shape: Any) -> Any:
+    one = np.reshape(_outline(x)[0], shape)  # it replaces -1 by a size
+    return reshape(x, shape=(len(x), *one.shape))
+
+
+reshape.vmap(_reshape_stack)
 
 
 @op(tex="{x}^T")
@@ -55,6 +96,15 @@ def _transpose_x(g: Any, y: Any, x: Any, axes: Any) -> Any:
 transpose.vjp(x=_transpose_x)
 
 
+def _transpose_stack(stacked: Any, x: Any, axes: Any) -> Any:
+    axes = range(x.ndim - 2, -1, -1) if axes is None else axes
+    axes = normalize_axis_tuple(axes, x.ndim - 1)
+    return transpose(x, axes=(0, *(i + 1 for i in axes)))
+
+
+transpose.vmap(_transpose_stack)
+
+
 @op()
 def broadcast_to(x: Any, *, shape: Shape) -> Any:
     """Repeat along new axes and axes of size 1, as arithmetic does."""
@@ -67,6 +117,14 @@ def broadcast_to(x: Any, *, shape: Shape) -> Any:
 broadcast_to.vjp(x=lambda g, y, x, shape: g)
 
 
+def _broadcast_stack(stacked: Any, x: Any, shape: Any) -> Any:
+    shape = np.broadcast_to(_outline(x)[0], shape).shape
+    return broadcast_to(in_depth(x, len(shape)), shape=(len(x), *shape))
+
+
+broadcast_to.vmap(_broadcast_stack)
+
+
 @op()
 def astype(x: Any, *, dtype: DTypeLike) -> Any:
     """Convert to another dtype; the gradient is converted back."""
@@ -74,6 +132,7 @@ def astype(x: Any, *, dtype: DTypeLike) -> Any:
 
 
 astype.vjp(x=lambda g, y, x, dtype: g)
+astype.vmap(lambda stacked, x, dtype: astype(x, dtype=dtype))
 
 
 def _outline(x: Any) -> np.ndarray[Any, Any]:
