@@ -256,6 +256,29 @@ def test_a_link_leads_into_a_loop_and_the_box_opens_and_closes_it(show):
 
 
 @in_browser
+def test_both_pictures_show_a_changed_number(show):
+    page = show(loop())
+    page.keyboard.press("End")
+    page.click("#fold")
+    page.click("#poke")
+    page.get_by_role("spinbutton", name="W[0, 0]", exact=True).fill("2")
+    hs, _ = by_hand()
+    for _ in range(2):
+        changed = numbers_in(page, f"h{TURNS}", "value")
+        assert np.abs(changed - hs[-1].ravel()).max() > 0.01
+        seen = page.evaluate(
+            """() => {
+                const [box] = [...picture.boxes.values()]
+                    .filter((box) => box.textContent.startsWith("h12"));
+                return box.querySelector("image").getAttribute("href") ===
+                    pictureOf(nodes.get(Number(box.dataset.node)).value);
+            }"""
+        )
+        assert seen
+        page.click("#fold")
+
+
+@in_browser
 def test_what_is_shown_is_printed(show):
     page = show(loop())
     rows = "document.querySelectorAll('#printed > table > tbody > tr').length"

@@ -95,6 +95,21 @@ def test_small_arrays_stay_whole_beside_a_large_one():
     assert 40_000 < len(large["data"]) + len(small["data"]) <= 60_000
 
 
+def test_what_a_program_computes_takes_no_room():
+    arrays = Arrays()
+    given, made = np.random.default_rng(0).standard_normal((2, 90, 100))
+    numbers = [arrays.add(x) for x in (given, made, made + given)]
+    packed = arrays.packed(100_000, {numbers[1]})
+    assert packed[0]["steps"] == packed[2]["steps"] == [1, 1]
+    assert packed[1] == {
+        "shape": [90, 100],
+        "steps": [1, 1],
+        "type": "f4",
+        "data": None,
+    }
+    assert arrays.packed(100_000)[0]["steps"] != [1, 1]
+
+
 @pytest.mark.parametrize(
     ("shape", "steps"), [((50_000,), [1, 25]), ((3, 5000, 2), [8, 1])]
 )

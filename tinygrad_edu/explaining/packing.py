@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,9 @@ class Arrays:
             self.exact.add(number)
         return number
 
-    def packed(self, budget: int) -> list[dict[str, Any]]:
+    def packed(
+        self, budget: int, computed: Container[int] = ()
+    ) -> list[dict[str, Any]]:
         """Write the arrays as text of at most `budget` characters in total.
 
         An array is written row by row (along its last axis), in base64: as float32,
@@ -57,13 +60,17 @@ class Arrays:
         would be too long, or an array larger than a screen, only every ``steps[0]``-th
         row and every ``steps[1]``-th column is kept. Very many arrays exceed the budget
         all the same. A text that is there already is not written again: ``data`` is
-        then the number of the array that has it.
+        then the number of the array that has it. It is None for the arrays `computed`,
+        which are given by number: a program fills them in.
         """
         limit = max((array.size for array in self._arrays), default=0)
         while True:
             packed = [_pack(array, limit) for array in self._arrays]
             first: dict[str, int] = {}
             for number, each in enumerate(packed):
+                if number in computed:
+                    each |= {"steps": [1, 1], "data": None}
+                    continue
                 same = first.setdefault(each["data"], number)
                 if same != number:
                     each["data"] = same

@@ -1,11 +1,12 @@
 """Write a replayed graph as data, with which the page computes for other leaves.
 
-Each equation becomes a loop of one of two kinds, which `page/program.js` runs:
+Each equation becomes a loop, which `page/program.js` runs, of one of these kinds:
 
 - a *fold* computes ``do(a, b, c)`` for each element of the result, or folds many such
   values into it, as a sum or a maximum does. So it computes elementwise functions,
   products of matrices and reductions, and moves elements.
 - a *scatter* adds the elements of its inputs to places in zeros.
+- a *matrix* is a function of square matrices, such as the inverse.
 
 Places are numbers in row order: a loop is told where its elements lie by a start and
 strides, or else by a list.
@@ -21,7 +22,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu.compiler.functions import UFUNC_OF, astype
 from tinygrad_edu.compiler.program import Equation, Variable, change, parts
@@ -35,6 +36,15 @@ __all__ = ["Writer"]
 Json = dict[str, Any]
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
+
+# Functions of square matrices, and of stacks of them.
+MATRICES = {
+    OPS["cholesky"].forward: "cholesky",
+    np.linalg.det: "det",
+    OPS["inv"].forward: "inv",
+    np.linalg.slogdet: "slogdet",
+    OPS["solve"].forward: "solve",
+}
 
 # Functions that only move the elements of their first argument.
 MOVES = {
@@ -89,10 +99,14 @@ class Writer:
         self.slots: dict[Variable, int] = {}
         self._arrays = arrays
         self._numbers: dict[int, int] = {}  # the slots of plain numbers
+        self._slogdets: dict[int, Equation] = {}  # they give a sign and a logarithm
         for x, leaf in zip(graph.program.inputs, graph.leaves):
             self._give(x, value_of(leaf))
         for e in graph.program.equations:
-            self.slots[e.output] = self._fill(self._equation(e))
+            if e.function is np.linalg.slogdet:
+                self._slogdets[id(e.output)] = e
+            else:
+                self.slots[e.output] = self._fill(self._equation(e))
         for x in graph.program.results():
             self._slot(x)
 
@@ -134,6 +148,13 @@ class Writer:
             return self._product(terms.split(","), out, args[1:])
         if f in UFUNC_OF and params.keys() <= {"axis", "keepdims", "dtype"}:
             return self._reduced(UFUNC_OF[f], args[0], **params)
+        if f is np.cumsum and params.keys() <= {"axis", "dtype"}:
+            return self._cumulated(args[0], params.get("axis"))
+        if f in MATRICES:
+            return self._of_matrices(e)
+        if f is operator.getitem and id(args[0]) in self._slogdets:
+            pair = self._slogdets[id(args[0])]
+            return self._of_matrices(pair) if args[1] == 1 else None
         if f in MOVES:
             places = _moved(f, args[0].shape, args[1:], params)
             if places is None:
@@ -187,6 +208,29 @@ class Writer:
         over = [x.shape[i] for i in axes]
         fold = {"fold": f.__name__, "start": f.identity, "over": over}
         return {"do": "positive", "of": of} | fold
+
+    def _cumulated(self, x: Any, axis: int | None) -> Json:
+        """Write a cumulative sum: the product with a triangle of ones."""
+        shape = (x.size,) if axis is None else x.shape
+        axis = normalize_axis_index(axis or 0, len(shape))
+        n, strides = shape[axis], _strides(shape)
+        kept = [0 if i == axis else s for i, s in enumerate(strides)]
+        rows = [n if i == axis else 0 for i in range(len(shape))]
+        of = [
+            [self._slot(x), 0, [*kept, strides[axis]]],
+            [self._slot(np.tri(n)), 0, [*rows, 1]],
+        ]
+        return {"do": "multiply", "of": of, "fold": "add", "start": 0, "over": [n]}
+
+    def _of_matrices(self, e: Equation) -> Json | None:
+        """Write a function of matrices, if each has right sides of its own."""
+        a, *others = e.args
+        stack = a.shape[:-2]
+        fits = all(b.shape[:-2] == stack and (b.ndim > 1 or not stack) for b in others)
+        if not fits or not all(x.size for x in e.args):
+            return None
+        of = [self._slot(x) for x in e.args]
+        return {"matrix": MATRICES[e.function], "of": of, "n": a.shape[-1]}
 
     def _joined(self, arrays: Sequence[Any], axis: int | None = 0) -> Json:
         """Write a concatenation: where each element of each array comes to be."""

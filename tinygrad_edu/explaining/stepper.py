@@ -55,7 +55,8 @@ _FILES = Path(__file__).parent / "page"
 # except inside functions.
 SCRIPTS = """
     elements theme arrays rasters figures sums equations thumbnails folds picture zoom
-    words predict address steps details controls program poke print start
+    words predict address steps details controls matrices program poke print
+    start
 """.split()  # noqa: SIM905
 MOST_OPS = 1000
 # The small pictures of arrays in the boxes, in px.
@@ -228,9 +229,11 @@ class _Model:
                 self.variables = graph.variables
                 content = self._content()
                 program = self._program(graph, writer)
-                packed = content["arrays"] = self.arrays.packed(BUDGET)
-                if all(packed[n]["steps"] == [1, 1] for n in self.arrays.exact):
-                    return content | {"program": program}
+                exact = self.arrays.exact
+                for computed in (set(), {n for n, _ in program["shown"]} - exact):
+                    packed = self.arrays.packed(BUDGET, computed)
+                    if all(packed[n]["steps"] == [1, 1] for n in exact):
+                        return content | {"program": program, "arrays": packed}
         self.arrays, self.variables = Arrays(), {}
         return self._content() | {
             "program": {"without": why},

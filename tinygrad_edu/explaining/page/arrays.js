@@ -10,7 +10,9 @@ function arrayOf(number) {
 
 function decode({ shape, steps, type, data }) {
   const text = typeof data === "number" ? model.arrays[data].data : data;
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
   return laidOut(
     shape, new (type === "f4" ? Float32Array : Float64Array)(bytes.buffer), steps);
 }
@@ -20,8 +22,11 @@ function laidOut(shape, numbers, [down, across] = [1, 1]) {
   const width = shape.length ? shape[shape.length - 1] : 1;
   const columns = Math.ceil(width / across);
   const rows = columns ? numbers.length / columns : 0;
-  const largest = numbers.reduce(
-    (most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 0);
+  let largest = 0;
+  for (const number of numbers) {
+    const size = Math.abs(number);
+    if (size > largest && size < Infinity) largest = size;
+  }
   const isWhole = down === 1 && across === 1;
   return { shape, down, across, isWhole, numbers, rows, columns, largest };
 }

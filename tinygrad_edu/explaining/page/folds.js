@@ -83,10 +83,10 @@ function stepAt(number) {
   const at = isOpen ? undefined : foldAt(number);
   if (!at) return steps[number];
   const { fold: { box, about }, range } = at;
-  const inputs = [...picture.edges.keys()].map((ends) => ends.match(/^(-?\d+)-(-?\d+)$/))
-    .filter(([, , to]) => Number(to) === box).map(([, from]) => Number(from));
-  return {
-    kind: "fold", node: box, inputs, sentence: _("{hidden}.", { hidden: about }), formulas: [], equations: [],
-    range,
-  };
+  const inputs = [...picture.edges.values()]
+    .map(([edge]) => edge.dataset)
+    .filter(({ to }) => Number(to) === box)
+    .map(({ from }) => Number(from));
+  const sentence = _("{hidden}.", { hidden: about });
+  return { kind: "fold", node: box, inputs, range, sentence, formulas: [], equations: [] };
 }

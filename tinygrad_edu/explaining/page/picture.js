@@ -38,6 +38,11 @@ class Picture {
       for (const text of box.querySelectorAll("text")) text.after(" ");  // words apart
     }
   }
+
+  // What its boxes show is to be shown anew.
+  forget() {
+    for (const box of this.boxes.values()) delete box.dataset.state;
+  }
 }
 
 const isMore = (box) => box.matches(".more");

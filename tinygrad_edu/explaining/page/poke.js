@@ -12,15 +12,25 @@ const valuesOf = (slots) => slots.slice(0, program.leaves.length);
 // Compute all numbers of the page for other leaves, and show them.
 function compute(values) {
   now = program.run(values);
-  for (const [number, slot] of program.shown) {
-    decoded.set(number, laidOut(program.shapes[slot], now[slot]));
-  }
+  layOut(now);
   refresh();
   showEffect();
 }
 
-function compareFromHere() {
+// Let the arrays of the page be what is in the slots.
+function layOut(slots) {
+  for (const [number, slot] of program.shown) {
+    decoded.set(number, laidOut(program.shapes[slot], slots[slot]));
+  }
+}
+
+// Compute what was recorded, before something is changed.
+function prepare() {
   recorded ??= program.run(program.given);
+}
+
+function compareFromHere() {
+  prepare();
   base = now ??= recorded;
 }
 
@@ -48,7 +58,7 @@ function descend(rate) {
 function restore() {
   now = base = null;
   stepsTaken = 0;
-  for (const [number] of program.shown) decoded.delete(number);
+  layOut(recorded);
   refresh();
   showEffect();
   showCells();
@@ -210,7 +220,9 @@ function changeButton(node) {
 function openLeaves(isOpen) {
   $("#leaves").hidden = !isOpen;
   $("#poke").setAttribute("aria-pressed", isOpen);
-  if (isOpen) $("#try").scrollIntoView({ block: "nearest" });
+  if (!isOpen) return;
+  $("#try").scrollIntoView({ block: "nearest" });
+  if (program) setTimeout(prepare);  // so the first change is as fast as the next
 }
 
 $("#poke").addEventListener("click", () => openLeaves($("#leaves").hidden));
@@ -235,5 +247,9 @@ if (without) {
     descend($("#rate").valueAsNumber);
   });
   $("#restore").addEventListener("click", restore);
+  if (model.arrays.some(({ data }) => data === null)) {  // the program has to fill them
+    prepare();
+    layOut(recorded);
+  }
   showCells();
 }

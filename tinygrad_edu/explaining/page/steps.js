@@ -23,7 +23,8 @@ function showNext(by) {
 // Open or close the folds, and go to a step.
 function openFolds(open, number = current) {
   const at = foldAt(number);
-  if (at) [number] = open && number === current ? at.range : [open ? number : at.range[1]];
+  if (at && !open) number = at.range[1];
+  else if (at && number === current) number = at.range[0];
   isOpen = open;
   stops = listStops();
   showPicture();
@@ -34,7 +35,7 @@ function openFolds(open, number = current) {
 // Show the step anew, after numbers or colours have changed.
 function refresh() {
   pictures.clear();
-  for (const box of picture.boxes.values()) delete box.dataset.state;
+  picture.forget();
   redraw();
 }
 

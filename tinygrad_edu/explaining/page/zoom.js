@@ -122,6 +122,7 @@ function showPicture() {
   if (other) unfolded ??= new Picture(other);
   picture = other ? unfolded : folded;
   arrangement = null;
+  picture.forget();
   drawMap();
   begin();
 }
