@@ -102,6 +102,12 @@ def test_the_page_of_a_network_is_under_1_mb(tmp_path, sizes, n):
     assert reduced == ({(128, 784), (100, 784)} if n == 128 else set())
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_page_of_xor_is_under_150_kb(tmp_path, lang):
+    path = tg.step_through(network(), tmp_path / "page.html", lang=lang)
+    assert path.stat().st_size < 150_000
+
+
 # --- Nothing else changes -------------------------------------------------------------
 
 
