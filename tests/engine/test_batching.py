@@ -61,6 +61,8 @@ def another(op: Op, position: int, x: Any, i: int) -> Any:
     """Return other values that the op accepts: the same ones, in another order."""
     if op.name in built_in_calls.DIAGONALS and position == 0:
         return x * (1 + i / 8)  # as far from singular
+    if op.name == "interp" and position == 1:
+        return x + i / 8  # in rising order
     return np.roll(x, i).reshape(x.shape)
 
 
@@ -130,7 +132,9 @@ def gradients(f: Any, inputs: Any, variables: Any, cotangent: Any) -> Any:
 
 # What runs in a loop, in which calls: `dot` of numbers and of more than matrices.
 LOOPS = {
+    "convolve": {"convolve"},
     "dot": {"dot"},
+    "interp": {"searchsorted"},
     "partition": {"take_along_axis"},
     "sort": {"take_along_axis"},
 }
