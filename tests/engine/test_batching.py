@@ -3,6 +3,7 @@
 import os
 import re
 from collections import Counter, namedtuple
+from dataclasses import dataclass
 from typing import Any
 
 import built_in_calls
@@ -61,6 +62,8 @@ def another(op: Op, position: int, x: Any, i: int) -> Any:
     """Return other values that the op accepts: the same ones, in another order."""
     if op.name in built_in_calls.DIAGONALS and position == 0:
         return x * (1 + i / 8)  # as far from singular
+    if op.name == "interp" and position == 1:
+        return x + i / 8  # in rising order
     return np.roll(x, i).reshape(x.shape)
 
 
@@ -130,7 +133,9 @@ def gradients(f: Any, inputs: Any, variables: Any, cotangent: Any) -> Any:
 
 # What runs in a loop, in which calls: `dot` of numbers and of more than matrices.
 LOOPS = {
+    "convolve": {"convolve"},
     "dot": {"dot"},
+    "interp": {"searchsorted"},
     "partition": {"take_along_axis"},
     "sort": {"take_along_axis"},
 }
@@ -240,6 +245,21 @@ def test_axes_of_nested_arguments(x):
         )
         assert_allclose(got["z"][i], expected["z"])
         assert_array_equal(got["y"][0][:, i], expected["y"][0])
+
+
+@dataclass
+class Line:
+    slope: Any
+    start: Any
+
+
+def test_axes_of_a_dataclass(x):
+    def f(line):
+        return Line(line.slope * 2, line.slope[0] * line.start)
+
+    got = tg.vmap(f, (Line(1, None),), Line(1, 0))(Line(x.T, 3.0))
+    assert_array_equal(got.slope, 2 * x.T)
+    assert_array_equal(got.start, 3 * x[:, 0])
 
 
 def test_axes_count_from_the_end_too(x):
@@ -610,6 +630,8 @@ def outside_of(f):
         (lambda x: tg.vmap(np.sin, ([0],))([x, x]), ValueError, "does not fit list"),
         (lambda x: tg.vmap(len, ({"a": 0},))({"b": x}), ValueError, "not fit dict"),
         (lambda x: tg.vmap(len, ({"a": 0},))([x]), ValueError, "does not fit list"),
+        (lambda x: tg.vmap(len, ([0],))(2.0), ValueError, "[0] does not fit float"),
+        (lambda x: tg.vmap(len, ([0],))(Line(x, x)), ValueError, "not fit Line"),
         (lambda x: tg.vmap(np.sin)(1j * x), TypeError, "pass .real and .imag"),
         (
             lambda x: tg.vmap(np.sin, out_axes=None)(x),

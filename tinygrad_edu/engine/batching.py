@@ -157,19 +157,20 @@ def _spread(name: str, axes: Axes, whole: Any) -> list[int | None]:
     """Return the axis for each leaf of a structure."""
     if axes is None or isinstance(axes, int):
         return [axes] * len(tree.leaves(whole))
-    if isinstance(whole, dict):
-        parts: Any = whole.items()
-        fits = isinstance(axes, dict) and axes.keys() == whole.keys()
+    parts, of_parts = (tree.fields(x) or x for x in (whole, axes))
+    if isinstance(parts, dict):
+        places: Any = parts.keys()
+        fits = isinstance(of_parts, dict) and of_parts.keys() == places
     else:
-        parts = enumerate(whole)
-        both = isinstance(whole, tuple | list) and isinstance(axes, tuple | list)
-        fits = both and len(axes) == len(whole)
+        fits = isinstance(parts, tuple | list) and isinstance(of_parts, tuple | list)
+        places = range(len(parts)) if fits else ()
+        fits = fits and len(of_parts) == len(places)
     if not fits:
         raise ValueError(
             f"vmap: {name} must be an int or None, or nested as the values are; "
             f"{axes!r} does not fit {type(whole).__name__}"
         )
-    return [axis for key, part in parts for axis in _spread(name, axes[key], part)]
+    return [axis for k in places for axis in _spread(name, of_parts[k], parts[k])]
 
 
 def _stacked(x: Any, axis: int | None) -> Any:

@@ -11,6 +11,7 @@ from tinygrad_edu.engine.graph import value_of
 from tinygrad_edu.engine.op import as_array, composite
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import as_float
+from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
 from tinygrad_edu.support.kinds import Axes, Operand
@@ -59,8 +60,10 @@ def interp(
         )
     after = np.searchsorted(value_of(xp), value_of(x), "right")
     i = np.clip(after - 1, 0, xp.size - 2)
-    slope = (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i])
-    y = fp[i] + slope * (x - xp[i])
+    # Not xp[i]: for `vmap`, i stands for many places, which an array does not know.
+    before, start = getitem(xp, i), getitem(fp, i)
+    slope = (getitem(fp, i + 1) - start) / (getitem(xp, i + 1) - before)
+    y = start + slope * (x - before)
     y = where(x < xp[0], fp[0] if left is None else left, y)
     return where(x > xp[-1], fp[-1] if right is None else right, y)
 

@@ -207,7 +207,9 @@ def _inverse(x: Any, w: Any) -> Any:
     """Return 1 / x, but 0 where x is 0 to the rounding error of the values w."""
     values = value_of(w)
     eps = np.finfo(values.dtype).eps
-    error = 4 * values.shape[-1] * eps * np.max(np.abs(values), -1, initial=0)
+    *stack, n = values.shape
+    largest = np.max(np.abs(values), -1) if n else np.zeros(stack)
+    error = 4 * n * eps * largest
     error = error.reshape(error.shape + (1,) * (x.ndim - error.ndim))
     return 1 / where(np.abs(value_of(x)) <= error, np.inf, x)
 
