@@ -130,7 +130,8 @@ def values_in(source, things):
     """
     scope = {name: op.forward for name, op in tg.OPS.items()}  # as if it was given them
     del scope["sum"]  # which is Python's in a program
-    exec(re.sub(r"\n    return .*", "\n    return locals()", source), scope)
+    body = source.rpartition("\n    return ")[0]
+    exec(f"{body}\n    return locals()", scope)
     names = inspect.signature(scope["step"]).parameters
     values = scope["step"](**{name: things[name].copy() for name in names})
     for name in ("t", "l"):  # which count
