@@ -138,7 +138,8 @@ def test_logsumexp_is_that_of_scipy(axis: Any, keepdims: bool, factors: Any) -> 
     a = np.array([[1.0, -np.inf, 2.0], [3.0, 0.5, -1.0]])
     for signs in (True, False):
         arguments = {"b": factors, "keepdims": keepdims, "return_sign": signs}
-        expected = scipy.special.logsumexp(a, axis, **arguments)
+        with np.errstate(invalid="ignore"):  # SciPy 1.13 complains
+            expected = scipy.special.logsumexp(a, axis, **arguments)
         answer = special.logsumexp(a, axis, **arguments)
         for x, y in zip(*map(np.atleast_1d, (answer, expected)), strict=True):
             assert np.shape(x) == np.shape(y)

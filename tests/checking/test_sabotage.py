@@ -140,13 +140,20 @@ def applies(name: str, op: Op) -> bool:
 # What is no fault, and why: (op, input) and the sabotages.
 ZERO = "its rule gives zeros, and so does this"
 NOT_BROADCAST = "it is not broadcast"
+VECTORS = "it takes vectors, which are not broadcast"
 JUMPS = ["ceil", "floor", "rint", "round", "sign", "trunc"]
 SURVIVORS: dict[tuple[str, str], dict[str, str]] = {
     ("add", "a"): {"that of the next input": "the rules are the same"},
     ("add", "b"): {"that of the next input": "the rules are the same"},
     ("cholesky", "x"): {"transposed": "the gradient is symmetric"},
+    ("convolve", "a"): dict.fromkeys(["one slice for the sum", "transposed"], VECTORS),
+    ("convolve", "v"): dict.fromkeys(["one slice for the sum", "transposed"], VECTORS),
+    ("copysign", "b"): dict.fromkeys(
+        SABOTAGES.keys() - {"that of the next input"}, ZERO
+    ),
     ("dot", "a"): {"one slice for the sum": NOT_BROADCAST},
     ("dot", "b"): {"one slice for the sum": NOT_BROADCAST},
+    ("eigensystem", "x"): {"transposed": "the gradient is symmetric"},
     ("floor_divide", "a"): dict.fromkeys(SABOTAGES, ZERO),
     ("floor_divide", "b"): dict.fromkeys(SABOTAGES, ZERO),
     ("linear", "x"): {"one slice for the sum": NOT_BROADCAST},

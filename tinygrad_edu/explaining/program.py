@@ -268,8 +268,9 @@ def _elementwise(e: Equation) -> tuple[str | None, int]:
         return ("positive" if others[0].kind == "f" else "trunc"), 1
     if f is np.invert:
         return ("logical_not" if x.dtype == bool else "invert"), 1
+    name = getattr(f, "__name__", "")
     if isinstance(f, np.ufunc) and f.signature is None and f.nout == 1:
-        return f.__name__, f.nin
+        return (name, f.nin) if getattr(np, name, None) is f else (None, 0)
     return None, 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine.graph import value_of
-from tinygrad_edu.engine.op import Domain, op
+from tinygrad_edu.engine.op import Domain, as_array, op
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sqrt, square
 
@@ -51,7 +51,9 @@ tan = op(
 @op(tex=r"\frac{{\sin \pi {x}}}{{\pi {x}}}", signature="()->()")
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), and 1 at x = 0, where it is smooth."""
-    return np.sinc(x)
+    x = as_array(x)
+    t = np.pi * np.where(x == 0, 1, x)
+    return np.where(x == 0, 1, np.sin(t) / t)
 
 
 def _sinc_slope(y: Any, x: Any) -> Any:

@@ -3,6 +3,10 @@
 
 const truth = (f) => (a, b) => Number(f(a, b));
 
+function copysign(a, b) {
+  return b < 0 || Object.is(b, -0) ? -Math.abs(a) : Math.abs(a);
+}
+
 function logaddexp(a, b) {
   if (a === b) return a + Math.LN2;
   return Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
@@ -25,11 +29,12 @@ const FUNCTIONS = {
   arcsin: Math.asin, arcsinh: Math.asinh, arctan: Math.atan,
   arctan2: (a, b) => Math.atan2(a, b), arctanh: Math.atanh,
   bitwise_and: (a, b) => a & b, bitwise_or: (a, b) => a | b, bitwise_xor: (a, b) => a ^ b,
-  cbrt: Math.cbrt, ceil: Math.ceil, cos: Math.cos, cosh: Math.cosh,
+  cbrt: Math.cbrt, ceil: Math.ceil, copysign, cos: Math.cos, cosh: Math.cosh,
   deg2rad: (a) => a * (Math.PI / 180), divide: (a, b) => a / b,
   equal: truth((a, b) => a === b), exp: Math.exp, exp2: (a) => 2 ** a, expm1: Math.expm1,
   floor: Math.floor, floor_divide: (a, b) => Math.floor(a / b),
   fmax: (a, b) => (a > b || b !== b ? a : b), fmin: (a, b) => (a < b || b !== b ? a : b),
+  fmod: (a, b) => a % b,
   greater: truth((a, b) => a > b), greater_equal: truth((a, b) => a >= b),
   hypot: (a, b) => Math.hypot(a, b), invert: (a) => ~a, isfinite: truth(Number.isFinite),
   isinf: truth((a) => Math.abs(a) === Infinity), isnan: truth((a) => a !== a),
