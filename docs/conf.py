@@ -35,7 +35,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", ".*"),  # types in docstrings are prose: "list of ndarray"
-    ("py:obj", r"numpy\..*"),
+    ("py:(obj|exc)", r"numpy\..*"),
 ]
 
 nb_custom_formats = {".md": ["jupytext.reads", {"fmt": "md"}]}

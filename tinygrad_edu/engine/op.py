@@ -130,7 +130,7 @@ class Op:
         gradient of an element left out is 0, even where the derivative of an
         elementwise op before it is NaN or infinite.
     listed : bool, optional
-        Whether the op is in the table `OPS`, and a method of Tensors.
+        Whether the op is in the table ``OPS``, and a method of Tensors.
     doc : str, optional
         Default: the docstring of `forward`.
     """
