@@ -127,6 +127,15 @@ def test_parameters_may_be_lists(name: str, parameters: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["norm", "t", "gamma", "chi2", "poisson"])
+def test_a_compiled_density_takes_numbers(name: str) -> None:
+    density = getattr(logpdf, name)
+    compiled = tg.compile(lambda x, parameter: density(x, parameter))
+    x = np.array([1.0, 2.0, 4.0])
+    for parameter in (2.5, 1.5):
+        assert_allclose(compiled(x, parameter), density(x, parameter), rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["gamma", "chi2", "beta", "poisson", "dirichlet"])
 def test_the_density_of_nan_is_nan(name: str) -> None:
     parameters = [2.0, 3.0] if name == "beta" else [2.0]

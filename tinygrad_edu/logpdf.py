@@ -152,7 +152,6 @@ def _of_one_kind(x: Any, *parameters: Any) -> tuple[Any, ...]:
     So that the logarithm of a plain number does not make float64 of float32.
     """
     x = as_float(x)
+    one = x.dtype.type(1)
     plain = int | float
-    return x, *(
-        x.dtype.type(p) if isinstance(p, plain) else as_array(p) for p in parameters
-    )
+    return x, *(p * one if isinstance(p, plain) else as_array(p) for p in parameters)

@@ -1108,13 +1108,16 @@ def test_python_numbers_are_weak(op: Op, number: Any) -> None:
         assert x.grad.dtype == np.float32
 
 
-def test_the_numbers_between_a_number_and_a_float32_are_float32() -> None:
+def test_a_plain_number_as_an_end_of_linspace() -> None:
     x = tg.Tensor(np.float32(1.5), requires_grad=True)
     for y in (tg.linspace(0, x, num=3), tg.linspace(x, 2.0, num=3)):
         assert y.dtype == np.float32
         y.backward(np.array([0.5, -2.0, 1.0], np.float32))
     assert x.grad.dtype == np.float32
     assert tg.linspace([0, 1], 2, num=3).dtype == np.float64
+    compiled = tg.compile(lambda stop: tg.linspace(0.5, stop, num=3))
+    for stop in (1.5, 4):
+        assert_allclose(compiled(stop), np.linspace(0.5, stop, 3), rtol=1e-15)
 
 
 def test_each_gradient_has_its_inputs_dtype() -> None:

@@ -29,7 +29,7 @@ def linspace(
     """
     plain = float | int  # takes the dtype of the other end
     ends = [x if isinstance(x, plain) else as_array(x) for x in (start, stop)]
-    dtype = np.result_type(*(getattr(x, "dtype", x) for x in ends), 1.0)
+    dtype = np.result_type(*(getattr(x, "dtype", 1.0) for x in ends), 1.0)
     step = max(num - 1 if endpoint else num, 1)
     ndim = max(getattr(x, "ndim", 0) for x in ends)
     share = (np.arange(num) / step).astype(dtype).reshape(num, *[1] * ndim)
