@@ -156,7 +156,8 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
 def _spread(name: str, axes: Axes, whole: Any) -> list[int | None]:
     """Return the axis for each leaf of a structure."""
     if axes is None or isinstance(axes, int | np.integer):
-        return [axes] * len(tree.leaves(whole))
+        axis = None if axes is None else int(axes)
+        return [axis] * len(tree.leaves(whole))
     parts, of_parts = (tree.fields(x) or x for x in (whole, axes))
     if isinstance(parts, dict):
         places: Any = parts.keys()

@@ -79,8 +79,8 @@ class _Shown:
     """`Op.__signature__`: how to call an op, for `help` and completion.
 
     It shows the declaration; a call may also give parameters by position, as in NumPy.
-    It is made when it is asked for, so that declaring an op takes no longer. Of the
-    class, None: it has its usual one.
+    It is made when it is asked for, so that declaring an op takes no longer. For the
+    class itself it is None: Python then reads the signature of ``__init__``.
     """
 
     def __get__(self, op: Op | None, kind: type) -> inspect.Signature | None:
