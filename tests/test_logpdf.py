@@ -127,6 +127,12 @@ def test_parameters_may_be_lists(name: str, parameters: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("x", [1.0, [1.0, 2.0]])
+def test_vectors_have_as_many_numbers_as_the_covariances(x: Any) -> None:
+    with pytest.raises(ValueError, match=r"^multivariate_normal: .* are of 3 numbers"):
+        logpdf.multivariate_normal(x, 0.0, ROOT @ ROOT.T)
+
+
 @pytest.mark.parametrize("name", ["norm", "t", "gamma", "chi2", "poisson"])
 def test_a_compiled_density_takes_numbers(name: str) -> None:
     density = getattr(logpdf, name)

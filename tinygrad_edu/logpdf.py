@@ -120,6 +120,8 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
     ------
     numpy.linalg.LinAlgError
         If the covariances are not positive definite.
+    ValueError
+        If the vectors do not have n numbers.
 
     Examples
     --------
@@ -127,10 +129,16 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
     -4.337877
     """
     x, mean = _of_one_kind(x, mean)
-    factor = cholesky(cov)
-    z = solve(factor, (x - mean)[..., None])[..., 0]
+    deviations, factor = x - mean, cholesky(cov)
+    n = factor.shape[-1]
+    if deviations.shape[-1:] != (n,):
+        raise ValueError(
+            f"multivariate_normal: x less the mean has shape {deviations.shape}, but "
+            f"the covariances are of {n} numbers; pass vectors along the last axis"
+        )
+    z = solve(factor, deviations[..., None])[..., 0]
     log_det = 2 * sum(log(diagonal(factor)))
-    return -(sum(square(z), -1) + log_det + x.shape[-1] * LOG_2_PI) / 2
+    return -(sum(square(z), -1) + log_det + n * LOG_2_PI) / 2
 
 
 def dirichlet(x: Any, alpha: Any) -> Any:
