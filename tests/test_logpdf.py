@@ -98,6 +98,57 @@ def test_outside_the_support_the_density_is_0(
     assert first.grad.data == 0
 
 
+def test_negative_probabilities_have_density_0() -> None:
+    rows, alpha = leaf([[-0.1, 0.4, 0.7], [0.2, 0.5, 0.3]]), leaf([0.5, 1.0, 7.5])
+    y = logpdf.dirichlet(rows, alpha)
+    expected = scipy.stats.dirichlet.logpdf(rows.data[1], alpha.data)
+    assert_allclose(y.data, [-np.inf, expected], rtol=1e-12)
+    y.backward(np.array([5.0, 0.0]))
+    assert_array_equal(rows.grad.data, np.zeros((2, 3)))
+    assert_array_equal(alpha.grad.data, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("norm", [[0.5, 0.0, 1.0], [1.0, 2.0, 0.5]]),
+        ("t", [[1.0, 2.0, 3.0]]),
+        ("gamma", [[1.5, 2.0, 3.0], [0.0, -1.0, -2.0], [1.0, 2.0, 0.5]]),
+        ("beta", [[1.5, 2.0, 3.0], [2.5, 1.5, 2.0]]),
+        ("chi2", [[1.5, 2.0, 3.0], 0.0, [1.0, 2.0, 0.5]]),
+        ("poisson", [[1.5, 2.0, 3.0], [0, -1, -2]]),
+    ],
+)
+def test_parameters_may_be_lists(name: str, parameters: Any) -> None:
+    x = [1.0, 0.0, 2.0] if name == "poisson" else X.tolist()
+    arrays = map(np.array, parameters)
+    assert_allclose(
+        getattr(logpdf, name)(x, *parameters), of_scipy(name, x, list(arrays)), 1e-12
+    )
+
+
+@pytest.mark.parametrize("x", [1.0, [1.0, 2.0]])
+def test_vectors_have_as_many_numbers_as_the_covariances(x: Any) -> None:
+    with pytest.raises(ValueError, match=r"^multivariate_normal: .* are of 3 numbers"):
+        logpdf.multivariate_normal(x, 0.0, ROOT @ ROOT.T)
+
+
+@pytest.mark.parametrize("name", ["norm", "t", "gamma", "chi2", "poisson"])
+def test_a_compiled_density_takes_numbers(name: str) -> None:
+    density = getattr(logpdf, name)
+    compiled = tg.compile(lambda x, parameter: density(x, parameter))
+    x = np.array([1.0, 2.0, 4.0])
+    for parameter in (2.5, 1.5):
+        assert_allclose(compiled(x, parameter), density(x, parameter), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["gamma", "chi2", "beta", "poisson", "dirichlet"])
+def test_the_density_of_nan_is_nan(name: str) -> None:
+    parameters = [2.0, 3.0] if name == "beta" else [2.0]
+    y = getattr(logpdf, name)(np.array([[np.nan], [0.5]]), *parameters)
+    assert_array_equal(np.isnan(y).ravel(), [True, False])
+
+
 def test_the_ends_of_a_support() -> None:
     assert_allclose(logpdf.gamma(0.0, 1.0), 0)
     assert_allclose(logpdf.beta([0.0, 1.0], 1.0, 1.0), [0, 0])

@@ -2,7 +2,7 @@
 
 Names and arguments are those of `scipy.stats`. Everything is differentiable: the values
 and the parameters, each an array or a Tensor; they broadcast. Outside the support the
-result is -inf, with gradient 0.
+result is -inf, with gradient 0; of NaN it is NaN.
 """
 
 from __future__ import annotations
@@ -71,13 +71,14 @@ def gamma(x: Any, a: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """Return the log-density of the gamma distribution, of shape `a`."""
     x, a, loc, scale = _of_one_kind(x, a, loc, scale)
     z = (x - loc) / scale
-    inside = z >= 0
-    z = where(inside, z, 1)
-    return where(inside, xlogy(a - 1, z) - z - gammaln(a) - log(scale), -np.inf)
+    outside = z < 0
+    z = where(outside, 1, z)
+    return where(outside, -np.inf, xlogy(a - 1, z) - z - gammaln(a) - log(scale))
 
 
 def chi2(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """Return the log-density of the chi-squared distribution."""
+    x, df, loc, scale = _of_one_kind(x, df, loc, scale)
     return gamma(x, df / 2, loc, 2 * scale)
 
 
@@ -85,10 +86,10 @@ def beta(x: Any, a: Any, b: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """Return the log-density of the beta distribution."""
     x, a, b, loc, scale = _of_one_kind(x, a, b, loc, scale)
     z = (x - loc) / scale
-    inside = (z >= 0) & (z <= 1)
-    z = where(inside, z, 0.5)
+    outside = (z < 0) | (z > 1)
+    z = where(outside, 0.5, z)
     powers = xlogy(a - 1, z) + xlog1py(b - 1, -z)
-    return where(inside, powers - betaln(a, b) - log(scale), -np.inf)
+    return where(outside, -np.inf, powers - betaln(a, b) - log(scale))
 
 
 def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
@@ -98,9 +99,9 @@ def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
     """
     k, mu, loc = _of_one_kind(k, mu, loc)
     n = k - loc
-    inside = (n >= 0) & (n == np.floor(as_array(n)))
-    n = where(inside, n, 1)
-    return where(inside, xlogy(n, mu) - gammaln(n + 1) - mu, -np.inf)
+    outside = (n < 0) | (n > np.floor(n))
+    n = where(outside, 1, n)
+    return where(outside, -np.inf, xlogy(n, mu) - gammaln(n + 1) - mu)
 
 
 def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
@@ -119,6 +120,8 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
     ------
     numpy.linalg.LinAlgError
         If the covariances are not positive definite.
+    ValueError
+        If the vectors do not have n numbers.
 
     Examples
     --------
@@ -126,10 +129,16 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
     -4.337877
     """
     x, mean = _of_one_kind(x, mean)
-    factor = cholesky(cov)
-    z = solve(factor, (x - mean)[..., None])[..., 0]
+    deviations, factor = x - mean, cholesky(cov)
+    n = factor.shape[-1]
+    if deviations.shape[-1:] != (n,):
+        raise ValueError(
+            f"multivariate_normal: x less the mean has shape {deviations.shape}, but "
+            f"the covariances are of {n} numbers; pass vectors along the last axis"
+        )
+    z = solve(factor, deviations[..., None])[..., 0]
     log_det = 2 * sum(log(diagonal(factor)))
-    return -(sum(square(z), -1) + log_det + x.shape[-1] * LOG_2_PI) / 2
+    return -(sum(square(z), -1) + log_det + n * LOG_2_PI) / 2
 
 
 def dirichlet(x: Any, alpha: Any) -> Any:
@@ -139,15 +148,18 @@ def dirichlet(x: Any, alpha: Any) -> Any:
     1 is not checked.
     """
     x, alpha = as_float(x), as_float(alpha)
-    powers = sum(xlogy(alpha - 1, x), -1)
-    return powers - sum(gammaln(alpha), -1) + gammaln(sum(alpha, -1))
+    outside = x < 0
+    powers = sum(xlogy(alpha - 1, where(outside, 1, x)), -1)
+    total = powers - sum(gammaln(alpha), -1) + gammaln(sum(alpha, -1))
+    return where(np.any(outside, -1), -np.inf, total)
 
 
 def _of_one_kind(x: Any, *parameters: Any) -> tuple[Any, ...]:
-    """Return x as floats, and plain numbers among the parameters in its dtype.
+    """Return x as floats, plain numbers in its dtype, and lists as arrays.
 
     So that the logarithm of a plain number does not make float64 of float32.
     """
     x = as_float(x)
+    one = x.dtype.type(1)
     plain = int | float
-    return x, *(x.dtype.type(p) if isinstance(p, plain) else p for p in parameters)
+    return x, *(p * one if isinstance(p, plain) else as_array(p) for p in parameters)

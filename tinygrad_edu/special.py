@@ -4,7 +4,8 @@ They have SciPy's names and arguments. ``scipy.special.erf(t)`` of a Tensor call
 of this module; so import it only for what SciPy does not hand over: `logsumexp`,
 `softmax`, `log_softmax`, `polygamma` and `multigammaln`, which are no ufuncs there.
 
-The ops are not in the table of ops, and SciPy is loaded when this module is.
+These ops are not in ``tg.OPS``, and are no methods of Tensors. SciPy is loaded when
+this module is.
 """
 
 from __future__ import annotations

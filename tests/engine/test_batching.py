@@ -1,5 +1,6 @@
 """`vmap`: the same as a loop over the examples, for every op and every transform."""
 
+import math
 import os
 import re
 from collections import Counter, namedtuple
@@ -263,7 +264,7 @@ def test_axes_of_a_dataclass(x):
 
 
 def test_axes_count_from_the_end_too(x):
-    got = tg.vmap(lambda row: 2 * row, in_axes=-1, out_axes=-1)(x)
+    got = tg.vmap(lambda row: 2 * row, in_axes=np.int64(-1), out_axes=-1)(x)
     assert_array_equal(got, 2 * x)
     got = tg.vmap(lambda a, b: a * b, (-2, None), 1)(x, 3.0)
     assert_array_equal(got, 3 * x.T)
@@ -634,6 +635,12 @@ def outside_of(f):
         (lambda x: tg.vmap(len, ([0],))(Line(x, x)), ValueError, "not fit Line"),
         (lambda x: tg.vmap(np.sin)(1j * x), TypeError, "pass .real and .imag"),
         (
+            lambda x: tg.vmap(np.sum)(x, keepdims="a"),
+            TypeError,
+            "vmap: an argument of type str cannot be mapped: Tensor: a Tensor holds "
+            "real numbers, not numbers of dtype <U1; if it is the same for all, write",
+        ),
+        (
             lambda x: tg.vmap(np.sin, out_axes=None)(x),
             ValueError,
             "out_axes is None for a result that differs",
@@ -664,6 +671,7 @@ def write_in_place(row):
     [
         (lambda row: row if row[0] > 0 else -row, TypeError, "instead of `if x > 0`"),
         (lambda row: float(row[0]), TypeError, "vmap: float() asks for the value"),
+        (lambda row: math.exp(row[0]), TypeError, "write np.exp(x) instead of math.ex"),
         (lambda row: np.asarray(row), TypeError, "np.stack() instead of np.array()"),
         (lambda row: np.eye(4)[row > 0], TypeError, "tg.take(table, i, axis=0)"),
         (lambda row: range(row.argmax()), TypeError, "vmap: index() asks"),

@@ -1108,6 +1108,18 @@ def test_python_numbers_are_weak(op: Op, number: Any) -> None:
         assert x.grad.dtype == np.float32
 
 
+def test_a_plain_number_as_an_end_of_linspace() -> None:
+    x = tg.Tensor(np.float32(1.5), requires_grad=True)
+    for y in (tg.linspace(0, x, num=3), tg.linspace(x, 2.0, num=3)):
+        assert y.dtype == np.float32
+        y.backward(np.array([0.5, -2.0, 1.0], np.float32))
+    assert x.grad.dtype == np.float32
+    assert tg.linspace([0, 1], 2, num=3).dtype == np.float64
+    compiled = tg.compile(lambda stop: tg.linspace(0.5, stop, num=3))
+    for stop in (1.5, 4):
+        assert_allclose(compiled(stop), np.linspace(0.5, stop, 3), rtol=1e-15)
+
+
 def test_each_gradient_has_its_inputs_dtype() -> None:
     narrow = tg.Tensor([1.5, 2.5], requires_grad=True, dtype=np.float32)
     wide = tg.Tensor([[2.0], [3.0]], requires_grad=True)
@@ -1626,6 +1638,16 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
             lambda x: np.gradient(x, axis=0, edge_order=2),
             ValueError,
             "central_differences: edge_order=2 and 2 values",
+        ),
+        (
+            lambda x: np.gradient(x, 1.0, 2.0, axis=1),
+            ValueError,
+            "central_differences: 2 spacings for 1 axes; .* one for each",
+        ),
+        (
+            lambda x: np.linalg.matrix_power(x[:, :2], 0.5),
+            TypeError,
+            "matrix_power: .*float.* integer .*n=0.5",
         ),
         (lambda x: np.gradient(x, edge_order=3), ValueError, "central_.*=3 and 2 val"),
         (

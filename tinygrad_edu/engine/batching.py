@@ -155,8 +155,9 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
 
 def _spread(name: str, axes: Axes, whole: Any) -> list[int | None]:
     """Return the axis for each leaf of a structure."""
-    if axes is None or isinstance(axes, int):
-        return [axes] * len(tree.leaves(whole))
+    if axes is None or isinstance(axes, int | np.integer):
+        axis = None if axes is None else int(axes)
+        return [axis] * len(tree.leaves(whole))
     parts, of_parts = (tree.fields(x) or x for x in (whole, axes))
     if isinstance(parts, dict):
         places: Any = parts.keys()
@@ -177,12 +178,21 @@ def _stacked(x: Any, axis: int | None) -> Any:
     """Return an argument with the examples along the first axis."""
     if axis is None:
         return x
-    x = _real(x)
+    way_out = (
+        "if it is the same for all, write None at its place in in_axes (pass it by "
+        "position: keyword arguments are always mapped)"
+    )
+    try:
+        x = _real(x)
+    except TypeError as error:
+        kind = type(x).__name__
+        raise TypeError(
+            f"vmap: an argument of type {kind} cannot be mapped: {error}; {way_out}"
+        ) from None
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(
             f"vmap: an argument of shape {x.shape} has no axis {axis} that could count "
-            "the examples; if it is the same for all, write None at its place in "
-            "in_axes (pass it by position: keyword arguments are always mapped)"
+            f"the examples; {way_out}"
         )
     return moveaxis(x, axis, 0) if axis % x.ndim else x
 
@@ -444,6 +454,7 @@ WAYS_OUT = {
     "instead of np.array()",
     "bool": "write np.where(x > 0, a, b) instead of `if x > 0`; a loop needs a fixed "
     "number of steps",
+    "float": "write np.exp(x) instead of math.exp(x)",
     "repr": "print x.shape, or call the function on one example to see its values",
 }
 

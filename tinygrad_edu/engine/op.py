@@ -79,8 +79,8 @@ class _Shown:
     """`Op.__signature__`: how to call an op, for `help` and completion.
 
     It shows the declaration; a call may also give parameters by position, as in NumPy.
-    It is made when it is asked for, so that declaring an op takes no longer. Of the
-    class, None: it has its usual one.
+    It is made when it is asked for, so that declaring an op takes no longer. For the
+    class itself it is None: Python then reads the signature of ``__init__``.
     """
 
     def __get__(self, op: Op | None, kind: type) -> inspect.Signature | None:
@@ -251,7 +251,19 @@ class Op:
         each input whether it is a stack, which has the examples along its first axis,
         or the same for all examples. A parameter that differs from example to example
         is an `Each`. The rule returns the stack of the results, or NotImplemented; then
-        `tg.vmap` loops over the examples.
+        `tg.vmap` loops over the examples. Write it with ops, as a backward rule, since
+        it may be called with Tensors.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tinygrad_edu as tg
+        >>> @tg.op(listed=False)
+        ... def total(x):
+        ...     return np.sum(x)
+        >>> total = total.vmap(lambda stacked, x: tg.sum(x.reshape(len(x), -1), 1))
+        >>> tg.vmap(total)(np.ones((3, 2, 2)))
+        array([4., 4., 4.])
         """
         self.batching = rule
         return self

@@ -184,6 +184,8 @@ def _translate(
     """
     defaults = defaults_of(function)
     names = list(defaults)
+    if function is np.gradient and len(args) > 2:
+        return (args[0], tuple(args[1:])), kwargs  # a spacing for each axis
     if len(args) > len(names):
         return args, kwargs
     given = dict(zip(names, args)) | kwargs

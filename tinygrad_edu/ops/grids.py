@@ -27,11 +27,13 @@ def linspace(
 
     With ``endpoint=False``, `stop` is where the next number would be.
     """
-    start, stop = as_array(start), as_array(stop)
-    dtype = np.result_type(start.dtype, stop.dtype, 1.0)
+    plain = float | int  # takes the dtype of the other end
+    ends = [x if isinstance(x, plain) else as_array(x) for x in (start, stop)]
+    dtype = np.result_type(*(getattr(x, "dtype", 1.0) for x in ends), 1.0)
     step = max(num - 1 if endpoint else num, 1)
-    ndim = max(start.ndim, stop.ndim)
+    ndim = max(getattr(x, "ndim", 0) for x in ends)
     share = (np.arange(num) / step).astype(dtype).reshape(num, *[1] * ndim)
+    start, stop = ends
     return moveaxis(start * (1 - share) + stop * share, 0, axis)
 
 
@@ -77,13 +79,21 @@ def central_differences(
     They are those of the parabola through a value and its two neighbours. At the ends,
     of the line through two values; with ``edge_order=2``, of the nearest parabola.
 
-    `spacing` is the distance of the points, or a vector of their coordinates. Several
-    axes give a tuple of arrays; without an axis, these are all.
+    `spacing` is the distance of the points, or a vector of their coordinates; a tuple
+    has one for each axis. Several axes give a tuple of arrays; without an axis, these
+    are all.
     """
     x = as_float(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    spacings = spacing if isinstance(spacing, tuple) else (spacing,) * len(axes)
+    if len(spacings) != len(axes):
+        raise ValueError(
+            f"central_differences: {len(spacings)} spacings for {len(axes)} axes; pass "
+            "one for all axes, or one for each"
+        )
     slopes = tuple(
-        moveaxis(_slopes(moveaxis(x, i, 0), spacing, edge_order), 0, i) for i in axes
+        moveaxis(_slopes(moveaxis(x, i, 0), h, edge_order), 0, i)
+        for i, h in zip(axes, spacings)
     )
     return slopes[0] if len(slopes) == 1 else slopes
 

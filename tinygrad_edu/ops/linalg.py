@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -401,7 +402,7 @@ def qr(x: Any) -> QRResult:
 @composite(tex="{x}^{{{n}}}", signature="(n,n)->(n,n)")
 def matrix_power(x: Any, *, n: int) -> Any:
     """The n-th power of a matrix, by repeated squares; of the inverse, if n < 0."""
-    x = as_array(x)
+    x, n = as_array(x), operator.index(n)
     if n < 0:
         x, n = inv(x), -n
     if n == 0:
