@@ -25,6 +25,11 @@ needs_axe = pytest.mark.skipif(
 )
 
 
+def expect(locator):
+    """Wait until what is said next holds: ``expect(title).to_have_text("XOR")``."""
+    return pytest.importorskip("playwright.sync_api").expect(locator)
+
+
 @contextmanager
 def launched(*arguments: str) -> Iterator:
     """Start the browser, which reaches for nothing by itself."""
