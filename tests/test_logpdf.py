@@ -149,6 +149,13 @@ def test_the_density_of_nan_is_nan(name: str) -> None:
     assert_array_equal(np.isnan(y).ravel(), [True, False])
 
 
+def test_vectors_with_covariances_of_their_own() -> None:
+    x, sizes = np.outer([1, -2, 3], X), np.array([1.0, 2.0, 0.5])
+    cov = sizes[:, None, None] * (ROOT @ ROOT.T)
+    expected = [of_scipy("multivariate_normal", v, [0, c]) for v, c in zip(x, cov)]
+    assert_allclose(logpdf.multivariate_normal(x, 0.0, cov), expected, rtol=1e-12)
+
+
 def test_the_ends_of_a_support() -> None:
     assert_allclose(logpdf.gamma(0.0, 1.0), 0)
     assert_allclose(logpdf.beta([0.0, 1.0], 1.0, 1.0), [0, 0])

@@ -393,7 +393,11 @@ def test_labels_are_told_to_become_one_hot_rows(name):
             PAIRED[name](z, labels)
     with pytest.raises(ValueError, match=re.escape("np.eye(3)[labels][:, 0])")):
         PAIRED[name](z, tg.Tensor(labels[:, None]))
-    for other in (labels.astype(float), labels[:1], np.array([[1, 0]])):
+    softmax = name == "softmax_cross_entropy"
+    message = "labels.astype(int))" if softmax else "reshape the wrong one"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PAIRED[name](z, labels.astype(float))
+    for other in (labels[:1], np.array([[1, 0]])):
         with pytest.raises(ValueError, match="reshape the wrong one"):
             PAIRED[name](z, other)
     with pytest.raises(ValueError, match="reshape the wrong one"):

@@ -191,6 +191,18 @@ def test_the_logarithm_of_the_gamma_function_of_matrices() -> None:
         special.multigammaln(a, 3), [scipy.special.multigammaln(x, 3) for x in a]
     )
     assert tg.gradcheck(lambda a: (special.multigammaln(a, 3) * [1.5, -2]).sum(), a)
+    assert special.multigammaln(np.float32(a), 3).dtype == np.float32
+    for wrong in (1.0, leaf([3.0, 0.5])):
+        with pytest.raises(ValueError, match=r"^multigammaln: with d=3, .* above 1\.0"):
+            special.multigammaln(wrong, 3)
+
+
+@pytest.mark.parametrize("b", [None, 2, 2.0])
+def test_logsumexp_stays_in_single_precision(b: Any) -> None:
+    a = np.float32([1.0, 2.0])
+    y, sign = special.logsumexp(a, b=b, return_sign=True)
+    assert y.dtype == sign.dtype == np.float32
+    assert_allclose(y, scipy.special.logsumexp(a, b=b or 1), rtol=1e-6)
 
 
 # --- The tails, by mpmath -------------------------------------------------------------

@@ -45,6 +45,7 @@ MODEL = tg.nn.MLP([2, 2, 1], rng=0)
         (lambda: tg.nn.MLP(3), "nn: sizes must be a list of integers"),
         (lambda: tg.nn.MLP([2.5, 1]), r"nn: sizes must be .* not \[2.5, 1\]"),
         (lambda: tg.nn.Linear(2, "a"), r"nn: sizes must be a list of integers"),
+        (lambda: tg.nn.Linear(2, 3, bias=[0.5]), "Linear: bias must .* not list"),
         (
             lambda: tg.testing.check_op(np.exp),
             "check_op: expected an op, .* not a ufunc",

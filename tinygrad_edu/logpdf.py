@@ -114,7 +114,8 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
     mean : array_like
         A vector of n numbers, or one number.
     cov : array_like
-        The n x n matrix of covariances, symmetric and positive definite.
+        The n x n matrix of covariances, symmetric and positive definite; or a stack of
+        them.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
             f"the covariances are of {n} numbers; pass vectors along the last axis"
         )
     z = solve(factor, deviations[..., None])[..., 0]
-    log_det = 2 * sum(log(diagonal(factor)))
+    log_det = 2 * sum(log(diagonal(factor, axis1=-2, axis2=-1)), -1)
     return -(sum(square(z), -1) + log_det + n * LOG_2_PI) / 2
 
 

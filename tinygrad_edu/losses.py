@@ -242,12 +242,15 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
     except AttributeError:  # a list
         shape, wanted = np.shape(prediction), np.shape(target)
     if shape != wanted:
-        labels = as_array(target).dtype.kind in "iu" and shape[-1:] > (1,)
+        classes = shape[-1:] > (1,)
+        labels = classes and as_array(target).dtype.kind in "iu"
         if labels and wanted in (shape[:-1], (*shape[:-1], 1)):
             way_out = (
                 "convert integer labels to one-hot rows: "
                 f"np.eye({shape[-1]})[labels]" + "[:, 0]" * (len(wanted) == len(shape))
             )
+        elif classes and wanted == shape[:-1] and loss == "softmax_cross_entropy":
+            way_out = "make integers of the labels: labels.astype(int)"
         else:
             way_out = "reshape the wrong one, since a loss does not broadcast"
         raise ValueError(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.graph import value_of
+from tinygrad_edu.engine.graph import query, value_of
 from tinygrad_edu.engine.op import Domain, Op, as_array
 from tinygrad_edu.ops import functions, reductions
 from tinygrad_edu.ops.arithmetic import sign
@@ -208,13 +208,25 @@ gammaincc = op(
 def multigammaln(a: Any, d: int) -> Any:
     """Return the logarithm of the gamma function of d x d matrices.
 
+    Raises
+    ------
+    ValueError
+        If `a` is not larger than (d - 1) / 2.
+
     Examples
     --------
     >>> round(float(multigammaln(3.0, 2)), 6)
     1.550195
     """
-    a = as_array(a)[..., None]
-    return d * (d - 1) / 4 * math.log(math.pi) + sum(gammaln(a - np.arange(d) / 2), -1)
+    query(_check_order, a, d)
+    a = functions.as_float(a)[..., None]
+    orders = a - (np.arange(d) / 2).astype(a.dtype)
+    return d * (d - 1) / 4 * math.log(math.pi) + sum(gammaln(orders), -1)
+
+
+def _check_order(a: Any, d: int) -> None:
+    if np.any(np.less_equal(a, (d - 1) / 2)):
+        raise ValueError(f"multigammaln: with d={d}, a must be above {(d - 1) / 2}")
 
 
 # --- Bessel functions -----------------------------------------------------------------
@@ -333,8 +345,10 @@ def logsumexp(
     """
     if b is None and not return_sign:
         return reductions.logsumexp(a, axis, keepdims)
-    a, b = functions.as_float(a), as_array(1.0 if b is None else b)
-    counts = value_of(b) != 0
+    a, b = functions.as_float(a), 1 if b is None else b
+    if not isinstance(b, int | float):  # else it takes the dtype of `a`
+        b = as_array(b)
+    counts = np.not_equal(value_of(b), 0)
     top = np.max(np.where(counts, value_of(a), -np.inf), axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     a = where(counts | (value_of(a) <= top), a, -np.inf)

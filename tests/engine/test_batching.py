@@ -412,6 +412,10 @@ def test_debug_finds_the_line(x):
         told = pytest.raises(ValueError, match=r"log: its result.*test_batching")
         with told, np.errstate(all="ignore"):
             tg.vmap(lambda row: np.log(row - row))(Tensor(x))
+        told = pytest.raises(ValueError, match=r"log: its result.*test_batching")
+        with told, np.errstate(all="ignore"):
+            tg.vmap(tg.grad(lambda row: np.log(row - row).sum()))(x)
+        assert_allclose(tg.vmap(tg.grad(lambda row: np.exp(row).sum()))(x), np.exp(x))
         jacobian = tg.jacobian(np.exp)(x.ravel())
         assert_allclose(jacobian, np.diag(np.exp(x.ravel())))
 
@@ -570,6 +574,19 @@ def test_an_op_of_the_users_own(how, x, loops):
 
 
 @pytest.mark.usefixtures("forget_ops")
+@pytest.mark.parametrize("how", ["signature", "`Op.vmap` rule"])
+def test_an_op_that_is_not_as_declared(how, x):
+    @tg.op(signature="(n)->()" if how == "signature" else None)
+    def whole_sum(x):
+        return np.sum(x, 0) if how != "signature" else np.sum(x)
+
+    if how != "signature":
+        whole_sum.vmap(lambda stacked, x: whole_sum(x))
+    with pytest.raises(ValueError, match=f"whole_sum returned, of 5 .* its {how} is"):
+        tg.vmap(whole_sum)(x)
+
+
+@pytest.mark.usefixtures("forget_ops")
 def test_a_jacobian_by_a_rule_that_looks_at_values(rng):
     @tg.op
     def doubled(x):
@@ -625,6 +642,7 @@ def outside_of(f):
         (lambda x: tg.vmap(np.sin)(x[:0]), ValueError, "have 0 examples"),
         (lambda x: tg.vmap(np.sin, None)(x), ValueError, "no argument is mapped"),
         (lambda x: tg.vmap(np.sin, 2)(x), ValueError, "(5, 4) has no axis 2"),
+        (lambda x: tg.vmap(np.sin, True)(x), ValueError, "True does not fit ndarray"),
         (lambda x: tg.vmap(np.add)(x, 2.0), ValueError, "write None at its place"),
         (lambda x: tg.vmap(np.add, (0,))(x, x), ValueError, "has 1 entries, but"),
         (lambda x: tg.vmap(np.sin, ([0],))(x), ValueError, "[0] does not fit ndarray"),
@@ -645,7 +663,7 @@ def outside_of(f):
             ValueError,
             "out_axes is None for a result that differs",
         ),
-        (lambda x: tg.vmap(np.sin, out_axes=2)(x), ValueError, "axis 2 is out of bou"),
+        (lambda x: tg.vmap(np.sin, out_axes=2)(x), ValueError, "out_axes is 2, but"),
     ],
 )
 def test_wrong_arguments(call, kind, said, x):
@@ -658,6 +676,13 @@ w = leaf(np.ones(4), name="w")
 
 def write_data(row):
     w.data = w.data + 1
+
+
+def goes_on(row):
+    try:
+        return row if row[0] > 0 else -row
+    except TypeError:
+        return row
 
 
 def write_in_place(row):
@@ -678,6 +703,7 @@ def write_in_place(row):
         (lambda row: print(Tensor(row)), TypeError, "print x.shape, or call"),
         (lambda row: (w @ row).backward(), TypeError, "use tg.grad within"),
         (lambda row: w.grad, TypeError, "use tg.grad within"),
+        (goes_on, TypeError, "instead of `if x > 0`"),
         (write_data, TypeError, "vmap: the function writes to an array or a Tensor"),
         (write_in_place, TypeError, "vmap: the function writes to"),
         (lambda row: np.sin(row, out=np.ones(4)), TypeError, "the function writes to"),

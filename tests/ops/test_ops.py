@@ -1655,6 +1655,10 @@ def test_dot_tells_which_dimensions_do_not_align(wrap: Any) -> None:
             ValueError,
             r"central_differences: spacing has shape \(2,\); .* 3 coordinates",
         ),
+        (lambda x: np.linspace(x, 1, -1), ValueError, "linspace: num is -1"),
+        (lambda x: np.convolve(x[0], 2.0), ValueError, "convolve: .* two vectors"),
+        (lambda x: np.convolve(x[0], x[0], 2), TypeError, "convolve: mode must .* 2"),
+        (lambda x: np.cov(x[None]), ValueError, r"cov: .* shape \(1, 2, 3\)"),
         (
             lambda x: tg.sum(x, axes=0),
             TypeError,

@@ -83,6 +83,21 @@ def test_the_parts_of_a_dataclass_are_what_it_is_made_of():
     assert fit.slope == -2
 
 
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    by: Any
+
+    def __post_init__(self):
+        object.__setattr__(self, "by", self.by * 2)
+
+
+def test_what_a_dataclass_makes_of_its_parts_is_not_made_again():
+    assert rebuild(Scaled(1), [5]).by == 5
+    x = np.array([1.0, -3.0])
+    gradient = tg.grad(lambda scaled: (scaled.by**2).sum())(Scaled(x))
+    assert gradient.by.tolist() == [4.0, -12.0]
+
+
 def test_a_class_a_module_and_what_has_no_parts_are_leaves():
     @dataclass(eq=False)
     class Scale(tg.nn.Module):

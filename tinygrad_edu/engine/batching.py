@@ -89,7 +89,7 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         ``backward()``.
     ValueError
         If there is no mapped argument or no example, if the arguments differ in the
-        number of examples, or if an argument has no such axis.
+        number of examples, or if an argument or a result has no such axis.
 
     Notes
     -----
@@ -144,6 +144,8 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
         finally:
             current_mode.set(inside.block.outside)
             examples.end()
+        if examples.failure is not None:
+            raise examples.failure
         places = _spread("out_axes", out_axes, answer)
         n = examples.count
         return tree.rebuild(
@@ -155,7 +157,8 @@ def vmap(f: Function, in_axes: Axes = 0, out_axes: Axes = 0) -> Function:
 
 def _spread(name: str, axes: Axes, whole: Any) -> list[int | None]:
     """Return the axis for each leaf of a structure."""
-    if axes is None or isinstance(axes, int | np.integer):
+    is_axis = isinstance(axes, int | np.integer) and not isinstance(axes, bool)
+    if axes is None or is_axis:
         axis = None if axes is None else int(axes)
         return [axis] * len(tree.leaves(whole))
     parts, of_parts = (tree.fields(x) or x for x in (whole, axes))
@@ -228,6 +231,11 @@ def _result(y: Any, varies: bool, as_tensor: bool, axis: int | None, n: int) -> 
         y = broadcast_to(y, (n, *y.shape))
     if as_tensor and not isinstance(y, Node):
         y = Tensor(y)
+    if axis is not None and not -y.ndim <= axis < y.ndim:
+        raise ValueError(
+            f"vmap: out_axes is {axis}, but a result has shape {y.shape}, with the "
+            f"examples first; give a position below {y.ndim}"
+        )
     return moveaxis(y, 0, axis) if axis else y
 
 
@@ -265,12 +273,15 @@ class Examples:
         The number of examples.
     outer : TapeHook or None
         The tape outside of the function: of another `vmap`, or of `compile`.
+    failure : Exception or None
+        The first refusal, even if the function has caught it.
     """
 
     def __init__(self, count: int) -> None:
         mode = current_mode.get()
         self.count = count
         self.outer = mode.tape
+        self.failure: Exception | None = None
         self._sample = mode.sample
         self._start = new_index()
         # For each node made inside: its value outside, and whether that is a stack.
@@ -357,9 +368,13 @@ class Examples:
             if not has_each:
                 _try_one(op, inputs, params)  # its error names the shapes of one
             raise
+        if varies and getattr(answer, "shape", ())[:1] != (self.count,):
+            _refuse_as_stack(op, answer, self.count)
         tensors = [x for x in inputs if issubclass(type(x), Tensor)]
         if not tensors and not varies:
             return answer
+        if mode.watch is not None and tensors and not isinstance(answer, Node):
+            mode.watch(Tensor(answer), op, values)  # nobody watches arrays outside
         node = self._node(Tensor if tensors else Example, answer, varies)
         needs_grad = any(x.requires_grad for x in tensors)
         if mode.recording and needs_grad and node.array.dtype.kind == "f":
@@ -420,17 +435,17 @@ class Examples:
 
     def refuse(self, what: str) -> NoReturn:
         """Raise, since Python asks for the number of an example."""
-        raise TypeError(
-            f"vmap: {what}() asks for the value of one example, but the function runs "
-            "on all examples at once; "
+        self._fail(
+            f"{what}() asks for the value of one example, but the function runs on all "
+            "examples at once; "
             + WAYS_OUT.get(what, "compute with arrays, by np.where() and others")
         )
 
     def see(self, leaf: Any, is_read: bool = True) -> None:
-        raise TypeError(
-            "vmap: .grad and backward() do not work within the function, since a leaf "
-            "has one gradient, not one per example; use tg.grad within, or call "
-            "backward() on the result"
+        self._fail(
+            ".grad and backward() do not work within the function, since a leaf has "
+            "one gradient, not one per example; use tg.grad within, or call backward() "
+            "on the result"
         )
 
     def step(self, optimiser: Any) -> None:
@@ -443,10 +458,16 @@ class Examples:
         self._refuse_to_write()
 
     def _refuse_to_write(self) -> NoReturn:
-        raise TypeError(
-            "vmap: the function writes to an array or a Tensor, but it runs once for "
-            "all examples; return the new value instead, and write outside"
+        self._fail(
+            "the function writes to an array or a Tensor, but it runs once for all "
+            "examples; return the new value instead, and write outside"
         )
+
+    def _fail(self, what: str) -> NoReturn:
+        """Raise, and remember it, since the function may catch it."""
+        error = TypeError(f"vmap: {what}")
+        self.failure = self.failure or error
+        raise error
 
 
 WAYS_OUT = {
@@ -604,6 +625,16 @@ def _has_each(x: Any) -> bool:
 def _one_of(x: Any) -> Any:
     """Return the array of a node: it has the shape of one example."""
     return x.array if issubclass(type(x), Node) else x
+
+
+def _refuse_as_stack(op: Op, answer: Any, n: int) -> NoReturn:
+    """Raise, since an op of the user's is not what its declaration says."""
+    declared = "`Op.vmap` rule" if op.batching is not None else "signature"
+    raise ValueError(
+        f"vmap: {op.name} returned, of {n} examples, {type(answer).__name__} of shape "
+        f"{np.shape(answer)}, but needs an array with {n} as first size; its "
+        f"{declared} is wrong"
+    )
 
 
 def _try_one(op: Op, inputs: Sequence[Any], params: Params | None) -> None:

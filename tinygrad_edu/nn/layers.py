@@ -64,6 +64,8 @@ class Linear(Module):
     ------
     ValueError
         If a size is not positive, or `init` is unknown.
+    TypeError
+        If a size is no integer, or `bias` neither True nor False.
 
     Examples
     --------
@@ -82,6 +84,11 @@ class Linear(Module):
         dtype: DTypeLike = np.float64,
         bias: bool = True,
     ) -> None:
+        if not isinstance(bias, bool | np.bool_):
+            raise TypeError(
+                f"Linear: bias must be True or False, not {type(bias).__name__}; for "
+                "its values write layer.bias.data = b"
+            )
         (self.weight,), biases = draw_layers((n_in, n_out), rng, init, dtype)
         self.bias: Any = biases[0] if bias else None
 

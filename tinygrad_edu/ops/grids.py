@@ -27,6 +27,8 @@ def linspace(
 
     With ``endpoint=False``, `stop` is where the next number would be.
     """
+    if num < 0:
+        raise ValueError(f"linspace: num is {num}; it counts numbers, so 0 or more")
     plain = float | int  # takes the dtype of the other end
     ends = [x if isinstance(x, plain) else as_array(x) for x in (start, stop)]
     dtype = np.result_type(*(getattr(x, "dtype", 1.0) for x in ends), 1.0)

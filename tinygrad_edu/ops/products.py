@@ -291,6 +291,12 @@ def convolve(a: Any, v: Any, *, mode: Literal["full", "same", "valid"] = "full")
     With mode="same", the result is as long as the longer vector, and taken from the
     middle; with mode="valid", only where the vectors overlap completely.
     """
+    if np.ndim(a) != 1 or np.ndim(v) != 1:
+        raise ValueError("convolve: it takes two vectors; use reshape(x, -1)")
+    if not isinstance(mode, str):  # NumPy also takes numbers, without saying so
+        raise TypeError(
+            f"convolve: mode must be 'full', 'same' or 'valid', not {mode!r}"
+        )
     return np.convolve(a, v, mode)
 
 

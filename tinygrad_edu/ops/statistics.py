@@ -41,6 +41,11 @@ def cov(
 def _rows_of(x: Any, rowvar: bool) -> Any:
     """Return a matrix with one variable a row; a vector is one variable."""
     x = as_float(x)
+    if x.ndim > 2:
+        raise ValueError(
+            f"cov: an argument has shape {x.shape}; pass a matrix, with one variable "
+            "a row, or a vector"
+        )
     return atleast_2d(x) if rowvar or x.ndim < 2 else x.T
 
 

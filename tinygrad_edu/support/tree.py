@@ -70,7 +70,11 @@ def rebuild(tree: Any, contents: Iterable[Any]) -> Any:
     if not _has_parts(tree.__class__):
         return None if tree is None else next(contents)
     if not isinstance(tree, CONTAINERS):
-        return type(tree)(**rebuild(fields(tree), contents))
+        parts = rebuild(fields(tree), contents)
+        new = type(tree)(**parts)
+        for name, part in parts.items():  # which a `__post_init__` may have changed
+            object.__setattr__(new, name, part)
+        return new
     if isinstance(tree, dict):
         new = copy(tree)  # keeps a subclass of dict
         new.update((key, rebuild(part, contents)) for key, part in tree.items())
