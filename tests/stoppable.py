@@ -66,9 +66,14 @@ def state(model, optimiser, history):
     return model.state_dict() | numbers | columns
 
 
+def line(history):
+    """Return a line for each epoch: `fit` alone would print some of them only."""
+    return f"epoch {len(history)}"
+
+
 if __name__ == "__main__":
     folder, epochs = sys.argv[1:]
-    *trained, history = train(Path(folder), int(epochs), pause=0.02, progress=True)
+    *trained, history = train(Path(folder), int(epochs), pause=0.02, progress=line)
     print(history.stopped, flush=True)
     if len(history) == int(epochs):
         write_arrays(Path(folder, "final.safetensors"), state(*trained, history))

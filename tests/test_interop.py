@@ -46,6 +46,7 @@ def test_another_library_takes_the_value(get, dtype):
     t = tg.Tensor(VALUE, dtype=dtype)
     theirs = get()(t)
     assert type(theirs) is not tg.Tensor
+    assert t.__dlpack_device__() == VALUE.__dlpack_device__()
     assert_array_equal(np.asarray(theirs), VALUE.astype(dtype))
     if get is not from_jax:  # whose arrays do not change
         t.data[0, 0] = 7

@@ -121,6 +121,12 @@ def test_an_op_of_many_examples_is_a_loop(op: Op, data: st.DataObject) -> None:
         assert_allclose(inner, np.stack(parts), rtol=1e-9, atol=1e-9)
 
 
+def test_arrays_are_joined_flat(x):
+    flat = tg.vmap(lambda a, b: tg.concatenate([a, b], axis=None))
+    joined = np.hstack([x, x[:, :2]])
+    assert_array_equal(flat(x.reshape(5, 2, 2), x[:, :2]), joined)
+
+
 def gradients(f: Any, inputs: Any, variables: Any, cotangent: Any) -> Any:
     def of_variables(*values: Any) -> Any:
         whole = list(inputs)

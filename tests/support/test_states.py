@@ -93,3 +93,13 @@ def test_names_that_are_missing_and_unknown_are_told(given_names, wanted_names):
     ):
         found = lines.get(told, f"{told}: ").removeprefix(f"{told}: ")
         assert set(filter(None, found.split(", "))) == names
+
+
+@pytest.mark.parametrize("error", [TypeError, RuntimeError])
+def test_an_array_of_another_library_may_refuse(error):
+    class Recorded:
+        def __array__(self, dtype=None, copy=None):
+            raise error("on some other device")
+
+    with pytest.raises(ValueError, match=r"- w: Recorded is no array: .* other device"):
+        matched({"w": Recorded()}, {"w": np.zeros(2)}, "mine")
