@@ -10,6 +10,7 @@ import pytest
 from chromium import launched
 from hypothesis import Phase, settings
 
+import tinygrad_edu as tg
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.op import OPS
 
@@ -45,8 +46,9 @@ SLOW = {
     "tests/data/test_idx.py",
     "tests/drawing/test_draw.py",
     "tests/drawing/test_draw_parts.py",
-    "tests/explaining/test_shown.py",
+    "tests/explaining/test_folds.py",
     "tests/explaining/test_program.py",
+    "tests/explaining/test_shown.py",
     "tests/explaining/test_stepper.py",
     "tests/ops/test_ops.py",
     "tests/ops/test_oracles.py",
@@ -115,3 +117,36 @@ def browser():
     """A Chromium without a window."""
     with launched("--disable-gpu") as chromium:
         yield chromium
+
+
+@pytest.fixture
+def show(browser, tmp_path):
+    """Open the page of a graph; in the end nothing has gone wrong in it.
+
+    It has complained of nothing, and asked for nothing but itself.
+    """
+    complaints, requests, contexts = [], [], []
+
+    def show(y, address="", clock=False, lang=None, **options):
+        path = tg.step_through(y, tmp_path / "page.html", lang=lang)
+        options = {"viewport": {"width": 1280, "height": 800}} | options
+        context = browser.new_context(**{"reduced_motion": "reduce"} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        if clock:
+            page.clock.install(time=0)
+        page.goto(path.as_uri() + address)
+        if clock:
+            page.clock.pause_at(60)  # else it runs as well as being told to
+        return page
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    addresses = {url.split("#")[0] for url in requests if not url.startswith("data:")}
+    assert addresses == {(tmp_path / "page.html").as_uri()}

@@ -4,7 +4,6 @@ import json
 import re
 
 import numpy as np
-import pytest
 from chromium import AXE, in_browser, needs_axe
 from leaves import leaf
 
@@ -41,28 +40,6 @@ def by_hand(turns=TURNS):
     for h in hs[:0:-1]:
         gradients.append(gradients[-1] * (1 - h * h) @ w.T)
     return hs, gradients[::-1]
-
-
-@pytest.fixture
-def show(browser, tmp_path):
-    complaints, contexts = [], []
-
-    def show(y, address="", **options):
-        options = {"viewport": {"width": 1280, "height": 800}} | options
-        context = browser.new_context(reduced_motion="reduce", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        path = tg.step_through(y, tmp_path / "page.html")
-        page.goto(path.absolute().as_uri() + address)
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert complaints == []
 
 
 def folds_of(path):

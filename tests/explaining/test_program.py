@@ -309,28 +309,6 @@ def test_no_two_scripts_of_the_page_use_one_name():
 # --- In a browser ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def show(browser, tmp_path):
-    """Open the page of a graph; in the end nothing has gone wrong in it."""
-    complaints, contexts = [], []
-
-    def show(y, **options):
-        options = {"viewport": {"width": 1280, "height": 800}} | options
-        context = browser.new_context(reduced_motion="reduce", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(tg.step_through(y, tmp_path / "page.html").as_uri())
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
 def network(changed=None, lr=0.0, steps=0):
     """Return the loss of a network on XOR, and its parameters by name.
 

@@ -202,36 +202,6 @@ def test_a_place_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path):
 # --- In a browser ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def show(browser, tmp_path):
-    """Open the page of a graph; in the end nothing has gone wrong in it."""
-    complaints, requests, contexts = [], [], []
-
-    def show(y, clock=False, lang=None, **options):
-        path = tg.step_through(y, tmp_path / "page.html", lang=lang)
-        options = {"viewport": {"width": 1280, "height": 800}} | options
-        context = browser.new_context(**{"reduced_motion": "reduce"} | options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        if clock:
-            page.clock.install(time=0)
-        page.goto(path.as_uri())
-        if clock:
-            page.clock.pause_at(60)  # else it runs as well as being told to
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    addresses = {url for url in requests if not url.startswith("data:")}
-    assert addresses == {(tmp_path / "page.html").as_uri()}
-
-
 def state(page):
     """Take down all that the page shows at a step."""
     return page.evaluate(
