@@ -212,6 +212,13 @@ def test_a_constant_by_itself_is_no_complement():
     assert names.name(a) == "c1"
 
 
+def test_two_constants_of_a_cross_entropy_need_not_be_complements():
+    a, y, k = tg.sigmoid(leaf(2)), np.array([0.25, 0.5]), np.array([0.5, 0.125])
+    loss = (tg.OPS["xlogy"](y, a) + tg.OPS["xlog1py"](k, -a)).sum()
+    names = Quantities(topological_order(loss), {})
+    assert [names.name(y), names.name(k)] == ["c1", "c2"]
+
+
 def test_a_rule_with_an_index_of_several_parts_is_written():
     x = tg.Tensor(np.ones((2, 2)), requires_grad=True, name="x")
     text = str(tg.explain((x[[0], ...] ** 2).sum()))
