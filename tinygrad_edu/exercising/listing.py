@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
-from tinygrad_edu.exercising import derivatives, networks, programs
+from tinygrad_edu.exercising import judging
 from tinygrad_edu.exercising.exercise import Declaration, Exercise
 from tinygrad_edu.exercising.progress import Progress
 from tinygrad_edu.support.language import say, speaking
@@ -14,11 +16,18 @@ from tinygrad_edu.support.table import Table
 
 __all__ = ["Exercises", "exercises"]
 
-DECLARED: dict[str, Declaration] = {
-    declaration.name: declaration
-    for chapter in (derivatives, networks, programs)
-    for declaration in chapter.EXERCISES
-}
+CHAPTERS = "derivatives", "networks", "programs"
+
+
+def _read(chapter: str) -> Iterator[Declaration]:
+    """Read the declarations in a chapter's file."""
+    text = Path(__file__).with_name(f"{chapter}.toml").read_text("utf-8")
+    for name, fields in tomllib.loads(text).items():
+        judge = getattr(judging, fields.pop("judge", "same"))
+        yield Declaration(name=name, judge=judge, **fields)
+
+
+DECLARED = {each.name: each for chapter in CHAPTERS for each in _read(chapter)}
 
 
 class ExerciseTable(Table):
