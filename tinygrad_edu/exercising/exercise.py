@@ -77,7 +77,7 @@ class Declaration(NamedTuple):
         How to draw the given numbers, by name: a list is the shape of random numbers, a
         text is an expression of the generator ``rng``, and a number is itself.
     hints : list of str
-        From the vaguest to the plainest.
+        The first says little, the last one most.
     solution : str
         A program that computes ``answer`` from the given numbers.
     judge : callable
@@ -86,9 +86,9 @@ class Declaration(NamedTuple):
         What a judge compares with: for `gradient` the network, up to its ``loss``; for
         `own_op` the op's ``value``.
     wrt : list of str
-        For `gradient`: with respect to what the derivatives are.
+        For `gradient`: the numbers to differentiate with respect to.
     slips : dict of str to str
-        For `same`: what it says if the answer is the value of an expression.
+        For `same`: what to say of a wrong answer, and the expression that gives it.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Exercise:
     seed : int
         Which numbers are drawn.
     progress : Progress
-        Where it is kept what was done.
+        Keeps what was done.
     lang : str, optional
         The language of the texts.
 

@@ -60,7 +60,7 @@ def gradient(exercise: Exercise, answer: Any) -> Verdict:
 def _wrong_rows(
     pairs: list[tuple[Any, Any]], loss: Any, parameters: dict[str, Tensor]
 ) -> list[ComparedParameter]:
-    """Compare with the digits that are given; what is only near a slip is a guess."""
+    """Return the rows that are wrong; a slip is a guess if only three digits fit it."""
 
     def compared(gradients: list[Any], rtol: float) -> list[ComparedParameter]:
         table = compare(gradients, loss, parameters, rtol=rtol, reveal=False)
@@ -92,14 +92,14 @@ def _words(row: ComparedParameter, is_only: bool) -> str:
 
 
 def _unrounded(mine: Any, right: Any) -> Any:
-    """Give an answer its missing digits back, also if its sign or a 2 is wrong."""
+    """Restore digits that were rounded away, even if the sign or a 2 is wrong."""
     mine = np.asarray(mine, float)
     multiples = (k * np.asarray(right) for k in (1, -1, 2, -2, 0.5, -0.5))
     return next((m for m in multiples if difference(mine, m) <= BY_HAND), mine)
 
 
 def same(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge numbers, or what a function returns, by those of the solution."""
+    """Compare numbers, or what a function returns, with the solution's."""
     mine = _result(exercise, answer)
     if isinstance(mine, Verdict):
         return mine
@@ -117,7 +117,7 @@ def same(exercise: Exercise, answer: Any) -> Verdict:
 
 
 def own_op(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge an op: its values by those of the program, its rules by `gradcheck`."""
+    """Compare an op's values with the program's, and check its rules by `gradcheck`."""
     page = "write-your-own-op"
     if not isinstance(answer, Op):
         says = say("this is no op; declare it with @tg.op, and its rules with .vjp")
@@ -135,7 +135,7 @@ def own_op(exercise: Exercise, answer: Any) -> Verdict:
 
 
 def own_optimiser(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge an optimiser with momentum by a few steps of `SGD`."""
+    """Compare a few steps of an optimiser with momentum with those of `SGD`."""
     page = "optimisers-and-layers"
     if not (isinstance(answer, type) and issubclass(answer, Optimiser)):
         says = say("this is no subclass of tg.optim.Optimiser")
@@ -161,7 +161,7 @@ def own_optimiser(exercise: Exercise, answer: Any) -> Verdict:
 
 
 def compiled_step(exercise: Exercise, answer: Any) -> Verdict:
-    """Judge a compiled step by the same step without `compile`."""
+    """Compare a compiled step with the same step without `compile`."""
     x, y, lr = exercise.given.values()
     mine, right = (MLP([2, 3, 1], rng=exercise.seed) for _ in range(2))
     optimiser = SGD(right.parameters(), lr)
@@ -213,7 +213,7 @@ def _parts(x: Any) -> list[Any]:
 
 
 def _faults(mine: Any, right: Any) -> list[str]:
-    """List how results differ from the right ones, without telling these."""
+    """List what is wrong with results, without the right numbers."""
     if isinstance(right, tuple):
         pairs = enumerate(zip(_parts(mine), right), 1)
         return [

@@ -337,9 +337,7 @@ def walk(module: Module) -> Iterator[Part]:
             yield Part(".".join(path), thing, owner)
         if isinstance(thing, Module):
             thing, owner = vars(thing), thing
-        if isinstance(thing, list | tuple):
-            thing = dict(enumerate(thing))
-        parts = thing if isinstance(thing, dict) else tree.fields(thing)
+        parts = tree.keyed_parts(thing)
         stack += [((*path, str(name)), parts[name], owner) for name in reversed(parts)]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from math import isnan
 from pathlib import Path
@@ -185,11 +185,12 @@ def fit(
         return ""
 
     steps_per_epoch = 0  # not known before the first epoch is done
-    with (
-        _using(folder, run, resume),
-        progress_bar(bool(progress)) as bar,
-        noticing_ctrl_c() as ctrl_c,
-    ):
+    with ExitStack() as stack:
+        if folder is not None:
+            folder.begin(run, resume)
+            stack.callback(folder.end)
+        bar = stack.enter_context(progress_bar(bool(progress)))
+        ctrl_c = stack.enter_context(noticing_ctrl_c())
         if run.differences:
             changes = "; ".join(run.differences)
             warnings.warn(
@@ -198,7 +199,7 @@ def fit(
             )
         history, watch = run.history, Watch(best)
         _replay(watch, history, monitor)
-        epochs_before = told = len(history)
+        epochs_before = printed = len(history)
         while not (reason := reason_to_end()):
             start = perf_counter() - run.seconds
             _set_training(module, True)
@@ -227,11 +228,11 @@ def fit(
                     run.best = module.state_dict()
                 if len(history) == 1 or len(history) % stride == 0:
                     bar.line(line(history))
-                    told = len(history)
+                    printed = len(history)
             if folder is not None:
                 folder.save(run)
         history.stopped = reason
-        if told < len(history):
+        if printed < len(history):
             bar.line(line(history))
         if len(history) < epochs:
             bar.line(f"ended: {reason}")
@@ -371,19 +372,6 @@ def _check_saving(module: Any, keep_best: bool, folder: Any, resume: bool) -> No
         )
     if resume and not folder:
         raise ValueError("fit: resume=True needs a folder: pass checkpoint='run'")
-
-
-@contextmanager
-def _using(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]:
-    """Lock the folder, if there is one; resume from its latest checkpoint if asked."""
-    if folder is None:
-        yield
-        return
-    folder.begin(run, resume)
-    try:
-        yield
-    finally:
-        folder.end()
 
 
 def _replay(watch: Watch, history: History, monitor: str) -> None:

@@ -22,13 +22,13 @@ from tinygrad_edu.train.checkpoints.settings import (
     of_optimiser,
     what_differs,
 )
-from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write_arrays
-from tinygrad_edu.train.checkpoints.weights import (
-    arrays_of,
-    fitting,
-    naming,
-    without_slash,
+from tinygrad_edu.train.checkpoints.storage import (
+    Stored,
+    StoredPart,
+    joined,
+    write_arrays,
 )
+from tinygrad_edu.train.checkpoints.weights import fitting, naming
 from tinygrad_edu.train.history import History
 
 __all__ = ["Training"]
@@ -138,16 +138,13 @@ class Training:
         ValueError
             If it could not be loaded again. Then the old file is kept.
         """
-        arrays = arrays_of(self.model)
-        states: dict[str, Mapping[str, Any]] = {
+        parts = {
+            "": self.model.state_dict(copy=False),
             "optimiser": self.optimiser.state_dict(copy=False),
             "history": {name: self.history[name] for name in self.history.names},
             "best": self.best or {},
             "epoch": {"losses": np.array(self.losses), "seconds": self.seconds},
         }
-        for part, state in states.items():
-            for name, x in state.items():
-                arrays[f"{part}/{without_slash(name)}"] = np.asarray(x)
         is_between = not self.losses  # between epochs: the next one is not yet shuffled
         about = {
             "format": FORMAT,
@@ -165,7 +162,7 @@ class Training:
                 f"take {len(text)} characters, but load() reads at most {_LONGEST}; "
                 "let the layers share a generator"
             )
-        write_arrays(path, arrays, {_ABOUT: text})
+        write_arrays(path, joined(parts), {_ABOUT: text})
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Resume from a file; `differences` then lists the settings that differ.
