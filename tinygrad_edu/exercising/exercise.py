@@ -54,7 +54,7 @@ class Verdict:
 
 
 class Note(str):
-    """A text that a notebook and a terminal show as it stands."""
+    """A text that notebooks and terminals show without quotes."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The list of all exercises, with what is done."""
+"""The list of all exercises, and which are done."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Exercises(Mapping[str, Exercise]):
         return next((self.one(name, seed) for name in undone), None)
 
     def kept_in(self, path: str | os.PathLike[str]) -> Exercises:
-        """Return the same exercises, but with another file for what is done."""
+        """Return the same exercises, with another file for the progress."""
         return type(self)(path, self._lang)
 
     def in_language(self, lang: str) -> Exercises:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     R = TypeVar("R", covariant=True)
 
     class HasForward(Protocol[P, R]):
-        """A module as its call sees it, which takes and returns what `forward` does."""
+        """A module, for the type of `__call__`, which is that of its `forward`."""
 
         def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
