@@ -178,13 +178,13 @@ class Training:
             or if it is from the middle of an epoch, and the data or their order are
             different. Then nothing has changed.
         """
-        self._checked(path)()
+        self._read(path)()
 
     def check(self, path: str | os.PathLike[str]) -> None:
         """Raise the error that `load` would raise, if any."""
-        self._checked(path)
+        self._read(path)
 
-    def _checked(self, path: str | os.PathLike[str]) -> Callable[[], None]:
+    def _read(self, path: str | os.PathLike[str]) -> Callable[[], None]:
         """Read and check a file; return a function that resumes from it."""
         with Stored(path) as stored, naming(path):
             about = _read_about(stored)
@@ -202,7 +202,7 @@ class Training:
             saved, given = about["settings"], self._given | of_model(self.model)
             differences = what_differs(saved, given, bool(losses))
 
-        def go_on() -> None:
+        def resume() -> None:
             with naming(path):
                 self.model.load_random_state(generators)  # all of it, or it raises
             self.model.load_state_dict(model)
@@ -219,7 +219,7 @@ class Training:
                 set_state(self.rng, generator_state)
             self.differences = differences
 
-        return go_on
+        return resume
 
 
 def _read_about(stored: Stored) -> dict[str, Any]:
