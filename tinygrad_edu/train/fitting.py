@@ -154,7 +154,7 @@ def fit(
     sets = validation if isinstance(validation, Mapping) else {"validation": validation}
     sets = {name: examples for name, examples in sets.items() if examples is not None}
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
-    metrics = _checked("fit", metrics)
+    metrics = _checked_metrics("fit", metrics)
     _check_names(sets, metrics)
     _check_saving(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
@@ -254,7 +254,7 @@ def evaluate(
     >>> figures["accuracy"]
     0.5
     """
-    metrics = _checked("evaluate", metrics)
+    metrics = _checked_metrics("evaluate", metrics)
     module = getattr(model, "__self__", model)
     was_training = getattr(module, "training", True)
     _set_training(module, False)
@@ -325,7 +325,7 @@ def _check_numbers(**numbers: int | None) -> None:
             raise ValueError(f"fit: {name} must be 1 or more, not {value}")
 
 
-def _checked(who: str, metrics: Any) -> Mapping[str, Metric]:
+def _checked_metrics(who: str, metrics: Any) -> Mapping[str, Metric]:
     if not isinstance(metrics, Mapping | None):
         raise TypeError(
             f"{who}: metrics must be a dict of functions by name, such as "

@@ -6,6 +6,7 @@ import json
 import os
 from array import array
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -225,21 +226,15 @@ class Training:
 def _read_about(stored: Stored) -> dict[str, Any]:
     """Return everything but arrays; raise if the file contains no training."""
     text = stored.texts.get(_ABOUT, "")
-    try:
-        if _is_too_long(text):
-            raise ValueError
-        about: Any = json.loads(text)
-        if about.keys() != _FACTS.keys() or about["format"] != FORMAT:
-            raise ValueError
-        if any(not isinstance(about[key], kind) for key, kind in _FACTS.items()):
-            raise ValueError
-    except (ValueError, AttributeError, RecursionError):
-        raise ValueError(
-            "it contains no training that this version can resume (tg.load reads the "
-            "weights alone)"
-        ) from None
-    facts: dict[str, Any] = about
-    return facts
+    with suppress(ValueError, AttributeError, RecursionError):
+        about: dict[str, Any] = {} if _is_too_long(text) else json.loads(text)
+        kinds = {name: type(fact) for name, fact in about.items()}
+        if kinds == _FACTS and about["format"] == FORMAT:
+            return about
+    raise ValueError(
+        "it contains no training that this version can resume (tg.load reads the "
+        "weights alone)"
+    )
 
 
 def _is_too_long(text: str) -> bool:
