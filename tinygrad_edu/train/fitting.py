@@ -18,7 +18,7 @@ from tinygrad_edu.train.batches import BatchFunction, evaluated, order_of, steps
 from tinygrad_edu.train.checkpoints import Folder, Training
 from tinygrad_edu.train.history import History
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
-from tinygrad_edu.train.progress import Report
+from tinygrad_edu.train.progress import EpochReport
 from tinygrad_edu.train.progress import progress as progress_bar
 from tinygrad_edu.train.schedules import Schedule, Watch
 
@@ -196,7 +196,7 @@ def fit(
             )
         history, watch = run.history, Watch(best)
         _replay(watch, history, monitor)
-        report = Report(bar, history, epochs, monitor, progress)
+        report = EpochReport(bar, history, epochs, monitor, progress)
         while not (reason := reason_to_end()):
             start = perf_counter() - run.seconds
             _set_training(module, True)

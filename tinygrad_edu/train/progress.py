@@ -1,7 +1,7 @@
 """Show the progress of a long run: lines everywhere, and a bar where possible.
 
 A pipe or a log gets only whole lines. A terminal also shows a bar, if Rich is
-installed; a notebook shows a bar in HTML. `Report` says what they show.
+installed; a notebook shows a bar in HTML. `EpochReport` says what they show.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from tinygrad_edu.train.history import History, labelled, shown
 
-__all__ = ["Lines", "NotebookBar", "Report", "Silence", "TerminalBar", "progress"]
+__all__ = ["EpochReport", "Lines", "NotebookBar", "Silence", "TerminalBar", "progress"]
 
 
 def progress(wanted: bool) -> Silence:
@@ -105,7 +105,7 @@ def _bundle(html: str, text: str) -> dict[str, str]:
     return {"text/html": html, "text/plain": text}
 
 
-class Report:
+class EpochReport:
     """Moves a bar after steps, and prints lines after epochs, made by `progress`."""
 
     def __init__(
