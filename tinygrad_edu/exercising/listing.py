@@ -17,14 +17,22 @@ from tinygrad_edu.support.table import Table
 __all__ = ["Exercises", "exercises"]
 
 CHAPTERS = "derivatives", "networks", "programs"
+SIGMOID = """\
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+"""
 
 
 def _read(chapter: str) -> Iterator[Declaration]:
     """Read the declarations in a chapter's file."""
     text = Path(__file__).with_name(f"{chapter}.toml").read_text("utf-8")
     for name, fields in tomllib.loads(text).items():
-        judge = getattr(judging, fields.pop("judge", "same"))
-        yield Declaration(name=name, judge=judge, **fields)
+        fields["judge"] = getattr(judging, fields.get("judge", "same"))
+        if "sigmoid(" in fields["solution"]:
+            fields["solution"] = SIGMOID + fields["solution"]
+        yield Declaration(name=name, **fields)
 
 
 DECLARED = {each.name: each for chapter in CHAPTERS for each in _read(chapter)}
