@@ -31,12 +31,11 @@ def network(seed=1, **options):
     return model, tg.optim.SGD(model.parameters(), 0.5, momentum=0.9)
 
 
-def run(epochs=3, seed=1, loss=tg.losses.mse, **options):
-    """Train the network on the examples; return the model and its history."""
-    model, optimiser = network(seed)
+def run(epochs=3, seed=1, loss=tg.losses.mse, *, of=None, data=None, **options):
+    """Train a network on examples, by default the same; return it and its history."""
+    model, optimiser = of or network(seed)
     options = {"rng": 0, "progress": False} | options
-    data = options.pop("data", examples())
-    return model, fit(model, loss, optimiser, data, epochs, **options)
+    return model, fit(model, loss, optimiser, data or examples(), epochs, **options)
 
 
 def weights(model):
@@ -97,20 +96,19 @@ def test_a_seed_makes_it_the_same_to_the_last_bit():
 
 def test_two_arrays_are_shuffled_and_taken_ten_rows_at_a_time_unless_told_otherwise():
     data = examples(110)
-    model, optimiser = network()
-    fit(model, tg.losses.mse, optimiser, data, 1, rng=0, progress=False)
+    model, optimiser = of = network()
+    run(1, data=data, of=of)
     assert optimiser.steps == 11
     assert same(model, run(1, data=data, batch_size=10, shuffle=True)[0])
     assert not same(model, run(1, data=data, shuffle=False)[0])
 
 
 def test_methods_and_functions_are_models_too():
-    model, optimiser = network()
     loss = tg.losses.cross_entropy_with_logits
-    fit(model.logits, loss, optimiser, examples(), 2, rng=0, progress=False)
+    model, optimiser = network()
+    run(2, loss=loss, of=(model.logits, optimiser))
     other, optimiser = network()
-    logits = other.logits
-    fit(lambda x: logits(x), loss, optimiser, examples(), 2, rng=0, progress=False)
+    run(2, loss=loss, of=(lambda x: other.logits(x), optimiser))
     assert same(model, other)
 
 
@@ -125,12 +123,12 @@ def test_mini_batches_of_ones_own_are_run_epoch_after_epoch():
 
 
 def test_a_penalty_is_a_part_of_the_loss():
-    model, optimiser = network()
+    model, _ = of = network()
 
     def loss(outputs, targets):
         return tg.losses.mse(outputs, targets) + tg.losses.l2(model.weights, 9.0, 43)
 
-    history = fit(model, loss, optimiser, examples(), 30, rng=0, progress=False)
+    _, history = run(30, loss=loss, of=of)
     plain, _ = run(30)
     assert sum((w**2).sum() for w in weights(model)) < 0.3 * sum(
         (w**2).sum() for w in weights(plain)
@@ -163,17 +161,12 @@ def test_dropout_trains_compiled_and_drops_nothing_in_evaluation():
         def watch(history):
             seen.append(model.training)
 
-        history = fit(
-            model,
-            tg.losses.mse,
-            tg.optim.SGD(model.parameters(), 0.1),
-            examples(),
-            3,
+        _, history = run(
+            of=(model, tg.optim.SGD(model.parameters(), 0.1)),
             rng=rng,
             validation=examples(20),
             callbacks=[watch],
             compile=compile,
-            progress=False,
         )
         assert not model.training
         assert seen == [False] * 3
@@ -192,23 +185,13 @@ def test_validation_is_measured_after_each_epoch():
     data, held_out = examples(), examples(20, seed=5)
     judges = {"accuracy": accuracy}
     seen = []
-    model, optimiser = network()
+    model, _ = of = network()
 
     def look(history):
         seen.append(evaluate(model, tg.losses.mse, held_out, judges))
 
-    history = fit(
-        model,
-        tg.losses.mse,
-        optimiser,
-        data,
-        4,
-        rng=0,
-        validation={"train": data, "test": held_out},
-        metrics=judges,
-        callbacks=[look],
-        progress=False,
-    )
+    sets = {"train": data, "test": held_out}
+    _, history = run(4, of=of, validation=sets, metrics=judges, callbacks=[look])
     assert history.names == [
         *("loss", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
         "seconds",
@@ -277,11 +260,11 @@ def test_a_schedule_gives_the_rate_of_each_epoch_and_the_end():
     assert history.stopped == "the schedule ended it"
     losses = history["loss"].tolist()
     assert told == [(e, e, losses[:e]) for e in range(4)]
-    other, optimiser = network()
+    other, optimiser = of = network()
     rng = np.random.default_rng(0)
     for rate in history["lr"]:
         optimiser.lr = rate
-        fit(other, tg.losses.mse, optimiser, examples(), 1, rng=rng, progress=False)
+        run(1, of=of, rng=rng)
     assert same(model, other)
 
 
@@ -300,28 +283,25 @@ def test_halving_when_validation_stalls_ends_at_1_128th():
 
 
 def jumping(values):
-    """Return a metric that takes these values, one an epoch."""
+    """Return the options for a figure that takes these values, one an epoch."""
     values = iter(values)
-    return {"jump": lambda outputs, targets: next(values)}
+    return {
+        "validation": examples(9),
+        "metrics": {"jump": lambda outputs, targets: next(values)},
+        "monitor": "validation_jump",
+    }
 
 
 def test_training_ends_when_nothing_gets_better_with_the_best_weights():
     kept = []
-    model, optimiser = network()
-    history = fit(
-        model,
-        tg.losses.mse,
-        optimiser,
-        examples(),
+    model, _ = of = network()
+    _, history = run(
         20,
-        rng=0,
-        validation=examples(9),
-        metrics=jumping([0.5, 0.7, 0.7, 0.6, np.nan, 0.1]),
-        monitor="validation_jump",
+        of=of,
+        **jumping([0.5, 0.7, 0.7, 0.6, np.nan, 0.1]),
         best=max,
         patience=3,
         callbacks=[lambda history: kept.append(weights(model))],
-        progress=False,
     )
     assert len(history) == 5
     assert history.stopped == "validation_jump has not improved for 3 epochs"
@@ -332,20 +312,13 @@ def test_training_ends_when_nothing_gets_better_with_the_best_weights():
 @pytest.mark.parametrize("restore_best", [True, False, None])
 def test_the_weights_are_those_of_the_best_epoch_or_of_the_last(restore_best):
     kept = []
-    model, optimiser = network()
-    fit(
-        model,
-        tg.losses.mse,
-        optimiser,
-        examples(),
+    model, _ = of = network()
+    run(
         4,
-        rng=0,
-        validation=examples(9),
-        metrics=jumping([0.5, 0.3, 0.4, 0.6]),
-        monitor="validation_jump",
+        of=of,
+        **jumping([0.5, 0.3, 0.4, 0.6]),
         restore_best=restore_best,
         callbacks=[lambda history: kept.append(weights(model))],
-        progress=False,
     )
     for found, expected in zip(weights(model), kept[1 if restore_best else -1]):
         np.testing.assert_array_equal(found, expected)
@@ -495,17 +468,14 @@ def test_ctrl_c_keeps_the_history_and_the_weights_of_the_moment(capsys):
             signal.raise_signal(signal.SIGINT)
             pressed.append(weights(model))
 
-    model, optimiser = network()
-    history = fit(
-        model,
-        tg.losses.mse,
-        optimiser,
-        examples(),
+    model, _ = of = network()
+    _, history = run(
         9,
-        rng=0,
+        of=of,
         callbacks=[press],
         restore_best=True,
         schedule=lambda epoch, history: [1.0, 60.0][epoch],
+        progress=True,
     )
     assert history.stopped == "Ctrl-C, after step 0 of epoch 3"
     assert capsys.readouterr().out.endswith(f"ended: {history.stopped}\n")
@@ -714,16 +684,12 @@ def test_a_network_learns_from_labels():
     labels = (y[:, 0] > 0.5).astype(int)
     for target in labels, np.eye(2)[labels]:
         model = tg.nn.Sequential(tg.nn.Linear(x.shape[1], 2, rng=0))
-        history = fit(
-            model,
-            tg.losses.softmax_cross_entropy,
-            tg.optim.SGD(model.parameters(), 0.5),
-            (x, target),
-            3,
-            rng=0,
+        _, history = run(
+            of=(model, tg.optim.SGD(model.parameters(), 0.5)),
+            loss=tg.losses.softmax_cross_entropy,
+            data=(x, target),
             validation=(x, target),
             metrics={"accuracy": accuracy},
-            progress=False,
         )
         steps.append([*history["loss"], *history["validation_accuracy"]])
     np.testing.assert_allclose(*steps, rtol=1e-12)
@@ -733,7 +699,7 @@ def test_a_network_learns_from_labels():
 def test_a_function_has_no_weights_to_keep(options):
     model, optimiser = network()
     with pytest.raises(TypeError, match="must be a Module, or a Module's method"):
-        fit(lambda x: model(x), tg.losses.mse, optimiser, examples(), 1, **options)
+        run(of=(lambda x: model(x), optimiser), **options)
 
 
 def test_a_figure_that_is_not_there_is_told():

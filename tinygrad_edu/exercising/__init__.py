@@ -1,9 +1,10 @@
 """Exercises that check themselves, from a derivative to a compiled step.
 
-Read `exercise` first: what is declared of each, and what it answers. `judging` makes
-the judges; they use the catalogue of slips of `tinygrad_edu.checking`. `progress` keeps
-what was done. The exercises themselves: `derivatives`, `networks`, `programs`, in the
-order of the lessons; `numbers` draws their numbers. `exercises` lists them.
+The files ``derivatives.toml``, ``networks.toml`` and ``programs.toml`` have the
+exercises, in the order of the lessons. Read `exercise` first: what is declared of each,
+and what it answers. `numbers` draws its numbers. `judging` judges the answers, with the
+catalogue of slips of `tinygrad_edu.checking`. `progress` keeps what was done, and
+`exercises`, in `listing`, lists them all.
 """
 
 from tinygrad_edu.exercising.exercise import Exercise, Verdict

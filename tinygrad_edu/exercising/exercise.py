@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from textwrap import indent
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_edu.exercising.numbers import drawn
 from tinygrad_edu.exercising.progress import Progress
 from tinygrad_edu.support.language import say, speaking, spoken
 from tinygrad_edu.support.printable import filled
@@ -53,7 +54,7 @@ class Verdict:
 
 
 class Note(str):
-    """A text that a notebook and a terminal show as it stands."""
+    """A text that notebooks and terminals show without quotes."""
 
     __slots__ = ()
 
@@ -72,26 +73,34 @@ class Declaration(NamedTuple):
     lesson : str
         The page of the documentation to read before.
     question : str
-    draw : callable
-        Returns the given numbers by name, from a random generator.
-    judge : callable
-        Returns the `Verdict` on an answer.
-    hints : tuple of str
-        From the vaguest to the plainest.
+    given : dict
+        How to draw the given numbers, by name: a list is the shape of random numbers, a
+        text is an expression of the generator ``rng``, and a number is itself.
+    hints : list of str
+        The first says little, the last one most.
     solution : str
         A program that computes ``answer`` from the given numbers.
+    judge : callable
+        Returns the `Verdict` on an answer.
+    program : str
+        What a judge compares with: for `gradient` the network, up to its ``loss``; for
+        `own_op` the op's ``value``.
+    wrt : list of str
+        For `gradient`: the numbers to differentiate with respect to.
     slips : dict of str to str
-        For `same`: what it says if the answer is the value of an expression.
+        For `same`: what to say of a wrong answer, and the expression that gives it.
     """
 
     name: str
     title: str
     lesson: str
     question: str
-    draw: Callable[[np.random.Generator], Mapping[str, Any]]
-    judge: Judge
-    hints: tuple[str, ...]
+    given: Mapping[str, Any]
+    hints: Sequence[str]
     solution: str
+    judge: Judge
+    program: str = ""
+    wrt: Sequence[str] = ()
     slips: Mapping[str, str] = {}
 
     def texts(self) -> list[str]:
@@ -108,7 +117,7 @@ class Exercise:
     seed : int
         Which numbers are drawn.
     progress : Progress
-        Where it is kept what was done.
+        Keeps what was done.
     lang : str, optional
         The language of the texts.
 
@@ -127,7 +136,7 @@ class Exercise:
     ) -> None:
         self.declaration, self.seed, self._progress = declaration, seed, progress
         self.lang = lang
-        self._given = dict(declaration.draw(generator(seed)))
+        self._given = drawn(declaration.given, generator(seed))
         self._hints = 0
 
     @property
@@ -225,6 +234,10 @@ class Exercise:
 
     def right(self) -> Any:
         """Return the right answer: run the solution."""
-        names = {"np": np, **self.given}
-        exec(f"import tinygrad_edu as tg\n{self.declaration.solution}", names)
-        return names["answer"]
+        return self.run(self.declaration.solution)["answer"]
+
+    def run(self, program: str, **names: Any) -> dict[str, Any]:
+        """Run a program on the given numbers; return all its variables."""
+        variables = {**self.given, **names}
+        exec(f"import numpy as np\nimport tinygrad_edu as tg\n{program}", variables)
+        return variables

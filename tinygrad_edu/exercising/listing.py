@@ -1,12 +1,14 @@
-"""The list of all exercises, with what is done."""
+"""The list of all exercises, and which are done."""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 
-from tinygrad_edu.exercising import derivatives, networks, programs
+from tinygrad_edu.exercising import judging
 from tinygrad_edu.exercising.exercise import Declaration, Exercise
 from tinygrad_edu.exercising.progress import Progress
 from tinygrad_edu.support.language import say, speaking
@@ -14,11 +16,26 @@ from tinygrad_edu.support.table import Table
 
 __all__ = ["Exercises", "exercises"]
 
-DECLARED: dict[str, Declaration] = {
-    declaration.name: declaration
-    for chapter in (derivatives, networks, programs)
-    for declaration in chapter.EXERCISES
-}
+CHAPTERS = "derivatives", "networks", "programs"
+SIGMOID = """\
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+"""
+
+
+def _read(chapter: str) -> Iterator[Declaration]:
+    """Read the declarations in a chapter's file."""
+    text = Path(__file__).with_name(f"{chapter}.toml").read_text("utf-8")
+    for name, fields in tomllib.loads(text).items():
+        fields["judge"] = getattr(judging, fields.get("judge", "same"))
+        if "sigmoid(" in fields["solution"]:
+            fields["solution"] = SIGMOID + fields["solution"]
+        yield Declaration(name=name, **fields)
+
+
+DECLARED = {each.name: each for chapter in CHAPTERS for each in _read(chapter)}
 
 
 class ExerciseTable(Table):
@@ -94,7 +111,7 @@ class Exercises(Mapping[str, Exercise]):
         return next((self.one(name, seed) for name in undone), None)
 
     def kept_in(self, path: str | os.PathLike[str]) -> Exercises:
-        """Return the same exercises, but with another file for what is done."""
+        """Return the same exercises, with another file for the progress."""
         return type(self)(path, self._lang)
 
     def in_language(self, lang: str) -> Exercises:

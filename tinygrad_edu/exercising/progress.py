@@ -16,7 +16,7 @@ __all__ = ["Mark", "Progress"]
 
 
 class Mark(NamedTuple):
-    """What was done of one exercise."""
+    """What a learner has done with one exercise."""
 
     done: bool = False
     tries: int = 0

@@ -291,10 +291,11 @@ class Sequential(Module):
                     "this part another name"
                 )
         vars(self).update(given)
-        layers = [t for p in walk(self) if (t := _textbook_names(p.thing))]
-        for number, tensors in enumerate(layers, 1):
-            for letter, tensor in tensors.items():
-                tensor.name = f"{letter}{number}"
+        layers = [part.thing for part in walk(self) if isinstance(part.thing, Linear)]
+        for number, layer in enumerate(layers, 1):
+            layer.weight.name = f"W{number}"
+            if layer.bias is not None:
+                layer.bias.name = f"b{number}"
 
     def forward(self, x: Any) -> Tensor:
         """Return the output of the last part."""
@@ -325,10 +326,3 @@ class Sequential(Module):
 
     def _facts(self) -> tuple[Any, ...]:
         return tuple(self)
-
-
-def _textbook_names(x: Any) -> dict[str, Tensor]:
-    """Return the parameters of a `Linear` by their letters, W and b."""
-    if not isinstance(x, Linear):
-        return {}
-    return {"W": x.weight} | ({} if x.bias is None else {"b": x.bias})

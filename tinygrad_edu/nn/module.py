@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     R = TypeVar("R", covariant=True)
 
     class HasForward(Protocol[P, R]):
-        """A module as its call sees it, which takes and returns what `forward` does."""
+        """A module, for the type of `__call__`, which is that of its `forward`."""
 
         def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
@@ -337,9 +337,7 @@ def walk(module: Module) -> Iterator[Part]:
             yield Part(".".join(path), thing, owner)
         if isinstance(thing, Module):
             thing, owner = vars(thing), thing
-        if isinstance(thing, list | tuple):
-            thing = dict(enumerate(thing))
-        parts = thing if isinstance(thing, dict) else tree.fields(thing)
+        parts = tree.keyed_parts(thing)
         stack += [((*path, str(name)), parts[name], owner) for name in reversed(parts)]
 
 

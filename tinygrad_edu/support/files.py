@@ -65,7 +65,7 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
     if not name:
         raise ValueError(f"{who}: the path is empty; give the name of a file")
     try:
-        mode, target = _mode(name), Path(os.path.realpath(name))
+        mode, target = _mode(who, name), Path(os.path.realpath(name))
         folder = target.parent
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -91,8 +91,6 @@ def replacing(who: str, path: str | os.PathLike[str]) -> Iterator[Path]:
             new.replace(target)
         with suppress(OSError):  # not every system can open and sync a folder
             _put_on_disk(folder, os.O_RDONLY)
-    except _BadNameError as error:
-        raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
     except OSError as error:
         if error.errno is None:  # raised above
             raise
@@ -109,18 +107,14 @@ def _put_on_disk(path: Path, flags: int) -> None:
         os.close(handle)
 
 
-class _BadNameError(Exception):
-    """Raised if a name is not a valid file name."""
-
-
-def _mode(name: str) -> int:
+def _mode(who: str, name: str) -> int:
     """Return the type and permissions of a file, or 0 if there is none."""
     try:
         return os.stat(name).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return 0
     except ValueError as error:
-        raise _BadNameError(error) from None
+        raise ValueError(f"{who}: {name!r} cannot be a file's name: {error}") from None
 
 
 def cache_folder() -> Path:

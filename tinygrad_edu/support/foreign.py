@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 __all__ = ["KEYWORDS", "TABLE", "Elsewhere", "absent", "advice", "listed", "raising"]
 
-# By where a name is looked for. Each answer is code, in which `t` and `u` are Tensors,
-# `x` and `y` arrays, `f` is a function, and `model` a Module. It may end in a comment.
+# By the place where a user looks for a name. Each answer is code: `t` and `u` are
+# Tensors, `x` and `y` arrays, `f` is a function, and `model` a Module. It may end in a
+# comment.
 TABLE: dict[str, dict[str, str]] = {
     "tg": {
         # making arrays
@@ -87,7 +88,7 @@ TABLE: dict[str, dict[str, str]] = {
         "device": "tg.Tensor(x)  # everything is on the CPU",
         "cuda": "tg.Tensor(x)  # everything is on the CPU",
     },
-    # A prompt of plain Python completes these, so only what is looked for often.
+    # Python's prompt lists these when it completes a name, so only frequent ones.
     "t": {
         "view": "t.reshape(3, 2)",
         "unsqueeze": "t.expand_dims(0)",

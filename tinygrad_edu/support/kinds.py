@@ -14,7 +14,7 @@ class SupportsArray(Protocol):
     def __array__(self) -> Any: ...
 
 
-# What an op computes with. A string is none, so not Sequence: it is one of strings.
+# An input of an op. Not a Sequence, because a string is one too.
 Operand: TypeAlias = SupportsArray | float | list[Any] | tuple[Any, ...] | range
 
 Axes: TypeAlias = int | Sequence[int] | None  # None: all of them

@@ -3,17 +3,17 @@
 A message is written in English, where it is used: ``say("{name} is missing", name=w)``.
 The catalogue of a language, ``locale/zh_CN/LC_MESSAGES/tinygrad_edu.mo``, has the same
 messages in that language. So a further language is a further file; CONTRIBUTING.md
-tells how to make it. A message is a whole sentence, as its parts may stand in another
-order elsewhere, and its fields have names.
+says how to make it. A message is a whole sentence, because other languages put its
+parts in another order, and its fields have names.
 
-`speaking` chooses the language. The argument ``lang`` of a public function comes first,
-then what is spoken already, then the environment variable ``TINYGRAD_EDU_LANG``, and
-then English.
+The language is the first of these that is given: the argument ``lang`` of a public
+function; the language of the `speaking` block around the call; the environment variable
+``TINYGRAD_EDU_LANG``; English.
 
-The scripts of a page cannot ask for one message after the other. The page gets all its
-words at once, by the English: ``json.dumps(words_of("page"))``. In the catalogue they
-have the context "page". They are the messages that a script in ``explaining/page``
-gives to its own function ``_``, which looks them up and fills in the fields:
+The scripts of a page cannot ask for one message after the other. So the page gets all
+its messages at once, as a dict from the English: ``json.dumps(words_of("page"))``. In
+the catalogue they have the context "page". A script in ``explaining/page`` passes each
+message to its own function ``_``, which looks it up and fills in the fields:
 ``_("{name} is missing", {name: w})``.
 """
 
@@ -99,9 +99,9 @@ def languages() -> list[str]:
 
 
 def words_of(context: str) -> dict[str, str]:
-    """Return all messages of a context in the language that is spoken, by the English.
+    """Return a dict from the English messages of a context to those in the language.
 
-    It is empty in English.
+    In English, it is empty.
     """
     known: dict[str, str] = getattr(_catalogue(spoken()), "_catalog", {})
     mark = f"{context}\4"

@@ -11,12 +11,12 @@ from copy import copy
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["fields", "is_structure", "leaves", "pairs", "rebuild"]
+__all__ = ["fields", "is_structure", "keyed_parts", "leaves", "pairs", "rebuild"]
 
 CONTAINERS = (tuple, list, dict)
 
 
-# Both are asked for each leaf of each call, and faster than `isinstance`.
+# Both run for each leaf of each call: cached, they are faster than `isinstance`.
 @lru_cache(maxsize=1024)
 def _has_parts(kind: Any) -> bool:
     return issubclass(kind, CONTAINERS) or bool(_field_names(kind))
@@ -84,6 +84,13 @@ def rebuild(tree: Any, contents: Iterable[Any]) -> Any:
     return kind(*parts) if hasattr(tree, "_fields") else kind(parts)
 
 
+def keyed_parts(tree: Any) -> dict[Any, Any]:
+    """Return the parts by their keys, positions or names; {} for a leaf."""
+    if isinstance(tree, tuple | list):
+        return dict(enumerate(tree))
+    return tree if isinstance(tree, dict) else fields(tree)
+
+
 def pairs(tree: Any, other: Any) -> Iterator[tuple[Any, Any]]:
     """Pair the leaves of two trees of the same structure.
 
@@ -92,22 +99,22 @@ def pairs(tree: Any, other: Any) -> Iterator[tuple[Any, Any]]:
     ValueError
         If the structures differ.
     """
+    if not _has_parts(tree.__class__):
+        if tree is not None:
+            yield tree, other
+        return
+    own, others = keyed_parts(tree), keyed_parts(other)
+    if _kind(tree) is not _kind(other) or own.keys() != others.keys():
+        raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
+    for key, part in own.items():
+        yield from pairs(part, others[key])
+
+
+def _kind(tree: Any) -> Any:
+    """Return the type; one for all dicts, and one for all tuples and lists."""
     if isinstance(tree, dict):
-        if not isinstance(other, dict) or tree.keys() != other.keys():
-            raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
-        for key, part in tree.items():
-            yield from pairs(part, other[key])
-    elif isinstance(tree, tuple | list):
-        if not isinstance(other, tuple | list) or len(tree) != len(other):
-            raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
-        for part, counterpart in zip(tree, other):
-            yield from pairs(part, counterpart)
-    elif _field_names(tree.__class__):
-        if type(other) is not type(tree):
-            raise ValueError(f"expected {_structure(tree)}, got {_structure(other)}")
-        yield from pairs(fields(tree), fields(other))
-    elif tree is not None:
-        yield tree, other
+        return dict
+    return list if isinstance(tree, tuple | list) else type(tree)
 
 
 def _structure(tree: Any) -> str:

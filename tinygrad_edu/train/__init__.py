@@ -2,8 +2,9 @@
 
 Read `fitting` first: it contains the loop. `schedules` changes the learning rate,
 `batches` goes through the mini-batches of an epoch, `progress` shows how far training
-is, `interrupts` handles Ctrl-C, and `history` stores the measured values. `checkpoints`
-saves a training to resume it later. `job` and `parallel` train in several processes.
+is, `interrupts` handles Ctrl-C, and `history` stores the measured values, which
+`columns` reads and writes. `checkpoints` saves a training to resume it later. `job` and
+`parallel` train in several processes.
 """
 
 from tinygrad_edu.train import schedules

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from math import isnan
 from pathlib import Path
 from statistics import fmean
@@ -17,8 +16,9 @@ from tinygrad_edu.optim import Optimiser, clip_gradients
 from tinygrad_edu.support.randomness import generator
 from tinygrad_edu.train.batches import BatchFunction, evaluated, order_of, steps
 from tinygrad_edu.train.checkpoints import Folder, Training
-from tinygrad_edu.train.history import History, labelled, shown
+from tinygrad_edu.train.history import History
 from tinygrad_edu.train.interrupts import noticing_ctrl_c
+from tinygrad_edu.train.progress import EpochReport
 from tinygrad_edu.train.progress import progress as progress_bar
 from tinygrad_edu.train.schedules import Schedule, Watch
 
@@ -154,7 +154,7 @@ def fit(
     sets = validation if isinstance(validation, Mapping) else {"validation": validation}
     sets = {name: examples for name, examples in sets.items() if examples is not None}
     _check_numbers(epochs=epochs, batch_size=batch_size, patience=patience)
-    metrics = _checked("fit", metrics)
+    metrics = _checked_metrics("fit", metrics)
     _check_names(sets, metrics)
     _check_saving(module, keep_best, folder, resume)
     monitor = monitor or next((f"{name}_loss" for name in sets), "loss")
@@ -162,8 +162,6 @@ def fit(
     evaluation = BatchFunction(_evaluation(model, loss), compile, "evaluation")
     order = order_of(data, batch_size, shuffle) if folder else {}
     run = Training(module, optimiser, generator(rng), clip=clip, **order)
-    line = progress if callable(progress) else partial(_line, epochs=epochs)
-    stride = 1 if callable(progress) else _stride(epochs)
 
     def reason_to_end() -> str:
         """Say why there is no next epoch; or set its learning rate, and return ""."""
@@ -184,12 +182,12 @@ def fit(
             setattr(optimiser, "lr", float(rate))  # noqa: B010, for mypy
         return ""
 
-    steps_per_epoch = 0  # not known before the first epoch is done
-    with (
-        _using(folder, run, resume),
-        progress_bar(bool(progress)) as bar,
-        noticing_ctrl_c() as ctrl_c,
-    ):
+    with ExitStack() as stack:
+        if folder is not None:
+            folder.begin(run, resume)
+            stack.callback(folder.end)
+        bar = stack.enter_context(progress_bar(bool(progress)))
+        ctrl_c = stack.enter_context(noticing_ctrl_c())
         if run.differences:
             changes = "; ".join(run.differences)
             warnings.warn(
@@ -198,7 +196,7 @@ def fit(
             )
         history, watch = run.history, Watch(best)
         _replay(watch, history, monitor)
-        epochs_before = told = len(history)
+        report = EpochReport(bar, history, epochs, monitor, progress)
         while not (reason := reason_to_end()):
             start = perf_counter() - run.seconds
             _set_training(module, True)
@@ -206,13 +204,13 @@ def fit(
             for losses in steps(train, data, run, batch_size, shuffle, every):
                 run.losses.extend(losses)
                 run.seconds = perf_counter() - start
-                bar.move(*_progress(run, losses, epochs, steps_per_epoch, monitor))
+                report.after_steps(len(run.losses), fmean(losses))
                 if ctrl_c.pressed:
                     break
                 if folder and every and len(run.losses) % every == 0:
                     folder.save(run)
             else:  # the epoch is complete
-                steps_per_epoch = len(run.losses)
+                report.steps_per_epoch = len(run.losses)
                 figures = {"loss": fmean(run.losses)}
                 if schedule is not None:
                     figures["lr"] = optimiser.state_dict()["lr"]
@@ -225,18 +223,11 @@ def fit(
                 run.ended = any(answers)
                 if watch.see(history[-1][monitor]) and keep_best:
                     run.best = module.state_dict()
-                if len(history) == 1 or len(history) % stride == 0:
-                    bar.line(line(history))
-                    told = len(history)
+                report.after_epoch()
             if folder is not None:
                 folder.save(run)
         history.stopped = reason
-        if told < len(history):
-            bar.line(line(history))
-        if len(history) < epochs:
-            bar.line(f"ended: {reason}")
-        elif len(history) == epochs_before:
-            bar.line(f"nothing to do: {epochs_before} of {epochs} epochs are done")
+        report.end()
 
     _set_training(module, False)
     if run.best is not None and not ctrl_c.pressed:
@@ -263,7 +254,7 @@ def evaluate(
     >>> figures["accuracy"]
     0.5
     """
-    metrics = _checked("evaluate", metrics)
+    metrics = _checked_metrics("evaluate", metrics)
     module = getattr(model, "__self__", model)
     was_training = getattr(module, "training", True)
     _set_training(module, False)
@@ -334,7 +325,7 @@ def _check_numbers(**numbers: int | None) -> None:
             raise ValueError(f"fit: {name} must be 1 or more, not {value}")
 
 
-def _checked(who: str, metrics: Any) -> Mapping[str, Metric]:
+def _checked_metrics(who: str, metrics: Any) -> Mapping[str, Metric]:
     if not isinstance(metrics, Mapping | None):
         raise TypeError(
             f"{who}: metrics must be a dict of functions by name, such as "
@@ -373,19 +364,6 @@ def _check_saving(module: Any, keep_best: bool, folder: Any, resume: bool) -> No
         raise ValueError("fit: resume=True needs a folder: pass checkpoint='run'")
 
 
-@contextmanager
-def _using(folder: Folder | None, run: Training, resume: bool) -> Iterator[None]:
-    """Lock the folder, if there is one; resume from its latest checkpoint if asked."""
-    if folder is None:
-        yield
-        return
-    folder.begin(run, resume)
-    try:
-        yield
-    finally:
-        folder.end()
-
-
 def _replay(watch: Watch, history: History, monitor: str) -> None:
     """Show the finished epochs to a watch."""
     if len(history) and monitor not in history.names:
@@ -400,34 +378,3 @@ def _replay(watch: Watch, history: History, monitor: str) -> None:
 def _set_training(module: Any, mode: bool) -> None:
     if isinstance(module, Module):
         module.train(mode)
-
-
-def _progress(
-    run: Training, losses: list[float], epochs: int, steps_per_epoch: int, monitor: str
-) -> tuple[float, str]:
-    """Return the finished part of the training, and the text next to a bar."""
-    history = run.history
-    done = len(history) + (len(run.losses) / steps_per_epoch if steps_per_epoch else 0)
-    text = f"epoch {len(history) + 1}/{epochs} {labelled('loss', fmean(losses))}"
-    if monitor in history.names and monitor != "loss":
-        text += f" {labelled(monitor, history[-1][monitor])}"
-    return done / epochs, text
-
-
-def _stride(epochs: int) -> int:
-    """Return the smallest of 1, 2, 5, 10, 20, 50, ... with at most 20 multiples.
-
-    >>> [_stride(epochs) for epochs in (1, 20, 21, 50, 1000)]
-    [1, 1, 2, 5, 50]
-    """
-    strides = (digit * 10**zeros for zeros in range(18) for digit in (1, 2, 5))
-    return next((stride for stride in strides if 20 * stride >= epochs), 1)
-
-
-def _line(history: History, epochs: int) -> str:
-    """Write the figures of the latest epoch in one line."""
-    row = history[-1]
-    seconds = row.pop("seconds")
-    epoch = f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
-    figures = [labelled(name, value) for name, value in row.items()]
-    return "  ".join([epoch, *figures, f"{shown('seconds', seconds)} s"])

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from tinygrad_edu.support.columns import FORMATS
 from tinygrad_edu.support.extras import import_library
 from tinygrad_edu.support.files import damaged, replacing, write
 from tinygrad_edu.support.printable import shorten
+from tinygrad_edu.train.columns import FORMATS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -219,7 +219,10 @@ class History:
         all_axes = figure.subplots(1, max(1, len(panels)), squeeze=False)[0]
         for axes, (kind, curves) in zip(all_axes, panels.items()):
             for part, values in curves.items():
-                _draw(axes, values, part or "training", colours[part])
+                epochs = range(1, len(values) + 1)
+                style = ".-" if len(values) <= 60 else "-"
+                label, colour = part or "training", colours[part]
+                axes.plot(epochs, values, style, label=label, color=colour)
             axes.set(title={"lr": "learning rate"}.get(kind, kind), xlabel="epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
@@ -304,11 +307,6 @@ def _as_column(name: str, values: Any) -> array[float]:
             f"{numbers.shape}"
         )
     return array("d", numbers.tolist())
-
-
-def _draw(axes: Any, values: NDArray[np.float64], label: str, colour: str) -> None:
-    style = ".-" if len(values) <= 60 else "-"
-    axes.plot(range(1, len(values) + 1), values, style, label=label, color=colour)
 
 
 def _spans_magnitudes(curves: Any) -> bool:

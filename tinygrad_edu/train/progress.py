@@ -1,19 +1,22 @@
 """Show the progress of a long run: lines everywhere, and a bar where possible.
 
 A pipe or a log gets only whole lines. A terminal also shows a bar, if Rich is
-installed; a notebook shows a bar in HTML.
+installed; a notebook shows a bar in HTML. `EpochReport` says what they show.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
-__all__ = ["Lines", "NotebookBar", "Silence", "TerminalBar", "progress"]
+from tinygrad_edu.train.history import History, labelled, shown
+
+__all__ = ["EpochReport", "Lines", "NotebookBar", "Silence", "TerminalBar", "progress"]
 
 
 def progress(wanted: bool) -> Silence:
@@ -100,3 +103,64 @@ class NotebookBar(Lines):
 
 def _bundle(html: str, text: str) -> dict[str, str]:
     return {"text/html": html, "text/plain": text}
+
+
+class EpochReport:
+    """Moves a bar after steps, and prints lines after epochs, made by `progress`."""
+
+    def __init__(
+        self, bar: Silence, history: History, epochs: int, monitor: str, progress: Any
+    ) -> None:
+        self._bar, self._history = bar, history
+        self._epochs, self._monitor = epochs, monitor
+        self._before = self._printed = len(history)
+        self._line = progress if callable(progress) else partial(_line, epochs=epochs)
+        self._stride = 1 if callable(progress) else _stride(epochs)
+        self.steps_per_epoch = 0  # not known before the first epoch is done
+
+    def after_steps(self, done: int, loss: float) -> None:
+        """Move the bar; `done` counts the steps of this epoch."""
+        history, monitor = self._history, self._monitor
+        part = done / self.steps_per_epoch if self.steps_per_epoch else 0
+        text = f"epoch {len(history) + 1}/{self._epochs} {labelled('loss', loss)}"
+        if monitor in history.names and monitor != "loss":
+            text += f" {labelled(monitor, history[-1][monitor])}"
+        self._bar.move((len(history) + part) / self._epochs, text)
+
+    def after_epoch(self) -> None:
+        """Print a line, for some of the epochs."""
+        if len(self._history) == 1 or len(self._history) % self._stride == 0:
+            self._print_line()
+
+    def end(self) -> None:
+        """Print a line for the last epoch, and why there are no more."""
+        history, epochs = self._history, self._epochs
+        if self._printed < len(history):
+            self._print_line()
+        if len(history) < epochs:
+            self._bar.line(f"ended: {history.stopped}")
+        elif len(history) == self._before:
+            self._bar.line(f"nothing to do: {self._before} of {epochs} epochs are done")
+
+    def _print_line(self) -> None:
+        self._bar.line(self._line(self._history))
+        self._printed = len(self._history)
+
+
+def _stride(epochs: int) -> int:
+    """Return the smallest of 1, 2, 5, 10, 20, 50, ... with at most 20 multiples.
+
+    >>> [_stride(epochs) for epochs in (1, 20, 21, 50, 1000)]
+    [1, 1, 2, 5, 50]
+    """
+    strides = (digit * 10**zeros for zeros in range(18) for digit in (1, 2, 5))
+    return next((stride for stride in strides if 20 * stride >= epochs), 1)
+
+
+def _line(history: History, epochs: int) -> str:
+    """Write the figures of the latest epoch in one line."""
+    row = history[-1]
+    seconds = row.pop("seconds")
+    epoch = f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
+    figures = [labelled(name, value) for name, value in row.items()]
+    return "  ".join([epoch, *figures, f"{shown('seconds', seconds)} s"])

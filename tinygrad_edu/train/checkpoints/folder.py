@@ -72,7 +72,7 @@ class Folder:
             for left in self.path.glob(_LEFTOVERS):
                 rmtree(left, ignore_errors=True)
             if there := self.checkpoints():
-                self._go_on(training, there, resume)
+                self._load_latest(training, there, resume)
         except BaseException:
             self.end()
             raise
@@ -99,7 +99,7 @@ class Folder:
                 "until it ends, or use another folder"
             ) from None
 
-    def _go_on(self, training: Training, there: list[Path], resume: bool) -> None:
+    def _load_latest(self, training: Training, there: list[Path], resume: bool) -> None:
         if not resume:
             raise ValueError(
                 f"fit: {self.path} has checkpoints of an earlier training; resume it "

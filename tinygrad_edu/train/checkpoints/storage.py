@@ -18,7 +18,7 @@ from tinygrad_edu.support.extras import import_library
 from tinygrad_edu.support.files import damaged, replacing
 from tinygrad_edu.support.printable import printable
 
-__all__ = ["Stored", "StoredPart", "write_arrays"]
+__all__ = ["Stored", "StoredPart", "joined", "write_arrays"]
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +29,24 @@ _DTYPES |= {f"U{bits}": f"uint{bits}" for bits in (64, 32, 16, 8)}
 # The most quotes and commas in a header: enough for 10,000 arrays.
 _MOST = 100_000
 _RESERVED = "__metadata__"  # the format's name for the texts
+
+
+def joined(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return all arrays by their names in a file; `Stored.part` takes them apart again.
+
+    >>> joined({"": {"w": 1.0}, "optimiser": {"lr": 0.5}})
+    {'w': 1.0, 'optimiser/lr': 0.5}
+    """
+    arrays = {}
+    for part, own in parts.items():
+        for name, array in own.items():
+            if "/" in name:
+                raise ValueError(
+                    f"save: '{printable(name)}' has a slash in its name, but in a file "
+                    "a slash marks arrays that are not weights; use another name"
+                )
+            arrays[f"{part}/{name}" if part else name] = array
+    return arrays
 
 
 def write_arrays(

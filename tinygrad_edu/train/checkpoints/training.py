@@ -6,6 +6,7 @@ import json
 import os
 from array import array
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,13 @@ from tinygrad_edu.train.checkpoints.settings import (
     of_optimiser,
     what_differs,
 )
-from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write_arrays
-from tinygrad_edu.train.checkpoints.weights import (
-    arrays_of,
-    fitting,
-    naming,
-    without_slash,
+from tinygrad_edu.train.checkpoints.storage import (
+    Stored,
+    StoredPart,
+    joined,
+    write_arrays,
 )
+from tinygrad_edu.train.checkpoints.weights import fitting, naming
 from tinygrad_edu.train.history import History
 
 __all__ = ["Training"]
@@ -138,16 +139,13 @@ class Training:
         ValueError
             If it could not be loaded again. Then the old file is kept.
         """
-        arrays = arrays_of(self.model)
-        states: dict[str, Mapping[str, Any]] = {
+        parts = {
+            "": self.model.state_dict(copy=False),
             "optimiser": self.optimiser.state_dict(copy=False),
             "history": {name: self.history[name] for name in self.history.names},
             "best": self.best or {},
             "epoch": {"losses": np.array(self.losses), "seconds": self.seconds},
         }
-        for part, state in states.items():
-            for name, x in state.items():
-                arrays[f"{part}/{without_slash(name)}"] = np.asarray(x)
         is_between = not self.losses  # between epochs: the next one is not yet shuffled
         about = {
             "format": FORMAT,
@@ -165,7 +163,7 @@ class Training:
                 f"take {len(text)} characters, but load() reads at most {_LONGEST}; "
                 "let the layers share a generator"
             )
-        write_arrays(path, arrays, {_ABOUT: text})
+        write_arrays(path, joined(parts), {_ABOUT: text})
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Resume from a file; `differences` then lists the settings that differ.
@@ -181,13 +179,13 @@ class Training:
             or if it is from the middle of an epoch, and the data or their order are
             different. Then nothing has changed.
         """
-        self._checked(path)()
+        self._read(path)()
 
     def check(self, path: str | os.PathLike[str]) -> None:
         """Raise the error that `load` would raise, if any."""
-        self._checked(path)
+        self._read(path)
 
-    def _checked(self, path: str | os.PathLike[str]) -> Callable[[], None]:
+    def _read(self, path: str | os.PathLike[str]) -> Callable[[], None]:
         """Read and check a file; return a function that resumes from it."""
         with Stored(path) as stored, naming(path):
             about = _read_about(stored)
@@ -205,7 +203,7 @@ class Training:
             saved, given = about["settings"], self._given | of_model(self.model)
             differences = what_differs(saved, given, bool(losses))
 
-        def go_on() -> None:
+        def resume() -> None:
             with naming(path):
                 self.model.load_random_state(generators)  # all of it, or it raises
             self.model.load_state_dict(model)
@@ -222,27 +220,21 @@ class Training:
                 set_state(self.rng, generator_state)
             self.differences = differences
 
-        return go_on
+        return resume
 
 
 def _read_about(stored: Stored) -> dict[str, Any]:
     """Return everything but arrays; raise if the file contains no training."""
     text = stored.texts.get(_ABOUT, "")
-    try:
-        if _is_too_long(text):
-            raise ValueError
-        about: Any = json.loads(text)
-        if about.keys() != _FACTS.keys() or about["format"] != FORMAT:
-            raise ValueError
-        if any(not isinstance(about[key], kind) for key, kind in _FACTS.items()):
-            raise ValueError
-    except (ValueError, AttributeError, RecursionError):
-        raise ValueError(
-            "it contains no training that this version can resume (tg.load reads the "
-            "weights alone)"
-        ) from None
-    facts: dict[str, Any] = about
-    return facts
+    with suppress(ValueError, AttributeError, RecursionError):
+        about: dict[str, Any] = {} if _is_too_long(text) else json.loads(text)
+        kinds = {name: type(fact) for name, fact in about.items()}
+        if kinds == _FACTS and about["format"] == FORMAT:
+            return about
+    raise ValueError(
+        "it contains no training that this version can resume (tg.load reads the "
+        "weights alone)"
+    )
 
 
 def _is_too_long(text: str) -> bool:

@@ -13,9 +13,14 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import Optimiser
 from tinygrad_edu.support.printable import printable
 from tinygrad_edu.support.states import matched
-from tinygrad_edu.train.checkpoints.storage import Stored, StoredPart, write_arrays
+from tinygrad_edu.train.checkpoints.storage import (
+    Stored,
+    StoredPart,
+    joined,
+    write_arrays,
+)
 
-__all__ = ["arrays_of", "fitting", "load", "naming", "save", "without_slash"]
+__all__ = ["fitting", "load", "naming", "save"]
 
 
 def save(path: str | os.PathLike[str], model: Module) -> None:
@@ -53,7 +58,7 @@ def save(path: str | os.PathLike[str], model: Module) -> None:
     np.True_
     """
     _check_model("save", model)
-    write_arrays(path, arrays_of(model))
+    write_arrays(path, joined({"": model.state_dict(copy=False)}))
 
 
 def load(path: str | os.PathLike[str], model: Module) -> None:
@@ -102,24 +107,6 @@ def _check_model(who: str, model: Any) -> None:
             f"{who}: expected an nn.Module, not a value of type "
             f"{type(model).__name__}; call {who}(path, model)"
         )
-
-
-def arrays_of(model: Module) -> dict[str, Any]:
-    """Return the model's arrays; raise if a name contains a slash."""
-    arrays = model.state_dict(copy=False)
-    for name in arrays:
-        without_slash(name)
-    return dict(arrays)
-
-
-def without_slash(name: str) -> str:
-    """Return a name; raise if it contains a slash."""
-    if "/" in name:
-        raise ValueError(
-            f"save: '{printable(name)}' has a slash in its name, but in a file a slash "
-            "marks arrays that are not weights; use another name"
-        )
-    return name
 
 
 @contextmanager

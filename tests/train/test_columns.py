@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.support.columns import FORMATS
+from tinygrad_edu.train.columns import FORMATS
 
 each_format = pytest.mark.parametrize("end", FORMATS)
 
