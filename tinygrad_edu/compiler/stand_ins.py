@@ -242,6 +242,13 @@ class Number:
             return current_tape().call(ufunc, inputs, kwargs)
         return current_tape().enter(getattr(ufunc, method), inputs, kwargs)
 
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if any(issubclass(kind, Node) for kind in types):
+            return NotImplemented
+        return current_tape().call(function, args, kwargs)
+
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         return type(self.value)

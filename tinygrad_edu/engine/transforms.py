@@ -542,7 +542,8 @@ def _replace(
 
 def _variable(x: Any) -> Any:
     """Return a variable for an argument: a Tensor to differentiate with respect to."""
-    data = x.array if isinstance(x, Node) else as_array(x)
+    number = as_array(x)
+    data = number.array if isinstance(number, Node) else number
     if data.dtype.kind != "f":
         raise TypeError(
             f"grad: cannot differentiate with respect to {_tell(x)}, since only floats "
@@ -550,7 +551,7 @@ def _variable(x: Any) -> Any:
         )
     if isinstance(x, Node) and x.requires_grad:
         return record(positive, (x,))
-    variable = Tensor(x)  # shares the memory, since nothing here writes to it
+    variable = Tensor(number)  # shares the memory, since nothing here writes to it
     variable.requires_grad = True
     variable.inputs = (data,)  # with inputs, Tensor does not allow writing in place
     return variable
