@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.program import Variable
+from tinygrad_edu.support import tree
 
 STYLES = ["fast", "readable"]
 each_style = pytest.mark.parametrize("style", STYLES)
@@ -242,6 +243,8 @@ def test_laying_out_anew_what_is_transposed_copies_it(style):
         lambda x: tg.vjp(lambda x: x**3, x)[1](x),
         lambda x: np.stack([x, 2 * x]),
         lambda x: np.stack([x, np.sin(tg.Tensor(x))]).data,
+        lambda x: np.where(True, x, np.float32([1, 2])),
+        lambda x: (np.reshape(x, (1, 1)), np.transpose(x), np.mean(x)),
         lambda x: (tg.Tensor(x) ** 3).data,
         lambda x: tg.logsumexp(x),
     ],
@@ -249,5 +252,8 @@ def test_laying_out_anew_what_is_transposed_copies_it(style):
 def test_a_number_is_taken_where_an_array_is(f):
     program = tg.compile(f)
     for x in (2.0, -0.75):
-        assert_allclose(program(x), f(x), rtol=1e-15)
+        found, expected = (tree.leaves(g(x)) for g in (program, f))
+        for a, b in zip(found, expected, strict=True):
+            assert_allclose(a, b, rtol=1e-15)
+            assert a.dtype == b.dtype
     assert len(program._variants) == 1
