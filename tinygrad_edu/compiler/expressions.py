@@ -63,7 +63,7 @@ def has_operator(e: Equation) -> bool:
     """
     if e.function not in INFIX or len(e.args) != 2 or e.params:
         return False
-    if e.function is np.power and getattr(e.args[0], "dtype", None) == bool:
+    if e.function is np.power and getattr(e.args[0], "dtype", None) == np.bool_:
         return False
     return e.function is not np.dot or all(
         isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args
