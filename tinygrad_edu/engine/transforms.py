@@ -545,9 +545,14 @@ def _variable(x: Any) -> Any:
     number = as_array(x)
     data = number.array if isinstance(number, Node) else number
     if data.dtype.kind != "f":
+        way_out = (
+            "pass 3.0 instead of 3, x.astype(float) for an array"
+            if data.dtype.kind in "iub"
+            else "pass it as an argument of its own, outside of those in argnums"
+        )
         raise TypeError(
             f"grad: cannot differentiate with respect to {_tell(x)}, since only floats "
-            "have derivatives; pass 3.0 instead of 3, x.astype(float) for an array"
+            f"have derivatives; {way_out}"
         )
     if isinstance(x, Node) and x.requires_grad:
         return record(positive, (x,))
