@@ -277,6 +277,10 @@ def test_a_compiled_step_is_judged_by_the_same_step_without_compile(mine, wrong,
     assert says in mine["compiled-step"].check(make_step).says
 
 
+def test_a_compiled_step_is_made_by_a_function(mine):
+    assert "what tg.compile returned" in mine["compiled-step"].check(3).says
+
+
 def test_a_compiled_step_that_leaves_other_parameters_is_wrong(mine):
     """The losses are right, but the last step is not made."""
 
