@@ -34,6 +34,7 @@ from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.joining import concatenate, stack
 from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
 from tinygrad_edu.support import tree
+from tinygrad_edu.support.printable import printable
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -680,7 +681,7 @@ def _tell(x: Any) -> str:
         return f"{data.dtype} {data.shape}"
     if x is None:
         return "None (is there a return?)"
-    return repr(x)
+    return printable(repr(x))
 
 
 def _describe(g: Function, what: str, f: Function) -> Function:
