@@ -23,7 +23,7 @@ from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.compiler.refusals import current_tape
 from tinygrad_edu.engine.array_like import ArrayLike
 from tinygrad_edu.engine.graph import Node, new_constant
-from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.op import Op, as_array
 
 __all__ = ["Array", "Number", "reshaped", "transposed"]
 
@@ -204,7 +204,7 @@ for _name in ARRAY_METHODS.split():
 
 def reshaped(x: Any, shape: Any = None, order: Any = "C", **kwargs: Any) -> Any:
     """Reshape; column by column (order="F") is row by row of the transposes."""
-    shape = kwargs.get("newshape", shape)
+    x, shape = as_array(x), kwargs.get("newshape", shape)
     if order == "F":
         full = np.reshape(x.array, shape).shape
         return transposed(reshaped(transposed(x), full[::-1]))
@@ -212,6 +212,7 @@ def reshaped(x: Any, shape: Any = None, order: Any = "C", **kwargs: Any) -> Any:
 
 
 def transposed(x: Any, axes: Any = None) -> Any:
+    x = as_array(x)
     backwards = tuple(range(x.ndim))[::-1]
     if axes is None or tuple(a % x.ndim for a in axes) == backwards:
         return current_tape().enter(np.transpose, (x,), {})
@@ -247,8 +248,6 @@ class Number:
     ) -> Any:
         if any(issubclass(kind, Node) for kind in types):
             return NotImplemented
-        if function in (np.reshape, np.transpose, np.mean):  # they ask for its shape
-            args = (np.positive(args[0]), *args[1:])
         return current_tape().call(function, args, kwargs)
 
     @property  # type: ignore[misc]
