@@ -393,6 +393,12 @@ def test_integer_targets_leave_the_dtype_of_the_prediction(name, wrap, rng):
     np.testing.assert_allclose(x.grad.data, expected[1], rtol=1e-5)
 
 
+def test_integer_targets_keep_their_name_in_an_explanation():
+    x, y = np.array([[0.0], [1.0]]), np.array([[0], [1]])
+    w = leaf([[0.5]])
+    assert "y = [[0], [1]]" in str(tg.explain(losses.mse(x @ w, y)))
+
+
 def test_a_compiled_loss_reads_labels_afresh_and_checks_them(rng):
     z = rng.standard_normal((4, 3))
     loss = tg.compile(lambda labels: losses.softmax_cross_entropy(z, labels))
