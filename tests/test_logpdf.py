@@ -163,6 +163,79 @@ def test_the_ends_of_a_support() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "parameters", "x", "expected"),
+    [
+        ("gamma", [[0.5, 1.0, 2.5]], [0.0, 0.0, 0.0], None),
+        ("gamma", [[0.5, 2.5]], [np.inf, np.inf], [-np.inf, -np.inf]),
+        ("chi2", [[1.0, 2.0, 4.0]], [0.0, 0.0, 0.0], None),
+        ("beta", [[0.5, 1.0, 2.0], 3.0], [0.0, 0.0, 0.0], None),
+        ("beta", [3.0, [0.5, 1.0, 2.0]], [1.0, 1.0, 1.0], None),
+        ("poisson", [[0.0, 0.0]], [0.0, 2.0], None),
+        ("poisson", [[2.0]], [np.inf], [-np.inf]),
+        ("dirichlet", [[0.5, 2.0]], [[0.0, 1.0], [1.0, 0.0]], [np.inf, -np.inf]),
+        ("dirichlet", [[1.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]], [0.0, 0.0]),
+    ],
+)
+def test_the_ends_of_a_support_give_no_warning(
+    name: str, parameters: Any, x: Any, expected: Any
+) -> None:
+    density, values = getattr(logpdf, name), leaf(x)
+    if expected is None:
+        expected = of_scipy(name, x, [np.array(p) for p in parameters])
+    free = [leaf(p) for p in parameters]
+    y = density(values, *free)
+    assert_allclose(y.data, expected, rtol=1e-12)
+    y.backward(np.where(np.isinf(expected), 5.0, 0.0))
+    for at_an_end in (values, *free):
+        assert_array_equal(at_an_end.grad.data, np.zeros(at_an_end.shape))
+    compiled = tg.compile(density)(*map(np.array, (x, *parameters)))
+    assert_allclose(compiled, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "parameters"),
+    [
+        ("norm", [1.0, 0.0], [0.0, [-1.0, 0.0]]),
+        ("t", [1.0, 0.0, 0.0], [[-1.0, 2.0, 2.0], 0.0, [1.0, -1.0, 0.0]]),
+        ("gamma", [1.0, 2.0, 2.0], [[-0.5, 2.0, 2.0], 0.0, [1.0, -1.0, 0.0]]),
+        ("chi2", [1.0], [-0.5]),
+        ("beta", [0.5, 0.5, 0.5], [[-0.5, 1.0, 1.0], [1.0, -0.5, 1.0], 0, [1, 1, -1]]),
+        ("poisson", [0.0, 2.0], [[-1.0, -2.5]]),
+        ("dirichlet", [[0.25, 0.75]], [[-0.5, 1.0]]),
+    ],
+)
+def test_parameters_outside_of_their_domain_give_nan(
+    name: str, x: Any, parameters: Any
+) -> None:
+    density = getattr(logpdf, name)
+    assert np.isnan(density(x, *parameters)).all()
+    assert np.isnan(tg.compile(density)(*map(np.array, (x, *parameters)))).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("poisson", [np.array([1, 4]), np.float32([0.5, 2])]),
+        ("poisson", [[1, 4], np.float32([0.5, 2]), 1]),
+        ("norm", [0.5, np.float32([0.5, 2]), np.array([1, 2])]),
+        ("dirichlet", [np.float32([0.25, 0.75]), [1, 2]]),
+        ("multivariate_normal", [[1, 2], np.float32([0.5, 2]), np.eye(2, dtype=int)]),
+    ],
+)
+def test_integers_leave_single_precision(name: str, numbers: Any) -> None:
+    density = getattr(logpdf, name)
+    y = density(*numbers)
+    assert y.dtype == np.float32
+    expected = density(*(np.asarray(x, float) for x in numbers))
+    assert_allclose(y, expected, rtol=1e-6)
+
+
+def test_plain_numbers_are_doubles() -> None:
+    assert logpdf.poisson(3, 2).dtype == float
+    assert logpdf.poisson(3, 2) == logpdf.poisson(3.0, 2.0)
+
+
+@pytest.mark.parametrize(
     ("name", "parameters"),
     [("norm", [1, 2.0]), ("t", [3]), ("gamma", [2.0]), ("beta", [2, 3]), ("chi2", [4])],
 )

@@ -60,7 +60,8 @@ def softmax_cross_entropy_by_hand(z, y):
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     p = e / e.sum(axis=-1, keepdims=True)
     total = y.sum(axis=-1, keepdims=True)
-    return -np.sum(y * np.log(p)) / len(z), (p * total - y) / len(z)
+    n = len(z) if z.ndim > 1 else 1  # a vector has the classes of one example
+    return -np.sum(y * np.log(p)) / n, (p * total - y) / n
 
 
 BY_HAND = {
@@ -366,6 +367,36 @@ def test_labels_are_the_numbers_of_classes(wrap, shape, dtype, rng):
     for x, y in zip(found, expected):
         np.testing.assert_allclose(x, y, rtol=1e-6 if dtype == np.float32 else 1e-13)
     assert found[1].dtype == dtype
+
+
+def test_a_vector_of_logits_is_one_example(rng):
+    z, labels = rng.standard_normal((4, 3)), np.array([2, 0, 1, 2])
+    loss = losses.softmax_cross_entropy
+    of_each = tg.vmap(loss)(z, labels)
+    expected = [loss(z[i : i + 1], labels[i : i + 1]) for i in range(4)]
+    np.testing.assert_allclose(of_each, expected, rtol=1e-14)
+    assert loss(z[0], 2) == pytest.approx(expected[0], rel=1e-14)
+    assert loss(z[0], [0, 0, 1]) == pytest.approx(expected[0], rel=1e-14)
+
+
+@each_loss
+@pytest.mark.parametrize("wrap", [np.asarray, tg.Tensor, np.ndarray.tolist])
+def test_integer_targets_leave_the_dtype_of_the_prediction(name, wrap, rng):
+    h = rng.uniform(0.1, 0.9, (2, 3)).astype(np.float32)
+    rows, c = np.eye(3, dtype=int)[[2, 0]], rng.standard_normal()
+    x = leaf(h)
+    y = PAIRED[name](x, wrap(rows))
+    y.backward(c)
+    assert y.dtype == x.grad.dtype == np.float32
+    expected = value_and_gradient(PAIRED[name], h.astype(float), rows, c)
+    np.testing.assert_allclose(y.data, expected[0], rtol=1e-6)
+    np.testing.assert_allclose(x.grad.data, expected[1], rtol=1e-5)
+
+
+def test_integer_targets_keep_their_name_in_an_explanation():
+    x, y = np.array([[0.0], [1.0]]), np.array([[0], [1]])
+    w = leaf([[0.5]])
+    assert "y = [[0], [1]]" in str(tg.explain(losses.mse(x @ w, y)))
 
 
 def test_a_compiled_loss_reads_labels_afresh_and_checks_them(rng):

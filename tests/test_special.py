@@ -158,6 +158,17 @@ def test_logsumexp_has_the_gradients_of_exponents_and_factors() -> None:
     assert tg.gradcheck(f, a, b)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["erf", "erfc"])
+def test_far_out_the_error_function_has_slope_0(name: str, dtype: Any) -> None:
+    far = np.array([-np.inf, -np.finfo(dtype).max, 151, np.inf, np.nan], dtype)
+    slope = tg.grad(lambda x: getattr(special, name)(x).sum())
+    curvature = tg.grad(lambda x: slope(x).sum())
+    for derivative in (slope(far), curvature(far), tg.compile(slope)(far)):
+        assert_array_equal(derivative, [0, 0, 0, 0, np.nan])
+        assert derivative.dtype == dtype
+
+
 def test_logsumexp_leaves_out_what_a_factor_0_would_let_overflow() -> None:
     a, b = leaf([1.0, 5000.0, 2.0]), leaf([1.0, 0.0, 3.0])
     y = special.logsumexp(a, b=b)

@@ -2,7 +2,9 @@
 
 Names and arguments are those of `scipy.stats`. Everything is differentiable: the values
 and the parameters, each an array or a Tensor; they broadcast. Outside the support the
-result is -inf, with gradient 0; of NaN it is NaN.
+result is -inf, with gradient 0; of NaN, and of a parameter that is not positive but
+should be, it is NaN. Where a density is infinite or 0 at an end of its support, the
+gradient is 0 as well.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ import numpy as np
 
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import as_float, log, log1p, square, xlog1py, xlogy
+from tinygrad_edu.ops.functions import log, log1p, square, xlog1py, xlogy
 from tinygrad_edu.ops.linalg import cholesky, solve
 from tinygrad_edu.ops.rearranging import diagonal
 from tinygrad_edu.ops.reductions import sum
+from tinygrad_edu.ops.shapes import astype
 from tinygrad_edu.special import betaln, gammaln
 
 __all__ = [
@@ -54,12 +57,14 @@ def norm(x: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     Tensor([ 4., -4.])
     """
     x, loc, scale = _of_one_kind(x, loc, scale)
+    scale = _positive(scale)
     return -square((x - loc) / scale) / 2 - log(scale) - LOG_2_PI / 2
 
 
 def t(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """Return the log-density of Student's t distribution, `df` degrees of freedom."""
     x, df, loc, scale = _of_one_kind(x, df, loc, scale)
+    df, scale = _positive(df), _positive(scale)
     z = (x - loc) / scale
     factor = (
         gammaln((df + 1) / 2) - gammaln(df / 2) - log(math.pi * df) / 2 - log(scale)
@@ -70,10 +75,13 @@ def t(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
 def gamma(x: Any, a: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """Return the log-density of the gamma distribution, of shape `a`."""
     x, a, loc, scale = _of_one_kind(x, a, loc, scale)
+    a, scale = _positive(a), _positive(scale)
     z = (x - loc) / scale
-    outside = z < 0
-    z = where(outside, 1, z)
-    return where(outside, -np.inf, xlogy(a - 1, z) - z - gammaln(a) - log(scale))
+    vanishes = (z < 0) | np.isinf(z) | ((z == 0) & (a > 1))
+    diverges = (z == 0) & (a < 1)
+    z = where(vanishes | diverges, 1, z)
+    y = xlogy(a - 1, z) - z - gammaln(a) - log(scale)
+    return _with_ends(y, vanishes, diverges)
 
 
 def chi2(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
@@ -85,11 +93,14 @@ def chi2(x: Any, df: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
 def beta(x: Any, a: Any, b: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     """Return the log-density of the beta distribution."""
     x, a, b, loc, scale = _of_one_kind(x, a, b, loc, scale)
+    a, b, scale = _positive(a), _positive(b), _positive(scale)
     z = (x - loc) / scale
-    outside = (z < 0) | (z > 1)
-    z = where(outside, 0.5, z)
+    vanishes = (z < 0) | (z > 1) | ((z == 0) & (a > 1)) | ((z == 1) & (b > 1))
+    diverges = ((z == 0) & (a < 1)) | ((z == 1) & (b < 1))
+    z = where(vanishes | diverges, 0.5, z)
     powers = xlogy(a - 1, z) + xlog1py(b - 1, -z)
-    return where(outside, -np.inf, powers - betaln(a, b) - log(scale))
+    y = powers - betaln(a, b) - log(scale)
+    return _with_ends(y, vanishes, diverges)
 
 
 def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
@@ -98,10 +109,10 @@ def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
     `k` is a constant. For what is no whole number, the result is -inf.
     """
     k, mu, loc = _of_one_kind(k, mu, loc)
-    n = k - loc
-    outside = (n < 0) | (n > np.floor(n))
-    n = where(outside, 1, n)
-    return where(outside, -np.inf, xlogy(n, mu) - gammaln(n + 1) - mu)
+    mu, n = where(mu < 0, np.nan, mu), k - loc
+    vanishes = (n < 0) | (n > np.floor(n)) | np.isinf(n) | ((n > 0) & (mu == 0))
+    n = where(vanishes, 0, n)
+    return where(vanishes, -np.inf, xlogy(n, mu) - gammaln(n + 1) - mu)
 
 
 def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
@@ -129,7 +140,7 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
     >>> float(multivariate_normal([1.0, 2.0], 0.0, np.eye(2)).round(6))
     -4.337877
     """
-    x, mean = _of_one_kind(x, mean)
+    x, mean, cov = _of_one_kind(x, mean, cov)
     deviations, factor = x - mean, cholesky(cov)
     n = factor.shape[-1]
     if deviations.shape[-1:] != (n,):
@@ -148,19 +159,36 @@ def dirichlet(x: Any, alpha: Any) -> Any:
     `x` has probabilities along the last axis (in SciPy, the first); that they add up to
     1 is not checked.
     """
-    x, alpha = as_float(x), as_float(alpha)
-    outside = x < 0
-    powers = sum(xlogy(alpha - 1, where(outside, 1, x)), -1)
-    total = powers - sum(gammaln(alpha), -1) + gammaln(sum(alpha, -1))
-    return where(np.any(outside, -1), -np.inf, total)
+    x, alpha = _of_one_kind(x, alpha)
+    alpha = _positive(alpha)
+    vanishes, diverges = (x < 0) | ((x == 0) & (alpha > 1)), (x == 0) & (alpha < 1)
+    powers = sum(xlogy(alpha - 1, where(vanishes | diverges, 1, x)), -1)
+    y = powers - sum(gammaln(alpha), -1) + gammaln(sum(alpha, -1))
+    return _with_ends(y, np.any(vanishes, -1), np.any(diverges, -1))
 
 
-def _of_one_kind(x: Any, *parameters: Any) -> tuple[Any, ...]:
-    """Return x as floats, plain numbers in its dtype, and lists as arrays.
+def _positive(parameter: Any) -> Any:
+    return where(parameter > 0, parameter, np.nan)
 
-    So that the logarithm of a plain number does not make float64 of float32.
+
+def _with_ends(y: Any, vanishes: Any, diverges: Any) -> Any:
+    """Return y, but -inf or inf where the density is 0 or infinite."""
+    infinity = astype(where(vanishes, -np.inf, np.inf), dtype=y.dtype)
+    return where(vanishes | diverges, infinity, y)
+
+
+def _of_one_kind(*numbers: Any) -> tuple[Any, ...]:
+    """Return lists as arrays, and plain numbers and integers in the others' dtype.
+
+    So that a count, or the logarithm of a plain number, does not make float64 of
+    float32.
     """
-    x = as_float(x)
-    one = x.dtype.type(1)
-    plain = int | float
-    return x, *(p * one if isinstance(p, plain) else as_array(p) for p in parameters)
+    kinds = [as_array(x).dtype for x in numbers if _has_floats(x)]
+    dtype = np.result_type(*kinds or [float])
+    return tuple(
+        as_array(x) if _has_floats(x) else astype(x, dtype=dtype) for x in numbers
+    )
+
+
+def _has_floats(x: Any) -> bool:
+    return not isinstance(x, int | float) and as_array(x).dtype.kind == "f"

@@ -19,6 +19,7 @@ from tinygrad_edu.ops.arithmetic import subtract
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sigmoid, sigmoid_cross_entropy, xlog1py, xlogy
 from tinygrad_edu.ops.reductions import log_softmax, squared_norm, sum
+from tinygrad_edu.ops.shapes import astype
 from tinygrad_edu.support.foreign import raising
 from tinygrad_edu.support.kinds import Operand
 
@@ -64,6 +65,7 @@ def mse(prediction: Operand, target: Operand) -> Tensor:
             [0.5 ]])
     """
     n = _examples("mse", prediction, target)
+    target = _in_dtype_of(prediction, target)
     return squared_norm(subtract(prediction, target)) * (0.5 / n)
 
 
@@ -150,6 +152,7 @@ def cross_entropy(prediction: Operand, target: Operand) -> Tensor:
     n = _examples("cross_entropy", prediction, target)
     _check_probabilities("cross_entropy", "prediction", prediction)
     _check_probabilities("cross_entropy", "target", target)
+    target = _in_dtype_of(prediction, target)
     likelihood = xlogy(target, prediction) + xlog1py(
         subtract(1.0, target), -1.0 * as_array(prediction)
     )
@@ -192,6 +195,7 @@ def cross_entropy_with_logits(logits: Operand, target: Operand) -> Tensor:
     """
     n = _examples("cross_entropy_with_logits", logits, target)
     _check_probabilities("cross_entropy_with_logits", "target", target)
+    target = _in_dtype_of(logits, target)
     return sum(sigmoid_cross_entropy(logits, target)) * (1.0 / n)
 
 
@@ -200,9 +204,9 @@ def softmax_cross_entropy(logits: Operand, target: Operand) -> Tensor:
 
     Parameters
     ----------
-    logits : Tensor of shape (N, classes)
+    logits : Tensor of shape (N, classes), or (classes,) for one example
         The output layer's `z`, ``model.logits(x)``.
-    target : array_like of shape (N, classes), or integers of shape (N,)
+    target : array_like of that shape, or integers of shape (N,), or ()
         The probability of each class; or the number of the right class, from 0.
 
     Returns
@@ -230,8 +234,11 @@ def softmax_cross_entropy(logits: Operand, target: Operand) -> Tensor:
     n = _examples("softmax_cross_entropy", logits, rows)
     if rows is target:
         _check_probabilities("softmax_cross_entropy", "target", target)
+    rows = _in_dtype_of(logits, rows)
+    if rows.ndim == 1:
+        n = 1
     # A class of target 0 may have log p = -infinity: here 0 log 0 = 0.
-    impossible = as_array(rows) == 0
+    impossible = rows == 0
     return sum(rows * where(impossible, 0, log_softmax(logits))) * (-1.0 / n)
 
 
@@ -263,16 +270,20 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
     return n
 
 
+def _in_dtype_of(prediction: Any, target: Any) -> Any:
+    """Convert integers, if NumPy would make float64 of them and the prediction."""
+    target, dtype = as_array(target), as_array(prediction).dtype
+    is_fitting = target.dtype.kind not in "iu" or dtype == np.float64
+    return target if is_fitting else astype(target, dtype=dtype)
+
+
 def _rows_of_labels(target: Any, logits: Any) -> Any:
     """Convert integer labels to one-hot rows; return any other target as it is."""
-    labels = as_array(target)
-    if labels.dtype.kind not in "iu" or labels.ndim == 0:
+    labels, shape = as_array(target), as_array(logits).shape
+    if labels.dtype.kind not in "iu" or labels.ndim != len(shape) - 1:
         return target
-    *shape, classes = as_array(logits).shape
-    if labels.ndim != len(shape):
-        return target
-    query(check_labels, labels, classes)
-    return labels[..., None] == np.arange(classes)
+    query(check_labels, labels, shape[-1])
+    return labels[..., None] == np.arange(shape[-1])
 
 
 def _check_probabilities(loss: str, what: str, x: Any) -> None:

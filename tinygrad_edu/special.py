@@ -83,17 +83,25 @@ op = partial(Op, listed=False)
 
 ROOT = math.sqrt(math.pi)
 
+
+def _bell(x: Any) -> Any:
+    """Return exp(-x^2), without overflow of x^2."""
+    far = (x < -150) | (x > 150)  # where it is 0 in every dtype
+    x = where(far, 150, x)
+    return exp(-x * x)
+
+
 erf = op(
     scipy_special.erf,
     tex=r"\operatorname{{erf}} {x}",
     doc="The error function: 2/sqrt(pi) times the integral of exp(-t^2) from 0 to `x`.",
-).vjp(x=lambda g, y, x: g * (2 / ROOT) * exp(-x * x))
+).vjp(x=lambda g, y, x: g * (2 / ROOT) * _bell(x))
 
 erfc = op(
     scipy_special.erfc,
     tex=r"\operatorname{{erfc}} {x}",
     doc="1 - erf(x), accurate where it is small.",
-).vjp(x=lambda g, y, x: g * (-2 / ROOT) * exp(-x * x))
+).vjp(x=lambda g, y, x: g * (-2 / ROOT) * _bell(x))
 
 erfinv = op(
     scipy_special.erfinv,

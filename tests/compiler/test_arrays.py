@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.program import Variable
+from tinygrad_edu.support import tree
 
 STYLES = ["fast", "readable"]
 each_style = pytest.mark.parametrize("style", STYLES)
@@ -229,3 +230,30 @@ def test_laying_out_anew_what_is_transposed_copies_it(style):
     for scale in (1, 10):
         x = scale * np.arange(6.0).reshape(2, 3)
         assert_array_equal(compiled(x), (x * 6).T.ravel())
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        tg.grad(lambda x: x**3),
+        tg.value_and_grad(lambda x: tg.exp(x) * x),
+        tg.jacobian(lambda x: x**3),
+        tg.hessian(lambda x: x**3),
+        lambda x: tg.jvp(lambda x: x**3, x, x),
+        lambda x: tg.vjp(lambda x: x**3, x)[1](x),
+        lambda x: np.stack([x, 2 * x]),
+        lambda x: np.stack([x, np.sin(tg.Tensor(x))]).data,
+        lambda x: np.where(True, x, np.float32([1, 2])),
+        lambda x: (np.reshape(x, (1, 1)), np.transpose(x), np.mean(x)),
+        lambda x: (tg.Tensor(x) ** 3).data,
+        lambda x: tg.logsumexp(x),
+    ],
+)
+def test_a_number_is_taken_where_an_array_is(f):
+    program = tg.compile(f)
+    for x in (2.0, -0.75):
+        found, expected = (tree.leaves(g(x)) for g in (program, f))
+        for a, b in zip(found, expected, strict=True):
+            assert_allclose(a, b, rtol=1e-15)
+            assert a.dtype == b.dtype
+    assert len(program._variants) == 1

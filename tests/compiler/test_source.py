@@ -43,6 +43,14 @@ def test_arguments_may_be_called_as_a_program_calls_things_of_its_own(
         np.testing.assert_allclose(compiled(x, 2.0), f(x, 2.0), rtol=1e-15)
 
 
+@pytest.mark.parametrize("style", ["fast", "readable"])
+def test_a_power_of_booleans_is_that_of_the_op(style: str) -> None:
+    x = np.array([True, False])
+    compiled = tg.compile(lambda x: tg.power(x, 2), style=style)
+    assert tg.power(x, 2).dtype == compiled(x).dtype == int
+    np.testing.assert_array_equal(compiled(x), [1, 0])
+
+
 def test_a_large_product_leaves_an_argument_called_rows_alone() -> None:
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2000, 100)), rng.standard_normal((100, 100))

@@ -89,6 +89,20 @@ def test_a_place_that_was_not_filled_in_is_no_try(mine):
     assert not any(row[-1] for row in mine.table())
 
 
+@pytest.mark.parametrize("name", ["backprop", "sgd", "compiled-step"])
+def test_an_error_in_an_answer_says_whose_it_is(mine, name):
+    def broken(*args):
+        return {}["w"]
+
+    with pytest.raises(KeyError, match="w") as caught:
+        mine[name].check(broken)
+    note = "This error is in your answer, not in the exercise."
+    assert caught.value.__notes__ == [note]
+    with pytest.raises(KeyError) as caught:
+        mine.in_language("zh")[name].check(broken)
+    assert caught.value.__notes__[0].startswith(f"{note}\n这个错误出在你的答案里")
+
+
 def test_seeds_draw_other_numbers(mine):
     assert mine.one("cube", 3).given == mine.one("cube", 3).given
     assert len({mine.one("cube", seed).given["x"] for seed in range(20)}) > 15
@@ -261,6 +275,10 @@ def test_a_compiled_step_is_judged_by_the_same_step_without_compile(mine, wrong,
         return wrong(step, model)
 
     assert says in mine["compiled-step"].check(make_step).says
+
+
+def test_a_compiled_step_is_made_by_a_function(mine):
+    assert "what tg.compile returned" in mine["compiled-step"].check(3).says
 
 
 def test_a_compiled_step_that_leaves_other_parameters_is_wrong(mine):

@@ -482,6 +482,7 @@ def test_what_cancels_is_explained_in_every_form(y):
         (lambda x: x**0, "y = 1     dy/dx = 0         1 "),
         (lambda x: x - 0.5 * x * 2, "y = 0     dy/dx = 0         0 "),
         (lambda x: (x - x) ** 2, "y = 0     dy/dx = 0         0 "),
+        (lambda x: 0 * tg.stack([x, x]).sum(), "y = 0     dy/dx = 0         0 "),
     ],
 )
 def test_what_cancels_has_the_derivative_zero(f, said):

@@ -1325,6 +1325,16 @@ def test_products_of_numbers() -> None:
     assert tg.vdot([[1, 2]], [[3], [4]]) == 11
 
 
+def test_interp_at_an_infinity_is_the_value_at_the_end() -> None:
+    x, xp = np.array([-np.inf, 0.5, 1e308, np.inf]), np.array([0.0, 1.0, 3.0])
+    for fp in (np.array([2.0, 2.0, 5e9]), np.array([-1.0, 4.0, 4.0])):
+        assert_array_equal(tg.interp(x, xp, fp), np.interp(x, xp, fp))
+        slopes = tg.grad(lambda x, fp=fp: tg.interp(x, xp, fp).sum())(x)
+        assert_array_equal(slopes, [0, fp[1] - fp[0], 0, 0])
+        shares = tg.jacobian(lambda fp: tg.interp(x, xp, fp))(fp)
+        assert_array_equal(shares, [[1, 0, 0], [0.5, 0.5, 0], [0, 0, 1], [0, 0, 1]])
+
+
 # --- Linear algebra -------------------------------------------------------------------
 
 MATRIX = np.array([[4.0, 1.0, -2.0], [0.5, -3.0, 1.0], [1.0, 2.0, 5.0]])

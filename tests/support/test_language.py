@@ -161,15 +161,16 @@ def test_a_language_is_found_by_its_usual_names(lang):
     assert say("its sign is flipped") == "its sign is flipped"
 
 
-@pytest.mark.parametrize("lang", ["xx", "z", "", 5])
-def test_a_language_without_a_catalogue_is_refused(lang):
+@pytest.mark.parametrize("lang", ["xx", "z", "", 5, "zh_TW", "zh-Hant", "zh-Hant-HK"])
+def test_a_language_without_a_catalogue_is_refused(lang, tmp_path):
     w = tg.Tensor(2.0, requires_grad=True)
     expected = f"lang: there is no catalogue for {lang!r}; there are en, zh_CN"
     for call in (
         lambda: tg.compare([4.0], w * w, [w], lang=lang),
         lambda: tg.explain(w * w, lang=lang),
         lambda: tg.gradcheck(lambda w: w * w, w, lang=lang),
-        lambda: str(tg.exercises.in_language(lang)),
+        lambda: tg.exercises.in_language(lang),
+        lambda: tg.step_through(w * w, tmp_path / "page.html", lang=lang),
     ):
         with pytest.raises(ValueError, match=re.escape(expected)):
             call()

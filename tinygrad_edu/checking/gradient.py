@@ -202,7 +202,7 @@ def _leaves(inputs: Sequence[Any]) -> list[Tensor]:
             raise ValueError(
                 f"gradcheck: input {position} was computed; pass a leaf, or its .data"
             )
-        x = given if is_parameter else Tensor(given)
+        x = given if is_parameter else _constant(position, given)
         if x.dtype.kind != "f":
             raise TypeError(
                 f"gradcheck: input {position} is {x.dtype}, but only floats have a "
@@ -212,6 +212,20 @@ def _leaves(inputs: Sequence[Any]) -> list[Tensor]:
             raise ValueError(f"gradcheck: input {position} has a NaN or an infinity")
         leaves.append(x if is_parameter else Tensor(x, requires_grad=True))
     return leaves
+
+
+def _constant(position: int, given: Any) -> Tensor:
+    """Return an input as a Tensor; raise if it is no array, but a dict or a model."""
+    try:
+        return Tensor(given)
+    except (TypeError, ValueError) as error:
+        if isinstance(given, np.ndarray):
+            raise
+        raise TypeError(
+            f"gradcheck: input {position} is of type {type(given).__name__}, but each "
+            "input must be one array of floats; pass the arrays in it one by one, and "
+            "put them together inside the function (for a model: *model.parameters())"
+        ) from error
 
 
 def _names(f: Function, leaves: Sequence[Tensor]) -> list[str]:

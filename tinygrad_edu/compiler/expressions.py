@@ -57,8 +57,13 @@ PREFIX = {np.negative: "-", operator.neg: "-", np.invert: "~"}
 
 
 def has_operator(e: Equation) -> bool:
-    """Whether an operator of Python's says what an equation does: @ is a dot if 2-d."""
+    """Whether an operator of Python's says what an equation does.
+
+    @ is a dot if 2-d, and NumPy writes ``x**2`` of booleans as its square, in int8.
+    """
     if e.function not in INFIX or len(e.args) != 2 or e.params:
+        return False
+    if e.function is np.power and getattr(e.args[0], "dtype", None) == np.bool_:
         return False
     return e.function is not np.dot or all(
         isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args

@@ -23,7 +23,7 @@ from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.compiler.refusals import current_tape
 from tinygrad_edu.engine.array_like import ArrayLike
 from tinygrad_edu.engine.graph import Node, new_constant
-from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.op import Op, as_array
 
 __all__ = ["Array", "Number", "reshaped", "transposed"]
 
@@ -204,7 +204,7 @@ for _name in ARRAY_METHODS.split():
 
 def reshaped(x: Any, shape: Any = None, order: Any = "C", **kwargs: Any) -> Any:
     """Reshape; column by column (order="F") is row by row of the transposes."""
-    shape = kwargs.get("newshape", shape)
+    x, shape = as_array(x), kwargs.get("newshape", shape)
     if order == "F":
         full = np.reshape(x.array, shape).shape
         return transposed(reshaped(transposed(x), full[::-1]))
@@ -212,6 +212,7 @@ def reshaped(x: Any, shape: Any = None, order: Any = "C", **kwargs: Any) -> Any:
 
 
 def transposed(x: Any, axes: Any = None) -> Any:
+    x = as_array(x)
     backwards = tuple(range(x.ndim))[::-1]
     if axes is None or tuple(a % x.ndim for a in axes) == backwards:
         return current_tape().enter(np.transpose, (x,), {})
@@ -241,6 +242,13 @@ class Number:
         if method == "__call__":
             return current_tape().call(ufunc, inputs, kwargs)
         return current_tape().enter(getattr(ufunc, method), inputs, kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if any(issubclass(kind, Node) for kind in types):
+            return NotImplemented
+        return current_tape().call(function, args, kwargs)
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:

@@ -514,4 +514,6 @@ def as_array(x: Any) -> Any:
     """Convert a list or a number to an array, so that it has a shape; keep Tensors."""
     if x.__class__ is np.ndarray or isinstance(x, Node):
         return x
+    if type(x) is not x.__class__:  # what stands for a number, while it is recorded
+        return np.positive(x)
     return np.asarray(x)

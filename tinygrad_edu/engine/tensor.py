@@ -77,7 +77,8 @@ class Tensor(ArrayLike):
         dtype: DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
-        array: Any = data.array if isinstance(data, Node) else as_array(data)
+        data = as_array(data)
+        array: Any = data.array if isinstance(data, Node) else data
         _check_real("Tensor", array.dtype)
         if dtype is not None and array.dtype != dtype:
             _check_real("Tensor", np.dtype(dtype))

@@ -34,6 +34,7 @@ from tinygrad_edu.ops.arithmetic import positive
 from tinygrad_edu.ops.joining import concatenate, stack
 from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
 from tinygrad_edu.support import tree
+from tinygrad_edu.support.printable import printable
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -542,15 +543,21 @@ def _replace(
 
 def _variable(x: Any) -> Any:
     """Return a variable for an argument: a Tensor to differentiate with respect to."""
-    data = x.array if isinstance(x, Node) else as_array(x)
+    number = as_array(x)
+    data = number.array if isinstance(number, Node) else number
     if data.dtype.kind != "f":
+        way_out = (
+            "pass 3.0 instead of 3, x.astype(float) for an array"
+            if data.dtype.kind in "iub"
+            else "pass it as an argument of its own, outside of those in argnums"
+        )
         raise TypeError(
             f"grad: cannot differentiate with respect to {_tell(x)}, since only floats "
-            "have derivatives; pass 3.0 instead of 3, x.astype(float) for an array"
+            f"have derivatives; {way_out}"
         )
     if isinstance(x, Node) and x.requires_grad:
         return record(positive, (x,))
-    variable = Tensor(x)  # shares the memory, since nothing here writes to it
+    variable = Tensor(number)  # shares the memory, since nothing here writes to it
     variable.requires_grad = True
     variable.inputs = (data,)  # with inputs, Tensor does not allow writing in place
     return variable
@@ -674,7 +681,7 @@ def _tell(x: Any) -> str:
         return f"{data.dtype} {data.shape}"
     if x is None:
         return "None (is there a return?)"
-    return repr(x)
+    return printable(repr(x))
 
 
 def _describe(g: Function, what: str, f: Function) -> Function:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinygrad_edu.exercising.numbers import drawn
 from tinygrad_edu.exercising.progress import Progress
-from tinygrad_edu.support.language import say, speaking, spoken
+from tinygrad_edu.support.language import say, say_also, speaking, spoken
 from tinygrad_edu.support.printable import filled
 from tinygrad_edu.support.randomness import generator
 
@@ -193,11 +193,22 @@ class Exercise:
         Verdict
             True if the answer is right. If not, it names the slip, and never the right
             numbers.
+
+        Raises
+        ------
+        Exception
+            What an answer that is a function raises, with a note that it is yours.
         """
         with speaking(self.lang):
             if answer is ...:
                 return Verdict(False, say("write your answer in place of ..."))
-            verdict = self.declaration.judge(self, answer)
+            try:
+                verdict = self.declaration.judge(self, answer)
+            except Exception as error:
+                error.add_note(
+                    say_also("This error is in your answer, not in the exercise.")
+                )
+                raise
             mark = self._progress[self.name]
             is_shown = self.seed in mark.shown
             self._progress[self.name] = mark._replace(

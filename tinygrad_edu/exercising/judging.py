@@ -165,7 +165,7 @@ def compiled_step(exercise: Exercise, answer: Any) -> Verdict:
     x, y, lr = exercise.given.values()
     mine, right = (MLP([2, 3, 1], rng=exercise.seed) for _ in range(2))
     optimiser = SGD(right.parameters(), lr)
-    step = answer(mine, SGD(mine.parameters(), lr))
+    step = callable(answer) and answer(mine, SGD(mine.parameters(), lr))
     if not isinstance(step, Compiled):
         says = say("it should return what tg.compile returned")
         return Verdict(False, says, "from-tape-to-program")

@@ -115,8 +115,15 @@ class Exercises(Mapping[str, Exercise]):
         return type(self)(path, self._lang)
 
     def in_language(self, lang: str) -> Exercises:
-        """Return the same exercises in another language, such as ``"zh"``."""
-        return type(self)(self._path, lang)
+        """Return the same exercises in another language, such as ``"zh"``.
+
+        Raises
+        ------
+        ValueError
+            If there is no catalogue of this language.
+        """
+        with speaking(lang):
+            return type(self)(self._path, lang)
 
     def table(self) -> ExerciseTable:
         """Return the list as a table."""

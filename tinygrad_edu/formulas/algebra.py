@@ -415,7 +415,7 @@ def applied(op: Op, arguments: list[Formula], params: Params, shape: Shape) -> F
             return in_shape(a, shape)
         case "exp", [Applied(op=inner) as a] if inner.name == "log_softmax":
             return _call(OPS["softmax"], shape, a.arguments, a.params)
-        case "reshape", [Product(coefficient=n, factors=())]:
+        case "reshape" | "getitem", [Product(coefficient=n, factors=())]:
             return number(n, shape)
         case "transpose", [a] if len(a.shape) < 2:
             return a

@@ -67,7 +67,8 @@ def interp(
     # Not xp[i]: for `vmap`, i stands for many places, which an array does not know.
     before, start = getitem(xp, i), getitem(fp, i)
     slope = (getitem(fp, i + 1) - start) / (getitem(xp, i + 1) - before)
-    y = start + slope * (x - before)
+    outside = (x < xp[0]) | (x > xp[-1])
+    y = start + slope * where(outside, 0, x - before)  # not 0 times infinity
     y = where(x < xp[0], fp[0] if left is None else left, y)
     return where(x > xp[-1], fp[-1] if right is None else right, y)
 

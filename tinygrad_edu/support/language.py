@@ -33,6 +33,8 @@ __all__ = ["languages", "say", "say_also", "speaking", "spoken", "words_of"]
 LOCALE = Path(__file__).parents[1] / "locale"
 VARIABLE = "TINYGRAD_EDU_LANG"
 ENGLISH = "en"
+# Where Chinese is written in other characters than in zh_CN.
+TRADITIONAL = frozenset({"hant", "hk", "mo", "tw"})
 
 _spoken: ContextVar[str | None] = ContextVar("spoken", default=None)
 
@@ -114,10 +116,10 @@ def words_of(context: str) -> dict[str, str]:
 
 def _fitting(lang: str, who: str) -> str:
     """Return the language that is meant: "zh" and "zh-CN.UTF-8" mean "zh_CN"."""
-    wanted = str(lang).partition(".")[0].replace("-", "_").lower()
-    for parts in (2, 1):
+    wanted = str(lang).partition(".")[0].replace("-", "_").lower().split("_")
+    for parts in (2,) if TRADITIONAL.intersection(wanted) else (2, 1):
         for known in languages():
-            if known.lower().split("_")[:parts] == wanted.split("_")[:parts]:
+            if known.lower().split("_")[:parts] == wanted[:parts]:
                 return known
     raise ValueError(
         f"{who}: there is no catalogue for {lang!r}; there are "

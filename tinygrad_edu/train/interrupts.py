@@ -28,11 +28,6 @@ def noticing_ctrl_c() -> Iterator[CtrlC]:
 
     This works only in the main thread, and only if Ctrl-C has its usual effect: a
     handler of the user's own is kept.
-
-    >>> with noticing_ctrl_c() as ctrl_c:
-    ...     signal.raise_signal(signal.SIGINT)
-    ...     ctrl_c.pressed
-    True
     """
     ctrl_c = CtrlC()
     in_main_thread = threading.current_thread() is threading.main_thread()
