@@ -101,25 +101,6 @@ def test_other_sums_stay_sums() -> None:
     unchanged(sums_as_products, program)
 
 
-def test_a_sum_of_squares_needs_no_squares() -> None:
-    b = Builder()
-    x = b.given(3, 4)
-    before = b.program(b(np.sum, b(np.square, b(np.exp, x))))
-    after = sums_as_products(before)
-    assert np.square not in functions(after)
-    assert_same(before, after)
-
-
-def test_squares_that_are_read_again_are_summed() -> None:
-    b = Builder()
-    x = b.given(3, 4)
-    shown, flat = b(np.square, x), b(np.square, b(np.transpose, x))
-    before = b.program(b(np.sum, shown), shown, b(np.sum, flat))
-    after = sums_as_products(before)
-    assert functions(after).count(np.square) == 2
-    assert_same(before, after)
-
-
 # --- Products -------------------------------------------------------------------------
 
 

@@ -15,16 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.expressions import literal
 from tinygrad_edu.compiler.functions import assembled
-from tinygrad_edu.compiler.laws import is_plain_number
 from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import is_elementwise, is_plain_index
+from tinygrad_edu.compiler.scheduling import is_plain_index
 from tinygrad_edu.compiler.tuning import MEDIUM, is_for_blas
 from tinygrad_edu.engine.op import OPS
 
-__all__ = ["parts_in_one", "slices_in_one", "steps_in_one", "sums_over_steps"]
+__all__ = ["parts_in_one", "steps_in_one", "sums_over_steps"]
 
 FEW = 3  # products: so many are worth an array
 LARGE = 1 << 20  # elements
@@ -85,127 +83,6 @@ def _assembled(e: Equation, terms: list[Term]) -> Equation | None:
         return None
     parts, indices = map(list, zip(*terms))
     return replace(e, function=assembled, args=(parts, indices, y.shape), params={})
-
-
-# --- Slices ---------------------------------------------------------------------------
-
-Slice = tuple[int, int, int]  # along which axis, from where, to where
-
-
-class _Neighbours:
-    """Equations that apply one function to slices of the same arrays.
-
-    Attributes
-    ----------
-    wholes : list
-        For each argument the array or the group of which slices are taken; or None.
-    members : dict of Variable to Slice
-    region : Slice or None
-        What the slices are together, if they lie side by side.
-    whole : Variable
-        What the function gives for the region.
-    """
-
-    def __init__(self, wholes: list[Any]) -> None:
-        self.wholes = wholes
-        self.members: dict[Variable, Slice] = {}
-        self.region: Any = None
-        self.whole: Any = None
-
-    def close(self) -> None:
-        """Find the region, when all members are known."""
-        axes, starts, ends = zip(*sorted(self.members.values()))
-        inner = [x.region for x in self.wholes if isinstance(x, _Neighbours)]
-        is_row = len(starts) > 1 and starts[1:] == ends[:-1] and axes[0] == axes[-1]
-        if is_row and None not in inner:
-            (like, *_) = self.members
-            axis, start, end = self.region = axes[0], starts[0], ends[-1]
-            shape = (*like.shape[:axis], end - start, *like.shape[axis + 1 :])
-            self.whole = Variable(shape, like.dtype)
-
-
-def slices_in_one(program: Program) -> Program:
-    """Apply a function once to neighbouring slices of an array, not to each.
-
-    The gates of a cell are such slices, and most of them go through a sigmoid.
-    """
-    group_of = _groups(program)
-    for each in dict.fromkeys(group_of.values()):
-        each.close()
-    made: list[Equation] = []
-    written: set[_Neighbours] = set()
-    for e in program.equations:
-        group = group_of.get(e.output)
-        if group is None or group.region is None:
-            made.append(e)
-            continue
-        if group not in written:
-            written.add(group)
-            args = list(e.args)
-            for i, whole in enumerate(group.wholes):
-                if isinstance(whole, _Neighbours) and whole.region == group.region:
-                    args[i] = whole.whole
-                elif whole is not None:
-                    args[i] = Variable(group.whole.shape, e.args[i].dtype)
-                    made.append(_take(whole, group.region, args[i]))
-            made.append(replace(e, output=group.whole, args=tuple(args)))
-        made.append(_take(group, group.members[e.output], e.output))
-    return dead_code(replace(program, equations=tuple(made)))
-
-
-def _groups(program: Program) -> dict[Variable, _Neighbours]:
-    """Return the group of each equation that has one, by its output."""
-    results = set(program.results())
-    slices: dict[Any, tuple[Any, Slice]] = {}
-    groups: dict[Any, _Neighbours] = {}
-    group_of: dict[Variable, _Neighbours] = {}
-    for e in program.equations:
-        y = e.output
-        if e.function is operator.getitem and (part := _slice(*e.args)):
-            slices[y] = e.args[0], part
-        elif is_elementwise(e) and not e.params and y not in results:
-            found = [slices.get(x) if _is_like(x, y) else None for x in e.args]
-            places = {of[1] for of in found if of}
-            others = [x for x, of in zip(e.args, found) if not of]
-            if len(places) == 1 and all(map(_is_single, others)):
-                wholes = [of and of[0] for of in found]
-                key = e.function, *wholes, *((type(x), literal(x) or x) for x in others)
-                group = group_of[y] = groups.setdefault(key, _Neighbours(wholes))
-                (group.members[y],) = places
-                slices[y] = group, group.members[y]
-    return group_of
-
-
-def _is_like(x: Any, y: Variable) -> bool:
-    return isinstance(x, Variable) and x.shape == y.shape
-
-
-def _is_single(x: Any) -> bool:
-    """Whether x is one number, which may be unknown."""
-    return is_plain_number(x) or (isinstance(x, Variable) and x.shape == ())
-
-
-def _slice(x: Any, index: Any) -> Slice | None:
-    """Read an index as a slice along one axis."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(i, slice) and i.step is None for i in parts):
-        return None
-    bounds = [i.indices(n)[:2] for i, n in zip(parts, x.shape)]
-    cut = [a for a, (i, j) in enumerate(bounds) if (i, j) != (0, x.shape[a])]
-    if len(cut) != 1:
-        return None
-    start, end = bounds[cut[0]]
-    return cut[0], start, max(start, end)
-
-
-def _take(whole: Any, region: Slice, output: Variable) -> Equation:
-    """Take a slice of an array, or of what a group gives."""
-    axis, start, end = region
-    first = 0
-    if isinstance(whole, _Neighbours):
-        first, whole = whole.region[1], whole.whole
-    index = (slice(None),) * axis + (slice(start - first, end - first),)
-    return Equation(output, operator.getitem, (whole, index))
 
 
 # --- Steps ----------------------------------------------------------------------------

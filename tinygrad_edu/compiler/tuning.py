@@ -31,7 +31,8 @@ __all__ = [
 ]
 
 SMALL = 1_000_000  # products: so many OpenBLAS takes to be a small matrix product
-ROWS = 96  # that a transposed matrix is to meet: for so many it is worth a copy
+ROWS = 96  # that a transposed matrix meets: for so many a copy is worth it,
+LITTLE = 1 << 12  # if it has no more elements than these
 MEDIUM = 1 << 16  # elements: an array that stays in the cache
 
 
@@ -48,9 +49,9 @@ def small_products_are_faster() -> bool:
     """Measure whether BLAS is much faster at small products than at large ones.
 
     OpenBLAS is where it has kernels of its own for them, as with AVX-512. Measured once
-    in a process, on a case where the answer is clear: by 40 percent, or not at all.
+    in a process, on a layer of MNIST: it takes 25 percent less time, or no less.
     """
-    x, w = np.ones((128, 784), np.float32), np.ones((784, 30), np.float32)
+    x, w = np.ones((128, 784), np.float32), np.ones((30, 784), np.float32).T
     y = np.empty((128, 30), np.float32)
     parts = [(x[i : i + 32], y[i : i + 32]) for i in range(0, 128, 32)]
 
@@ -189,7 +190,7 @@ def _transposed(e: Equation, r: Rewriter) -> Any:
 def _transposed_for_many(e: Equation, r: Rewriter) -> Any:
     """A transposed matrix that many rows are multiplied by: BLAS likes a copy."""
     y = e.output
-    if e.function is not np.transpose or y.ndim != 2 or y.size >= MEDIUM:
+    if e.function is not np.transpose or y.ndim != 2 or y.size > LITTLE:
         return None
     readers = r.uses.get(y, ())
     products = (z.args for z in readers if z.function is np.dot and z.args[1] is y)
@@ -209,29 +210,22 @@ def _sum_as_product(e: Equation, r: Rewriter) -> Any:
         return None
     if not x.ndim or len(e.args) > 1 or e.params.keys() - {"axis", "keepdims"}:
         return None
-    if not x.ndim or (x.ndim != 2 and not r.is_dense(x)):
+    if x.ndim != 2 and not r.is_dense(x):
         return None
     axes, every = _axes(e), tuple(range(x.ndim))
     n = math.prod(x.shape[a] for a in axes)
     others = x.size // n
     if axes == every:
-        total = _whole_sum(r, x) if n < MEDIUM else None
+        if n >= MEDIUM:
+            return None
+        total = r.enter(np.dot, (), r.ones(n), r.reshape(x, n))
     elif axes == every[: len(axes)]:
         total = r.enter(np.dot, (others,), r.ones(n), r.reshape(x, n, others))
     elif axes == every[-len(axes) :]:
         total = r.enter(np.dot, (others,), r.reshape(x, others, n), r.ones(n))
     else:
-        total = None
-    return total and r.reshape(total, *e.output.shape)
-
-
-def _whole_sum(r: Rewriter, x: Variable) -> Variable:
-    square = r.definition(x, np.square)
-    if square and r.is_private(square) and r.is_dense(square.args[0]):
-        a = b = r.reshape(square.args[0], x.size)
-    else:
-        a, b = r.ones(x.size), r.reshape(x, x.size)
-    return r.enter(np.dot, (), a, b)
+        return None
+    return r.reshape(total, *e.output.shape)
 
 
 def _axes(e: Equation) -> tuple[int, ...]:
