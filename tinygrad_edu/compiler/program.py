@@ -255,7 +255,7 @@ class Program:
         )
 
     def evaluate(self, *values: Any) -> tuple[tuple[Any, ...], list[Any]]:
-        """Compute the outputs and the new values, plainly: what emission must equal."""
+        """Compute the outputs and the new values: what a written program must give."""
         known: dict[Variable, Any] = dict(zip(self.inputs, values))
 
         def value(x: Any) -> Any:

@@ -321,10 +321,10 @@ class Readable:
     def _comment(self, e: Equation) -> str:
         shape = f"{e.output.shape}" if e.output.shape else ""
         op, _, x = e.origin.rule.rpartition(".")
-        told = e.origin.op and identifier(e.origin.op)
+        source = e.origin.op and identifier(e.origin.op)
         if e.origin.rule:
-            told = f"{identifier(op)}'s rule for {identifier(x)}"
-        return f"{shape}  {told}".strip()
+            source = f"{identifier(op)}'s rule for {identifier(x)}"
+        return f"{shape}  {source}".strip()
 
     def _assemble(self) -> str:
         given = [*(self.names[x] for x in self.program.inputs), *self.constants]
