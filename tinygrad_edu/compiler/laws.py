@@ -225,11 +225,11 @@ def uniform(x: Variable) -> float | None:
 
 def _broadcast(e: Equation, look: Lookup) -> Iterator[Any]:
     """Leave broadcasting to functions that do it anyway."""
-    for x in e.inputs:
+    for x in e.inputs if _broadcasts(e) else ():
         spread = look(x)
-        if spread and spread.function is np.broadcast_to and _broadcasts(e):
-            if isinstance(spread.args[0], Variable):
-                yield e.substitute({x: spread.args[0]})
+        is_spread = spread is not None and spread.function is np.broadcast_to
+        if is_spread and isinstance(spread.args[0], Variable):
+            yield e.substitute({x: spread.args[0]})
 
 
 def _of_one_function(e: Equation, look: Lookup) -> Iterator[Any]:
