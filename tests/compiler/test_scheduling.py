@@ -1,6 +1,5 @@
 """Updates in place come last."""
 
-
 import numpy as np
 from program_builder import Builder, functions
 

@@ -227,8 +227,9 @@ def _broadcast(e: Equation, look: Lookup) -> Iterator[Any]:
     """Leave broadcasting to functions that do it anyway."""
     for x in e.inputs if _broadcasts(e) else ():
         spread = look(x)
-        is_spread = spread is not None and spread.function is np.broadcast_to
-        if is_spread and isinstance(spread.args[0], Variable):
+        if spread is None or spread.function is not np.broadcast_to:
+            continue
+        if isinstance(spread.args[0], Variable):
             yield e.substitute({x: spread.args[0]})
 
 
