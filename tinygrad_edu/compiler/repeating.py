@@ -190,8 +190,7 @@ class _Folding:
         variables = {*given, *computed}
         self._texts = [_Code(line.code, variables) for line in self._lines]
         self._places: dict[str, Place] = {}
-        self._families: dict[str, str] = {}  # dicts of the program, by stem
-        self._dicts: dict[str, None] = {}  # its other dicts
+        self._families: dict[str, str] = {}  # names of dicts, by stem
         self._defined: dict[str, int] = {}  # in which line
         self._read: dict[str, int] = {}  # in which line last
         self._loops: dict[int, Span] = {}  # by their first line
@@ -289,23 +288,21 @@ class _Folding:
     def _name_the_rest(self, loop: Span) -> None:
         """Name what else a loop defines; keep those turns that are alike then."""
         while loop.turns >= FEWEST_TURNS:
-            dicts, places = self._rest(loop)
+            places = self._rest(loop)
             known = ChainMap(places, self._places)
             turns = (self._turn(loop, i) for i in range(loop.turns))
             rows = [_row(turn, known) for turn in turns]
             start, stop = max(_runs(rows), key=lambda run: run[1] - run[0])
             if stop - start == loop.turns:
-                self._dicts |= dicts
                 self._places |= places
                 self._loops[loop.start] = loop
                 return
             first, last = (loop.start + n * loop.period for n in (start, stop))
             loop = Span(first, last, loop.period)
 
-    def _rest(self, loop: Span) -> tuple[dict[str, None], dict[str, Place]]:
+    def _rest(self, loop: Span) -> dict[str, Place]:
         """Choose one name for what each turn defines anew, or a dict, if it is kept."""
         counter = self._counter(self._turn(loop, 0), self._turn(loop, 1))
-        dicts: dict[str, None] = {}
         places: dict[str, Place] = {}
         for i in range(loop.start, loop.start + loop.period):
             target = self._texts[i].target
@@ -315,11 +312,9 @@ class _Folding:
             is_kept = any(
                 self._read.get(a, 0) > self._defined[b] for a, b in pairwise(names)
             )
-            if is_kept:
-                dicts[names[0]] = None
             for turn, word in enumerate(names, first):
                 places[word] = names[0], counter.at(turn) if is_kept else None
-        return dicts, places
+        return places
 
     def _in_turns(self, loop: Span, i: int) -> tuple[int, list[str]]:
         """Return the first turn that has line i, and what this defines in each.
@@ -388,8 +383,8 @@ class _Folding:
             text = f"[{', '.join(items.values())}]" if is_list else f"{{{pairs}}}"
             for line in wrap(f"{family} = {text}", WIDTH, subsequent_indent="    "):
                 yield line, ""
-        empty = [name for name in self._families.values() if name not in full]
-        empty += self._dicts
+        dicts = dict.fromkeys(x for x, n in self._places.values() if n is not None)
+        empty = [name for name in dicts if name not in full]
         for start in range(0, len(empty), 6):
             names = empty[start : start + 6]
             yield f"{', '.join(names)} = {', '.join(['{}'] * len(names))}", ""
