@@ -178,8 +178,9 @@ class Namespace:
         """Write a plain value, or refer to it."""
         return literal(value) or self.refer(value)
 
-    def write(self, x: Any, write: Callable[[Any], str]) -> str:
+    def write(self, x: Any, write: Callable[[Any], str] | None = None) -> str:
         """Write an argument of any kind, with `write` for what stands in it."""
+        write = write or self.value
         kind = type(x)
         if isinstance(x, slice):
             bounds = (x.start, x.stop, x.step)
