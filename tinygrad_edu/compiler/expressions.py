@@ -146,7 +146,7 @@ def subscript(key: Any, refer: Callable[[Any], str]) -> str:
 
 
 def write_view(e: Equation, x: str, write: Callable[[Any], str]) -> str:
-    """Write what looks at the memory of x in another way."""
+    """Write a view of x."""
     if e.function is np.transpose:
         return f"{x}.transpose({write(e.args[1])})" if len(e.args) > 1 else f"{x}.T"
     if e.function is np.reshape:

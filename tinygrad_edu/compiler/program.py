@@ -177,7 +177,7 @@ def change(whole: Any, to: Callable[[Any], Any]) -> Any:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Whether what two runs have come to is the same."""
+    """Whether two runs of a function gave the same."""
     if a is b:
         return True
     if type(a) is not type(b):

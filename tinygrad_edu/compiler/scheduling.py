@@ -1,4 +1,4 @@
-"""In which order equations are computed, and where what they give may be kept."""
+"""The order in which equations are computed, and which outputs share memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RAISING = {np.linalg.inv, np.linalg.solve}
 
 
 def is_view(e: Equation) -> bool:
-    """Whether an equation only looks at memory in another way."""
+    """Whether an equation gives a view of its first argument."""
     x = e.args[0] if e.args else None
     if e.function is operator.getitem and is_plain_index(e.args[1]):
         return isinstance(x, Variable) and x.dtype is not None
@@ -74,7 +74,7 @@ def is_plain_index(index: Any) -> bool:
 
 
 def protect(program: Program) -> Program:
-    """Copy what is given out, where it looks at memory that will be written to."""
+    """Copy results that are views of inputs which the program writes to."""
     root = roots(program)
     copies: dict[Variable, Variable] = {}
     for x in program.results():
@@ -90,7 +90,7 @@ def protect(program: Program) -> Program:
 
 
 def roots(program: Program) -> dict[Variable, Variable]:
-    """Return for each variable that may be a view the one whose memory it looks at."""
+    """Return for each variable that may be a view the owner of its memory."""
     found: dict[Variable, Variable] = {}
     for e in program.equations:
         if _is_fresh(e):
