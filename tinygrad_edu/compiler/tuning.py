@@ -188,7 +188,7 @@ def _transposed(e: Equation, r: Rewriter) -> Any:
 
 
 def _transposed_for_many(e: Equation, r: Rewriter) -> Any:
-    """A transposed matrix that many rows are multiplied by: BLAS is faster on a copy."""
+    """A transposed matrix that many rows are multiplied by is faster as a copy."""
     y = e.output
     if e.function is not np.transpose or y.ndim != 2 or y.size > LITTLE:
         return None
