@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from program_builder import Builder, constant, functions, getitem
+from program_builder import Builder, constant, functions, getitem, step_of
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.assembling import (
@@ -34,10 +34,8 @@ def assert_same(before: Program, after: Program, seed: int = 0) -> None:
 
 def written(program: Program, *inputs: Any) -> list[Any]:
     """Run what is written of a program, with other numbers in between."""
-    fast = Fast(program)
-    names = dict(fast.space.given)
-    exec(fast.source, names)
-    answers = [names["step"](*z) for z in (inputs, [-x for x in inputs], inputs)]
+    step = step_of(Fast(program))
+    answers = [step(*z) for z in (inputs, [-x for x in inputs], inputs)]
     return [a if isinstance(a, tuple) else (a,) for a in answers[::2]]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from program_builder import Builder, functions
+from program_builder import Builder, functions, step_of
 
 from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.functions import restored, spread
@@ -28,10 +28,7 @@ def assert_same(before: Program, after: Program) -> None:
         for x in before.inputs
     ]
     expected, _ = before.evaluate(*inputs)
-    fast = Fast(after)
-    names = dict(fast.space.given)
-    exec(fast.source, names)
-    answer = names["step"](*inputs)
+    answer = step_of(Fast(after))(*inputs)
     written = answer if isinstance(answer, tuple) else (answer,)
     for values in (after.evaluate(*inputs)[0], written):
         for x, y in zip(values, expected, strict=True):
