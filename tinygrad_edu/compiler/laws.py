@@ -225,11 +225,11 @@ def uniform(x: Variable) -> float | None:
 
 def _broadcast(e: Equation, look: Lookup) -> Iterator[Any]:
     """Leave broadcasting to functions that do it anyway."""
-    for x in e.inputs if _broadcasts(e) else ():
+    for x in e.inputs:
         spread = look(x)
         if spread is None or spread.function is not np.broadcast_to:
             continue
-        if isinstance(spread.args[0], Variable):
+        if isinstance(spread.args[0], Variable) and _broadcasts(e):
             yield e.substitute({x: spread.args[0]})
 
 
