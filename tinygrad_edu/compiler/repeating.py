@@ -116,8 +116,6 @@ class _Counter(NamedTuple):
 
 def _steps(a: Row, b: Row) -> list[int] | None:
     """By how much the numbers grow from one turn to the next, if that is all."""
-    if len(a) != len(b):
-        return None
     steps = []
     for (stem, m), (other, n) in zip(a, b):
         step = n - m if m is not None and n is not None else 0
@@ -465,12 +463,8 @@ def _placed(word: str, places: Mapping[str, Place]) -> Place:
 
 
 def _row(texts: Sequence[_Code], places: Mapping[str, Place]) -> Row:
-    """List what a turn of a loop is made of."""
-    row: Row = []
-    for text in texts:
-        row += [(piece, None) for piece in text.pieces]
-        row += [_placed(word, places) for word in text.tokens]
-    return row
+    """List the names and numbers in a turn of a loop."""
+    return [_placed(word, places) for text in texts for word in text.tokens]
 
 
 def _word(place: Place) -> str:
