@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables, short_path
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.recording import Recording
@@ -20,7 +19,7 @@ W, TARGET = np.eye(3), np.ones((2, 3))
 def names(f: Any, *args: Any) -> tuple[list[str], list[str]]:
     """Return the names of the inputs and of what is computed, in order."""
     program = Recording(f, args, {}).program
-    called = name_variables(program, Namespace(program).taken)
+    called = name_variables(program)
     assert len(set(called.values())) == len(called)
     computed = [called[e.output] for e in program.equations]
     return [called[x] for x in program.inputs], computed
@@ -132,7 +131,7 @@ def test_what_has_no_label_is_x_or_numbered() -> None:
         Equation(u, np.divide, (t, d)),
         Equation(y, np.negative, (u,)),
     )
-    called = name_variables(Program((x,), equations, (y,), {}), Taken())
+    called = name_variables(Program((x,), equations, (y,), {}))
     assert [called[v] for v in (x, t, u, y, c, d)] == ["x", "t1", "t2", "y", "c1", "c2"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.namespace import identifier
+from tinygrad_edu.compiler.namespace import Namespace, identifier
 from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.engine.graph import Node, new_constant, topological_order
 from tinygrad_edu.engine.tensor import Tensor
@@ -80,16 +80,17 @@ def label_variables(
             variable.label = names[key]
 
 
-def name_variables(program: Program, taken: Taken) -> dict[Variable, str]:
+def name_variables(program: Program, taken: Taken | None = None) -> dict[Variable, str]:
     """Return a name for every variable of a program, none twice, and none that's taken.
 
     What has no label is numbered: t1, t2, ... is computed, c1, c2, ... are constants.
     """
     names: dict[Variable, str] = {}
+    known = Namespace(program).taken if taken is None else taken
 
     def give(x: Variable, name: str) -> None:
         if x not in names:
-            names[x] = taken.unused(name)
+            names[x] = known.unused(name)
 
     for x in program.inputs:
         give(x, identifier(str(x.label or "x")))
@@ -114,7 +115,7 @@ def name_variables(program: Program, taken: Taken) -> dict[Variable, str]:
     for e in program.equations:
         for x in (e.output, *e.inputs):
             if x not in names:
-                names[x] = taken.numbered("t" if x.constant is None else "c")
+                names[x] = known.numbered("t" if x.constant is None else "c")
     return names
 
 
