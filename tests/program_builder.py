@@ -13,7 +13,15 @@ from tinygrad_edu.compiler.program import (
     change,
 )
 
-__all__ = ["Builder", "constant", "example", "functions", "getitem", "lines"]
+__all__ = [
+    "Builder",
+    "constant",
+    "example",
+    "functions",
+    "getitem",
+    "lines",
+    "step_of",
+]
 
 getitem = operator.getitem
 
@@ -67,3 +75,10 @@ def functions(program: Program) -> list[Any]:
 def lines(program: Program) -> list[Any]:
     """Return each equation as its function and its arguments."""
     return [(e.function, *e.args) for e in program.equations]
+
+
+def step_of(written: Any) -> Any:
+    """Return the function that a writer has written."""
+    names = dict(written.space.given)
+    exec(written.source, names)
+    return names["step"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from program_builder import step_of
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler import fast
@@ -364,10 +365,9 @@ def lines_around(program: Fast) -> list[str]:
 def test_a_program_reads_like_this(f: Any, args: Any, text: str) -> None:
     program = written(f, *args)
     assert lines_around(program) == lines_of(text)
-    names: dict[str, Any] = {}
-    exec(program.source, names)
+    step = step_of(program)
     for _ in range(2):  # nothing is left behind in its memory
-        answers, wanted = names["step"](*args), f(*args)
+        answers, wanted = step(*args), f(*args)
         answers = answers if isinstance(answers, tuple) else (answers,)
         wanted = wanted if isinstance(wanted, tuple) else (wanted,)
         for y, right in zip(answers, wanted, strict=True):

@@ -24,7 +24,6 @@ PASSES = dict([*SHORTER, *FASTER, *FOR_NUMPY])
 WITHOUT_ALGEBRA = {
     "dead code",
     "common subexpressions",
-    "slices in one",
     "rows spread out",
 }
 

@@ -284,6 +284,13 @@ def test_numbers_that_grow_are_counted(line: str, wanted: str | None) -> None:
         assert folded(lines, "x")[-1] == f"    {wanted}"
 
 
+@pytest.mark.parametrize(("count", "is_loop"), [(31, True), (65, False)])
+def test_a_line_of_very_many_numbers_is_in_no_loop(count: int, is_loop: bool) -> None:
+    fixed = ", ".join(map(str, range(count)))
+    lines = [f"z{i} = f(x[{i}], {fixed})" for i in TURNS]
+    assert (folded(lines, "x") != lines) == is_loop
+
+
 def test_names_that_are_taken_are_left_alone() -> None:
     """Here x, z, l and t are the user's own."""
     lines = [f"z{i} = x{i} * z + t" for i in TURNS]

@@ -128,6 +128,15 @@ def test_a_number_is_computed_before_it_is_used() -> None:
     assert shapes_of_products(after) == [(4, 1)]
 
 
+def test_two_products_share_the_number_that_they_need() -> None:
+    b = Builder()
+    x, y, lr = b.given(4, 1), b.given(1, 500), b.given(dtype=None)
+    terms = [b(np.multiply, 0.5, b(f, x)) for f in (np.sin, np.cos)]
+    after = moved(b, *(b(np.multiply, lr, b(np.dot, term, y)) for term in terms))
+    assert [e.function for e in after.equations].count(operator.mul) == 1
+    assert shapes_of_products(after) == [(4, 1), (4, 1)]
+
+
 def test_a_number_that_needs_an_array_stays_behind_it() -> None:
     b = Builder()
     a, x = b.given(4, 1), b.given(1, 500)

@@ -8,23 +8,19 @@ In the fast style, what computes a part writes it into its place at once.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.expressions import literal
 from tinygrad_edu.compiler.functions import assembled
-from tinygrad_edu.compiler.laws import is_plain_number
-from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import is_elementwise, is_plain_index
-from tinygrad_edu.compiler.tuning import MEDIUM, is_for_blas
+from tinygrad_edu.compiler.scheduling import is_plain_index
+from tinygrad_edu.compiler.tuning import MEDIUM, Rewriter, is_for_blas
 from tinygrad_edu.engine.op import OPS
 
-__all__ = ["parts_in_one", "slices_in_one", "steps_in_one", "sums_over_steps"]
+__all__ = ["parts_in_one", "steps_in_one", "sums_over_steps"]
 
 FEW = 3  # products: so many are worth an array
 LARGE = 1 << 20  # elements
@@ -63,8 +59,9 @@ def _sums(
 def parts_in_one(program: Program) -> Program:
     """Put parts that were each added to zeros at its place into one array."""
     sums = _sums(program, _part)
-    made = [_assembled(e, sums.get(e.output, [])) or e for e in program.equations]
-    return dead_code(replace(program, equations=tuple(made)))
+    return Rewriter(program).rewrite(
+        program, lambda e, r: _assembled(e, sums.get(e.output, []), r)
+    )
 
 
 def _part(e: Equation) -> Term | None:
@@ -73,7 +70,7 @@ def _part(e: Equation) -> Term | None:
     return e.args[0], e.params["index"]
 
 
-def _assembled(e: Equation, terms: list[Term]) -> Equation | None:
+def _assembled(e: Equation, terms: list[Term], r: Rewriter) -> Any:
     """Write an array of its parts, if each element is of one of them."""
     y = e.output
     if not terms or y.size > LARGE or sum(x.size for x, _ in terms) != y.size:
@@ -84,128 +81,7 @@ def _assembled(e: Equation, terms: list[Term]) -> Equation | None:
     if not count.all():
         return None
     parts, indices = map(list, zip(*terms))
-    return replace(e, function=assembled, args=(parts, indices, y.shape), params={})
-
-
-# --- Slices ---------------------------------------------------------------------------
-
-Slice = tuple[int, int, int]  # along which axis, from where, to where
-
-
-class _Neighbours:
-    """Equations that apply one function to slices of the same arrays.
-
-    Attributes
-    ----------
-    wholes : list
-        For each argument the array or the group of which slices are taken; or None.
-    members : dict of Variable to Slice
-    region : Slice or None
-        What the slices are together, if they lie side by side.
-    whole : Variable
-        What the function gives for the region.
-    """
-
-    def __init__(self, wholes: list[Any]) -> None:
-        self.wholes = wholes
-        self.members: dict[Variable, Slice] = {}
-        self.region: Any = None
-        self.whole: Any = None
-
-    def close(self) -> None:
-        """Find the region, when all members are known."""
-        axes, starts, ends = zip(*sorted(self.members.values()))
-        inner = [x.region for x in self.wholes if isinstance(x, _Neighbours)]
-        is_row = len(starts) > 1 and starts[1:] == ends[:-1] and axes[0] == axes[-1]
-        if is_row and None not in inner:
-            (like, *_) = self.members
-            axis, start, end = self.region = axes[0], starts[0], ends[-1]
-            shape = (*like.shape[:axis], end - start, *like.shape[axis + 1 :])
-            self.whole = Variable(shape, like.dtype)
-
-
-def slices_in_one(program: Program) -> Program:
-    """Apply a function once to neighbouring slices of an array, not to each.
-
-    The gates of a cell are such slices, and most of them go through a sigmoid.
-    """
-    group_of = _groups(program)
-    for each in dict.fromkeys(group_of.values()):
-        each.close()
-    made: list[Equation] = []
-    written: set[_Neighbours] = set()
-    for e in program.equations:
-        group = group_of.get(e.output)
-        if group is None or group.region is None:
-            made.append(e)
-            continue
-        if group not in written:
-            written.add(group)
-            args = list(e.args)
-            for i, whole in enumerate(group.wholes):
-                if isinstance(whole, _Neighbours) and whole.region == group.region:
-                    args[i] = whole.whole
-                elif whole is not None:
-                    args[i] = Variable(group.whole.shape, e.args[i].dtype)
-                    made.append(_take(whole, group.region, args[i]))
-            made.append(replace(e, output=group.whole, args=tuple(args)))
-        made.append(_take(group, group.members[e.output], e.output))
-    return dead_code(replace(program, equations=tuple(made)))
-
-
-def _groups(program: Program) -> dict[Variable, _Neighbours]:
-    """Return the group of each equation that has one, by its output."""
-    results = set(program.results())
-    slices: dict[Any, tuple[Any, Slice]] = {}
-    groups: dict[Any, _Neighbours] = {}
-    group_of: dict[Variable, _Neighbours] = {}
-    for e in program.equations:
-        y = e.output
-        if e.function is operator.getitem and (part := _slice(*e.args)):
-            slices[y] = e.args[0], part
-        elif is_elementwise(e) and not e.params and y not in results:
-            found = [slices.get(x) if _is_like(x, y) else None for x in e.args]
-            places = {of[1] for of in found if of}
-            others = [x for x, of in zip(e.args, found) if not of]
-            if len(places) == 1 and all(map(_is_single, others)):
-                wholes = [of and of[0] for of in found]
-                key = e.function, *wholes, *((type(x), literal(x) or x) for x in others)
-                group = group_of[y] = groups.setdefault(key, _Neighbours(wholes))
-                (group.members[y],) = places
-                slices[y] = group, group.members[y]
-    return group_of
-
-
-def _is_like(x: Any, y: Variable) -> bool:
-    return isinstance(x, Variable) and x.shape == y.shape
-
-
-def _is_single(x: Any) -> bool:
-    """Whether x is one number, which may be unknown."""
-    return is_plain_number(x) or (isinstance(x, Variable) and x.shape == ())
-
-
-def _slice(x: Any, index: Any) -> Slice | None:
-    """Read an index as a slice along one axis."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(i, slice) and i.step is None for i in parts):
-        return None
-    bounds = [i.indices(n)[:2] for i, n in zip(parts, x.shape)]
-    cut = [a for a, (i, j) in enumerate(bounds) if (i, j) != (0, x.shape[a])]
-    if len(cut) != 1:
-        return None
-    start, end = bounds[cut[0]]
-    return cut[0], start, max(start, end)
-
-
-def _take(whole: Any, region: Slice, output: Variable) -> Equation:
-    """Take a slice of an array, or of what a group gives."""
-    axis, start, end = region
-    first = 0
-    if isinstance(whole, _Neighbours):
-        first, whole = whole.region[1], whole.whole
-    index = (slice(None),) * axis + (slice(start - first, end - first),)
-    return Equation(output, operator.getitem, (whole, index))
+    return r.enter(assembled, y.shape, parts, indices, y.shape)
 
 
 # --- Steps ----------------------------------------------------------------------------
@@ -213,49 +89,39 @@ def _take(whole: Any, region: Slice, output: Variable) -> Equation:
 
 def sums_over_steps(program: Program) -> Program:
     """Compute a sum of products as one product, and a sum of sums as one sum."""
-    definitions = program.definitions()
+    rewriter = Rewriter(program)
     order = {e.output: i for i, e in enumerate(program.equations)}
-    sums = _sums(program, lambda e: _product(e, definitions))
-    made: list[Equation] = []
+    sums = _sums(program, lambda e: _product(e, rewriter))
     wholes: dict[Any, Variable] = {}
 
-    def stack(parts: tuple[Variable, ...], e: Equation) -> Variable:
+    def stack(parts: tuple[Variable, ...], r: Rewriter) -> Variable:
         """Put matrices one above the other."""
         if parts not in wholes:
             ends = np.cumsum([0, *(x.shape[0] for x in parts)]).tolist()
-            whole = wholes[parts] = Variable(
-                (ends[-1], parts[0].shape[1]), parts[0].dtype
-            )
-            indices = [slice(*pair) for pair in pairwise(ends)]
-            x = _whose_rows(parts, definitions)
-            if x is None:
-                args = list(parts), indices, whole.shape
-                made.append(Equation(whole, assembled, args, {}, e.origin))
+            shape = ends[-1], parts[0].shape[1]
+            x = _whose_rows(parts, r)
+            if x is not None:
+                wholes[parts] = r.reshape(x, *shape)
             else:
-                made.append(Equation(whole, np.reshape, (x, whole.shape), {}, e.origin))
+                indices = [slice(*pair) for pair in pairwise(ends)]
+                wholes[parts] = r.enter(assembled, shape, [*parts], indices, shape)
         return wholes[parts]
 
-    for e in program.equations:
+    def law(e: Equation, r: Rewriter) -> Any:
         terms = sums.get(e.output, [])
         if len(terms) < FEW:
-            made.append(e)
-            continue
+            return None
         # A gradient passes through the last step first.
         terms.sort(key=lambda term: -order.get(term[-1], -1))
-        stacks = [stack(parts, e) for parts in zip(*terms)]
-        if len(stacks) == 1:
-            made.append(
-                replace(e, function=np.sum, args=(*stacks,), params={"axis": 0})
-            )
-        else:
-            a, b = stacks
-            flipped = Variable(a.shape[::-1], a.dtype)
-            made.append(Equation(flipped, np.transpose, (a,), {}, e.origin))
-            made.append(replace(e, function=np.dot, args=(flipped, b)))
-    return dead_code(replace(program, equations=tuple(made)))
+        first, *others = [stack(parts, r) for parts in zip(*terms)]
+        if not others:
+            return r.enter(np.sum, e.output.shape, first, axis=0)
+        return r.enter(np.dot, e.output.shape, r.transpose(first), *others)
+
+    return rewriter.rewrite(program, law)
 
 
-def _product(e: Equation, definitions: dict[Variable, Equation]) -> Term | None:
+def _product(e: Equation, r: Rewriter) -> Term | None:
     """Read ``a.T @ b`` as a and b, or the sum of the rows of b as b."""
     if e.function not in (np.dot, np.sum) or not is_for_blas(*e.args, e.output):
         return None
@@ -267,68 +133,48 @@ def _product(e: Equation, definitions: dict[Variable, Equation]) -> Term | None:
     if a.constant is not None:  # such as a state to begin with
         flipped = a.constant.T.copy()
         return Variable(flipped.shape, a.dtype, constant=flipped), b
-    before = definitions.get(a)
-    is_flipped = before is not None and before.function is np.transpose
-    return (before.args[0], b) if before and is_flipped else None
+    before = r.definition(a, np.transpose)
+    return (before.args[0], b) if before else None
+
+
+def _whose_rows(parts: tuple[Variable, ...], r: Rewriter) -> Variable | None:
+    """Return the array that parts are all of: its first, its second, and so on."""
+    found = [r.definition(part, operator.getitem) for part in parts]
+    x: Any = found[0].args[0] if found[0] else None
+    are_in_order = all(e and e.args == (x, i) for i, e in enumerate(found))
+    return x if are_in_order and x.shape == (len(parts), *parts[0].shape) else None
 
 
 def steps_in_one(program: Program) -> Program:
     """Multiply all parts of an array by a matrix at once, not one after the other."""
-    definitions = program.definitions()
-    groups: dict[Any, dict[Variable, Any]] = {}
+    rewriter = Rewriter(program)
+    groups: dict[Any, dict[Variable, int]] = {}
     for e in program.equations:
-        if e.function is not np.dot or not is_for_blas(*e.args):
-            continue
-        a, w = e.args
-        part = definitions.get(a)
-        if part is not None and part.function is operator.getitem:
-            x, i = part.args
+        if e.function is np.dot and is_for_blas(*e.args):
+            a, w = e.args
+            part = rewriter.definition(a, operator.getitem)
+            x, i = part.args if part else (a, None)
             if type(i) is int and x.ndim == 3 and w.ndim == 2:
                 groups.setdefault((x, w), {})[e.output] = i
     taken = {
-        y: (key, i)
-        for key, parts in groups.items()
-        if _is_all(parts.values(), key[0])
+        y: (x, w, i)
+        for (x, w), parts in groups.items()
+        # All parts, and not too few.
+        if x.shape[0] >= FEW and set(parts.values()) == set(range(x.shape[0]))
         for y, i in parts.items()
     }
-    made: list[Equation] = []
     wholes: dict[Any, Variable] = {}
-    for e in program.equations:
+
+    def law(e: Equation, r: Rewriter) -> Any:
         if e.output not in taken:
-            made.append(e)
-            continue
-        (x, w), i = taken[e.output]
+            return None
+        x, w, i = taken[e.output]
         if (x, w) not in wholes:
-            n, rows, _ = x.shape
-            flat = Variable((n * rows, x.shape[-1]), x.dtype)
-            product = Variable((n * rows, w.shape[1]), e.output.dtype)
-            whole = Variable((n, rows, w.shape[1]), e.output.dtype)
-            made += [
-                Equation(flat, np.reshape, (x, flat.shape), {}, e.origin),
-                Equation(product, np.dot, (flat, w), {}, e.origin),
-                Equation(whole, np.reshape, (product, whole.shape), {}, e.origin),
-            ]
-            wholes[x, w] = whole
-        made.append(replace(e, function=operator.getitem, args=(wholes[x, w], i)))
-    return dead_code(replace(program, equations=tuple(made)))
+            n, rows, inner = x.shape
+            columns = w.shape[1]
+            flat = r.reshape(x, n * rows, inner)
+            product = r.enter(np.dot, (n * rows, columns), flat, w)
+            wholes[x, w] = r.reshape(product, n, rows, columns)
+        return r.enter(operator.getitem, e.output.shape, wholes[x, w], i)
 
-
-def _whose_rows(
-    parts: tuple[Variable, ...], definitions: dict[Variable, Equation]
-) -> Variable | None:
-    """Return the array that parts are all of: its first, its second, and so on."""
-    first = definitions.get(parts[0])
-    if first is None or first.function is not operator.getitem:
-        return None
-    x: Variable = first.args[0]
-    found = (definitions.get(part) for part in parts)
-    are_in_order = all(
-        e is not None and e.function is operator.getitem and e.args == (x, i)
-        for i, e in enumerate(found)
-    )
-    return x if are_in_order and x.shape == (len(parts), *parts[0].shape) else None
-
-
-def _is_all(indices: Iterable[int], x: Variable) -> bool:
-    """Whether indices are those of all parts of an array, which are not too few."""
-    return x.shape[0] >= FEW and set(indices) == set(range(x.shape[0]))
+    return rewriter.rewrite(program, law)

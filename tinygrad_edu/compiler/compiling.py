@@ -18,7 +18,6 @@ import numpy as np
 
 from tinygrad_edu.compiler.assembling import (
     parts_in_one,
-    slices_in_one,
     steps_in_one,
     sums_over_steps,
 )
@@ -61,7 +60,6 @@ FASTER: Passes = [("moving factors", move_factors)]
 FOR_NUMPY: Passes = [
     ("quick functions", quick_functions),
     ("parts in one", parts_in_one),
-    ("slices in one", slices_in_one),
     ("sums over steps", sums_over_steps),
     ("steps in one", steps_in_one),
     ("products in one", products_in_one),

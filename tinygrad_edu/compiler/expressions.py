@@ -12,6 +12,7 @@ import numpy as np
 from tinygrad_edu.compiler.program import Equation, Variable, is_uniform
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.formulas.brackets import Strength, Written, infixed
+from tinygrad_edu.formulas.writing import write_index
 
 __all__ = [
     "INFIX",
@@ -19,7 +20,6 @@ __all__ = [
     "literal",
     "may_overflow",
     "subscript",
-    "write_index",
     "write_number",
     "write_operator",
     "write_view",
@@ -146,7 +146,7 @@ def subscript(key: Any, refer: Callable[[Any], str]) -> str:
 
 
 def write_view(e: Equation, x: str, write: Callable[[Any], str]) -> str:
-    """Write what looks at the memory of x in another way."""
+    """Write a view of x."""
     if e.function is np.transpose:
         return f"{x}.transpose({write(e.args[1])})" if len(e.args) > 1 else f"{x}.T"
     if e.function is np.reshape:
@@ -154,19 +154,3 @@ def write_view(e: Equation, x: str, write: Callable[[Any], str]) -> str:
     if e.function is np.broadcast_to:
         return f"np.broadcast_to({x}, {write(e.output.shape)})"
     return f"{x}[{write_index(e.args[1], write)}]"
-
-
-def write_index(index: Any, write: Callable[[Any], str]) -> str:
-    """Write what stands in brackets."""
-    if isinstance(index, tuple) and index:
-        return ", ".join(_part(i, write) for i in index) + "," * (len(index) == 1)
-    return _part(index, write)
-
-
-def _part(i: Any, write: Callable[[Any], str]) -> str:
-    if isinstance(i, slice):
-        bounds = ["" if b is None else write(b) for b in (i.start, i.stop)]
-        return ":".join(bounds) + (f":{write(i.step)}" if i.step is not None else "")
-    if i is Ellipsis:
-        return "..."
-    return write(i)

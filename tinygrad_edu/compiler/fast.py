@@ -18,7 +18,6 @@ from tinygrad_edu.compiler.expressions import (
     PREFIX,
     has_operator,
     may_overflow,
-    write_index,
     write_number,
     write_operator,
     write_view,
@@ -30,6 +29,7 @@ from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
 from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
 from tinygrad_edu.formulas.brackets import Strength, Written
+from tinygrad_edu.formulas.writing import write_index
 
 __all__ = ["Fast"]
 

@@ -8,7 +8,7 @@ of ``c * (d * x)``.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -76,9 +76,9 @@ def _apply(e: Any, look: Lookup) -> Any:
     if not isinstance(e, Equation) or e.params or not e.args:
         return None
     for law in (_of_the_table, _of_one_function, _uniform, _broadcast):
-        simpler = law(e, look)
-        if simpler is not None and _agrees(simpler, e.output):
-            return simpler
+        for simpler in law(e, look):
+            if _agrees(simpler, e.output):
+                return simpler
     return None
 
 
@@ -154,15 +154,13 @@ for line in TABLE.strip().splitlines():
     LAWS.setdefault(left[0], []).append((left, right))
 
 
-def _of_the_table(e: Equation, look: Lookup) -> Any:
+def _of_the_table(e: Equation, look: Lookup) -> Iterator[Any]:
     for left, right in LAWS.get(e.function, ()):
         found: dict[str, Any] = {}
         if _matches(left, e, look, found):
             simpler = _write(right, e, found)
-            is_exact = "c" not in found or is_normal(simpler.args[0], e.output.dtype)
-            if is_exact and _agrees(simpler, e.output):
-                return simpler
-    return None
+            if "c" not in found or is_normal(simpler.args[0], e.output.dtype):
+                yield simpler
 
 
 def _matches(pattern: Any, e: Equation, look: Lookup, found: dict[str, Any]) -> bool:
@@ -202,15 +200,14 @@ def _write(pattern: Any, e: Equation, found: dict[str, Any]) -> Any:
 # --- Other laws -----------------------------------------------------------------------
 
 
-def _uniform(e: Equation, look: Lookup) -> Any:
+def _uniform(e: Equation, look: Lookup) -> Iterator[Any]:
     """Where a constant array holds one number all over, let the number be there."""
     for x in e.inputs:
         if x.constant is not None and _broadcasts(e) and (c := uniform(x)) is not None:
             # A number takes the dtype of an array; so there must be one, of the same.
             others = [z for z in e.inputs if z is not x]
             if any(same_dtype(z.dtype, x.dtype) for z in others):
-                return e.substitute({x: c})
-    return None
+                yield e.substitute({x: c})
 
 
 def is_normal(number: float, dtype: Any) -> bool:
@@ -226,31 +223,32 @@ def uniform(x: Variable) -> float | None:
     return x.constant.flat[0].item() if is_constant and is_uniform(x.constant) else None
 
 
-def _broadcast(e: Equation, look: Lookup) -> Any:
+def _broadcast(e: Equation, look: Lookup) -> Iterator[Any]:
     """Leave broadcasting to functions that do it anyway."""
     for x in e.inputs:
         spread = look(x)
-        if spread and spread.function is np.broadcast_to and _broadcasts(e):
-            simpler = e.substitute({x: spread.args[0]})
-            if isinstance(spread.args[0], Variable) and _agrees(simpler, e.output):
-                return simpler
-    return None
+        if spread is None or spread.function is not np.broadcast_to:
+            continue
+        if isinstance(spread.args[0], Variable) and _broadcasts(e):
+            yield e.substitute({x: spread.args[0]})
 
 
-def _of_one_function(e: Equation, look: Lookup) -> Any:
+def _of_one_function(e: Equation, look: Lookup) -> Iterator[Any]:
     """Say what a function does more simply, or that it does nothing."""
     x, *others = e.args
     if e.function is np.multiply and _is_array(x) and not _is_array(*others):
-        return replace(e, args=(*others, x))  # a number stands first
-    if e.function is np.matmul:  # `dot` is called faster
-        plain = all(isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args)
-        return replace(e, function=np.dot) if plain else None
-    if e.function is np.where and isinstance(x, bool | np.bool_):
-        return others[0] if x else others[1]
-    if e.function is np.transpose:
+        yield replace(e, args=(*others, x))  # a number stands first
+    elif e.function is np.matmul:  # `dot` is called faster
+        if all(isinstance(x, Variable) and 1 <= x.ndim <= 2 for x in e.args):
+            yield replace(e, function=np.dot)
+    elif e.function is np.where and isinstance(x, bool | np.bool_):
+        yield others[0] if x else others[1]
+    elif e.function is np.transpose:
         axes = tuple(range(e.output.ndim))
-        return x if len(axes) < 2 or others == [axes] else None
-    return x if e.function in SAME else None
+        if len(axes) < 2 or others == [axes]:
+            yield x
+    elif e.function in SAME:
+        yield x
 
 
 def _is_array(x: Any) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from tinygrad_edu.compiler.elements import Elements
-from tinygrad_edu.compiler.expressions import INFIX, write_index
+from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.grouping import (
     NUMBERS,
@@ -26,6 +26,7 @@ from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.nests import Nest, has_numbers, is_numeral
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import roots, schedule
+from tinygrad_edu.formulas.writing import write_index
 
 __all__ = ["Loops"]
 

@@ -209,16 +209,15 @@ class Namespace:
 
     def head(self) -> str:
         """Write what comes after the imports."""
-        told = ""
+        text = ""
         if self.given:
-            names = ", ".join(self.given)
-            lines = textwrap.wrap(names, 84, break_long_words=False)
-            told = "\n# Not written here, but given to the program:\n"
-            told += "".join(f"#   {line}\n" for line in lines)
+            lines = textwrap.wrap(", ".join(self.given), 84, break_long_words=False)
+            text = "\n# Not written here, but given to the program:\n"
+            text += "".join(f"#   {line}\n" for line in lines)
         needed: dict[str, Definition] = {}
         for function in self._called:
             needed |= self._needs.get(function, {})
-        return told + "".join(f"\n\n{d.source}\n" for d in needed.values())
+        return text + "".join(f"\n\n{d.source}\n" for d in needed.values())
 
 
 def _is_ours(function: Any) -> bool:
@@ -255,11 +254,9 @@ def helper_source(function: Any, known: dict[str, Definition]) -> set[str]:
     if not hasattr(function, "__wrapped__"):
         tree.decorator_list = []
     tree.returns = None
-    for argument in [*tree.args.args, *tree.args.kwonlyargs, *tree.args.posonlyargs]:
-        argument.annotation = None
-    for star in (tree.args.vararg, tree.args.kwarg):
-        if star is not None:
-            star.annotation = None
+    for node in ast.walk(tree.args):
+        if isinstance(node, ast.arg):
+            node.annotation = None
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:] or [ast.Pass()]
     source = ast.unparse(tree)

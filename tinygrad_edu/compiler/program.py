@@ -177,7 +177,7 @@ def change(whole: Any, to: Callable[[Any], Any]) -> Any:
 
 
 def alike(a: Any, b: Any) -> bool:
-    """Whether what two runs have come to is the same."""
+    """Whether two runs of a function gave the same."""
     if a is b:
         return True
     if type(a) is not type(b):
@@ -255,7 +255,7 @@ class Program:
         )
 
     def evaluate(self, *values: Any) -> tuple[tuple[Any, ...], list[Any]]:
-        """Compute the outputs and the new values, plainly: what emission must equal."""
+        """Compute the outputs and the new values: what a written program must give."""
         known: dict[Variable, Any] = dict(zip(self.inputs, values))
 
         def value(x: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from itertools import count
 from textwrap import wrap
 from typing import Any
@@ -55,7 +56,9 @@ class Readable:
         self._line_numbers = count(1 + max(given, default=0))
         self.constants: dict[str, str] = {}
         self.texts: dict[Variable, Written] = {}  # of what has no line of its own
-        self.uses = self._count_uses()
+        self.uses = Counter(program.results())
+        for e in program.equations:
+            self.uses.update(e.inputs)
         self._dtypes: set[Any] = set()  # of what the equation being written reads
         self.lines: list[ProgramLine] = []
         self._inputs = set(program.inputs)
@@ -65,15 +68,6 @@ class Readable:
         self.sums = self._find_sums()
         self._waiting: dict[Variable, list[str]] = {}  # sums that nobody has read yet
         self.source = self._write_all()
-
-    def _count_uses(self) -> dict[Variable, int]:
-        uses: dict[Variable, int] = {}
-        for e in self.program.equations:
-            for x in e.inputs:
-                uses[x] = uses.get(x, 0) + 1
-        for x in self.program.results():
-            uses[x] = uses.get(x, 0) + 1
-        return uses
 
     def _write_all(self) -> str:
         section = ""
@@ -111,16 +105,10 @@ class Readable:
         for target, new in self.program.updates.items():
             self.lines.append(ProgramLine(self._update(target, new)))
         answers = [self.value(x) for x in self.program.outputs]
-        given = {self.names[x] for x in self.program.inputs}
-        answers = [
-            f"{o}.copy()" if o in given and o not in self._numbers() else o
-            for o in answers
-        ]
+        given = {self.names[x] for x in self.program.inputs if x.dtype is not None}
+        answers = [f"{x}.copy()" if x in given else x for x in answers]
         self.lines.append(ProgramLine(f"return {', '.join(answers) or None}"))
         return self._assemble()
-
-    def _numbers(self) -> set[str]:
-        return {self.names[x] for x in self.program.inputs if x.dtype is None}
 
     def _reads_updated(self) -> dict[Variable, set[Any]]:
         """For each variable, which inputs that will be updated its text would read.
@@ -145,7 +133,7 @@ class Readable:
         e = self.definitions.get(x)
         if e is None:
             return False
-        once = self.uses.get(x) == 1
+        once = self.uses[x] == 1
         return (once or self._is_short(e)) and not self._deserves_a_line(e)
 
     def _is_short(self, e: Equation) -> bool:
@@ -246,8 +234,9 @@ class Readable:
             return Written(self.any(x))
         if not isinstance(x, Variable):
             decides = self._dtypes - {getattr(x, "dtype", None)}  # the answer's dtype
-            if isinstance(x, np.floating) and x.dtype != np.longdouble and not decides:
-                x = float(x) if _same_as_number(x) else x
+            is_short = isinstance(x, np.floating) and x.dtype != np.longdouble
+            if is_short and x == x and not decides:
+                x = float(x)
             return write_number(self.space.value(x))
         if x.constant is not None:
             text = self.space.value(x.constant)
@@ -332,10 +321,10 @@ class Readable:
     def _comment(self, e: Equation) -> str:
         shape = f"{e.output.shape}" if e.output.shape else ""
         op, _, x = e.origin.rule.rpartition(".")
-        told = e.origin.op and identifier(e.origin.op)
+        source = e.origin.op and identifier(e.origin.op)
         if e.origin.rule:
-            told = f"{identifier(op)}'s rule for {identifier(x)}"
-        return f"{shape}  {told}".strip()
+            source = f"{identifier(op)}'s rule for {identifier(x)}"
+        return f"{shape}  {source}".strip()
 
     def _assemble(self) -> str:
         given = [*(self.names[x] for x in self.program.inputs), *self.constants]
@@ -390,11 +379,6 @@ def _wrapped(text: str, indent: str) -> list[str]:
     )
 
 
-def _same_as_number(x: Any) -> bool:
-    """Whether a NumPy scalar may be written as a Python number."""
-    return bool(x == x)
-
-
 def _may_be_sum(e: Equation) -> bool:
     """Whether an equation adds to a sum, or to 0, as the function `sum` does.
 
@@ -403,13 +387,9 @@ def _may_be_sum(e: Equation) -> bool:
     if e.function is not np.add or e.params or len(e.args) != 2:
         return False
     x, y = e.args
-    dtypes = [z.dtype for z in e.inputs]
-    are_floats = all(same_dtype(e.output.dtype, dtype) for dtype in dtypes)
     is_zero = type(x) is int and x == 0
-    return (
-        isinstance(y, Variable)
-        and (isinstance(x, Variable) or is_zero)
-        and e.output.dtype is not None
-        and e.output.dtype.kind == "f"
-        and are_floats
-    )
+    if not isinstance(y, Variable) or not (is_zero or isinstance(x, Variable)):
+        return False
+    dtype = e.output.dtype
+    is_float = dtype is not None and dtype.kind == "f"
+    return is_float and all(same_dtype(dtype, z.dtype) for z in e.inputs)

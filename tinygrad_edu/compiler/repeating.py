@@ -19,7 +19,12 @@ import numpy as np
 
 from tinygrad_edu.compiler.namespace import identifier
 from tinygrad_edu.formulas.naming import Taken
-from tinygrad_edu.formulas.repeats import FEWEST_BETWEEN, FEWEST_TURNS, repeats
+from tinygrad_edu.formulas.repeats import (
+    FEWEST_BETWEEN,
+    FEWEST_TURNS,
+    Span,
+    repeats,
+)
 
 __all__ = ["ProgramLine", "are_alike", "with_loops"]
 
@@ -85,18 +90,6 @@ def _split(word: str) -> Place:
     return (match[1], int(match[2])) if match else (word, None)
 
 
-class _Loop(NamedTuple):
-    """Turns of so many texts each, from one of them on."""
-
-    start: int
-    turns: int
-    period: int
-
-    @property
-    def stop(self) -> int:
-        return self.start + self.turns * self.period
-
-
 class _Counter(NamedTuple):
     """What counts the turns: from a number, up or down."""
 
@@ -123,8 +116,6 @@ class _Counter(NamedTuple):
 
 def _steps(a: Row, b: Row) -> list[int] | None:
     """By how much the numbers grow from one turn to the next, if that is all."""
-    if len(a) != len(b):
-        return None
     steps = []
     for (stem, m), (other, n) in zip(a, b):
         step = n - m if m is not None and n is not None else 0
@@ -182,26 +173,29 @@ class _Folding:
         computed: Collection[str],
         taken: Taken,
     ) -> None:
-        self._old = lines
         self._given, self._computed = dict.fromkeys(given), computed
         self._taken = taken
         taken.take([*given, *computed])
+        self._lines: list[ProgramLine] = []  # each followed by its terms
+        # Lines of one group may be in one loop.
+        self._groups: list[tuple[str, int]] = []
+        for line in lines:
+            i = len(self._lines)
+            is_alone = line.terms or line is lines[-1]
+            group = ("alone", i) if is_alone else ("lines", int(line.is_quiet))
+            self._lines += [line, *map(ProgramLine, line.terms)]
+            self._groups += [group, *[("terms", i)] * len(line.terms)]
         variables = {*given, *computed}
-        self._texts = [_Code(line.code, variables) for line in lines]
-        self._terms = [[_Code(x, variables) for x in line.terms] for line in lines]
+        self._texts = [_Code(line.code, variables) for line in self._lines]
         self._places: dict[str, Place] = {}
-        self._families: dict[str, str] = {}  # dicts of the program, by stem
-        self._dicts: dict[str, None] = {}  # its other dicts
+        self._families: dict[str, str] = {}  # names of dicts, by stem
         self._defined: dict[str, int] = {}  # in which line
         self._read: dict[str, int] = {}  # in which line last
-        self._loops: dict[int, _Loop] = {}
+        self._loops: dict[int, Span] = {}  # by their first line
         self._counters: dict[str, str] = {}  # their names, by letter
-        found = self._find(FEWEST_BETWEEN)
-        sums = self._sums(2 + FEWEST_BETWEEN)
-        self._has_loops = bool(found or sums)
-        if self._has_loops:
-            found, sums = self._find(SHORT), self._sums(FEWEST_TURNS)
-            self._name_families(found, sums)
+        if self._find(FEWEST_BETWEEN):
+            found = self._find(SHORT)
+            self._name_families(found)
             self._note_lines()
             for loop in found:
                 self._name_the_rest(loop)
@@ -209,22 +203,23 @@ class _Folding:
 
     # --- Finding ----------------------------------------------------------------------
 
-    def _find(self, fewest_between: int) -> list[_Loop]:
+    def _find(self, fewest_between: int) -> list[Span]:
         looks: dict[object, int] = {}
         widest = max(len(text.numbers) for text in self._texts)
         numbers = np.full((len(self._texts), min(widest, MOST_NUMBERS)), -1)
         code = np.empty(len(self._texts), np.int64)
-        for i, (line, text) in enumerate(zip(self._old, self._texts)):
-            n = len(text.numbers)
-            is_last = i == len(self._texts) - 1
-            alone = line.terms or n > MOST_NUMBERS or is_last
-            look = i if alone else (line.is_quiet, *text.look)
+        for i, (group, text) in enumerate(zip(self._groups, self._texts)):
+            look: object = (group, *text.look)
+            if len(text.numbers) > MOST_NUMBERS:
+                look = i
+            else:
+                numbers[i, : len(text.numbers)] = text.numbers
             code[i] = looks.setdefault(look, len(looks))
-            if not alone:
-                numbers[i, :n] = text.numbers
         nothing = np.empty((len(code), 0), np.int64)
-        loops: list[_Loop] = []
+        loops: list[Span] = []
         for _, stop, period in repeats(code, numbers, nothing, fewest_between):
+            if period > 1 and self._groups[stop - 1][0] == "terms":
+                continue  # two terms in a turn would be added up by themselves
             step = numbers[period:] - numbers[:-period]
             first = stop - 2 * period
             floor = loops[-1].stop if loops else 0
@@ -233,13 +228,15 @@ class _Folding:
                 and (step[first - 1] == step[first - 1 + period]).all()
             ):
                 first -= 1
-            starts = range(first, first + period)
-            ways = [_Loop(i, (stop - i) // period, period) for i in starts]
+            ways = [
+                Span(i, stop - (stop - i) % period, period)
+                for i in range(first, first + period)
+            ]
             ways = [way for way in ways if way.turns >= FEWEST_TURNS]
             loops += sorted(ways, key=self._oddness)[:1]
         return loops
 
-    def _oddness(self, loop: _Loop) -> tuple[int, int, int, int]:
+    def _oddness(self, loop: Span) -> tuple[int, int, int, int]:
         """Prefer that a turn defines, and then reads, what has one and the same number.
 
         Of those that are as good, prefer the most turns, and the latest begin.
@@ -252,31 +249,18 @@ class _Folding:
         others = changing.total() - max(changing.values(), default=0)
         return len(numbers), others, -loop.turns, -loop.start
 
-    def _sums(self, fewest: int) -> list[tuple[int, int, int]]:
-        """Find terms that repeat: in which line, from, up to."""
-        return [
-            (i, start, stop)
-            for i, terms in enumerate(self._terms)
-            for start, stop in _runs([_row([text]) for text in terms])
-            if stop - start >= fewest
-        ]
-
-    def _turn(self, loop: _Loop, turn: int) -> list[_Code]:
+    def _turn(self, loop: Span, turn: int) -> list[_Code]:
         start = loop.start + turn * loop.period
         return self._texts[start : start + loop.period]
 
     # --- Names ------------------------------------------------------------------------
 
-    def _name_families(
-        self, loops: Sequence[_Loop], sums: Sequence[tuple[int, int, int]]
-    ) -> None:
+    def _name_families(self, loops: Sequence[Span]) -> None:
         """Put what has the textbook's numbers, such as z1, into dicts by these."""
-        turns = [(self._turn(loop, 0), self._turn(loop, 1)) for loop in loops]
-        terms = [self._terms[i][start : start + 2] for i, start, _ in sums]
         pairs = [
             pair
-            for texts, others in [*turns, *(([a], [b]) for a, b in terms)]
-            for a, b in zip(texts, others)
+            for loop in loops
+            for a, b in zip(self._turn(loop, 0), self._turn(loop, 1))
             for pair in zip(a.numbered, b.numbered)
         ]
         for (stem, m), (_, n) in pairs:
@@ -293,34 +277,30 @@ class _Folding:
 
     def _note_lines(self) -> None:
         """Note where names are defined, and where they are read for the last time."""
-        for i, (text, terms) in enumerate(zip(self._texts, self._terms)):
+        for i, text in enumerate(self._texts):
             if text.target:
                 self._defined.setdefault(text.target, i)
             for word in text.tokens[bool(text.target) :]:
                 self._read[word] = i
-            for term in terms:
-                self._read |= dict.fromkeys(term.tokens, i)
 
-    def _name_the_rest(self, loop: _Loop) -> None:
+    def _name_the_rest(self, loop: Span) -> None:
         """Name what else a loop defines; keep those turns that are alike then."""
         while loop.turns >= FEWEST_TURNS:
-            dicts, places = self._rest(loop)
+            places = self._rest(loop)
             known = ChainMap(places, self._places)
             turns = (self._turn(loop, i) for i in range(loop.turns))
             rows = [_row(turn, known) for turn in turns]
             start, stop = max(_runs(rows), key=lambda run: run[1] - run[0])
             if stop - start == loop.turns:
-                self._dicts |= dicts
                 self._places |= places
                 self._loops[loop.start] = loop
                 return
-            first = loop.start + start * loop.period
-            loop = _Loop(first, stop - start, loop.period)
+            first, last = (loop.start + n * loop.period for n in (start, stop))
+            loop = Span(first, last, loop.period)
 
-    def _rest(self, loop: _Loop) -> tuple[dict[str, None], dict[str, Place]]:
+    def _rest(self, loop: Span) -> dict[str, Place]:
         """Choose one name for what each turn defines anew, or a dict, if it is kept."""
         counter = self._counter(self._turn(loop, 0), self._turn(loop, 1))
-        dicts: dict[str, None] = {}
         places: dict[str, Place] = {}
         for i in range(loop.start, loop.start + loop.period):
             target = self._texts[i].target
@@ -330,13 +310,11 @@ class _Folding:
             is_kept = any(
                 self._read.get(a, 0) > self._defined[b] for a, b in pairwise(names)
             )
-            if is_kept:
-                dicts[names[0]] = None
             for turn, word in enumerate(names, first):
                 places[word] = names[0], counter.at(turn) if is_kept else None
-        return dicts, places
+        return places
 
-    def _in_turns(self, loop: _Loop, i: int) -> tuple[int, list[str]]:
+    def _in_turns(self, loop: Span, i: int) -> tuple[int, list[str]]:
         """Return the first turn that has line i, and what this defines in each.
 
         It is turn -1 where the line just before the loop is alike, or else turn 0. The
@@ -373,17 +351,18 @@ class _Folding:
     def _write(self) -> Iterator[tuple[str, str]]:
         yield from self._write_dicts()
         i = 0
-        while i < len(self._old):
-            line = self._old[i]
+        while i < len(self._lines):
+            line = self._lines[i]
             if i in self._loops:
-                loop = self._loops[i]
-                yield from self._write_loop(loop)
-                i = loop.stop
+                yield from self._write_loop(self._loops[i])
+                i = self._loops[i].stop
                 continue
-            code = self._plain(self._texts[i])
-            codes = self._write_sum(code, self._terms[i]) if line.terms else [code]
+            codes = [self._plain(self._texts[i])]
+            after = i + 1 + len(line.terms)
+            if line.terms:
+                codes = [*self._write_sum(codes[0], i + 1, after)]
             yield from _quiet(codes, line.comment, line.is_quiet)
-            i += 1
+            i = after
 
     def _write_dicts(self) -> Iterator[tuple[str, str]]:
         """Make the dicts: of what is given, and empty ones.
@@ -402,8 +381,8 @@ class _Folding:
             text = f"[{', '.join(items.values())}]" if is_list else f"{{{pairs}}}"
             for line in wrap(f"{family} = {text}", WIDTH, subsequent_indent="    "):
                 yield line, ""
-        empty = [name for name in self._families.values() if name not in full]
-        empty += self._dicts
+        dicts = dict.fromkeys(x for x, n in self._places.values() if n is not None)
+        empty = [name for name in dicts if name not in full]
         for start in range(0, len(empty), 6):
             names = empty[start : start + 6]
             yield f"{', '.join(names)} = {', '.join(['{}'] * len(names))}", ""
@@ -411,18 +390,23 @@ class _Folding:
     def _plain(self, text: _Code) -> str:
         return text.write([_word(self._place(word)) for word in text.tokens])
 
-    def _write_loop(self, loop: _Loop) -> Iterator[tuple[str, str]]:
+    def _write_loop(self, loop: Span) -> Iterator[tuple[str, str]]:
+        head, codes = self._written(loop)
+        yield f"{head}:", ""
+        for i, code in enumerate(codes, loop.start):
+            lines = self._lines[i : loop.stop : loop.period]
+            comment = _common([line.comment for line in lines])
+            for line in _quiet([code], comment, lines[0].is_quiet):
+                yield f"    {line[0]}", line[1]
+
+    def _written(self, loop: Span) -> tuple[str, list[str]]:
+        """Write the head of a loop, and the lines of a turn."""
         turn, other = self._turn(loop, 0), self._turn(loop, 1)
         counter = self._counter(turn, other)
         name = self._name_counter(turn, other)
         counter = _Counter(0, 1) if name == "_" else counter
-        yield f"for {name} in {counter.range(loop.turns)}:", ""
-        for i, (a, b) in enumerate(zip(turn, other), loop.start):
-            lines = self._old[i : loop.stop : loop.period]
-            comment = _common([line.comment for line in lines])
-            code = self._write_turn(a, b, counter, name)
-            for line in _quiet([code], comment, lines[0].is_quiet):
-                yield f"    {line[0]}", line[1]
+        codes = [self._write_turn(a, b, counter, name) for a, b in zip(turn, other)]
+        return f"for {name} in {counter.range(loop.turns)}", codes
 
     def _name_counter(self, turn: Sequence[_Code], other: Sequence[_Code]) -> str:
         """Count layers by l, times by t."""
@@ -451,23 +435,20 @@ class _Folding:
             words.append(f"{stem}[{index}]" if stem else bracketed)
         return a.write(words)
 
-    def _write_sum(self, target: str, terms: Sequence[_Code]) -> Iterator[str]:
+    def _write_sum(self, target: str, i: int, after: int) -> Iterator[str]:
         """Write a sum on few lines; terms that repeat are the sum of a loop."""
-        rows = [_row([term], self._places) for term in terms]
         parts: list[str] = []
-        for start, stop in _runs(rows):
-            if stop - start < FEWEST_TURNS or not self._has_loops:
-                parts += map(self._plain, terms[start:stop])
+        while i < after:
+            if i not in self._loops:
+                parts.append(self._plain(self._texts[i]))
+                i += 1
                 continue
-            a, b = terms[start : start + 2]
-            counter = self._counter([a], [b])
-            name = self._name_counter([a], [b])
-            term = self._write_turn(a, b, counter, name)
+            head, (term,) = self._written(self._loops[i])
             parts = [] if parts == ["0"] else parts  # where a sum begins anyway
-            loop = f"for {name} in {counter.range(stop - start)}"
-            parts.append(f"sum({term} {loop})")
+            parts.append(f"sum({term} {head})")
             if len(target) + len(parts[-1]) > WIDTH:
-                parts[-1] = f"sum(\n    {term}\n    {loop}\n)"
+                parts[-1] = f"sum(\n    {term}\n    {head}\n)"
+            i = self._loops[i].stop
         line = f"{target}{parts[0]}"
         for part in parts[1:]:
             if len(line) + 3 + len(part) > WIDTH:
@@ -481,16 +462,9 @@ def _placed(word: str, places: Mapping[str, Place]) -> Place:
     return ("", int(word)) if word.isdigit() else places.get(word, (word, None))
 
 
-def _row(texts: Sequence[_Code], places: Mapping[str, Place] | None = None) -> Row:
-    """List what a turn of a loop is made of; a name is divided if it has no place."""
-    row: Row = []
-    for text in texts:
-        row += [(piece, None) for piece in text.pieces]
-        if places is None:
-            row += text.numbered
-        else:
-            row += [_placed(word, places) for word in text.tokens]
-    return row
+def _row(texts: Sequence[_Code], places: Mapping[str, Place]) -> Row:
+    """List the names and numbers in a turn of a loop."""
+    return [_placed(word, places) for text in texts for word in text.tokens]
 
 
 def _word(place: Place) -> str:

@@ -62,7 +62,7 @@ class _Mover:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.definitions = program.definitions()
-        # Numbers that need no arrays: they can be computed first of all.
+        # Numbers that need no arrays: they are computed first of all.
         self.numbers = {x for x in program.inputs if x.dtype is None}
         # Which variables are a factor times another one.
         self.multiples: dict[Variable, tuple[Factor, Variable]] = {}
@@ -73,6 +73,7 @@ class _Mover:
         # What is asked for: of each variable, which multiples.
         self.wanted: dict[Variable, dict[Factor, Variable]] = {}
         self.origins: dict[Variable, EquationOrigin] = {}
+        self.factors: dict[Factor, Equation] = {}  # what computes one
         self.made: list[Equation] = []  # the last one first
         self.products: list[Variable] = []  # that are made after all
 
@@ -80,28 +81,21 @@ class _Mover:
         program = self.program
         outputs = tuple(map(self.want, program.outputs))
         updates = {x: self.want(y) for x, y in program.updates.items()}
-        free = [e for e in program.equations if e.output in self.numbers]
+        numbers = [e for e in program.equations if e.output in self.numbers]
         for e in reversed(program.equations):
             if e.output not in self.numbers:
                 self.make(e)
-        given = [x for x in self.wanted if x not in self.definitions]
-        for x in given:
-            if x.dtype is not None:
-                self.scale(x)
-        for e in reversed(free):
-            self.make(e)
-        for x in program.inputs:
-            if x.dtype is None:
-                self.scale(x)
-        equations = tuple(reversed(self.made))
+        for x in [x for x in self.wanted if x not in self.definitions]:
+            self.scale(x)
+        equations = (*numbers, *self.factors.values(), *reversed(self.made))
         return replace(program, equations=equations, outputs=outputs, updates=updates)
 
     def read(self, e: Equation) -> None:
         """Note what the passage back needs to know."""
-        x, inputs = e.output, e.inputs
-        if x.dtype is None and self.numbers.issuperset(inputs):
+        x = e.output
+        if x.dtype is None and self.numbers.issuperset(e.inputs):
             self.numbers.add(x)
-        if (multiple := self.multiple(e)) is not None:
+        elif (multiple := self.multiple(e)) is not None:
             self.multiples[x] = multiple
             self.costs[x] = 0
         elif (place := self.place(e)) is not None:
@@ -180,18 +174,23 @@ class _Mover:
 
     def scale(self, x: Variable) -> None:
         """Multiply a variable by what it is wanted times."""
-        for (known, unknown), y in self.wanted.get(x, {}).items():
-            if y is x:
-                continue
-            origin = self.origins.get(y, EquationOrigin())
-            k = known if unknown is None else self.want(unknown, (known, None))
-            if x.dtype is None:
-                self.made.append(Equation(y, operator.mul, (k, x), origin=origin))
-                continue
-            minus = (np.negative, (x,))
-            function, args = minus if k == -1.0 else (np.multiply, (k, x))
-            self.made.append(Equation(y, function, args, origin=origin))
-            self.products.append(y)
+        for factor, y in self.wanted.get(x, {}).items():
+            if y is not x:
+                minus = (np.negative, (x,))
+                times = (np.multiply, (self.number(factor), x))
+                function, args = minus if factor == (-1.0, None) else times
+                self.made.append(Equation(y, function, args, {}, self.origins.get(y)))
+                self.products.append(y)
+
+    def number(self, factor: Factor) -> Any:
+        """Return a factor as one number, which is computed before all arrays."""
+        known, unknown = factor
+        if unknown is None or known == 1.0:
+            return unknown or known
+        if factor not in self.factors:
+            product = Variable((), None)
+            self.factors[factor] = Equation(product, operator.mul, factor)
+        return self.factors[factor].output
 
 
 def _times(a: Factor, b: Factor) -> Factor | None:

@@ -1,4 +1,4 @@
-"""In which order equations are computed, and where what they give may be kept."""
+"""The order in which equations are computed, and which outputs share memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RAISING = {np.linalg.inv, np.linalg.solve}
 
 
 def is_view(e: Equation) -> bool:
-    """Whether an equation only looks at memory in another way."""
+    """Whether an equation gives a view of its first argument."""
     x = e.args[0] if e.args else None
     if e.function is operator.getitem and is_plain_index(e.args[1]):
         return isinstance(x, Variable) and x.dtype is not None
@@ -74,7 +74,7 @@ def is_plain_index(index: Any) -> bool:
 
 
 def protect(program: Program) -> Program:
-    """Copy what is given out, where it looks at memory that will be written to."""
+    """Copy results that are views of inputs which the program writes to."""
     root = roots(program)
     copies: dict[Variable, Variable] = {}
     for x in program.results():
@@ -90,7 +90,7 @@ def protect(program: Program) -> Program:
 
 
 def roots(program: Program) -> dict[Variable, Variable]:
-    """Return for each variable that may be a view the one whose memory it looks at."""
+    """Return for each variable that may be a view the owner of its memory."""
     found: dict[Variable, Variable] = {}
     for e in program.equations:
         if _is_fresh(e):
@@ -130,7 +130,7 @@ def schedule(program: Program) -> tuple[Program, dict[Variable, Variable]]:
         for new, target in able.items()
         if target not in last_read or place[last_read[target].output] <= place[new]
     }
-    return _sink(_put_last(program, in_place), in_place), in_place
+    return _put_last(program, in_place), in_place
 
 
 def _able_in_place(program: Program) -> dict[Variable, Variable]:
@@ -172,33 +172,6 @@ def _put_last(program: Program, late: Iterable[Variable]) -> Program:
         else:
             early.append(e)
     return replace(program, equations=(*early, *last))
-
-
-def _sink(program: Program, in_place: dict[Variable, Variable]) -> Program:
-    """Put what only the updates need beside them, while its numbers are in the cache.
-
-    That is what an optimiser computes of gradients, element by element. What comes from
-    a rule or may raise stays before the first update.
-    """
-    equations, root = program.equations, roots(program)
-    written = {
-        in_place[e.output]: i for i, e in enumerate(equations) if e.output in in_place
-    }
-    if not written:
-        return program
-    start = min(written.values())
-    readers: dict[Variable, int] = dict.fromkeys(program.results(), 0)  # the first ones
-    places = list(range(len(equations)))
-    for i, e in reversed(list(enumerate(equations))):
-        place = readers.get(e.output, 0)
-        if i < start <= place and is_elementwise(e) and not e.origin.rule:
-            old = (written.get(root.get(x, x), place) for x in e.inputs)
-            places[i] = min(place, *old)
-        for x in e.inputs:
-            readers[x] = min(places[i], readers.get(x, places[i]))
-    # What was put somewhere comes before what is there.
-    order = sorted(range(len(places)), key=lambda i: (places[i], i))
-    return replace(program, equations=tuple(equations[i] for i in order))
 
 
 def is_elementwise(e: Equation) -> bool:

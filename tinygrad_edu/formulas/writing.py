@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cache
 from itertools import dropwhile
 from typing import Any
@@ -44,6 +45,7 @@ __all__ = [
     "in_text",
     "parameter_in_text",
     "parameters_of",
+    "write_index",
 ]
 
 Shape = tuple[int, ...]
@@ -411,20 +413,28 @@ def parameter_in_text(name: str, value: Any) -> str:
     '1:, None, [0, 2]'
     """
     if name == "index" or isinstance(value, np.ndarray):
-        return _index(value)
+        return write_index(value, _entry).removesuffix(",")
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
     return printable(value)
 
 
-def _index(value: Any) -> str:
-    """Write an index as it stands between its brackets."""
-    match value:
-        case slice(start=start, stop=stop, step=step):
-            bounds = ["" if x is None else str(x) for x in (start, stop)]
-            return ":".join([*bounds, str(step)] if step else bounds)
-        case tuple() if value:
-            return ", ".join(map(_index, value))
-        case np.ndarray():
-            return "..." if value.size > 6 else str(value.tolist())
-    return "..." if value is Ellipsis else str(value)
+def _entry(x: Any) -> str:
+    """Write one part of an index, which may be an array of integers."""
+    if isinstance(x, np.ndarray):
+        return "..." if x.size > 6 else str(x.tolist())
+    return str(x)
+
+
+def write_index(index: Any, write: Callable[[Any], str]) -> str:
+    """Write an index as it stands in its brackets, with `write` for its entries."""
+    if isinstance(index, tuple) and index:
+        return ", ".join(_part(i, write) for i in index) + "," * (len(index) == 1)
+    return _part(index, write)
+
+
+def _part(i: Any, write: Callable[[Any], str]) -> str:
+    if isinstance(i, slice):
+        bounds = ["" if b is None else write(b) for b in (i.start, i.stop)]
+        return ":".join(bounds) + (f":{write(i.step)}" if i.step is not None else "")
+    return "..." if i is Ellipsis else write(i)
