@@ -16,8 +16,6 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
 from tinygrad_edu.support.kinds import Axes, Operand
 
-__all__ = ["central_differences", "interp", "linspace"]
-
 
 @composite(tex=r"{start} + \frac{{i}}{{n - 1}} ({stop} - {start})")
 def linspace(

@@ -16,8 +16,6 @@ from tinygrad_edu.engine.op import Each, as_array, composite, op
 from tinygrad_edu.ops.shapes import in_depth, reshape
 from tinygrad_edu.support.kinds import Operand, Shape
 
-__all__ = ["add_at", "getitem", "take", "take_along_axis"]
-
 
 @op(tex="{x}_{{{index}}}", selects=True)
 def getitem(x: Any, *, index: Any) -> Any:

@@ -25,20 +25,6 @@ from tinygrad_edu.ops.shapes import (
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = [
-    "convolve",
-    "cross",
-    "dot",
-    "inner",
-    "kron",
-    "linear",
-    "matmul",
-    "outer",
-    "tensordot",
-    "trace",
-    "vdot",
-]
-
 
 def matrix_transpose(a: Any) -> Any:
     """Transpose a matrix or a stack of them: exchange the last two axes."""

@@ -26,22 +26,6 @@ from tinygrad_edu.support.kinds import Axes, Operand
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = [
-    "average",
-    "log_softmax",
-    "logsumexp",
-    "max",
-    "mean",
-    "min",
-    "prod",
-    "ptp",
-    "softmax",
-    "squared_norm",
-    "std",
-    "sum",
-    "var",
-]
-
 # NumPy's types want a literal True or False as keepdims.
 _numpy: Any = np
 
