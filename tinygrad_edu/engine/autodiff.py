@@ -94,14 +94,14 @@ def pull_back(
     # Nodes whose elements may have been left out by each of the ops that took them.
     masked: set[Node] = set()
 
-    if tape is not None:
-        tape.walk_back(cotangents)
     for root, g in cotangents.items():
         if root.op is None or oldest <= root.index <= newest:
             of_leaves[root] = positive(g)
         elif root.index > newest:
             of_nodes[root] = g
             heappush(frontier, (-root.index, root))
+    if tape is not None:
+        tape.walk_back(cotangents)
 
     while frontier:
         node = heappop(frontier)[1]
@@ -123,8 +123,6 @@ def pull_back(
         if op.variadic:
             rules = rules_of_arrays(rules, arguments, params)
             arguments, params = [], None
-        if tape is not None:
-            tape.pass_back(node)
         is_masked = op.selects or node in masked
 
         for x, rule in zip(inputs, rules):

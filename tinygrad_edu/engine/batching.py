@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.engine.array_like import ArrayLike
+from tinygrad_edu.engine.array_like import ArrayLike, query_method
 from tinygrad_edu.engine.errors import core_dimensions
 from tinygrad_edu.engine.graph import (
     Mode,
@@ -36,7 +36,7 @@ from tinygrad_edu.engine.graph import (
     sampled,
     value_of,
 )
-from tinygrad_edu.engine.modes import changed
+from tinygrad_edu.engine.modes import TapeHook, changed
 from tinygrad_edu.engine.op import Each, Op
 from tinygrad_edu.engine.protocols import STATIC, defaults_of
 from tinygrad_edu.engine.tensor import Tensor
@@ -250,22 +250,14 @@ class Example(ArrayLike):
     def __index__(self) -> Any:
         return self._known("index")
 
-    def __invert__(self) -> Any:
-        return query(np.invert, self)
+    __invert__ = query_method(np.invert)
+    __and__ = __rand__ = query_method(np.bitwise_and)
+    __or__ = __ror__ = query_method(np.bitwise_or)
+    __xor__ = __rxor__ = query_method(np.bitwise_xor)
 
 
-def _bitwise(name: str) -> None:
-    ufunc = getattr(np, f"bitwise_{name}")
-    setattr(Example, f"__{name}__", lambda a, b: query(ufunc, a, b))
-    setattr(Example, f"__r{name}__", lambda a, b: query(ufunc, b, a))
-
-
-for _name in ("and", "or", "xor"):
-    _bitwise(_name)
-
-
-class Examples:
-    """Applies ops to the stacks of all examples: see `TapeHook`.
+class Examples(TapeHook):
+    """Applies ops to the stacks of all examples.
 
     Attributes
     ----------
@@ -335,11 +327,9 @@ class Examples:
 
     def _parts_outside(self, x: Any) -> tuple[Any, bool]:
         """Do as `outside` in nested containers too, and put each stack in an `Each`."""
-        if isinstance(x, tree.CONTAINERS):
-            pairs = [self._parts_outside(part) for part in _parts(x)]
-            return _rebuilt(x, [part for part, _ in pairs]), any(s for _, s in pairs)
-        value, varies = self.outside(x)
-        return (Each(value) if varies else value), varies
+        found = [self.outside(leaf) for leaf in tree.leaves(x)]
+        parts = [Each(value) if varies else value for value, varies in found]
+        return tree.rebuild(x, parts), any(varies for _, varies in found)
 
     def end(self) -> None:
         """Let go of the stacks; what the function keeps becomes unusable."""
@@ -392,9 +382,7 @@ class Examples:
         if not varies:
             return self._outside(partial(query, function, **kwargs), *args)
         answer = self._outside(_query_stacks, self.count, function, args, kwargs)
-        if isinstance(answer, tuple):
-            return _rebuilt(answer, [self.stand_in(part) for part in answer])
-        return None if answer is None else self.stand_in(answer)
+        return tree.rebuild(answer, map(self.stand_in, tree.leaves(answer)))
 
     def value(self, node: Any) -> Any:
         """Return the value of a node, as an Example if it is a stack."""
@@ -421,15 +409,6 @@ class Examples:
         """Draw random numbers for each example."""
         numbers = self._outside(sampled, draw, (self.count, *shape), dtype)
         return self.stand_in(numbers)
-
-    def walk_back(self, roots: Any) -> None:
-        pass
-
-    def pass_back(self, node: Any) -> None:
-        pass
-
-    def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
-        pass
 
     # --- Refusals ---------------------------------------------------------------------
 
@@ -567,9 +546,8 @@ def _in_turn(n: int, name: str, function: Function, args: Any, kwargs: Any) -> A
     """Apply a function to one example after the other, and stack the results."""
     answers = [function(*_one(args, i), **_one(kwargs, i)) for i in range(n)]
     if isinstance(answers[0], tuple):
-        return _rebuilt(
-            answers[0], [_restacked(name, parts) for parts in zip(*answers)]
-        )
+        stacks = [_restacked(name, parts) for parts in zip(*answers)]
+        return tree.rebuild(answers[0], stacks)
     return None if answers[0] is None else _restacked(name, answers)
 
 
@@ -586,9 +564,8 @@ def _restacked(name: str, answers: Sequence[Any]) -> Any:
 
 def _one(x: Any, i: int) -> Any:
     """Return the i-th example."""
-    if isinstance(x, tree.CONTAINERS):
-        return _rebuilt(x, [_one(part, i) for part in _parts(x)])
-    return x.array[i] if isinstance(x, Each) else x
+    leaves = tree.leaves(x)
+    return tree.rebuild(x, (y.array[i] if isinstance(y, Each) else y for y in leaves))
 
 
 # --- Small helpers --------------------------------------------------------------------
@@ -605,21 +582,8 @@ def _real(x: Any) -> Any:
     return x if is_array or issubclass(type(x), Node) else Tensor(x).array
 
 
-def _parts(x: Any) -> Any:
-    return x.values() if isinstance(x, dict) else x
-
-
-def _rebuilt(like: Any, parts: list[Any]) -> Any:
-    """Return a container of the same kind with other parts."""
-    if isinstance(like, dict):
-        return dict(zip(like, parts))
-    return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
-
-
 def _has_each(x: Any) -> bool:
-    if isinstance(x, tree.CONTAINERS):
-        return any(map(_has_each, _parts(x)))
-    return isinstance(x, Each)
+    return any(isinstance(leaf, Each) for leaf in tree.leaves(x))
 
 
 def _one_of(x: Any) -> Any:

@@ -65,12 +65,11 @@ class TapeHook(Protocol):
 
     def walk_back(self, roots: Any) -> None:
         """Note that a walk back begins at these nodes."""
-
-    def pass_back(self, node: Any) -> None:
-        """Note that the rules of a node come next."""
+        return
 
     def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
         """Note the cotangent of `x` after the rule of `node` has added its share."""
+        return
 
     def refuse(self, what: str) -> NoReturn:
         """Raise, since Python asks for a number, which the next run may change."""
