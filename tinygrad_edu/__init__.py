@@ -82,8 +82,8 @@ __all__ = [
 ]
 __all__ += ops.__all__
 
-# Loaded when first asked for, so that importing the package stays quick: these names,
-# from these modules, and what else `__all__` has and is not there yet, all modules.
+# Loaded when first asked for, so that importing the package stays quick: these names
+# from these modules, and the modules in `__all__`.
 _LAZY_NAMES = {
     "GradientError": "checking.gradient",
     "compare": "checking.comparing",

@@ -1,15 +1,14 @@
 """`vmap`: run a function of one example on many examples at once.
 
-The function gets a stand-in for each mapped argument. It has the shape of one example,
-and stands for a *stack*: the values of all examples, along a new first axis. While the
-function runs, every op comes to `Examples.apply`, which applies it to the stacks
-instead. How, each op's declaration tells: an elementwise op and an op with a signature
-work on stacks as they are; the others have a rule, declared with `Op.vmap`.
+For each mapped argument the function gets a *stand-in*: a node that has the shape of
+one example. It represents a *stack*: the values of all examples, along a new first
+axis. While the function runs, every op calls `Examples.apply`, which applies the op to
+the stacks instead. The op's declaration says how: an elementwise op and an op with a
+signature work on stacks as they are; the others have a rule, declared with `Op.vmap`.
 
 The ops on stacks are computed and recorded outside of the function. So a transform or
-`compile` around `vmap` meets ordinary ops on ordinary arrays. A transform inside of the
-function records and walks back through the stand-ins, and its rules come to `apply` as
-all ops do.
+`compile` around `vmap` finds ordinary ops on ordinary arrays. A transform inside the
+function records the stand-ins, and its backward rules call `apply`, as all ops do.
 """
 
 from __future__ import annotations
@@ -240,7 +239,7 @@ def _result(y: Any, varies: bool, as_tensor: bool, axis: int | None, n: int) -> 
 
 
 class Example(ArrayLike):
-    """What the function gets for an array: a stand-in, in the shape of one example."""
+    """The stand-in for an array, with the shape of one example."""
 
     __slots__ = ()
 
@@ -276,14 +275,14 @@ class Examples(TapeHook):
         self.failure: Exception | None = None
         self._sample = mode.sample
         self._start = new_index()
+        self._modes: tuple[Any, Any] = (None, None)  # the latest one, and that outside
         # For each node made inside: its value outside, and whether that is a stack.
         self._values: dict[Node, tuple[Any, bool]] = {}
-        self._modes: tuple[Any, Any] = (None, None)  # the latest one, and that outside
 
     # --- Inside and outside -----------------------------------------------------------
 
     def stand_in(self, stack: Any) -> Any:
-        """Return what stands for a stack inside: a Tensor for a Tensor."""
+        """Return the stand-in for a stack: a Tensor for a Tensor."""
         kind = Tensor if issubclass(type(stack), Tensor) else Example
         node = self._node(kind, stack, True)
         if isinstance(stack, Node):
@@ -327,17 +326,20 @@ class Examples(TapeHook):
 
     def _parts_outside(self, x: Any) -> tuple[Any, bool]:
         """Do as `outside` in nested containers too, and put each stack in an `Each`."""
-        found = [self.outside(leaf) for leaf in tree.leaves(x)]
+        leaves = tree.leaves(x)
+        if not any(issubclass(type(leaf), Node) for leaf in leaves):
+            return x, False
+        found = list(map(self.outside, leaves))
         parts = [Each(value) if varies else value for value, varies in found]
         return tree.rebuild(x, parts), any(varies for _, varies in found)
 
     def end(self) -> None:
-        """Let go of the stacks; what the function keeps becomes unusable."""
+        """Release the stacks. Stand-ins that the function keeps raise from now on."""
         for node in self._values:
             node.array = ENDED  # type: ignore[assignment]
         self._values.clear()
 
-    # --- What the engine tells --------------------------------------------------------
+    # --- What the engine calls --------------------------------------------------------
 
     def apply(self, op: Any, inputs: tuple[Any, ...], params: Params | None) -> Any:
         """Apply an op to the stacks; return the node for one example."""
@@ -355,8 +357,9 @@ class Examples(TapeHook):
             else:
                 answer = self._outside(_apply, op, values, bound)
         except (TypeError, ValueError, IndexError):
-            if not has_each:
-                _try_one(op, inputs, params)  # its error names the shapes of one
+            if not has_each:  # the error of one example names its shapes
+                with np.errstate(all="ignore"):
+                    op.compute(list(map(_one_of, inputs)), params)
             raise
         if varies and getattr(answer, "shape", ())[:1] != (self.count,):
             _refuse_as_stack(op, answer, self.count)
@@ -377,10 +380,10 @@ class Examples(TapeHook):
         if function in STATIC:  # only shapes and dtypes matter
             return function(*map(_one_of, args), **kwargs)
         (args, kwargs), varies = self._parts_outside((args, kwargs))
-        if varies and "out" in kwargs:
-            self._refuse_to_write()
         if not varies:
             return self._outside(partial(query, function, **kwargs), *args)
+        if "out" in kwargs:
+            self._refuse_to_write()
         answer = self._outside(_query_stacks, self.count, function, args, kwargs)
         return tree.rebuild(answer, map(self.stand_in, tree.leaves(answer)))
 
@@ -389,7 +392,7 @@ class Examples(TapeHook):
         value, varies = self.outside(node)
         if self.outer is not None:
             value = self._outside(value_of, value)
-        elif isinstance(value, Node):
+        elif isinstance(value, Node):  # faster
             value = value.array
         if not varies:
             return value
@@ -460,7 +463,7 @@ WAYS_OUT = {
 
 
 class _Ended:
-    """Replaces the value of a node after the function has ended."""
+    """Replaces the value of a stand-in after the function has ended."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ValueError(
@@ -599,9 +602,3 @@ def _refuse_as_stack(op: Op, answer: Any, n: int) -> NoReturn:
         f"{np.shape(answer)}, but needs an array with {n} as first size; its "
         f"{declared} is wrong"
     )
-
-
-def _try_one(op: Op, inputs: Sequence[Any], params: Params | None) -> None:
-    """Compute an op on one example, of any numbers, to have its error."""
-    with np.errstate(all="ignore"):
-        op.compute([_one_of(x) for x in inputs], params)

@@ -25,7 +25,6 @@ from tinygrad_edu.engine.graph import (
     check_function,
     current_mode,
     record,
-    topological_order,
     value_of,
 )
 from tinygrad_edu.engine.modes import changed
@@ -389,13 +388,15 @@ class _Run:
     ) -> None:
         chosen = self.chosen = _choose(args, argnums)
         self.inside: set[Node] = set()  # nodes that depend on nothing but variables
-        given = tree.leaves(chosen) if tree.is_structure(chosen) else [chosen]
+        one = not tree.is_structure(chosen)
+        given = (chosen,) if one else tree.leaves(chosen)
         self.as_tensors = current_mode.get().nested or Tensor in map(type, given)
         nested = changed(NESTED)
         try:
             current_mode.set(nested)
             self.variables = list(map(_variable, given))
-            stand_ins = tree.rebuild(chosen, self.variables)
+            variables = self.variables
+            stand_ins = variables[0] if one else tree.rebuild(chosen, variables)
             answer = f(*_replace(args, argnums, stand_ins), **kwargs)
         finally:
             current_mode.set(nested.block.outside)
@@ -447,8 +448,15 @@ class _Run:
 
     def largest(self) -> int:
         """Return the number of elements of the largest array in the graph."""
-        nodes = topological_order(*filter(_varies, tree.leaves(self.answer)))
-        return max((node.array.size for node in nodes), default=1) or 1
+        oldest = min((x.index for x in self.variables), default=0)
+        found: set[Any] = set()
+        stack = list(filter(_varies, tree.leaves(self.answer)))
+        while stack:
+            node = stack.pop()
+            if node not in found and node.index >= oldest:
+                found.add(node)
+                stack += filter(_varies, node.inputs)
+        return max((node.array.size for node in found), default=1) or 1
 
     def settle(self, answer: Any) -> Any:
         """Convert the result of the function to what the user gets."""
