@@ -110,7 +110,7 @@ class ArrayLike(TensorMethods):
         return self._known("tolist").tolist()
 
     def _known(self, what: str) -> np.ndarray[Any, Any]:
-        """Return the array for `what`, which makes a Python object of it."""
+        """Return the array, whose numbers `what` asks for; a tape may refuse it."""
         if (tape := current_mode.get().tape) is not None:
             tape.refuse(what)
         return self.array
@@ -327,8 +327,8 @@ _STORE = opmap["STORE_SUBSCR"]
 def _refuse_to_be_stored(frame: FrameType) -> None:
     """Raise if the caller is ``array[i] = t``, which would lose the gradient.
 
-    NumPy calls ``__float__`` for that, as ``float(t)`` does. Only the bytecode
-    instruction of the caller tells which of the two it was.
+    NumPy calls ``__float__`` for that, as ``float(t)`` does. Only the caller's bytecode
+    instruction shows which of the two it was.
     """
     if frame.f_code.co_code[frame.f_lasti] == _STORE:
         raise TypeError(

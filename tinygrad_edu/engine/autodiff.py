@@ -91,7 +91,7 @@ def pull_back(
     of_nodes: dict[Node, Any] = {}
     frontier: list[Any] = []  # the keys of of_nodes: a heap, newest on top
     visited = []
-    # Nodes whose elements may have been left out by each of the ops that took them.
+    # Nodes of which every use so far may have left out elements.
     masked: set[Node] = set()
 
     for root, g in cotangents.items():

@@ -93,6 +93,6 @@ def _broadcast_mismatch(shapes: list[tuple[int, ...]]) -> str | None:
 
 
 def _describe(value: Any) -> str:
-    if hasattr(value, "dtype"):  # an array, or what stands for one
+    if hasattr(value, "dtype"):  # an array or a stand-in
         return f"{value.dtype} {value.shape}"
     return repr(value)

@@ -36,7 +36,7 @@ class TapeHook(Protocol):
     """Follows everything that is done with Tensors, whether it needs a gradient or not.
 
     While the mode has a tape, the value of a Tensor is not an array, but a constant
-    Tensor: so what is done with the value comes to the tape too.
+    Tensor, so that the tape also follows what is done with the value.
     """
 
     def apply(self, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:

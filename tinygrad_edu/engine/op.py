@@ -247,7 +247,7 @@ class Op:
         An op with a signature needs no rule: it works on stacks as NumPy's ufuncs do.
         For any other op without a rule, `tg.vmap` loops over the examples.
 
-        The rule is called as ``rule(stacked, *inputs, **params)``. `stacked` tells for
+        The rule is called as ``rule(stacked, *inputs, **params)``. `stacked` says for
         each input whether it is a stack, which has the examples along its first axis,
         or the same for all examples. A parameter that differs from example to example
         is an `Each`. The rule returns the stack of the results, or NotImplemented; then

@@ -62,7 +62,7 @@ PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
 # module is loaded when such a ufunc is first met.
 UFUNCS = {"scipy.special": "tinygrad_edu.special"}
 
-# How functions written in C are called: NumPy tells it from 2.4 on.
+# The signatures of functions written in C, which NumPy itself has from 2.4 on.
 WRITTEN_IN_C: dict[Any, Any] = {
     np.concatenate: (
         lambda arrays, axis=0, out=None, dtype=None, casting="same_kind": ...

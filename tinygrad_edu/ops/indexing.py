@@ -141,7 +141,7 @@ def _may_repeat(part: Any) -> bool:
 def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
     """Rearrange the elements of x as `rearrange` rearranges their numbers 0, 1, 2, ...
 
-    Each number in the rearranged array then tells which element of x goes there.
+    Each number in the rearranged array says which element of x to put there.
     """
     x = as_array(x)
     return getitem(reshape(x, -1), rearrange(np.arange(x.size).reshape(x.shape)))
