@@ -275,9 +275,9 @@ class Examples(TapeHook):
         self.failure: Exception | None = None
         self._sample = mode.sample
         self._start = new_index()
-        self._modes: tuple[Any, Any] = (None, None)  # the latest one, and that outside
         # For each node made inside: its value outside, and whether that is a stack.
         self._values: dict[Node, tuple[Any, bool]] = {}
+        self._modes: tuple[Any, Any] = (None, None)  # the latest one, and that outside
 
     # --- Inside and outside -----------------------------------------------------------
 

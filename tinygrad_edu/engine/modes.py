@@ -36,7 +36,8 @@ class TapeHook(Protocol):
     """Follows everything that is done with Tensors, whether it needs a gradient or not.
 
     While the mode has a tape, the value of a Tensor is not an array, but a constant
-    Tensor, so that the tape also follows what is done with the value.
+    Tensor, so that the tape also follows what is done with the value. The two notes of
+    a walk back are for tapes that need them.
     """
 
     def apply(self, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:

@@ -214,7 +214,8 @@ class Tensor(ArrayLike):
             )
         if array.dtype != self.array.dtype:
             value = value.astype(self.array.dtype)
-        self.accumulated = value if isinstance(value, Node) else Tensor(value)
+        is_array = isinstance(value, np.ndarray | np.generic)
+        self.accumulated = Tensor(value) if is_array else value
 
     @property
     def is_leaf(self) -> bool:

@@ -175,9 +175,9 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     _check_call("vjp", f)
     run = _Run(f, range(len(primals)), primals, {}, has_aux)
     value = run.settle(run.answer)
-    return (
-        (value, run.pullback, run.settle(run.aux)) if has_aux else (value, run.pullback)
-    )
+    if has_aux:
+        return value, run.pullback, run.settle(run.aux)
+    return value, run.pullback
 
 
 def jvp(f: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
