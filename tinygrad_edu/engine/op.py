@@ -332,7 +332,7 @@ class Op:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.name in BUILT_IN:
+        if self.name in BUILT_IN and OPS[self.name] is self:
             return _built_in, (self.name,)
         home = str(getattr(self.forward, "__module__", None))
         modules = {home: sys.modules.get(home)} | sys.modules  # try its own first
