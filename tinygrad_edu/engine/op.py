@@ -410,11 +410,7 @@ def rules_of_arrays(
     """
     (rule,) = rules
 
-    @cache
-    def cotangent_at() -> Callable[[int], Any]:
-        at: Callable[[int], Any] = rule(*arguments, **(params or {}))
-        return at
-
+    cotangent_at = cache(lambda: rule(*arguments, **(params or {})))
     return (partial(lambda i: cotangent_at()(i), i) for i in count())
 
 
