@@ -215,11 +215,7 @@ def _inverse(x: Any, w: Any) -> Any:
     return 1 / where(np.abs(value_of(x)) <= error, np.inf, x)
 
 
-@op(
-    tex=r"\operatorname{{eigh}} {x}",
-    signature="(n,n)->(k,n)",
-    subgradient=CHOSEN,
-)
+@op(tex=r"\operatorname{{eigh}} {x}", signature="(n,n)->(k,n)", subgradient=CHOSEN)
 def eigensystem(x: Any) -> Any:
     """The eigenvalues of `eigh` and, in the rows below, its eigenvectors."""
     x = np.asarray(x)
@@ -251,9 +247,7 @@ class EighResult(NamedTuple):
 
 
 @composite(
-    tex=r"\operatorname{{eigh}} {x}",
-    signature="(n,n)->(n),(n,n)",
-    subgradient=CHOSEN,
+    tex=r"\operatorname{{eigh}} {x}", signature="(n,n)->(n),(n,n)", subgradient=CHOSEN
 )
 def eigh(x: Any) -> EighResult:
     """The eigenvalues and eigenvectors of a symmetric matrix x = V diag(w) V^T.
@@ -265,9 +259,7 @@ def eigh(x: Any) -> EighResult:
 
 
 @composite(
-    tex=r"\operatorname{{eigvalsh}} {x}",
-    signature="(n,n)->(n)",
-    subgradient=OWN_VECTOR,
+    tex=r"\operatorname{{eigvalsh}} {x}", signature="(n,n)->(n)", subgradient=OWN_VECTOR
 )
 def eigvalsh(x: Any) -> Any:
     """The eigenvalues of a symmetric matrix, in rising order."""
@@ -343,9 +335,7 @@ def svd(x: Any, *, full_matrices: bool = True) -> SVDResult:
 
 
 @composite(
-    tex=r"\operatorname{{svdvals}} {x}",
-    signature="(m,n)->(k)",
-    subgradient=OWN_VECTOR,
+    tex=r"\operatorname{{svdvals}} {x}", signature="(m,n)->(k)", subgradient=OWN_VECTOR
 )
 def svdvals(x: Any) -> Any:
     """The singular values, in falling order."""

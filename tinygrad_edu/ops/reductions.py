@@ -14,13 +14,7 @@ from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.contractions import einsum
 from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.shapes import (
-    astype,
-    broadcast_to,
-    in_stack,
-    reshape,
-    transpose,
-)
+from tinygrad_edu.ops.shapes import astype, broadcast_to, in_stack, reshape, transpose
 from tinygrad_edu.support.kinds import Axes, Operand
 
 if TYPE_CHECKING:
