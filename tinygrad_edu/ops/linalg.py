@@ -15,12 +15,12 @@ from tinygrad_edu.engine.graph import query, value_of
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.arithmetic import abs, add, subtract
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import power, sqrt, square
+from tinygrad_edu.ops.functions import as_float, power, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import dot, matrix_transpose
 from tinygrad_edu.ops.rearranging import tril
 from tinygrad_edu.ops.reductions import max, min, sum
-from tinygrad_edu.ops.shapes import align_stacks, astype, expand_dims, moveaxis
+from tinygrad_edu.ops.shapes import align_stacks, expand_dims, moveaxis
 from tinygrad_edu.support.kinds import Axes
 
 __all__ = [
@@ -482,9 +482,7 @@ def norm(
     or -inf (the smallest such sum), 2, -2 or "nuc" (the largest singular value, the
     smallest, or their sum).
     """
-    x = as_array(x)
-    if x.dtype.kind in "iub":
-        x = astype(x, float)
+    x = as_float(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     if len(axes) not in (1, 2) and not (ord is None and axis is None):
         raise ValueError(

@@ -112,8 +112,9 @@ def _matmul_stacks(stacked: Any, a: Any, b: Any) -> Any:
     b = b[..., None] if n == 1 else b
     a, b = align_stacks(stacked, (a, b), (2, 2))
     y = a * b if a.shape[-1] == b.shape[-2] == 1 else matmul(a, b)
-    y = y[..., 0] if n == 1 else y
-    return y if m > 1 else y[..., 0] if n == 1 else y[..., 0, :]
+    if m == 1:
+        y = y[..., 0, :]
+    return y[..., 0] if n == 1 else y
 
 
 matmul.vmap(_matmul_stacks)
