@@ -311,7 +311,7 @@ class Examples(TapeHook):
                 return x.array, False
         return x, False
 
-    def _outside(self, function: Function, *args: Any) -> Any:
+    def _call_outside(self, function: Function, *args: Any) -> Any:
         """Call a function in the mode outside."""
         mode = current_mode.get()
         if mode is not self._modes[0]:
@@ -352,10 +352,11 @@ class Examples(TapeHook):
         varies = has_each or any(stacked)
         try:
             if varies:
-                n = self.count
-                answer = self._outside(_apply_to_stacks, n, op, stacked, values, bound)
+                answer = self._call_outside(
+                    _apply_to_stacks, self.count, op, stacked, values, bound
+                )
             else:
-                answer = self._outside(_apply, op, values, bound)
+                answer = self._call_outside(_apply, op, values, bound)
         except (TypeError, ValueError, IndexError):
             if not has_each:  # the error of one example names its shapes
                 with np.errstate(all="ignore"):
@@ -381,17 +382,17 @@ class Examples(TapeHook):
             return function(*map(_one_of, args), **kwargs)
         (args, kwargs), varies = self._parts_outside((args, kwargs))
         if not varies:
-            return self._outside(partial(query, function, **kwargs), *args)
+            return self._call_outside(partial(query, function, **kwargs), *args)
         if "out" in kwargs:
             self._refuse_to_write()
-        answer = self._outside(_query_stacks, self.count, function, args, kwargs)
+        answer = self._call_outside(_query_stacks, self.count, function, args, kwargs)
         return tree.rebuild(answer, map(self.stand_in, tree.leaves(answer)))
 
     def value(self, node: Any) -> Any:
         """Return the value of a node, as an Example if it is a stack."""
         value, varies = self.outside(node)
         if self.outer is not None:
-            value = self._outside(value_of, value)
+            value = self._call_outside(value_of, value)
         elif isinstance(value, Node):  # faster
             value = value.array
         if not varies:
@@ -403,14 +404,14 @@ class Examples(TapeHook):
     def alias(self, node: Any, of: Any) -> None:
         """Note the value of a Tensor that was made of another node."""
         value, varies = self.outside(of)
-        value = self._outside(value_of, value)
+        value = self._call_outside(value_of, value)
         if value.dtype != node.array.dtype:
-            value = self._outside(value.astype, node.array.dtype)
+            value = self._call_outside(value.astype, node.array.dtype)
         self._values[node] = value, varies
 
     def sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """Draw random numbers for each example."""
-        numbers = self._outside(sampled, draw, (self.count, *shape), dtype)
+        numbers = self._call_outside(sampled, draw, (self.count, *shape), dtype)
         return self.stand_in(numbers)
 
     # --- Refusals ---------------------------------------------------------------------
@@ -430,20 +431,13 @@ class Examples(TapeHook):
             "on the result"
         )
 
-    def step(self, optimiser: Any) -> None:
-        self._refuse_to_write()
-
-    def write(self, leaf: Any, value: Any) -> None:
-        self._refuse_to_write()
-
-    def rebind(self, leaf: Any, value: Any) -> None:
-        self._refuse_to_write()
-
-    def _refuse_to_write(self) -> NoReturn:
+    def _refuse_to_write(self, *_: Any, **__: Any) -> NoReturn:
         self._fail(
             "the function writes to an array or a Tensor, but it runs once for all "
             "examples; return the new value instead, and write outside"
         )
+
+    step = write = rebind = _refuse_to_write
 
     def _fail(self, what: str) -> NoReturn:
         """Raise, and remember it, since the function may catch it."""
