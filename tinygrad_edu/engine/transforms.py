@@ -375,9 +375,6 @@ class _Run:
 
     __slots__ = ("answer", "as_tensors", "aux", "chosen", "inside", "variables")
 
-    answer: Any  # what the function returned; with `has_aux`, the first of the pair
-    aux: Any
-
     def __init__(
         self,
         f: Function,
@@ -394,13 +391,14 @@ class _Run:
         nested = changed(NESTED)
         try:
             current_mode.set(nested)
-            self.variables = list(map(_variable, given))
-            variables = self.variables
+            variables = self.variables = list(map(_variable, given))
             stand_ins = variables[0] if one else tree.rebuild(chosen, variables)
             answer = f(*_replace(args, argnums, stand_ins), **kwargs)
         finally:
             current_mode.set(nested.block.outside)
-        self.answer, self.aux = _pair(answer) if has_aux else (answer, None)
+        if has_aux:
+            answer, self.aux = _pair(answer)
+        self.answer = answer
 
     def gradient(self) -> Any:
         """Return the gradient of the number, in the structure of the arguments."""
