@@ -82,17 +82,8 @@ __all__ = [
 ]
 __all__ += ops.__all__
 
-# Loaded when first asked for, so that importing the package stays quick: what is a
-# module, and what is in which module.
-_LAZY_MODULES = {
-    "checkpoints",
-    "data",
-    "logpdf",
-    "parallel",
-    "special",
-    "testing",
-    "train",
-}
+# Loaded when first asked for, so that importing the package stays quick: these names
+# from these modules, and the modules in `__all__`.
 _LAZY_NAMES = {
     "GradientError": "checking.gradient",
     "compare": "checking.comparing",
@@ -110,13 +101,13 @@ _LAZY_NAMES = {
 if not TYPE_CHECKING:  # type checkers shall find names that do not exist
 
     def __getattr__(name: str) -> Any:
-        if name in _LAZY_MODULES:
-            return import_module(f"{__name__}.{name}")
         if name in _LAZY_NAMES:
             return getattr(import_module(f"{__name__}.{_LAZY_NAMES[name]}"), name)
+        if name in __dir__():
+            return import_module(f"{__name__}.{name}")
         foreign = import_module(f"{__name__}.support.foreign")
         raise foreign.absent("tg", __name__, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_LAZY_MODULES})
+    return sorted([*__all__, "testing"])

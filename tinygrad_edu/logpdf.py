@@ -106,7 +106,7 @@ def beta(x: Any, a: Any, b: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
 def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
     """Return the log-probability of `k` events, where `mu` are expected.
 
-    `k` is a constant. For what is no whole number, the result is -inf.
+    `k` is a constant. Where it is not a whole number, the result is -inf.
     """
     k, mu, loc = _of_one_kind(k, mu, loc)
     mu, n = where(mu < 0, np.nan, mu), k - loc

@@ -1,11 +1,12 @@
 """SciPy's special functions, with rules: the error function, gamma, beta, Bessel.
 
 They have SciPy's names and arguments. ``scipy.special.erf(t)`` of a Tensor calls the op
-of this module; so import it only for what SciPy does not hand over: `logsumexp`,
-`softmax`, `log_softmax`, `polygamma` and `multigammaln`, which are no ufuncs there.
+of this module. Import it only for functions that are not ufuncs in SciPy, which SciPy
+therefore does not pass on: `logsumexp`, `softmax`, `log_softmax`, `polygamma` and
+`multigammaln`.
 
-These ops are not in ``tg.OPS``, and are no methods of Tensors. SciPy is loaded when
-this module is.
+These ops are not in ``tg.OPS``, and not methods of Tensors. Importing this module loads
+SciPy.
 """
 
 from __future__ import annotations

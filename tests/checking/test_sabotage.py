@@ -199,19 +199,19 @@ def test_survivors_are_rules_that_there_are() -> None:
 BREAKAGES: dict[str, tuple[str, dict[str, str], Op]] = {
     "a leaf's gradients are not added up": (
         "pull_back",
-        {"of_leaves[x] + cotangent": "cotangent"},
+        {"totals[x] + cotangent": "totals[x] * (x.op is not None) + cotangent"},
         tg.var,
     ),
     "a node's gradients are not added up": (
         "pull_back",
-        {"of_nodes[x] + cotangent": "cotangent"},
+        {"totals[x] + cotangent": "totals[x] * (x.op is None) + cotangent"},
         tg.prod,
     ),
     "oldest first": (
         "pull_back",
         {
             "(-x.index, x)": "(x.index, x)",
-            "of_nodes.pop(node)": "of_nodes[node]",
+            "totals.pop(node)": "totals[node]",
         },
         tg.prod,
     ),

@@ -530,6 +530,7 @@ def cube(x):
 cube.vjp(x=lambda g, y, x: g * 3 * x**2)
 spacing = tg.op(np.spacing, name="ulp")
 other_name = tg.op(lambda x: x, name="itself")
+unlisted = tg.op(lambda x: x + 1, name="exp", listed=False)
 
 @composite()
 def quarter(x):
@@ -541,7 +542,7 @@ def test_ones_own_op_is_pickled_by_its_name_in_a_module(tmp_path, monkeypatch):
     (tmp_path / "own_ops.py").write_text(OWN_OPS)
     monkeypatch.syspath_prepend(tmp_path)
     own = importlib.import_module("own_ops")
-    ops = [own.cube, own.spacing, own.other_name, own.quarter]
+    ops = [own.cube, own.spacing, own.other_name, own.unlisted, own.quarter]
     pickled = pickle.dumps(ops)
     assert all(a is b for a, b in zip(pickle.loads(pickled), ops, strict=True))
     elsewhere = """if True:

@@ -169,10 +169,8 @@ class Lowering(Tape):
     # --- The walk back ----------------------------------------------------------------
 
     def walk_back(self, roots: Any) -> None:
+        """Note that the equations from here on belong to rules."""
         self.roots += roots
-
-    def pass_back(self, node: Any) -> None:
-        """Note that the equations from here on belong to the rules of a node."""
         self._done = len(self.equations)
 
     def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:

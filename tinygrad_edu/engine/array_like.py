@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 else:
     TensorMethods = Node
 
-__all__ = ["ArrayLike"]
+__all__ = ["ArrayLike", "query_method"]
 
 
 def _binary(op: Op) -> tuple[Method, Method]:
@@ -64,7 +64,7 @@ def _assigned(op: Op, write: Callable[..., Any]) -> Method:
     return lambda self, other: self._in_place(op, write, other)
 
 
-def _query(function: Callable[..., Any]) -> Callable[..., Any]:
+def query_method(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that has no derivative; its result is a plain array or number."""
 
     def method(self: Node, *args: Any, **kwargs: Any) -> Any:
@@ -110,7 +110,7 @@ class ArrayLike(TensorMethods):
         return self._known("tolist").tolist()
 
     def _known(self, what: str) -> np.ndarray[Any, Any]:
-        """Return the array for `what`, which makes a Python object of it."""
+        """Return the array, whose numbers `what` asks for; a tape may refuse it."""
         if (tape := current_mode.get().tape) is not None:
             tape.refuse(what)
         return self.array
@@ -267,23 +267,23 @@ class ArrayLike(TensorMethods):
 
     # --- Comparisons return plain arrays of bool; hashing is by identity --------------
 
-    __lt__ = _query(operator.lt)
-    __le__ = _query(operator.le)
-    __gt__ = _query(operator.gt)
-    __ge__ = _query(operator.ge)
-    __eq__: Callable[..., Any] = _query(operator.eq)
-    __ne__: Callable[..., Any] = _query(operator.ne)
+    __lt__ = query_method(operator.lt)
+    __le__ = query_method(operator.le)
+    __gt__ = query_method(operator.gt)
+    __ge__ = query_method(operator.ge)
+    __eq__: Callable[..., Any] = query_method(operator.eq)
+    __ne__: Callable[..., Any] = query_method(operator.ne)
     __hash__ = object.__hash__
 
     # --- Positions, and what is true of elements --------------------------------------
 
-    all = _query(np.all)
-    any = _query(np.any)
-    argmax = _query(np.argmax)
-    argmin = _query(np.argmin)
-    argpartition = _query(np.argpartition)
-    argsort = _query(np.argsort)
-    nonzero = _query(np.nonzero)
+    all = query_method(np.all)
+    any = query_method(np.any)
+    argmax = query_method(np.argmax)
+    argmin = query_method(np.argmin)
+    argpartition = query_method(np.argpartition)
+    argsort = query_method(np.argsort)
+    nonzero = query_method(np.nonzero)
 
     # --- Methods that take arguments in several forms, as ndarray's do ----------------
 
@@ -327,8 +327,8 @@ _STORE = opmap["STORE_SUBSCR"]
 def _refuse_to_be_stored(frame: FrameType) -> None:
     """Raise if the caller is ``array[i] = t``, which would lose the gradient.
 
-    NumPy calls ``__float__`` for that, as ``float(t)`` does. Only the bytecode
-    instruction of the caller tells which of the two it was.
+    NumPy calls ``__float__`` for that, as ``float(t)`` does. Only the caller's bytecode
+    instruction shows which of the two it was.
     """
     if frame.f_code.co_code[frame.f_lasti] == _STORE:
         raise TypeError(

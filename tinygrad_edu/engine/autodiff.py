@@ -87,25 +87,25 @@ def pull_back(
     """
     tape = current_mode.get().tape
     oldest, newest = variables.start, variables.stop - 1
-    of_leaves: dict[Node, Any] = {}
-    of_nodes: dict[Node, Any] = {}
-    frontier: list[Any] = []  # the keys of of_nodes: a heap, newest on top
+    # The sum of the cotangents of each node so far; at the end, only of the leaves.
+    totals: dict[Node, Any] = {}
+    frontier: list[Any] = []  # the nodes to visit: a heap, newest on top
     visited = []
-    # Nodes whose elements may have been left out by each of the ops that took them.
+    # Nodes of which every use so far may have left out elements.
     masked: set[Node] = set()
 
-    if tape is not None:
-        tape.walk_back(cotangents)
     for root, g in cotangents.items():
         if root.op is None or oldest <= root.index <= newest:
-            of_leaves[root] = positive(g)
+            totals[root] = positive(g)
         elif root.index > newest:
-            of_nodes[root] = g
+            totals[root] = g
             heappush(frontier, (-root.index, root))
+    if tape is not None:
+        tape.walk_back(cotangents)
 
     while frontier:
         node = heappop(frontier)[1]
-        g = of_nodes.pop(node)
+        g = totals.pop(node)
         # Read the op last: a thread that releases this node writes the op first.
         inputs, params, op = node.inputs, node.params, node.op
         if node.origin is not None:
@@ -123,8 +123,6 @@ def pull_back(
         if op.variadic:
             rules = rules_of_arrays(rules, arguments, params)
             arguments, params = [], None
-        if tape is not None:
-            tape.pass_back(node)
         is_masked = op.selects or node in masked
 
         for x, rule in zip(inputs, rules):
@@ -132,7 +130,7 @@ def pull_back(
                 continue
             if is_masked:
                 cotangent = keep_zeros(op, g, rule, *arguments, **(params or {}))
-                if x not in of_nodes:
+                if x not in totals:
                     masked.add(x)
             else:
                 cotangent = rule(*arguments, **params) if params else rule(*arguments)
@@ -143,21 +141,18 @@ def pull_back(
                 cotangent = unbroadcast(cotangent, data, op)
             if node.origin is not None:
                 node.origin.verify_gradient(node, x, cotangent)
-            if x.op is None or x.index <= newest:
-                if x in of_leaves:
-                    of_leaves[x] = of_leaves[x] + cotangent
-                else:
-                    # Users may change a leaf's gradient, so it gets its own memory.
-                    shared = cotangent is g or cotangent.base is not None
-                    of_leaves[x] = positive(cotangent) if shared else cotangent
-            elif x in of_nodes:
-                of_nodes[x] = of_nodes[x] + cotangent
+            if x in totals:
+                totals[x] = totals[x] + cotangent
+            elif x.op is None or x.index <= newest:
+                # Users may change a leaf's gradient, so it gets its own memory.
+                shared = cotangent is g or cotangent.base is not None
+                totals[x] = positive(cotangent) if shared else cotangent
             else:
-                of_nodes[x] = cotangent
+                totals[x] = cotangent
                 heappush(frontier, (-x.index, x))
             if tape is not None:
-                tape.passed_back(node, x, of_nodes.get(x, of_leaves.get(x)))
-    return of_leaves, visited
+                tape.passed_back(node, x, totals[x])
+    return totals, visited
 
 
 def unbroadcast(cotangent: Any, like: np.ndarray[Any, Any], op: Op) -> Any:

@@ -1,15 +1,14 @@
 """`vmap`: run a function of one example on many examples at once.
 
-The function gets a stand-in for each mapped argument. It has the shape of one example,
-and stands for a *stack*: the values of all examples, along a new first axis. While the
-function runs, every op comes to `Examples.apply`, which applies it to the stacks
-instead. How, each op's declaration tells: an elementwise op and an op with a signature
-work on stacks as they are; the others have a rule, declared with `Op.vmap`.
+For each mapped argument the function gets a *stand-in*: a node that has the shape of
+one example. It represents a *stack*: the values of all examples, along a new first
+axis. While the function runs, every op calls `Examples.apply`, which applies the op to
+the stacks instead. The op's declaration says how: an elementwise op and an op with a
+signature work on stacks as they are; the others have a rule, declared with `Op.vmap`.
 
 The ops on stacks are computed and recorded outside of the function. So a transform or
-`compile` around `vmap` meets ordinary ops on ordinary arrays. A transform inside of the
-function records and walks back through the stand-ins, and its rules come to `apply` as
-all ops do.
+`compile` around `vmap` finds ordinary ops on ordinary arrays. A transform inside the
+function records the stand-ins, and its backward rules call `apply`, as all ops do.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.engine.array_like import ArrayLike
+from tinygrad_edu.engine.array_like import ArrayLike, query_method
 from tinygrad_edu.engine.errors import core_dimensions
 from tinygrad_edu.engine.graph import (
     Mode,
@@ -36,7 +35,7 @@ from tinygrad_edu.engine.graph import (
     sampled,
     value_of,
 )
-from tinygrad_edu.engine.modes import changed
+from tinygrad_edu.engine.modes import TapeHook, changed
 from tinygrad_edu.engine.op import Each, Op
 from tinygrad_edu.engine.protocols import STATIC, defaults_of
 from tinygrad_edu.engine.tensor import Tensor
@@ -240,7 +239,7 @@ def _result(y: Any, varies: bool, as_tensor: bool, axis: int | None, n: int) -> 
 
 
 class Example(ArrayLike):
-    """What the function gets for an array: a stand-in, in the shape of one example."""
+    """The stand-in for an array, with the shape of one example."""
 
     __slots__ = ()
 
@@ -250,22 +249,14 @@ class Example(ArrayLike):
     def __index__(self) -> Any:
         return self._known("index")
 
-    def __invert__(self) -> Any:
-        return query(np.invert, self)
+    __invert__ = query_method(np.invert)
+    __and__ = __rand__ = query_method(np.bitwise_and)
+    __or__ = __ror__ = query_method(np.bitwise_or)
+    __xor__ = __rxor__ = query_method(np.bitwise_xor)
 
 
-def _bitwise(name: str) -> None:
-    ufunc = getattr(np, f"bitwise_{name}")
-    setattr(Example, f"__{name}__", lambda a, b: query(ufunc, a, b))
-    setattr(Example, f"__r{name}__", lambda a, b: query(ufunc, b, a))
-
-
-for _name in ("and", "or", "xor"):
-    _bitwise(_name)
-
-
-class Examples:
-    """Applies ops to the stacks of all examples: see `TapeHook`.
+class Examples(TapeHook):
+    """Applies ops to the stacks of all examples.
 
     Attributes
     ----------
@@ -291,7 +282,7 @@ class Examples:
     # --- Inside and outside -----------------------------------------------------------
 
     def stand_in(self, stack: Any) -> Any:
-        """Return what stands for a stack inside: a Tensor for a Tensor."""
+        """Return the stand-in for a stack: a Tensor for a Tensor."""
         kind = Tensor if issubclass(type(stack), Tensor) else Example
         node = self._node(kind, stack, True)
         if isinstance(stack, Node):
@@ -320,7 +311,7 @@ class Examples:
                 return x.array, False
         return x, False
 
-    def _outside(self, function: Function, *args: Any) -> Any:
+    def _call_outside(self, function: Function, *args: Any) -> Any:
         """Call a function in the mode outside."""
         mode = current_mode.get()
         if mode is not self._modes[0]:
@@ -335,19 +326,20 @@ class Examples:
 
     def _parts_outside(self, x: Any) -> tuple[Any, bool]:
         """Do as `outside` in nested containers too, and put each stack in an `Each`."""
-        if isinstance(x, tree.CONTAINERS):
-            pairs = [self._parts_outside(part) for part in _parts(x)]
-            return _rebuilt(x, [part for part, _ in pairs]), any(s for _, s in pairs)
-        value, varies = self.outside(x)
-        return (Each(value) if varies else value), varies
+        leaves = tree.leaves(x)
+        if not any(issubclass(type(leaf), Node) for leaf in leaves):
+            return x, False
+        found = list(map(self.outside, leaves))
+        parts = [Each(value) if varies else value for value, varies in found]
+        return tree.rebuild(x, parts), any(varies for _, varies in found)
 
     def end(self) -> None:
-        """Let go of the stacks; what the function keeps becomes unusable."""
+        """Release the stacks. Stand-ins that the function keeps raise from now on."""
         for node in self._values:
             node.array = ENDED  # type: ignore[assignment]
         self._values.clear()
 
-    # --- What the engine tells --------------------------------------------------------
+    # --- What the engine calls --------------------------------------------------------
 
     def apply(self, op: Any, inputs: tuple[Any, ...], params: Params | None) -> Any:
         """Apply an op to the stacks; return the node for one example."""
@@ -360,13 +352,15 @@ class Examples:
         varies = has_each or any(stacked)
         try:
             if varies:
-                n = self.count
-                answer = self._outside(_apply_to_stacks, n, op, stacked, values, bound)
+                answer = self._call_outside(
+                    _apply_to_stacks, self.count, op, stacked, values, bound
+                )
             else:
-                answer = self._outside(_apply, op, values, bound)
+                answer = self._call_outside(_apply, op, values, bound)
         except (TypeError, ValueError, IndexError):
-            if not has_each:
-                _try_one(op, inputs, params)  # its error names the shapes of one
+            if not has_each:  # the error of one example names its shapes
+                with np.errstate(all="ignore"):
+                    op.compute(list(map(_one_of, inputs)), params)
             raise
         if varies and getattr(answer, "shape", ())[:1] != (self.count,):
             _refuse_as_stack(op, answer, self.count)
@@ -387,21 +381,19 @@ class Examples:
         if function in STATIC:  # only shapes and dtypes matter
             return function(*map(_one_of, args), **kwargs)
         (args, kwargs), varies = self._parts_outside((args, kwargs))
-        if varies and "out" in kwargs:
-            self._refuse_to_write()
         if not varies:
-            return self._outside(partial(query, function, **kwargs), *args)
-        answer = self._outside(_query_stacks, self.count, function, args, kwargs)
-        if isinstance(answer, tuple):
-            return _rebuilt(answer, [self.stand_in(part) for part in answer])
-        return None if answer is None else self.stand_in(answer)
+            return self._call_outside(partial(query, function, **kwargs), *args)
+        if "out" in kwargs:
+            self._refuse_to_write()
+        answer = self._call_outside(_query_stacks, self.count, function, args, kwargs)
+        return tree.rebuild(answer, map(self.stand_in, tree.leaves(answer)))
 
     def value(self, node: Any) -> Any:
         """Return the value of a node, as an Example if it is a stack."""
         value, varies = self.outside(node)
         if self.outer is not None:
-            value = self._outside(value_of, value)
-        elif isinstance(value, Node):
+            value = self._call_outside(value_of, value)
+        elif isinstance(value, Node):  # faster
             value = value.array
         if not varies:
             return value
@@ -412,24 +404,15 @@ class Examples:
     def alias(self, node: Any, of: Any) -> None:
         """Note the value of a Tensor that was made of another node."""
         value, varies = self.outside(of)
-        value = self._outside(value_of, value)
+        value = self._call_outside(value_of, value)
         if value.dtype != node.array.dtype:
-            value = self._outside(value.astype, node.array.dtype)
+            value = self._call_outside(value.astype, node.array.dtype)
         self._values[node] = value, varies
 
     def sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         """Draw random numbers for each example."""
-        numbers = self._outside(sampled, draw, (self.count, *shape), dtype)
+        numbers = self._call_outside(sampled, draw, (self.count, *shape), dtype)
         return self.stand_in(numbers)
-
-    def walk_back(self, roots: Any) -> None:
-        pass
-
-    def pass_back(self, node: Any) -> None:
-        pass
-
-    def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
-        pass
 
     # --- Refusals ---------------------------------------------------------------------
 
@@ -448,20 +431,13 @@ class Examples:
             "on the result"
         )
 
-    def step(self, optimiser: Any) -> None:
-        self._refuse_to_write()
-
-    def write(self, leaf: Any, value: Any) -> None:
-        self._refuse_to_write()
-
-    def rebind(self, leaf: Any, value: Any) -> None:
-        self._refuse_to_write()
-
-    def _refuse_to_write(self) -> NoReturn:
+    def _refuse_to_write(self, *_: Any, **__: Any) -> NoReturn:
         self._fail(
             "the function writes to an array or a Tensor, but it runs once for all "
             "examples; return the new value instead, and write outside"
         )
+
+    step = write = rebind = _refuse_to_write
 
     def _fail(self, what: str) -> NoReturn:
         """Raise, and remember it, since the function may catch it."""
@@ -481,7 +457,7 @@ WAYS_OUT = {
 
 
 class _Ended:
-    """Replaces the value of a node after the function has ended."""
+    """Replaces the value of a stand-in after the function has ended."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise ValueError(
@@ -567,9 +543,8 @@ def _in_turn(n: int, name: str, function: Function, args: Any, kwargs: Any) -> A
     """Apply a function to one example after the other, and stack the results."""
     answers = [function(*_one(args, i), **_one(kwargs, i)) for i in range(n)]
     if isinstance(answers[0], tuple):
-        return _rebuilt(
-            answers[0], [_restacked(name, parts) for parts in zip(*answers)]
-        )
+        stacks = [_restacked(name, parts) for parts in zip(*answers)]
+        return tree.rebuild(answers[0], stacks)
     return None if answers[0] is None else _restacked(name, answers)
 
 
@@ -586,9 +561,8 @@ def _restacked(name: str, answers: Sequence[Any]) -> Any:
 
 def _one(x: Any, i: int) -> Any:
     """Return the i-th example."""
-    if isinstance(x, tree.CONTAINERS):
-        return _rebuilt(x, [_one(part, i) for part in _parts(x)])
-    return x.array[i] if isinstance(x, Each) else x
+    leaves = tree.leaves(x)
+    return tree.rebuild(x, (y.array[i] if isinstance(y, Each) else y for y in leaves))
 
 
 # --- Small helpers --------------------------------------------------------------------
@@ -605,21 +579,8 @@ def _real(x: Any) -> Any:
     return x if is_array or issubclass(type(x), Node) else Tensor(x).array
 
 
-def _parts(x: Any) -> Any:
-    return x.values() if isinstance(x, dict) else x
-
-
-def _rebuilt(like: Any, parts: list[Any]) -> Any:
-    """Return a container of the same kind with other parts."""
-    if isinstance(like, dict):
-        return dict(zip(like, parts))
-    return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
-
-
 def _has_each(x: Any) -> bool:
-    if isinstance(x, tree.CONTAINERS):
-        return any(map(_has_each, _parts(x)))
-    return isinstance(x, Each)
+    return any(isinstance(leaf, Each) for leaf in tree.leaves(x))
 
 
 def _one_of(x: Any) -> Any:
@@ -635,9 +596,3 @@ def _refuse_as_stack(op: Op, answer: Any, n: int) -> NoReturn:
         f"{np.shape(answer)}, but needs an array with {n} as first size; its "
         f"{declared} is wrong"
     )
-
-
-def _try_one(op: Op, inputs: Sequence[Any], params: Params | None) -> None:
-    """Compute an op on one example, of any numbers, to have its error."""
-    with np.errstate(all="ignore"):
-        op.compute([_one_of(x) for x in inputs], params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -77,22 +78,18 @@ def _mismatch(signature: str, shapes: list[tuple[int, ...]]) -> str | None:
 
 
 def _broadcast_mismatch(shapes: list[tuple[int, ...]]) -> str | None:
-    sizes: dict[int, tuple[int, int]] = {}  # position from the right -> (size, axis)
-    for shape in shapes:
-        for axis, size in enumerate(shape):
-            place = len(shape) - axis
-            seen, where = sizes.get(place, (1, 0))
-            if seen == 1:
-                sizes[place] = (size, axis)
-            elif size not in (1, seen):
+    for a, b in combinations(shapes, 2):
+        for j, n in enumerate(b):
+            i = j + len(a) - len(b)  # the axis of a that meets axis j of b
+            if i >= 0 and a[i] != n and 1 not in (a[i], n):
                 return (
-                    f"do not broadcast: {seen} (dim {where}) != {size} (dim {axis}); "
+                    f"do not broadcast: {a[i]} (dim {i}) != {n} (dim {j}); "
                     "aligned from the right, sizes must be equal or 1"
                 )
     return None
 
 
 def _describe(value: Any) -> str:
-    if hasattr(value, "dtype"):  # an array, or what stands for one
+    if hasattr(value, "dtype"):  # an array or a stand-in
         return f"{value.dtype} {value.shape}"
     return repr(value)

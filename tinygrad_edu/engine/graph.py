@@ -74,7 +74,7 @@ class Node:
 
     @property
     def base(self) -> Any:
-        """The object whose memory the value is a view of, or None, as in ndarray."""
+        """The array that the value is a view of, or None: `ndarray.base`."""
         return self.array.base
 
 

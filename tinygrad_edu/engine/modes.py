@@ -36,7 +36,8 @@ class TapeHook(Protocol):
     """Follows everything that is done with Tensors, whether it needs a gradient or not.
 
     While the mode has a tape, the value of a Tensor is not an array, but a constant
-    Tensor: so what is done with the value comes to the tape too.
+    Tensor, so that the tape also follows what is done with the value. The two notes of
+    a walk back are for tapes that need them.
     """
 
     def apply(self, op: Any, inputs: tuple[Any, ...], params: Any) -> Any:
@@ -65,12 +66,11 @@ class TapeHook(Protocol):
 
     def walk_back(self, roots: Any) -> None:
         """Note that a walk back begins at these nodes."""
-
-    def pass_back(self, node: Any) -> None:
-        """Note that the rules of a node come next."""
+        return
 
     def passed_back(self, node: Any, x: Any, cotangent: Any) -> None:
         """Note the cotangent of `x` after the rule of `node` has added its share."""
+        return
 
     def refuse(self, what: str) -> NoReturn:
         """Raise, since Python asks for a number, which the next run may change."""

@@ -247,7 +247,7 @@ class Op:
         An op with a signature needs no rule: it works on stacks as NumPy's ufuncs do.
         For any other op without a rule, `tg.vmap` loops over the examples.
 
-        The rule is called as ``rule(stacked, *inputs, **params)``. `stacked` tells for
+        The rule is called as ``rule(stacked, *inputs, **params)``. `stacked` says for
         each input whether it is a stack, which has the examples along its first axis,
         or the same for all examples. A parameter that differs from example to example
         is an `Each`. The rule returns the stack of the results, or NotImplemented; then
@@ -332,7 +332,7 @@ class Op:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self.name in BUILT_IN:
+        if self.name in BUILT_IN and OPS[self.name] is self:
             return _built_in, (self.name,)
         home = str(getattr(self.forward, "__module__", None))
         modules = {home: sys.modules.get(home)} | sys.modules  # try its own first
@@ -410,11 +410,7 @@ def rules_of_arrays(
     """
     (rule,) = rules
 
-    @cache
-    def cotangent_at() -> Callable[[int], Any]:
-        at: Callable[[int], Any] = rule(*arguments, **(params or {}))
-        return at
-
+    cotangent_at = cache(lambda: rule(*arguments, **(params or {})))
     return (partial(lambda i: cotangent_at()(i), i) for i in count())
 
 

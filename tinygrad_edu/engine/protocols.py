@@ -50,24 +50,10 @@ QUERIES = """
     not_equal ones_like result_type save savetxt savez savez_compressed searchsorted
     shape shares_memory signbit size unique zeros_like
 """
-
-# Those whose answer depends on shapes and dtypes only.
-STATIC: set[Any] = {
-    np.can_cast,
-    np.common_type,
-    np.empty_like,
-    np.iscomplexobj,
-    np.isrealobj,
-    np.may_share_memory,
-    np.min_scalar_type,
-    np.ndim,
-    np.ones_like,
-    np.result_type,
-    np.shape,
-    np.shares_memory,
-    np.size,
-    np.zeros_like,
-}
+OF_SHAPES_AND_DTYPES = """
+    can_cast common_type empty_like iscomplexobj isrealobj may_share_memory
+    min_scalar_type ndim ones_like result_type shape shares_memory size zeros_like
+"""
 
 # NumPy's parameter names that differ from the op's.
 PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
@@ -76,7 +62,7 @@ PARAMETERS = {"a_max": "max", "a_min": "min", "newshape": "shape"}
 # module is loaded when such a ufunc is first met.
 UFUNCS = {"scipy.special": "tinygrad_edu.special"}
 
-# How functions written in C are called: NumPy tells it from 2.4 on.
+# The signatures of functions written in C, which NumPy itself has from 2.4 on.
 WRITTEN_IN_C: dict[Any, Any] = {
     np.concatenate: (
         lambda arrays, axis=0, out=None, dtype=None, casting="same_kind": ...
@@ -110,6 +96,8 @@ def _numpy(name: str) -> Any:
 
 
 _QUERIES = {_numpy(name) for name in QUERIES.split()}
+# Those whose answer depends on shapes and dtypes only.
+STATIC = {_numpy(name) for name in OF_SHAPES_AND_DTYPES.split()}
 _OPS: dict[Any, Op] = {
     _numpy(name): OPS[to]
     for name, to in [*zip(OPS, OPS), *ALIASES.items()]

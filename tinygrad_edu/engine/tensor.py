@@ -174,16 +174,9 @@ class Tensor(ArrayLike):
 
     @data.setter
     def data(self, value: Tensor | np.ndarray[Any, Any] | np.generic) -> None:
-        array: Any = value.array if isinstance(value, Node) else value
+        array = _assigned_array("data", value)
         if array is self.array:  # `t.data -= 1` assigns the same array at the end
             return
-        if not isinstance(array, np.ndarray | np.generic):
-            raise TypeError(
-                "data: assign an array or a Tensor of real numbers, not "
-                f"{value!r:.80}; for a list or a number write np.array(...)"
-            )
-        array = np.asarray(array)
-        _check_real("data", array.dtype)
         if self.op is not None:
             raise TypeError(
                 "data: an op computed this Tensor, and the graph needs its value; "
@@ -213,13 +206,7 @@ class Tensor(ArrayLike):
         if value is None:
             self.accumulated = None
             return
-        array: Any = value.array if isinstance(value, Node) else value
-        if not isinstance(array, np.ndarray | np.generic):
-            raise TypeError(
-                "grad: assign an array or a Tensor of real numbers, or None to clear "
-                f"the gradient, not {value!r:.80}"
-            )
-        _check_real("grad", array.dtype)
+        array = _assigned_array("grad", value, ", or None to clear the gradient")
         if array.shape != self.array.shape:
             raise ValueError(
                 f"grad: the gradient has shape {array.shape}, and the Tensor has "
@@ -262,6 +249,18 @@ class Tensor(ArrayLike):
             )
         kind = partial(Tensor, requires_grad=self.requires_grad, name=self.name)
         return kind, (self.array,)
+
+
+def _assigned_array(who: str, value: Any, other: str = "") -> np.ndarray[Any, Any]:
+    """Return the array of what a user assigns to ``.data`` or ``.grad``."""
+    array = value.array if isinstance(value, Node) else value
+    if not isinstance(array, np.ndarray | np.generic):
+        raise TypeError(
+            f"{who}: assign an array or a Tensor of real numbers{other}, not "
+            f"{value!r:.80}; for a list or a number write np.array(...)"
+        )
+    _check_real(who, array.dtype)
+    return np.asarray(array)
 
 
 def _check_real(who: str, dtype: np.dtype[Any]) -> None:

@@ -101,10 +101,9 @@ def grad(
     _check_call("grad", f, argnums)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        run = _Run(f, argnums, args, kwargs)
-        y, aux = _pair(run.answer) if has_aux else (run.answer, None)
-        g = run.gradient(y)
-        return (g, run.settle(aux)) if has_aux else g
+        run = _Run(f, argnums, args, kwargs, has_aux)
+        g = run.gradient()
+        return (g, run.settle(run.aux)) if has_aux else g
 
     return _describe(gradient, "gradient", f)
 
@@ -126,11 +125,10 @@ def value_and_grad(
     _check_call("value_and_grad", f, argnums)
 
     def value_and_gradient(*args: Any, **kwargs: Any) -> Any:
-        run = _Run(f, argnums, args, kwargs)
-        y, aux = _pair(run.answer) if has_aux else (run.answer, None)
-        g = run.gradient(y)
-        value = run.settle(y)
-        return (value, run.settle(aux)) if has_aux else value, g
+        run = _Run(f, argnums, args, kwargs, has_aux)
+        g = run.gradient()
+        value = run.settle(run.answer)
+        return (value, run.settle(run.aux)) if has_aux else value, g
 
     return _describe(value_and_gradient, "value and gradient", f)
 
@@ -175,10 +173,11 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> Any:
     (array([ 2., 40.]),)
     """
     _check_call("vjp", f)
-    run = _Run(f, range(len(primals)), primals, {})
-    y, aux = _pair(run.answer) if has_aux else (run.answer, None)
-    value, pullback = run.settle(y), run.pullback(y)
-    return (value, pullback, run.settle(aux)) if has_aux else (value, pullback)
+    run = _Run(f, range(len(primals)), primals, {}, has_aux)
+    value = run.settle(run.answer)
+    if has_aux:
+        return value, run.pullback, run.settle(run.aux)
+    return value, run.pullback
 
 
 def jvp(f: Function, primals: Any, tangents: Any, has_aux: bool = False) -> Any:
@@ -281,23 +280,22 @@ def jacobian(
         )
 
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        run = _Run(f, argnums, args, kwargs)
-        answer, aux = _pair(run.answer) if has_aux else (run.answer, None)
-        y, pullback = run.settle(answer), run.pullback(answer)
+        run = _Run(f, argnums, args, kwargs, has_aux)
+        y = run.settle(run.answer)
         outputs, inputs = tree.leaves(y), tree.leaves(run.chosen)
         for output in outputs:
             _check_answer("jacobian", output, as_array(value_of(output)))
         rows, columns = _count(outputs), _count(inputs)
-        at_once = ELEMENTS // run.largest(answer)
+        at_once = ELEMENTS // run.largest()
         if mode == "forward" or (mode is None and COLUMN * columns < rows):
-            found = _of_basis(_transpose(pullback, y), run.chosen, at_once)
+            found = _of_basis(_transpose(run.pullback, y), run.chosen, at_once)
             blocks = _blocks(found, inputs, outputs, axis=-1)
             blocks = [list(of_output) for of_output in zip(*blocks)]
         else:
-            found = _of_basis(pullback, y, at_once)
+            found = _of_basis(run.pullback, y, at_once)
             blocks = _blocks(found, outputs, inputs, axis=0)
         whole = tree.rebuild(y, [tree.rebuild(run.chosen, row) for row in blocks])
-        return (whole, run.settle(aux)) if has_aux else whole
+        return (whole, run.settle(run.aux)) if has_aux else whole
 
     return _describe(jacobian_of_f, "Jacobian", f)
 
@@ -375,7 +373,7 @@ NESTED = {"recording": True, "nested": True}  # the mode while the function runs
 class _Run:
     """Runs a function on variables, and pulls cotangents back from its result."""
 
-    __slots__ = ("answer", "as_tensors", "chosen", "inside", "variables")
+    __slots__ = ("answer", "as_tensors", "aux", "chosen", "inside", "variables")
 
     def __init__(
         self,
@@ -383,6 +381,7 @@ class _Run:
         argnums: int | Sequence[int],
         args: Sequence[Any],
         kwargs: dict[str, Any],
+        has_aux: bool,
     ) -> None:
         chosen = self.chosen = _choose(args, argnums)
         self.inside: set[Node] = set()  # nodes that depend on nothing but variables
@@ -392,15 +391,18 @@ class _Run:
         nested = changed(NESTED)
         try:
             current_mode.set(nested)
-            self.variables = list(map(_variable, given))
-            variables = self.variables
+            variables = self.variables = list(map(_variable, given))
             stand_ins = variables[0] if one else tree.rebuild(chosen, variables)
-            self.answer = f(*_replace(args, argnums, stand_ins), **kwargs)
+            answer = f(*_replace(args, argnums, stand_ins), **kwargs)
         finally:
             current_mode.set(nested.block.outside)
+        if has_aux:
+            answer, self.aux = _pair(answer)
+        self.answer = answer
 
-    def gradient(self, y: Any) -> Any:
-        """Return the gradient of the number `y`, in the structure of the arguments."""
+    def gradient(self) -> Any:
+        """Return the gradient of the number, in the structure of the arguments."""
+        y = self.answer
         is_whole = tree.is_structure(y)
         data = y.array if isinstance(y, Node) else as_array(None if is_whole else y)
         _check_answer("grad", y, data)
@@ -410,9 +412,22 @@ class _Run:
                 "a gradient; return its sum(), or use tg.jacobian"
             )
         one = np.ones(data.shape, data.dtype) if data.ndim else data.dtype.type(1)
-        return self.pull_back({y: one} if _varies(y) else {}, self.as_tensors)
+        return self._pull_back({y: one} if _varies(y) else {}, self.as_tensors)
 
-    def pull_back(self, cotangents: dict[Any, Any], as_tensors: bool) -> Any:
+    def pullback(self, cotangent: Any) -> Any:
+        """Pull a cotangent of the result back to the arguments."""
+        _check_matched("vjp", "cotangent", self.answer, cotangent)
+        cotangents: dict[Any, Any] = {}
+        for y, c in tree.pairs(self.answer, cotangent):
+            if _varies(y):
+                c = _convert(c, y.data.dtype)
+                # The result may contain a Tensor twice.
+                cotangents[y] = cotangents[y] + c if y in cotangents else c
+        as_tensors = self.as_tensors or current_mode.get().nested
+        as_tensors = as_tensors or Tensor in map(type, cotangents.values())
+        return self._pull_back(cotangents, as_tensors)
+
+    def _pull_back(self, cotangents: dict[Any, Any], as_tensors: bool) -> Any:
         """Return the cotangents of the chosen arguments, in their structure."""
         recorded = as_tensors and current_mode.get().recording
         if as_tensors:
@@ -429,28 +444,11 @@ class _Run:
         settled = [self._settled(answer, as_tensors) for answer in answers]
         return tree.rebuild(self.chosen, settled)
 
-    def pullback(self, y: Any) -> Function:
-        """Return the function that pulls cotangents of `y` back to the arguments."""
-
-        def pullback(cotangent: Any) -> Any:
-            _check_matched("vjp", "cotangent", y, cotangent)
-            cotangents: dict[Any, Any] = {}
-            for output, c in tree.pairs(y, cotangent):
-                if _varies(output):
-                    c = _convert(c, output.data.dtype)
-                    known = cotangents.get(output)  # `y` may contain an output twice
-                    cotangents[output] = c if known is None else known + c
-            as_tensors = self.as_tensors or current_mode.get().nested
-            as_tensors = as_tensors or Tensor in map(type, cotangents.values())
-            return self.pull_back(cotangents, as_tensors)
-
-        return pullback
-
-    def largest(self, y: Any) -> int:
-        """Return the number of elements of the largest array between `y` and here."""
+    def largest(self) -> int:
+        """Return the number of elements of the largest array in the graph."""
         oldest = min((x.index for x in self.variables), default=0)
         found: set[Any] = set()
-        stack = [x for x in tree.leaves(y) if _varies(x)]
+        stack = list(filter(_varies, tree.leaves(self.answer)))
         while stack:
             node = stack.pop()
             if node not in found and node.index >= oldest:
@@ -532,12 +530,11 @@ def _replace(
     args: Sequence[Any], argnums: int | Sequence[int], stand_ins: Any
 ) -> list[Any]:
     """Return the arguments, with the chosen ones replaced by `stand_ins`."""
-    whole = list(args)
     if isinstance(argnums, int):
-        whole[argnums] = stand_ins
-    else:
-        for place, stand_in in zip(argnums, stand_ins):
-            whole[place] = stand_in
+        argnums, stand_ins = (argnums,), (stand_ins,)
+    whole = list(args)
+    for place, stand_in in zip(argnums, stand_ins):
+        whole[place] = stand_in
     return whole
 
 

@@ -6,11 +6,12 @@ they work on arrays, and are recorded on Tensors. They need not undo broadcastin
 backward pass does.
 
 The names are NumPy's, so `sum`, `max`, `min` and `abs` here are not Python's. A chapter
-imports only from simpler ones, and its ``__all__`` lists the public names.
+imports only from simpler ones. All ops are public: those of `linalg` in `tg.linalg`,
+the others in `tg`.
 """
 
 from tinygrad_edu.engine.op import BUILT_IN, OPS
-from tinygrad_edu.ops import (
+from tinygrad_edu.ops import (  # noqa: F401  (each declares its ops)
     arithmetic,
     choices,
     contractions,
@@ -27,35 +28,9 @@ from tinygrad_edu.ops import (
     statistics,
     trigonometry,
 )
-from tinygrad_edu.ops.arithmetic import *
-from tinygrad_edu.ops.choices import *
-from tinygrad_edu.ops.contractions import *
-from tinygrad_edu.ops.cumulative import *
-from tinygrad_edu.ops.functions import *
-from tinygrad_edu.ops.grids import *
-from tinygrad_edu.ops.indexing import *
-from tinygrad_edu.ops.joining import *
-from tinygrad_edu.ops.products import *
-from tinygrad_edu.ops.rearranging import *
-from tinygrad_edu.ops.reductions import *
-from tinygrad_edu.ops.shapes import *
-from tinygrad_edu.ops.statistics import *
-from tinygrad_edu.ops.trigonometry import *
-
-__all__ = ["linalg"]
-__all__ += arithmetic.__all__
-__all__ += choices.__all__
-__all__ += cumulative.__all__
-__all__ += contractions.__all__
-__all__ += functions.__all__
-__all__ += grids.__all__
-__all__ += indexing.__all__
-__all__ += joining.__all__
-__all__ += products.__all__
-__all__ += rearranging.__all__
-__all__ += reductions.__all__
-__all__ += shapes.__all__
-__all__ += statistics.__all__
-__all__ += trigonometry.__all__
 
 BUILT_IN.update(OPS)
+# What type checkers and editors read is written out, in `__init__.pyi`.
+_OWN = {name: op for name, op in OPS.items() if name not in linalg.__all__}
+globals().update(_OWN)
+__all__ = ["linalg", *_OWN]

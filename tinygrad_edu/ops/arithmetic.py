@@ -8,27 +8,6 @@ import numpy as np
 
 from tinygrad_edu.engine.op import Domain, op
 
-__all__ = [
-    "abs",
-    "add",
-    "ceil",
-    "copysign",
-    "divide",
-    "floor",
-    "floor_divide",
-    "fmod",
-    "multiply",
-    "negative",
-    "positive",
-    "reciprocal",
-    "remainder",
-    "rint",
-    "round",
-    "sign",
-    "subtract",
-    "trunc",
-]
-
 NONZERO = Domain(excluding=(0.0,))
 
 add = op(np.add, tex="{a} + {b}", doc="Add.").vjp(

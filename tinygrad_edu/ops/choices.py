@@ -14,18 +14,6 @@ from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.support.kinds import Operand
 
-__all__ = [
-    "clip",
-    "fmax",
-    "fmin",
-    "heaviside",
-    "maximum",
-    "minimum",
-    "nan_to_num",
-    "select",
-    "where",
-]
-
 
 @op(
     tex=r"{a} \text{{ where }} {condition} \text{{, else }} {b}",

@@ -14,8 +14,6 @@ from tinygrad_edu.engine.op import Op
 from tinygrad_edu.ops.indexing import add_at
 from tinygrad_edu.ops.shapes import broadcast_to, expand_dims
 
-__all__ = ["einsum"]
-
 LABELS = ascii_uppercase + ascii_lowercase  # NumPy sorts letters in this order
 NUMBERS = range(len(LABELS))
 

@@ -16,8 +16,6 @@ from tinygrad_edu.ops.shapes import in_stack, reshape
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = ["cumprod", "cumsum"]
-
 
 @op(tex=r"\textstyle\sum_{{j \le i}} {x}_j")
 def cumsum(x: Any, *, axis: int | None = None, dtype: DTypeLike | None = None) -> Any:

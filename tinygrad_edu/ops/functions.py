@@ -13,29 +13,6 @@ from tinygrad_edu.ops.arithmetic import sign
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.support.kinds import Operand
 
-__all__ = [
-    "cbrt",
-    "exp",
-    "exp2",
-    "expm1",
-    "ldexp",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logaddexp",
-    "logaddexp2",
-    "power",
-    "relu",
-    "sigmoid",
-    "sigmoid_cross_entropy",
-    "softplus",
-    "sqrt",
-    "square",
-    "xlog1py",
-    "xlogy",
-]
-
 POSITIVE = Domain(low=0.0)
 LOG_2, LOG_10 = math.log(2), math.log(10)
 

@@ -16,8 +16,6 @@ from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.shapes import astype, moveaxis, reshape
 from tinygrad_edu.support.kinds import Axes, Operand
 
-__all__ = ["central_differences", "interp", "linspace"]
-
 
 @composite(tex=r"{start} + \frac{{i}}{{n - 1}} ({stop} - {start})")
 def linspace(
@@ -64,7 +62,7 @@ def interp(
         )
     after = np.searchsorted(value_of(xp), value_of(x), "right")
     i = np.clip(after - 1, 0, xp.size - 2)
-    # Not xp[i]: for `vmap`, i stands for many places, which an array does not know.
+    # Not xp[i]: within `vmap`, i is a stand-in, and cannot index an array.
     before, start = getitem(xp, i), getitem(fp, i)
     slope = (getitem(fp, i + 1) - start) / (getitem(xp, i + 1) - before)
     outside = (x < xp[0]) | (x > xp[-1])

@@ -16,8 +16,6 @@ from tinygrad_edu.engine.op import Each, as_array, composite, op
 from tinygrad_edu.ops.shapes import in_depth, reshape
 from tinygrad_edu.support.kinds import Operand, Shape
 
-__all__ = ["add_at", "getitem", "take", "take_along_axis"]
-
 
 @op(tex="{x}_{{{index}}}", selects=True)
 def getitem(x: Any, *, index: Any) -> Any:
@@ -143,7 +141,7 @@ def _may_repeat(part: Any) -> bool:
 def gathered(x: Any, rearrange: Callable[[Any], Any]) -> Any:
     """Rearrange the elements of x as `rearrange` rearranges their numbers 0, 1, 2, ...
 
-    Each number in the rearranged array then tells which element of x goes there.
+    Each number in the rearranged array says which element of x to put there.
     """
     x = as_array(x)
     return getitem(reshape(x, -1), rearrange(np.arange(x.size).reshape(x.shape)))

@@ -24,21 +24,6 @@ from tinygrad_edu.ops.shapes import (
 )
 from tinygrad_edu.support.kinds import Operand
 
-__all__ = [
-    "append",
-    "array_split",
-    "column_stack",
-    "concatenate",
-    "dsplit",
-    "dstack",
-    "hsplit",
-    "hstack",
-    "split",
-    "stack",
-    "vsplit",
-    "vstack",
-]
-
 
 @op()
 def concatenate(*arrays: Any, axis: int | None = 0) -> Any:

@@ -15,12 +15,12 @@ from tinygrad_edu.engine.graph import query, value_of
 from tinygrad_edu.engine.op import as_array, composite, op
 from tinygrad_edu.ops.arithmetic import abs, add, subtract
 from tinygrad_edu.ops.choices import where
-from tinygrad_edu.ops.functions import power, sqrt, square
+from tinygrad_edu.ops.functions import as_float, power, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import dot, matrix_transpose
 from tinygrad_edu.ops.rearranging import tril
 from tinygrad_edu.ops.reductions import max, min, sum
-from tinygrad_edu.ops.shapes import align_stacks, astype, expand_dims, moveaxis
+from tinygrad_edu.ops.shapes import align_stacks, expand_dims, moveaxis
 from tinygrad_edu.support.kinds import Axes
 
 __all__ = [
@@ -215,11 +215,7 @@ def _inverse(x: Any, w: Any) -> Any:
     return 1 / where(np.abs(value_of(x)) <= error, np.inf, x)
 
 
-@op(
-    tex=r"\operatorname{{eigh}} {x}",
-    signature="(n,n)->(k,n)",
-    subgradient=CHOSEN,
-)
+@op(tex=r"\operatorname{{eigh}} {x}", signature="(n,n)->(k,n)", subgradient=CHOSEN)
 def eigensystem(x: Any) -> Any:
     """The eigenvalues of `eigh` and, in the rows below, its eigenvectors."""
     x = np.asarray(x)
@@ -251,9 +247,7 @@ class EighResult(NamedTuple):
 
 
 @composite(
-    tex=r"\operatorname{{eigh}} {x}",
-    signature="(n,n)->(n),(n,n)",
-    subgradient=CHOSEN,
+    tex=r"\operatorname{{eigh}} {x}", signature="(n,n)->(n),(n,n)", subgradient=CHOSEN
 )
 def eigh(x: Any) -> EighResult:
     """The eigenvalues and eigenvectors of a symmetric matrix x = V diag(w) V^T.
@@ -265,9 +259,7 @@ def eigh(x: Any) -> EighResult:
 
 
 @composite(
-    tex=r"\operatorname{{eigvalsh}} {x}",
-    signature="(n,n)->(n)",
-    subgradient=OWN_VECTOR,
+    tex=r"\operatorname{{eigvalsh}} {x}", signature="(n,n)->(n)", subgradient=OWN_VECTOR
 )
 def eigvalsh(x: Any) -> Any:
     """The eigenvalues of a symmetric matrix, in rising order."""
@@ -343,9 +335,7 @@ def svd(x: Any, *, full_matrices: bool = True) -> SVDResult:
 
 
 @composite(
-    tex=r"\operatorname{{svdvals}} {x}",
-    signature="(m,n)->(k)",
-    subgradient=OWN_VECTOR,
+    tex=r"\operatorname{{svdvals}} {x}", signature="(m,n)->(k)", subgradient=OWN_VECTOR
 )
 def svdvals(x: Any) -> Any:
     """The singular values, in falling order."""
@@ -492,9 +482,7 @@ def norm(
     or -inf (the smallest such sum), 2, -2 or "nuc" (the largest singular value, the
     smallest, or their sum).
     """
-    x = as_array(x)
-    if x.dtype.kind in "iub":
-        x = astype(x, float)
+    x = as_float(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     if len(axes) not in (1, 2) and not (ord is None and axis is None):
         raise ValueError(

@@ -25,20 +25,6 @@ from tinygrad_edu.ops.shapes import (
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = [
-    "convolve",
-    "cross",
-    "dot",
-    "inner",
-    "kron",
-    "linear",
-    "matmul",
-    "outer",
-    "tensordot",
-    "trace",
-    "vdot",
-]
-
 
 def matrix_transpose(a: Any) -> Any:
     """Transpose a matrix or a stack of them: exchange the last two axes."""
@@ -126,8 +112,9 @@ def _matmul_stacks(stacked: Any, a: Any, b: Any) -> Any:
     b = b[..., None] if n == 1 else b
     a, b = align_stacks(stacked, (a, b), (2, 2))
     y = a * b if a.shape[-1] == b.shape[-2] == 1 else matmul(a, b)
-    y = y[..., 0] if n == 1 else y
-    return y if m > 1 else y[..., 0] if n == 1 else y[..., 0, :]
+    if m == 1:
+        y = y[..., 0, :]
+    return y[..., 0] if n == 1 else y
 
 
 matmul.vmap(_matmul_stacks)

@@ -16,25 +16,6 @@ from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.shapes import broadcast_to, moveaxis, reshape
 from tinygrad_edu.support.kinds import Axes, Operand
 
-__all__ = [
-    "diag",
-    "diagonal",
-    "diff",
-    "flip",
-    "fliplr",
-    "flipud",
-    "make_diagonal",
-    "pad",
-    "partition",
-    "repeat",
-    "roll",
-    "rot90",
-    "sort",
-    "tile",
-    "tril",
-    "triu",
-]
-
 
 @composite()
 def flip(x: Any, *, axis: Axes = None) -> Any:

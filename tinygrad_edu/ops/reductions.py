@@ -14,33 +14,11 @@ from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.contractions import einsum
 from tinygrad_edu.ops.functions import as_float, exp, sqrt, square
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.shapes import (
-    astype,
-    broadcast_to,
-    in_stack,
-    reshape,
-    transpose,
-)
+from tinygrad_edu.ops.shapes import astype, broadcast_to, in_stack, reshape, transpose
 from tinygrad_edu.support.kinds import Axes, Operand
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
-
-__all__ = [
-    "average",
-    "log_softmax",
-    "logsumexp",
-    "max",
-    "mean",
-    "min",
-    "prod",
-    "ptp",
-    "softmax",
-    "squared_norm",
-    "std",
-    "sum",
-    "var",
-]
 
 # NumPy's types want a literal True or False as keepdims.
 _numpy: Any = np

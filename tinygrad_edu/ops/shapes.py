@@ -14,22 +14,6 @@ from tinygrad_edu.support.kinds import Axes, Shape
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = [
-    "astype",
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "broadcast_to",
-    "expand_dims",
-    "moveaxis",
-    "ravel",
-    "reshape",
-    "rollaxis",
-    "squeeze",
-    "swapaxes",
-    "transpose",
-]
-
 
 def in_depth(x: Any, ndim: int) -> Any:
     """Return a stack of arrays with axes of size 1 before theirs, up to a number."""

@@ -12,8 +12,6 @@ from tinygrad_edu.ops.reductions import mean
 from tinygrad_edu.ops.shapes import atleast_2d, squeeze
 from tinygrad_edu.support.kinds import Operand
 
-__all__ = ["corrcoef", "cov"]
-
 
 @composite(tex=r"\operatorname{{cov}} {x}")
 def cov(

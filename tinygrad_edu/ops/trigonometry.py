@@ -12,26 +12,6 @@ from tinygrad_edu.engine.op import Domain, as_array, op
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.functions import sqrt, square
 
-__all__ = [
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctan2",
-    "arctanh",
-    "cos",
-    "cosh",
-    "deg2rad",
-    "hypot",
-    "rad2deg",
-    "sin",
-    "sinc",
-    "sinh",
-    "tan",
-    "tanh",
-]
-
 WITHIN_1 = Domain(-1.0, 1.0)
 
 # --- Trigonometric functions ----------------------------------------------------------
