@@ -109,8 +109,8 @@ def svg_of(
     with_legend : bool
         Whether to explain the colours of the boxes.
     """
-    legend = _legend(picture) if with_legend else []
-    right = max(layout.width, _legend_width(legend)) + 2 * MARGIN
+    legend, end = _legend(picture) if with_legend else ([], MARGIN)
+    right = max(layout.width + MARGIN, end) + MARGIN
     bottom = layout.height + 2 * MARGIN + (MARGIN + OP_HEIGHT if legend else 0.0)
     root = ElementTree.Element(
         "svg",
@@ -123,10 +123,11 @@ def svg_of(
             "viewBox": f"0 0 {_short(right)} {_short(bottom)}",
         },
     )
-    _add(root, "title").text = _title(picture)
+    name = picture.boxes[-1].name or say("a value")
+    _add(root, "title").text = say("The graph of {name}", name=name)
     _add(root, "desc").text = _description(picture)
     _add(root, "style").text = style_sheet(theme)
-    _rectangle(root, 0, 0, right, bottom, 8, {"class": "background"})
+    _rectangle(_add(root, "g", {"class": "background"}), 0, 0, right, bottom, 8)
     left = (right - layout.width) / 2
     graph = _add(root, "g", {"transform": f"translate({_short(left)} {MARGIN:g})"})
     for frame in layout.frames:
@@ -139,15 +140,12 @@ def svg_of(
         _text(inner, frame.x + GAP, frame.y + FRAME_LABEL - 3, frame.name, "label")
     for box in picture.boxes:
         _draw_box(graph, box, layout.places[box.key], layout.across)
-    _draw_legend(root, legend, layout.height + 2 * MARGIN)
+    y = layout.height + 2 * MARGIN
+    for kind, words, x in legend:
+        item = _add(root, "g", {"class": f"node {kind}"})
+        _rectangle(item, x, y + 5, 16, 12, 6 if kind == "op" else 3)
+        _text(root, x + 22, y + 15, words, "label")
     return ElementTree.tostring(root, encoding="unicode")
-
-
-# --- Words ----------------------------------------------------------------------------
-
-
-def _title(picture: Picture) -> str:
-    return say("The graph of {name}", name=picture.boxes[-1].name or say("a value"))
 
 
 def _description(picture: Picture) -> str:
@@ -175,19 +173,16 @@ def _draw_box(
     key = str(box.key)
     group = _add(parent, "g", {"class": f"node data {box.kind}", "data-node": key})
     _add(group, "title").text = box.about
-    _rectangle(group, *place[:4], RADIUS)
-    x, y = place.x + PADDING_X, place.y + PADDING_Y
-    y += OP_OVERLAP if place.op else 0.0
-    if box.name or box.shape:
-        baseline = y + 13
-        if box.name:
-            _text(group, x, baseline, box.name, "name")
-        if box.shape and not box.name:
-            _text(group, x, baseline, box.shape, "shape")
-        elif box.shape:
-            end = place.x + place.width - PADDING_X
-            _text(group, end, baseline, box.shape, "shape end")
-        y += HEADER_HEIGHT
+    left, top, wide, high = place
+    hidden = OP_HEIGHT - OP_OVERLAP if box.op else 0.0  # behind the op
+    _rectangle(group, left, top + hidden, wide, high - hidden, RADIUS)
+    x, y = left + PADDING_X, top + PADDING_Y
+    y += OP_HEIGHT if box.op else 0.0
+    if box.name:
+        _text(group, x, y + 13, box.name, "name")
+    if box.shape:
+        _text(group, left + wide - PADDING_X, y + 13, box.shape, "shape end")
+    y += HEADER_HEIGHT if box.name or box.shape else 0.0
     if box.value:
         _lines(group, x, y, box.value, "ops" if box.kind == "more" else "value")
     if box.gradient and across:
@@ -198,11 +193,10 @@ def _draw_box(
         inner = _add(group, "g", {"class": "gradient"})
         _text(inner, x, y + 11, GRADIENT.strip(), "label")
         _lines(inner, x + width(GRADIENT, SMALL), y, box.gradient, "numbers")
-    if place.op is not None:
+    if box.op:
         group = _add(parent, "g", {"class": "node op", "data-node": key})
-        left, top, wide, high = place.op
-        _rectangle(group, left, top, wide, high, high / 2)
-        _text(group, left + wide / 2, top + high / 2 + 4.2, box.op, "middle")
+        _rectangle(group, left, top, wide, OP_HEIGHT, OP_HEIGHT / 2)
+        _text(group, left + wide / 2, top + OP_HEIGHT / 2 + 4.2, box.op, "middle")
 
 
 def _lines(
@@ -227,29 +221,19 @@ def _draw_edge(parent: ElementTree.Element, edge: Edge) -> None:
     _add(group, "path", {"class": "head", "d": f"M{d}Z"})
 
 
-def _legend(picture: Picture) -> list[str]:
-    """List the kinds of boxes that occur, and "op"."""
+def _legend(picture: Picture) -> tuple[list[tuple[str, str, float]], float]:
+    """Return the kinds of boxes that occur, in words, and where each item begins.
+
+    The last number is where the last item ends.
+    """
     kinds = {box.kind for box in picture.boxes}
-    shown = [kind for kind in KINDS if kind in kinds]
-    return [*shown, "op"] if any(box.op for box in picture.boxes) else shown
-
-
-def _legend_width(kinds: list[str]) -> float:
-    return sum(_item_width(kind) for kind in kinds)
-
-
-def _item_width(kind: str) -> float:
-    return 16 + 6 + width(kind_in_words(kind), SMALL) + 2 * GAP
-
-
-def _draw_legend(parent: ElementTree.Element, kinds: list[str], y: float) -> None:
-    group = _add(parent, "g", {"class": "legend"})
-    x = MARGIN
-    for kind in kinds:
-        item = _add(group, "g", {"class": f"node {'op' if kind == 'op' else kind}"})
-        _rectangle(item, x, y + 5, 16, 12, 6 if kind == "op" else 3)
-        _text(group, x + 22, y + 15, kind_in_words(kind), "label")
-        x += _item_width(kind)
+    items, x = [], MARGIN
+    for kind in [*KINDS, "op"]:
+        if kind in kinds or (kind == "op" and any(box.op for box in picture.boxes)):
+            words = kind_in_words(kind)
+            items.append((kind, words, x))
+            x += 22 + width(words, SMALL) + 2 * GAP
+    return items, x
 
 
 def _add(
@@ -259,17 +243,10 @@ def _add(
 
 
 def _rectangle(
-    parent: ElementTree.Element,
-    x: float,
-    y: float,
-    w: float,
-    h: float,
-    radius: float,
-    more: dict[str, str] | None = None,
+    parent: ElementTree.Element, x: float, y: float, w: float, h: float, radius: float
 ) -> None:
     sides = {"x": x, "y": y, "width": w, "height": h, "rx": radius}
-    numbers = {name: _short(value) for name, value in sides.items()}
-    _add(parent, "rect", numbers | (more or {}))
+    _add(parent, "rect", {name: _short(value) for name, value in sides.items()})
 
 
 def _text(
