@@ -30,6 +30,7 @@ FRAME_LABEL = 18.0
 LARGE = 100  # a picture with more boxes gets a rougher layout, which is faster
 
 Sizes = dict[int, tuple[int, int]]  # the width and the height of each box, by key
+Slots = dict[int, list[int]]  # where the arrow of each input ends at the box's op
 
 
 class Place(NamedTuple):
@@ -107,18 +108,19 @@ def lay_out(picture: Picture, across: bool = False) -> Layout:
         If PyGraphviz is not installed.
     """
     sizes = {box.key: measure(box, across) for box in picture.boxes}
-    several = [b for b in picture.boxes if b.op and 1 < len(b.inputs) <= MOST_SLOTS]
-    slots = {b.key: list(range(len(b.inputs))) for b in several if b.in_order}
+    spread = [b for b in picture.boxes if b.op and len(b.inputs) <= MOST_SLOTS]
+    slots = {b.key: [0] * len(b.inputs) for b in picture.boxes if b.op}
+    slots |= {b.key: list(range(len(b.inputs))) for b in spread if b.in_order}
     layout = _arrange(picture, sizes, slots, across)
-    if len(slots) == len(several):
+    unordered = [b for b in spread if not b.in_order and len(b.inputs) > 1]
+    if not unordered:
         return layout
     # If the order does not matter, sort the arrows by the side that they come from.
     directions = {(e.end, e.number): _direction(e, across) for e in layout.edges}
-    for box in several:
-        if not box.in_order:
-            numbers = range(len(box.inputs))
-            first = sorted(numbers, key=lambda n: directions[box.key, n])
-            slots[box.key] = [first.index(n) for n in numbers]
+    for box in unordered:
+        numbers = range(len(box.inputs))
+        first = sorted(numbers, key=lambda n: directions[box.key, n])
+        slots[box.key] = [first.index(n) for n in numbers]
     return _arrange(picture, sizes, slots, across)
 
 
@@ -136,17 +138,15 @@ def _direction(edge: Edge, across: bool) -> float:
     return before[-1] if before else 0.0
 
 
-def _arrange(
-    picture: Picture, sizes: Sizes, slots: dict[int, list[int]], across: bool
-) -> Layout:
-    """Let Graphviz arrange the picture; arrows without a slot end in the middle."""
+def _arrange(picture: Picture, sizes: Sizes, slots: Slots, across: bool) -> Layout:
+    """Let Graphviz arrange the picture."""
     graph = _graphviz()(string=_program(picture, sizes, slots, across))
     graph.layout(prog="dot")
     x0, y0, x1, y1 = _numbers(graph.graph_attr["bb"])
     places = {}
-    for key, (wide, high) in sizes.items():
+    for key, (w, h) in sizes.items():
         x, y = _point(graph.get_node(str(key)).attr["pos"], y1)
-        places[key] = Place(x - wide / 2, y - high / 2, wide, high)
+        places[key] = Place(x - w / 2, y - h / 2, w, h)
     edges = []
     for box in picture.boxes:
         for number, key in enumerate(box.inputs):
@@ -174,9 +174,7 @@ def _graphviz() -> Any:
 # --- The program for Graphviz: sizes and ports, no text -------------------------------
 
 
-def _program(
-    picture: Picture, sizes: Sizes, slots: dict[int, list[int]], across: bool
-) -> str:
+def _program(picture: Picture, sizes: Sizes, slots: Slots, across: bool) -> str:
     # In a large graph, the last small improvements would take most of the time.
     limit = "nslimit=2, " if len(picture.boxes) > LARGE else ""
     ranksep = 0.6 if picture.modules and not across else 0.45
@@ -192,7 +190,7 @@ def _program(
     for module in picture.modules:
         room = _cell(width(module.name, SMALL) + GAP, FRAME_LABEL)
         lines.append(enclosed(module, f"label=<{_table(room)}>; margin=10"))
-    count = {box.key: len(slots.get(box.key, "1")) for box in picture.boxes if box.op}
+    count = {key: max(ends, default=0) + 1 for key, ends in slots.items()}
     for box in picture.boxes:
         wide, high = sizes[box.key]
         shape = f"width={wide / 72}, height={high / 72}"
@@ -204,8 +202,7 @@ def _program(
         for number, key in enumerate(box.inputs):
             edge = f"key={number}"
             if box.op:
-                slot = slots[box.key][number] if box.key in slots else 0
-                edge += f', headport="{slot}:{end}"'
+                edge += f', headport="{slots[box.key][number]}:{end}"'
             if across and key in count:  # from op to op
                 edge += f', tailport="{count[key] // 2}:{start}"'
             lines.append(f'"{key}" -> "{box.key}" [{edge}]')
@@ -214,10 +211,10 @@ def _program(
 
 def _rows(wide: int, high: int, slots: int, across: bool) -> list[str]:
     """Divide the op of a box into slots, at which arrows end."""
-    length = OP_HEIGHT if across else wide
+    length: float = OP_HEIGHT if across else wide
     ends = [round(length * i / slots) for i in range(slots + 1)]
     sides = [(wide, b - a) if across else (b - a, OP_HEIGHT) for a, b in pairwise(ends)]
-    cells = [_cell(*side, port=i) for i, side in enumerate(sides)]
+    cells = [_cell(w, h, i) for i, (w, h) in enumerate(sides)]
     op = cells if across else ["".join(cells)]
     return [*op, _cell(wide, high - OP_HEIGHT, span=1 if across else slots)]
 

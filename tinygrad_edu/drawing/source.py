@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinygrad_edu.drawing.modules import DrawnModule, enclosed, outwards
+from tinygrad_edu.drawing.modules import DrawnModule, enclosed
 from tinygrad_edu.drawing.picture import Box, Picture
 from tinygrad_edu.drawing.svg import THEMES
 from tinygrad_edu.drawing.words import SPACE

@@ -65,8 +65,8 @@ def _in_full(rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
     """Write each number with 3 digits of its own, in columns."""
     cells = [[number_text(x, 3) for x in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
-    rows = [[x.rjust(w, SPACE) for x, w in zip(row, widths)] for row in cells]
-    return tuple((2 * SPACE).join(row) for row in rows)
+    lines = [[x.rjust(w, SPACE) for x, w in zip(row, widths)] for row in cells]
+    return tuple(map((2 * SPACE).join, lines))
 
 
 def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:

@@ -20,7 +20,7 @@ from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.stand_ins import Array
 from tinygrad_edu.engine.graph import Node, record, value_of
 from tinygrad_edu.engine.modes import Setting
-from tinygrad_edu.explaining.walking import Key, backward_pass, forward_pass
+from tinygrad_edu.explaining.walking import Key, backward_pass
 from tinygrad_edu.formulas.algebra import Formula, Name
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.writing import in_text
@@ -133,7 +133,9 @@ class GraphProgram:
                 self._places[id(x)] = self._tape.place(made)
             self._found["value", id(x)] = x
             again[id(x)] = x if isinstance(x, Node) else self._array(x)
-        for node in forward_pass(nodes):
+        for node in reversed(nodes):
+            if node.op is None:
+                continue
             self._op = node.op.name
             inputs = tuple(again.get(id(x), x) for x in node.inputs)
             again[id(node)] = copy = record(node.op, inputs, node.params)

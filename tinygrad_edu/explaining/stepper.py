@@ -336,7 +336,7 @@ class _Model:
         content: Json = {
             "kind": step.kind,
             "sentence": step.sentence,
-            "formulas": step.formulas,
+            "formula": step.formula,
             "equations": [self._equation(each) for each in step.equations],
         }
         if step.warning:

@@ -34,7 +34,7 @@ function openDetails(node) {
 // What a node passes back: the steps that do it say it.
 function rulesOf({ key }) {
   return steps.filter(({ to, node }) => to !== undefined && node === key)
-    .flatMap(({ formulas }) => formulas);
+    .map(({ formula }) => formula);
 }
 
 $("#close").addEventListener("click", () => details.close());

@@ -88,5 +88,5 @@ function stepAt(number) {
     .filter(({ to }) => Number(to) === box)
     .map(({ from }) => Number(from));
   const sentence = _("{hidden}.", { hidden: about });
-  return { kind: "fold", node: box, inputs, range, sentence, formulas: [], equations: [] };
+  return { kind: "fold", node: box, inputs, range, sentence, formula: "", equations: [] };
 }

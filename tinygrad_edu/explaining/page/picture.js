@@ -174,7 +174,7 @@ function labelOf(node, box, isKnown, gradient) {
 }
 
 // How a node is computed: the step that does it says it.
-const formulaOf = ({ key }) => steps[bornAt.get(key)]?.formulas[0];
+const formulaOf = ({ key }) => steps[bornAt.get(key)]?.formula;
 
 // Show which arrows the gradient has gone back along.
 function updateEdges(number) {

@@ -58,7 +58,7 @@ function redraw() {
   $("#fold").setAttribute("aria-pressed", isOpen);
   $("#warning").hidden = !step.warning;
   $("#warning").textContent = step.warning ?? "";
-  $("#formulas").replaceChildren(...step.formulas.map((text) => h("p", {}, code(text))));
+  $("#formula").textContent = typeset(step.formula);
   $("#card").hidden = $("#hint").hidden = step.kind !== "given";
   showEquations(step, Boolean(question));
   const scrubber = $("#scrubber");
