@@ -127,7 +127,7 @@ def svg_of(
     _add(root, "title").text = say("The graph of {name}", name=name)
     _add(root, "desc").text = _description(picture)
     _add(root, "style").text = style_sheet(theme)
-    _rectangle(_add(root, "g", {"class": "background"}), 0, 0, right, bottom, 8)
+    _rectangle(root, 0, 0, right, bottom, 8).set("class", "background")
     left = (right - layout.width) / 2
     graph = _add(root, "g", {"transform": f"translate({_short(left)} {MARGIN:g})"})
     for frame in layout.frames:
@@ -244,9 +244,9 @@ def _add(
 
 def _rectangle(
     parent: ElementTree.Element, x: float, y: float, w: float, h: float, radius: float
-) -> None:
+) -> ElementTree.Element:
     sides = {"x": x, "y": y, "width": w, "height": h, "rx": radius}
-    _add(parent, "rect", {name: _short(value) for name, value in sides.items()})
+    return _add(parent, "rect", {name: _short(value) for name, value in sides.items()})
 
 
 def _text(

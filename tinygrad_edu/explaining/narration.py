@@ -67,8 +67,8 @@ class Narrator:
     >>> y = x.square() * 0.5
     >>> nodes = topological_order(y)
     >>> for step in Narrator(Quantities(nodes, {})).steps():
-    ...     last = step.equations[-1]
-    ...     print(f"{step.kind}: {step.formula}", [f.array.item() for f in last.figures])
+    ...     numbers = [f.array.item() for f in step.equations[-1].figures]
+    ...     print(f"{step.kind}: {step.formula}", numbers)
     given:  [3.0]
     compute: t1 = x1^2 [3.0, 3.0, 9.0]
     compute: y = 1/2 t1 [0.5, 9.0, 4.5]
