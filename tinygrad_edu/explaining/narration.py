@@ -81,6 +81,7 @@ class Narrator:
     def __init__(self, names: Quantities) -> None:
         self.names, self.name = names, names.name
         self.nodes, self.y = names.nodes, names.y
+        self.gradients: dict[Node, Array] = {}  # so far
         # What the names in equations stand for that are not names of quantities.
         self.meanings: dict[Formula, Key | Formula] = {}
 
@@ -95,11 +96,10 @@ class Narrator:
             if node.op is not None:
                 yield self._compute(node)
         yield self._start()
-        gradients: dict[Node, Array] = {self.y: np.ones_like(self.y.data)}
         for contribution in backward_pass(self.nodes):
-            gradients[contribution.share.x] = contribution.total
+            self.gradients[contribution.share.x] = contribution.total
             yield self._contribute(contribution)
-        yield self._done(gradients)
+        yield self._done()
 
     def _given(self) -> Step:
         leaves = self.names.leaves
@@ -134,8 +134,9 @@ class Narrator:
             "to itself is 1.",
             y=self.name(self.y),
         )
-        slope = self.slope(self.y)
-        shown = [_alone(slope, np.ones_like(self.y.data), ("gradient", id(self.y)))]
+        slope, one = self.slope(self.y), np.ones_like(self.y.data)
+        self.gradients[self.y] = one
+        shown = [_alone(slope, one, ("gradient", id(self.y)))]
         return Step("start", sentence, f"{slope} = 1", shown, self.y)
 
     def _contribute(self, contribution: Contribution) -> Step:
@@ -214,7 +215,7 @@ class Narrator:
             **which,
         )
 
-    def _done(self, gradients: dict[Node, Array]) -> Step:
+    def _done(self) -> Step:
         sentence = say(
             "Done: every leaf has its gradient. {y}.backward() adds these to their "
             ".grad.",
@@ -222,7 +223,8 @@ class Narrator:
         )
         leaves = [x for x in self.names.leaves if needs_gradient(x)]
         shown = [
-            _alone(self.slope(x), gradients[x], ("gradient", id(x))) for x in leaves
+            _alone(self.slope(x), self.gradients[x], ("gradient", id(x)))
+            for x in leaves
         ]
         return Step("done", sentence, "", shown)
 

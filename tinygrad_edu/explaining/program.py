@@ -30,6 +30,7 @@ from tinygrad_edu.engine.graph import value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
+from tinygrad_edu.support.language import say
 
 __all__ = ["Writer"]
 
@@ -131,7 +132,7 @@ class Writer:
     def _equation(self, e: Equation) -> Json:
         loop = self._loop(e)
         if loop is None or e.output.dtype == np.float16:
-            raise UnknownError(e.origin.op)
+            raise UnknownError(say("it cannot compute {op}", op=e.origin.op))
         if e.output.dtype == np.float32:
             loop["single"] = True
         return loop | {"shape": list(e.output.shape)}

@@ -24,12 +24,13 @@ from tinygrad_edu.explaining.walking import Key, backward_pass
 from tinygrad_edu.formulas.algebra import Formula, Name
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.writing import in_text
+from tinygrad_edu.support.language import say
 
 __all__ = ["GraphProgram", "UnknownError"]
 
 
 class UnknownError(Exception):
-    """A page cannot compute something, which the error names."""
+    """A page cannot compute its numbers; the error says why."""
 
 
 class GraphProgram:
@@ -82,7 +83,11 @@ class GraphProgram:
             for x in names.leaves
             if isinstance(names.known[id(x)], Name) and value_of(x).dtype != bool
         ]
-        self._places = {id(x): _memory_like(value_of(x)) for x in self.leaves}
+        arrays = {id(x): value_of(x) for x in self.leaves}
+        self._places = {
+            key: Memory(Variable(array.shape, array.dtype))
+            for key, array in arrays.items()
+        }
         self.made: list[Any] = []
         self._tape = Lowering(cast(Any, self), None)
         self._found: dict[Any, Any] = {}
@@ -94,7 +99,9 @@ class GraphProgram:
                 self._run()
                 self._evaluate(formulas, meanings)
             except Exception as error:  # of an op of the user's, which looks at values
-                raise UnknownError(self._op) from error
+                raise UnknownError(
+                    say("it cannot compute {op}", op=self._op)
+                ) from error
             found = {key: self._variable(x) for key, x in self._found.items()}
         self._tape.forget()
         program = Program(
@@ -178,7 +185,3 @@ class GraphProgram:
             return self._tape.place(x).read()
         variable: Variable = self._tape.variable(np.asarray(x))
         return variable
-
-
-def _memory_like(array: Any) -> Memory:
-    return Memory(Variable(array.shape, array.dtype))

@@ -13,6 +13,7 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from html import escape
 from itertools import chain
@@ -186,20 +187,13 @@ class _Model:
     def __init__(self, narrator: Narrator) -> None:
         self.narrator = narrator
         self.steps = list(narrator.steps())
-        y = narrator.y
-        self.gradients = {y.index: np.ones_like(y.data)}
-        for step in self.steps:
-            if step.contribution is not None:
-                self.gradients[step.contribution.share.x.index] = (
-                    step.contribution.total
-                )
-        names = narrator.names.names
-        self.picture = picture_of(y, names, self.gradients, lines=_lines)
-        self.opened = self.picture
+        self.gradients = {x.index: g for x, g in narrator.gradients.items()}
+        draw = partial(
+            picture_of, narrator.y, narrator.names.names, self.gradients, lines=_lines
+        )
+        self.picture = self.opened = draw()
         if any(len(turns) > 1 for turns in self.picture.folds.values()):
-            self.opened = picture_of(
-                y, names, self.gradients, lines=_lines, opened=True
-            )
+            self.opened = draw(opened=True)
         slips = Slips(narrator)
         self.factors = slips.factors
         self.asked = [
@@ -211,34 +205,36 @@ class _Model:
 
     def content(self) -> Json:
         """Return all of it; if it cannot have the program, the reason instead."""
-        figures = (
-            figure
+        try:
+            return self._content_with_program()
+        except UnknownError as error:
+            self.arrays, self.variables = Arrays(), {}
+            return self._content() | {
+                "program": {"without": str(error)},
+                "arrays": self.arrays.packed(BUDGET),
+            }
+
+    def _content_with_program(self) -> Json:
+        formulas = [
+            figure.of
             for step in self.steps
             for equation in step.equations
             for figure in equation.figures
-        )
-        formulas = [f.of for f in figures if isinstance(f.of, Formula)]
-        try:
-            graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
-            writer = Writer(graph, self.arrays)
-        except UnknownError as error:
-            why = say("it cannot compute {op}", op=error)
-        else:
-            why = say("this graph is too large for that")
-            if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
-                self.variables = graph.variables
-                content = self._content()
-                program = self._program(graph, writer)
-                exact = self.arrays.exact
-                for computed in (set(), {n for n, _ in program["shown"]} - exact):
-                    packed = self.arrays.packed(BUDGET, computed)
-                    if all(packed[n]["steps"] == [1, 1] for n in exact):
-                        return content | {"program": program, "arrays": packed}
-        self.arrays, self.variables = Arrays(), {}
-        return self._content() | {
-            "program": {"without": why},
-            "arrays": self.arrays.packed(BUDGET),
-        }
+            if isinstance(figure.of, Formula)
+        ]
+        graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
+        writer = Writer(graph, self.arrays)
+        if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
+            self.variables = graph.variables
+            content = self._content()
+            program = self._program(graph, writer)
+            exact = self.arrays.exact
+            # If not all arrays have room, the program computes what it can.
+            for computed in (set(), {n for n, _ in program["shown"]} - exact):
+                packed = self.arrays.packed(BUDGET, computed)
+                if all(packed[n]["steps"] == [1, 1] for n in exact):
+                    return content | {"program": program, "arrays": packed}
+        raise UnknownError(say("this graph is too large for that"))
 
     def _program(self, graph: GraphProgram, writer: Writer) -> Json:
         """Describe how the page computes its arrays for other leaves."""

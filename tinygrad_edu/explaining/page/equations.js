@@ -1,8 +1,6 @@
 // Equations: all that goes into a step and all that comes out, side by side. The element
 // that is pointed at shows what it is made of.
 
-const SIGNS = { "-": MINUS };
-
 // Show the equations of a step. While it asks for a result, no result is to be seen.
 function showEquations({ equations }, isAsking) {
   const hidden = new Set(isAsking ? equations.map((each) => resultOf(each).title) : []);
@@ -32,9 +30,7 @@ function equationView(equation, hidden) {
   const views = figures.map((figure) => {
     const isResult = figure === result && figures.length > 1;
     if (isResult && call) line.append(bracket(")"));
-    if (figure.sign) {
-      line.append(h("span", { class: "sign" }, SIGNS[figure.sign] ?? figure.sign));
-    }
+    if (figure.sign) line.append(h("span", { class: "sign" }, typeset(figure.sign)));
     const term = call ? undefined : terms.find((each) => each.includes(figure));
     if (readable && term?.[0] === figure && isAddedUp(term, result)) {
       line.append(h("span", { class: "sign", title: _("the sum of all of them") }, "\u03a3"));
