@@ -396,7 +396,7 @@ def test_where_it_does_not_matter_arrows_end_on_the_side_they_come_from(monkeypa
 
     monkeypatch.setattr(layout, "_arrange", arrange)
     layout.lay_out(shown)
-    assert given[-1] == {y.index: [1, 2, 0]}
+    assert given[-1][y.index] == [1, 2, 0]
 
 
 def test_very_many_arrows_end_in_one_place():

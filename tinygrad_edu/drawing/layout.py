@@ -115,27 +115,14 @@ def lay_out(picture: Picture, across: bool = False) -> Layout:
     unordered = [b for b in spread if not b.in_order and len(b.inputs) > 1]
     if not unordered:
         return layout
-    # If the order does not matter, sort the arrows by the side that they come from.
-    directions = {(e.end, e.number): _direction(e, across) for e in layout.edges}
+    # If the order does not matter, sort the arrows by where they come from.
+    side = 1 if across else 0
+    starts = {(edge.end, edge.number): edge.points[0][side] for edge in layout.edges}
     for box in unordered:
         numbers = range(len(box.inputs))
-        first = sorted(numbers, key=lambda n: directions[box.key, n])
+        first = sorted(numbers, key=lambda n: starts[box.key, n])
         slots[box.key] = [first.index(n) for n in numbers]
     return _arrange(picture, sizes, slots, across)
-
-
-def _direction(edge: Edge, across: bool) -> float:
-    """Return how far from the right an arrow comes to its box, from above.
-
-    Across: how far from below, from the left.
-    """
-    side, along = (1, 0) if across else (0, 1)
-    before = [
-        point[side] - edge.tip[side]
-        for point in edge.points
-        if point[along] < edge.tip[along] - OP_HEIGHT
-    ]
-    return before[-1] if before else 0.0
 
 
 def _arrange(picture: Picture, sizes: Sizes, slots: Slots, across: bool) -> Layout:
@@ -177,7 +164,7 @@ def _graphviz() -> Any:
 def _program(picture: Picture, sizes: Sizes, slots: Slots, across: bool) -> str:
     # In a large graph, the last small improvements would take most of the time.
     limit = "nslimit=2, " if len(picture.boxes) > LARGE else ""
-    ranksep = 0.6 if picture.modules and not across else 0.45
+    ranksep = 0.6 if picture.modules else 0.45
     nodesep = 0.1 if across else 0.3
     rankdir, start, end = ("LR", "e", "w") if across else ("TB", "s", "n")
     lines = [
