@@ -18,11 +18,12 @@ from tinygrad_edu.drawing.repeats import spans_to_hide
 from tinygrad_edu.drawing.words import LONGEST, describe, label, number_text
 from tinygrad_edu.engine.autodiff import RELEASED
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
+from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.repeats import Span
 from tinygrad_edu.support.language import say
 from tinygrad_edu.support.printable import shorten
 
-__all__ = ["KINDS", "Box", "Picture", "kind_in_words", "picture_of"]
+__all__ = ["KINDS", "Box", "Picture", "is_computed", "kind_in_words", "picture_of"]
 
 KINDS = ["parameter", "constant", "computed", "result", "more"]
 # Ops whose inputs are shown in any order: it does not matter, or names show it.
@@ -67,6 +68,10 @@ class Box(NamedTuple):
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     about: str = ""
+
+
+def is_computed(x: Any) -> bool:
+    return isinstance(x, Node) and x.op is not None
 
 
 def kind_in_words(kind: str) -> str:
@@ -233,14 +238,11 @@ class _Scene:
 
     def is_number(self, x: Any) -> bool:
         """Whether a value is written into the op: a single constant without a name."""
-        if isinstance(x, Node):
-            is_constant = x.op is None and not x.requires_grad
-            return is_constant and x.data.ndim == 0 and id(x) not in self.names
-        return np.ndim(x) == 0 and id(x) not in self.names
+        is_constant = not (is_computed(x) or needs_gradient(x))
+        return is_constant and np.ndim(value_of(x)) == 0 and id(x) not in self.names
 
     def is_leaf(self, x: Any) -> bool:
-        is_computed = isinstance(x, Node) and x.op is not None
-        return not is_computed and not self.is_number(x)
+        return not is_computed(x) and not self.is_number(x)
 
     def home(self, x: Any) -> DrawnModule | None:
         """Return the module that a value belongs to."""
@@ -297,25 +299,21 @@ class _Artist:
         key = self.scene.keys[id(x)]
         if key in self.scene.crowds:
             self._draw_crowd(key, *self.scene.crowds[key])
-        elif isinstance(x, Node) and x.op is not None:
-            self._draw_computed(key, x)
+        elif is_computed(x):
+            numbers = [
+                number_text(value_of(z)) if self.scene.is_number(z) else ""
+                for z in x.inputs
+            ]
+            box = Box(
+                key,
+                kind="result" if x is self.scene.y else "computed",
+                op=shorten(label(x.op, numbers, x.params), LONGEST),
+                inputs=self._arrows(key, [x]),
+                in_order=x.op.name not in IN_ANY_ORDER,
+            )
+            self._add(box, x)
         else:
-            is_parameter = isinstance(x, Node) and x.requires_grad
-            self._add(Box(key, "parameter" if is_parameter else "constant"), x)
-
-    def _draw_computed(self, key: int, node: Node) -> None:
-        numbers = [
-            number_text(value_of(x)) if self.scene.is_number(x) else ""
-            for x in node.inputs
-        ]
-        box = Box(
-            key,
-            kind="result" if node is self.scene.y else "computed",
-            op=shorten(label(node.op, numbers, node.params), LONGEST),
-            inputs=self._arrows(key, [node]),
-            in_order=node.op.name not in IN_ANY_ORDER,
-        )
-        self._add(box, node)
+            self._add(Box(key, "parameter" if needs_gradient(x) else "constant"), x)
 
     def _draw_crowd(self, key: int, turns: int, values: Sequence[Any]) -> None:
         nodes = [x for x in values if isinstance(x, Node)]

@@ -27,7 +27,13 @@ import numpy as np
 from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
 from tinygrad_edu.drawing.measure import mono_width
-from tinygrad_edu.drawing.picture import Box, Picture, kind_in_words, picture_of
+from tinygrad_edu.drawing.picture import (
+    Box,
+    Picture,
+    is_computed,
+    kind_in_words,
+    picture_of,
+)
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.debug import Origin
@@ -284,7 +290,7 @@ class _Model:
     def _things_of(self, turn: list[Node]) -> dict[int, Any]:
         """Return what a turn computes, and the leaves that it uses, by number."""
         inputs = chain.from_iterable(node.inputs for node in turn)
-        things = [*turn, *(x for x in inputs if not _is_computed(x))]
+        things = [*turn, *(x for x in inputs if not is_computed(x))]
         numbers = self.picture.numbers
         return {numbers[id(x)]: x for x in things if id(x) in numbers}
 
@@ -322,7 +328,7 @@ class _Model:
         }
         if gradient is not None:
             content["gradient"] = self._add(gradient, ("gradient", id(x)))
-        if _is_computed(x):
+        if is_computed(x):
             return content | {"op": x.op.name, "source": _source(x.origin)}
         kind = "parameter" if needs_gradient(x) else "constant"
         return content | {"kind": kind_in_words(kind)}
@@ -371,10 +377,6 @@ class _Model:
     def _gradient(self, array: Any, of: Any, is_complete: bool) -> Json:
         """Describe a gradient as it is now."""
         return {"array": self._add(array, of), "complete": is_complete}
-
-
-def _is_computed(x: Any) -> bool:
-    return isinstance(x, Node) and x.op is not None
 
 
 def _lines(array: Any) -> tuple[str, ...]:
