@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinygrad_edu.drawing.modules import DrawnModule, enclosed
-from tinygrad_edu.drawing.picture import Box, Picture
+from tinygrad_edu.drawing.picture import KINDS, Box, Picture
 from tinygrad_edu.drawing.svg import THEMES
 from tinygrad_edu.drawing.words import SPACE
 
@@ -18,10 +18,9 @@ _IN_MERMAID = str.maketrans(
 # Graphviz reads HTML entities.
 _IN_DOT = str.maketrans({"&": "&amp;", "\\": r"\\", '"': r"\"", "\n": r"\n"})
 # One theme is enough: boxes have their own fill and text colour, for any background.
-_COLOURS = {
-    kind: (*getattr(THEMES["light"], kind), THEMES["light"].text)
-    for kind in ("parameter", "constant", "computed", "result", "more")
-} | {"op": (THEMES["light"].op[0], THEMES["light"].op[0], THEMES["light"].op[1])}
+_LIGHT = THEMES["light"]
+_COLOURS = {kind: (*getattr(_LIGHT, kind), _LIGHT.text) for kind in KINDS}
+_COLOURS["op"] = _LIGHT.op[0], *_LIGHT.op
 
 
 def dot_of(picture: Picture) -> str:

@@ -8,9 +8,9 @@ op. In a box, the elements of class "value" and "gradient" contain the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import hypot
-from typing import NamedTuple
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 from tinygrad_edu.drawing.layout import (
@@ -46,52 +46,25 @@ FONT = (
 MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
-class Theme(NamedTuple):
-    """Colours: a fill and a border for each kind of box, and all others."""
-
-    background: str
-    text: str
-    muted: str
-    line: str
-    gradient: str
-    op: tuple[str, str]  # fill and text
-    parameter: tuple[str, str]
-    constant: tuple[str, str]
-    computed: tuple[str, str]
-    result: tuple[str, str]
-    more: tuple[str, str]
-    frame: tuple[str, str]
-
-
+# The colours of the light and of the dark theme. Boxes and frames have a fill and a
+# border; an op has a fill, and a colour for its text.
+COLOURS = {
+    "background": ("#ffffff", "#14191f"),
+    "text": ("#16202c", "#eef2f6"),
+    "muted": ("#4e5b6b", "#a9b6c4"),
+    "line": ("#66727f", "#8f9dab"),
+    "gradient": ("#7c3aed", "#b79cff"),
+    "op": (("#2f3b4a", "#ffffff"), ("#d5dee8", "#14191f")),
+    "parameter": (("#dcebfb", "#0b63b0"), ("#12355a", "#62b0f5")),
+    "constant": (("#eceff2", "#7b8794"), ("#2a323b", "#8794a2")),
+    "computed": (("#ffffff", "#7b8794"), ("#1b222a", "#8794a2")),
+    "result": (("#fff0c9", "#a65d00"), ("#4a3508", "#f0b541")),
+    "more": (("#ffffff", "#66727f"), ("#14191f", "#8f9dab")),
+    "frame": (("#f6f8fa", "#a9b4c0"), ("#191f26", "#4d5965")),
+}
 THEMES = {
-    "light": Theme(
-        background="#ffffff",
-        text="#16202c",
-        muted="#4e5b6b",
-        line="#66727f",
-        gradient="#7c3aed",
-        op=("#2f3b4a", "#ffffff"),
-        parameter=("#dcebfb", "#0b63b0"),
-        constant=("#eceff2", "#7b8794"),
-        computed=("#ffffff", "#7b8794"),
-        result=("#fff0c9", "#a65d00"),
-        more=("#ffffff", "#66727f"),
-        frame=("#f6f8fa", "#a9b4c0"),
-    ),
-    "dark": Theme(
-        background="#14191f",
-        text="#eef2f6",
-        muted="#a9b6c4",
-        line="#8f9dab",
-        gradient="#b79cff",
-        op=("#d5dee8", "#14191f"),
-        parameter=("#12355a", "#62b0f5"),
-        constant=("#2a323b", "#8794a2"),
-        computed=("#1b222a", "#8794a2"),
-        result=("#4a3508", "#f0b541"),
-        more=("#14191f", "#8f9dab"),
-        frame=("#191f26", "#4d5965"),
-    ),
+    theme: SimpleNamespace(**{name: pair[i] for name, pair in COLOURS.items()})
+    for i, theme in enumerate(["light", "dark"])
 }
 
 
@@ -263,48 +236,52 @@ def _short(x: float) -> str:
 # --- Style ----------------------------------------------------------------------------
 
 
+SHAPES = {
+    "": f"font-family: {FONT}; max-width: 100%; height: auto",
+    "text": f"font-size: {SMALL:g}px",
+    "tspan": f"font-family: {MONO}",
+    ".name": f"font-size: {NAME:g}px; font-weight: 600",
+    ".op text": f"font-size: {OP:g}px",
+    ".end": "text-anchor: end",
+    ".middle": "text-anchor: middle",
+    ".line": "fill: none; stroke-width: 1.3",
+    ".node rect": "stroke-width: 1.3",
+    ".result rect": "stroke-width: 2.4",
+    ".more rect": "stroke-dasharray: 2 3",
+    ".module rect": "stroke-width: 1; stroke-dasharray: 4 3",
+    ".module text": "paint-order: stroke; stroke-width: 4",
+}
+
+
 def style_sheet(theme: str) -> str:
     """Return the style sheet for a theme; its rules apply only to these pictures."""
-    ours = f"svg.tinygrad-graph.{theme}"
-    lines = [
-        f"{ours} {{ font-family: {FONT}; max-width: 100%; height: auto }}",
-        f"{ours} text {{ font-size: {SMALL:g}px }}",
-        f"{ours} tspan {{ font-family: {MONO} }}",
-        f"{ours} .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
-        f"{ours} .op text {{ font-size: {OP:g}px }}",
-        f"{ours} .end {{ text-anchor: end }}",
-        f"{ours} .middle {{ text-anchor: middle }}",
-        f"{ours} .line {{ fill: none; stroke-width: 1.3 }}",
-        f"{ours} .node rect {{ stroke-width: 1.3 }}",
-        f"{ours} .result rect {{ stroke-width: 2.4 }}",
-        f"{ours} .more rect {{ stroke-dasharray: 2 3 }}",
-        f"{ours} .module rect {{ stroke-width: 1; stroke-dasharray: 4 3 }}",
-        f"{ours} .module text {{ paint-order: stroke; stroke-width: 4 }}",
-    ]
-    lines += _colours(ours, THEMES["light" if theme == "auto" else theme])
+
+    def rules(of: Mapping[str, str]) -> list[str]:
+        ours = f"svg.tinygrad-graph.{theme}"
+        return [f"{ours} {selector} {{ {rule} }}" for selector, rule in of.items()]
+
+    lines = rules(SHAPES) + rules(_colours("light" if theme == "auto" else theme))
     if theme == "auto":
-        dark = _colours(ours, THEMES["dark"])
+        dark = rules(_colours("dark"))
         lines += ["@media (prefers-color-scheme: dark) {", *dark, "}"]
     return "\n".join(lines)
 
 
-def _colours(ours: str, theme: Theme) -> list[str]:
-    frame, border = theme.frame
-    op, on_op = theme.op
-    rules = [
-        f"{ours} .background {{ fill: {theme.background} }}",
-        f"{ours} text {{ fill: {theme.text} }}",
-        f"{ours} .shape {{ fill: {theme.muted} }}",
-        f"{ours} .label {{ fill: {theme.muted} }}",
-        f"{ours} .gradient text {{ fill: {theme.gradient} }}",
-        f"{ours} .line {{ stroke: {theme.line} }}",
-        f"{ours} .head {{ fill: {theme.line} }}",
-        f"{ours} .op rect {{ fill: {op}; stroke: {theme.background} }}",
-        f"{ours} .op text {{ fill: {on_op} }}",
-        f"{ours} .module rect {{ fill: {frame}; stroke: {border} }}",
-        f"{ours} .module text {{ stroke: {frame} }}",
-    ]
-    for kind in KINDS:
-        fill, stroke = getattr(theme, kind)
-        rules.append(f"{ours} .{kind} rect {{ fill: {fill}; stroke: {stroke} }}")
-    return rules
+def _colours(name: str) -> dict[str, str]:
+    theme = THEMES[name]
+    kinds = {kind: getattr(theme, kind) for kind in KINDS} | {"module": theme.frame}
+    return {
+        ".background": f"fill: {theme.background}",
+        "text": f"fill: {theme.text}",
+        ".shape": f"fill: {theme.muted}",
+        ".label": f"fill: {theme.muted}",
+        ".gradient text": f"fill: {theme.gradient}",
+        ".line": f"stroke: {theme.line}",
+        ".head": f"fill: {theme.line}",
+        ".op rect": f"fill: {theme.op[0]}; stroke: {theme.background}",
+        ".op text": f"fill: {theme.op[1]}",
+        ".module text": f"stroke: {theme.frame[0]}",
+    } | {
+        f".{kind} rect": f"fill: {fill}; stroke: {border}"
+        for kind, (fill, border) in kinds.items()
+    }
