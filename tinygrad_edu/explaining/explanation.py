@@ -241,7 +241,7 @@ class Explanation:
         formulas = [line.formula for line in lines]
         formulas += [link.factor or link.cotangent for link in links]
         formulas += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
-        mentioned = set().union(*map(names_in, formulas))
+        mentioned = names_in(*formulas)
         leaves = [name for node, name in quantities.items() if node.op is None]
         return [
             f"{write(x)} = {value}"

@@ -8,8 +8,8 @@ Each equation becomes a loop, which `page/program.js` runs, of one of these kind
 - a *scatter* adds the elements of its inputs to places in zeros.
 - a *matrix* is a function of square matrices, such as the inverse.
 
-Places are numbers in row order: a loop is told where its elements lie by a start and
-strides, or else by a list.
+Places are numbers in row order. A start and strides say where the elements of a loop
+are, or else a list.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class Writer:
     Attributes
     ----------
     lines : list
-        What fills the slots, one after the other: the number of a given array, or an
-        equation, which speaks of earlier slots.
+        An entry for each slot: the number of a given array, or an equation of earlier
+        slots.
     slots : dict of Variable to int
 
     Raises
@@ -239,14 +239,14 @@ class Writer:
         return {"matrix": MATRICES[e.function], "of": of, "n": a.shape[-1]}
 
     def _joined(self, arrays: Sequence[Any], axis: int | None = 0) -> Json:
-        """Write a concatenation: where each element of each array comes to be."""
+        """Write a concatenation: where each element of each array goes."""
         ends = np.cumsum([x.size for x in arrays])
         numbers = [_places(x.shape, end - x.size) for x, end in zip(arrays, ends)]
         places = np.argsort(np.concatenate(numbers, axis).ravel())
         return {"scatter": [self._at(x, places[i]) for x, i in zip(arrays, numbers)]}
 
     def _at(self, x: Any, places: Array) -> Any:
-        """Write where elements lie: by a start and strides, if they tell it."""
+        """Write where elements lie: by a start and strides, if that is enough."""
         start = int(places.flat[0]) if places.size else 0
         strides = []
         for axis, n in enumerate(places.shape):

@@ -41,7 +41,7 @@ class GraphProgram:
     names : Quantities
         The graph, and which of its constants were made of others.
     formulas : iterable of Formula
-        What is wanted beside the quantities, their gradients and the shares of these.
+        More to compute than the quantities, their gradients and the shares of these.
     meanings : dict of Formula to Key or Formula
         What the names in formulas stand for that are not quantities.
 
@@ -131,7 +131,7 @@ class GraphProgram:
     def _run(self) -> None:
         """Go forward and back once more."""
         known, nodes = self._names.known, self._names.nodes
-        again: dict[int, Any] = {}  # what stands for a quantity on the tape
+        again: dict[int, Any] = {}  # the replayed quantities
         for x in self.leaves:
             self._values[known[id(x)]] = self._array(x)
         for x in self._names.leaves:

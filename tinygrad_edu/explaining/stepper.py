@@ -58,8 +58,8 @@ __all__ = ["step_through"]
 Json = dict[str, Any]
 
 _FILES = Path(__file__).parent / "page"
-# The parts of the page's one script, in order: each uses only what stands before it,
-# except inside functions.
+# The parts of the page's one script, in order: each uses only earlier ones, except
+# inside functions.
 SCRIPTS = """
     elements theme arrays rasters figures sums equations thumbnails folds picture zoom
     words predict address steps details controls matrices program poke print
@@ -85,7 +85,7 @@ def step_through(
     recorded graph. Each forward step fills in one value, each backward step adds one
     contribution to a gradient. A click on a node shows its arrays, and the line of your
     program if it was recorded under `debug()`. You can change the numbers of a leaf:
-    the page then computes all others anew.
+    the page then computes all others again.
 
     Parameters
     ----------
@@ -299,10 +299,10 @@ class _Model:
         return self.picture.keys.get(id(x)) in self.picture.folds
 
     def _fold(self, box: Box) -> Json:
-        """Describe turns that are hidden, and what stands for them where one is shown.
+        """Describe hidden turns, and the boxes for them where one turn is shown.
 
-        The boxes of the shown turn stand for the values of any turn, one after the
-        other; two more stand for all turns before it, and after it.
+        The boxes of the shown turn can show the values of any turn; two more boxes are
+        for all turns before it, and after it.
         """
         turns = self.picture.folds[box.key]
         things = [list(self._things_of(turn)) for turn in turns]

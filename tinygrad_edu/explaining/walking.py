@@ -79,7 +79,7 @@ def backward_pass(nodes: Sequence[Node]) -> Iterator[Contribution]:
 def acts_on_any(
     x: Node, others: Iterable[Node], inputs: Callable[[Node], Iterable[Node]]
 ) -> bool:
-    """Whether any of the others was computed from `x`; `inputs` tells from what."""
+    """Whether any of the others was computed from `x`, through their inputs."""
     stack = list(others)
     seen = set(stack)
     while stack:

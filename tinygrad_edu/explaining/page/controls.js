@@ -1,4 +1,4 @@
-// Buttons, keys, and playing by itself.
+// Buttons, keys, and automatic play.
 
 let timer = null;
 

@@ -35,7 +35,7 @@ function figure(title, number) {
     h("figcaption", {}, title), viewOf(number, room, { title }).element);
 }
 
-// What a node passes back: the steps that do it say it.
+// The formulas of what a node passes back.
 function rulesOf({ key }) {
   return steps.filter(({ to, node }) => to !== undefined && node === key)
     .map(({ formula }) => formula);

@@ -14,7 +14,7 @@ function show(number) {
   remember();
 }
 
-// Show the step that comes some steps later, of those that are gone through.
+// Go some stops forward, or back.
 function showNext(by) {
   const at = Math.min(Math.max(stops.indexOf(current) + by, 0), stops.length - 1);
   show(stops[at]);

@@ -1,4 +1,4 @@
-// Words: what a term means is told where it stands, by a button.
+// Words: a button on each term explains it.
 
 const MEANINGS = new Map([
   [_("leaves"), _("A leaf is a value that was not computed from others: an input, a target " +
