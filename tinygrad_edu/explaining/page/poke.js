@@ -164,8 +164,7 @@ function finder(slot) {
   for (const input of indices) {
     input.addEventListener("input", () => {
       if (!indices.every((each) => each.value && each.validity.valid)) return;
-      const place = indices.reduce(
-        (at, each, axis) => at * shape[axis] + each.valueAsNumber, 0);
+      const place = placeOf({ shape }, indices.map((each) => each.valueAsNumber));
       cell.replaceChildren(field(slot, place));
       hold(slot, place);
     });
