@@ -681,6 +681,16 @@ def test_the_mermaid_is_sound(y):
     assert edges == ops + sum(len(box.inputs) for box in shown.boxes)
 
 
+def test_frames_nest_in_the_mermaid():
+    layers = tg.nn.Sequential(tg.nn.Linear(2, 2, rng=0), tg.nn.Linear(2, 1, rng=0))
+    source = tg.draw(layers(np.ones((1, 2))) * 2).mermaid
+    frames = re.findall(r"^  (subgraph .*|end)$", source, re.M)
+    first, second = 'subgraph m1["Linear"]', 'subgraph m2["Linear"]'
+    assert frames == ['subgraph m0["Sequential"]', first, "end", second, "end", "end"]
+    inside = source[source.index(first) : source.index(second)]
+    assert inside.count("linear") == 1
+
+
 # --- Files ----------------------------------------------------------------------------
 
 
