@@ -39,7 +39,7 @@ def frames_of(y):
     """For each box in order, the names of the modules around it, outermost first."""
     picture = picture_of(y, names_of(y))
     return [
-        "/".join(picture.modules[m].name for m in outwards(picture.modules, box.module))
+        "/".join(module.name for module in outwards(box.module))
         for box in picture.boxes
     ]
 
@@ -90,10 +90,12 @@ def test_modules_nest_and_a_part_called_twice_is_two_frames():
     x = np.ones(2)
     picture = picture_of(Twice()(x))
     assert [module.name for module in picture.modules] == ["Twice", *["Scale"] * 3]
-    assert [module.outer for module in picture.modules] == [None, 0, 0, 0]
+    twice = picture.modules[0]
+    assert [module.outer for module in picture.modules] == [None, *[twice] * 3]
     parameters = [box.module for box in picture.boxes if box.kind == "parameter"]
-    assert parameters == [0, 2]  # the first is used in two calls, the second in one
-    assert picture.boxes[-1].module == 0
+    # The first is used in two calls, the second in one.
+    assert parameters == [twice, picture.modules[2]]
+    assert picture.boxes[-1].module is picture.modules[0]
 
 
 def test_a_parameter_that_is_used_elsewhere_stands_outside():
@@ -120,7 +122,7 @@ def test_what_a_module_calls_of_itself_is_the_same_call():
 
     picture = picture_of(Network([2, 1], rng=0)(np.ones((4, 2))))
     assert [module.name for module in picture.modules] == ["Network"]
-    assert picture.boxes[-1].module == 0
+    assert picture.boxes[-1].module is picture.modules[0]
 
 
 def test_all_that_a_module_gives_remembers_it():
@@ -185,12 +187,13 @@ def test_under_no_grad_nothing_is_remembered():
 
 
 def test_the_common_module_is_the_innermost_around_all():
-    modules, inside = modules_of(topological_order(Twice()(np.ones(2)))[::-1])
-    assert common(modules, [3, 3]) == 3
-    assert common(modules, [1, 3]) == 0
-    assert common(modules, [1, 0, 2]) == 0
-    assert common(modules, [1, None]) is None
-    assert set(inside.values()) == {None, 0, 1, 2, 3}
+    inside = modules_of(topological_order(Twice()(np.ones(2)))[::-1])
+    modules = {module for module in inside.values() if module is not None}
+    whole, first, second, third = sorted(modules, key=lambda module: module.key)
+    assert common([third, third]) is third
+    assert common([first, third]) is whole
+    assert common([first, whole, second]) is whole
+    assert common([first, None]) is None
 
 
 # --- Repeats --------------------------------------------------------------------------

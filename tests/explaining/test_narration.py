@@ -20,7 +20,7 @@ def steps_of(y, /, **named):
 
 
 def formulas_of(y, /, **named):
-    return [formula for step in steps_of(y, **named) for formula in step.formulas]
+    return [step.formula for step in steps_of(y, **named) if step.formula]
 
 
 def result_of(equation):
@@ -155,28 +155,26 @@ def test_a_cube_is_a_sum_over_three_paths():
 def test_a_network_has_the_formulas_of_the_textbook():
     x, y = tg.data.xor()
     loss = tg.losses.mse(tg.nn.MLP([2, 3, 1], rng=0)(x), y)
-    nodes = topological_order(loss)
-    names = Quantities(nodes, names_of(loss))
-    steps = list(Narrator(names).steps())
-    assert [step.formulas for step in steps if step.formulas] == [
-        ["z1 = x W1^T + b1"],
-        ["a1 = sigmoid(z1)"],
-        ["z2 = a1 W2^T + b2"],
-        ["a2 = sigmoid(z2)"],
-        ["t1 = a2 - c1"],
-        ["t2 = squared_norm(t1)"],
-        ["y = 1/8 t2"],
-        ["dy/dy = 1"],
-        ["dy/dt2 = 1/8"],
-        ["dt2/dt1 = 2 t1"],
-        ["dt1/da2 = 1"],
-        ["da2/dz2 = a2 * (1 - a2)"],
-        ["dy/da1 = dy/dz2 W2"],
-        ["dy/dW2 = (dy/dz2)^T a1"],
-        ["dy/db2 = sum(dy/dz2, axis=0)"],
-        ["da1/dz1 = a1 * (1 - a1)"],
-        ["dy/dW1 = (dy/dz1)^T x"],
-        ["dy/db1 = sum(dy/dz1, axis=0)"],
+    steps = Narrator(Quantities(topological_order(loss), names_of(loss))).steps()
+    assert [step.formula for step in steps if step.formula] == [
+        "z1 = x W1^T + b1",
+        "a1 = sigmoid(z1)",
+        "z2 = a1 W2^T + b2",
+        "a2 = sigmoid(z2)",
+        "t1 = a2 - c1",
+        "t2 = squared_norm(t1)",
+        "y = 1/8 t2",
+        "dy/dy = 1",
+        "dy/dt2 = 1/8",
+        "dt2/dt1 = 2 t1",
+        "dt1/da2 = 1",
+        "da2/dz2 = a2 * (1 - a2)",
+        "dy/da1 = dy/dz2 W2",
+        "dy/dW2 = (dy/dz2)^T a1",
+        "dy/db2 = sum(dy/dz2, axis=0)",
+        "da1/dz1 = a1 * (1 - a1)",
+        "dy/dW1 = (dy/dz1)^T x",
+        "dy/db1 = sum(dy/dz1, axis=0)",
     ]
 
 
@@ -219,7 +217,7 @@ def test_the_sentences_of_a_small_graph():
     back += "local derivative {}. "
     alone = "Nothing else uses {}: this is its gradient."
     assert [step.sentence for step in steps_of(y, x=x, c=c, t=t, y=y)] == [
-        "The leaves are given. We want the gradient for x; c is constant.",
+        "The leaves are given. We want the gradient for x. The rest is constant: c.",
         "multiply computes t from x and c.",
         "add computes t1 from t and x.",
         "sum computes y from t1.",

@@ -168,7 +168,7 @@ def test_every_op_gives_the_engines_numbers(node, name):
 
 
 def check_unknown(y, what):
-    with pytest.raises(UnknownError, match=rf"^{what}$"):
+    with pytest.raises(UnknownError, match=rf"^it cannot compute {what}$"):
         Writer(GraphProgram(Quantities(topological_order(y), {})), Arrays())
 
 

@@ -94,11 +94,11 @@ def agree(y):
     rows, constants = formulas_of(in_full)
     steps = list(Narrator(names).steps())
     told = dict(
-        step.formulas[0].split(" = ", 1) for step in steps if step.kind == "compute"
+        step.formula.split(" = ", 1) for step in steps if step.kind == "compute"
     )
     assert rows.items() <= told.items()
     assert rows.keys() == {names.name(node) for node in computed}
-    of_page = set(re.findall(r"\b[cm]\d+\b", str([step.formulas for step in steps])))
+    of_page = set(re.findall(r"\b[cm]\d+\b", str([step.formula for step in steps])))
     assert constants <= of_page | set(names.names.values())
 
     # What it tells by itself has the same names; so does the picture.

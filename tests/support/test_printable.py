@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.drawing.picture import LONGEST as LONGEST_SHOWN
+from tinygrad_edu.drawing.words import LONGEST as LONGEST_SHOWN
 from tinygrad_edu.support.printable import LONGEST, printable, shorten, type_name
 
 HOSTILE = {

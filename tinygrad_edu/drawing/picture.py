@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, count
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -16,24 +15,23 @@ import numpy as np
 
 from tinygrad_edu.drawing.modules import DrawnModule, common, modules_of, outwards
 from tinygrad_edu.drawing.repeats import spans_to_hide
-from tinygrad_edu.drawing.words import describe, label, number_text
+from tinygrad_edu.drawing.words import LONGEST, describe, label, number_text
 from tinygrad_edu.engine.autodiff import RELEASED
 from tinygrad_edu.engine.graph import Node, topological_order, value_of
+from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.repeats import Span
 from tinygrad_edu.support.language import say
 from tinygrad_edu.support.printable import shorten
 
-__all__ = ["KINDS", "Box", "Picture", "kind_in_words", "picture_of"]
+__all__ = ["KINDS", "Box", "Picture", "is_computed", "kind_in_words", "picture_of"]
 
 KINDS = ["parameter", "constant", "computed", "result", "more"]
 # Ops whose inputs are shown in any order: it does not matter, or names show it.
 IN_ANY_ORDER = {"add", "multiply", "maximum", "minimum", "linear"}
-LONGEST = 30  # the most characters in a name or an op
 MANY = 8  # an op with more inputs shows only some of the leaves among them
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A value, and the op that computed it.
 
     Attributes
@@ -49,8 +47,8 @@ class Box:
         The keys of the op's inputs. Inputs that are numbers are part of `op` instead.
     in_order : bool
         Whether the arrows must be in the order of the inputs.
-    module : int or None
-        The module that computed the value: a position in ``picture.modules``.
+    module : DrawnModule or None
+        The module that computed the value.
     name, shape : str
         Empty for a value without a name, and for a single number.
     value, gradient : tuple of str
@@ -64,12 +62,16 @@ class Box:
     op: str = ""
     inputs: tuple[int, ...] = ()
     in_order: bool = True
-    module: int | None = None
+    module: DrawnModule | None = None
     name: str = ""
     shape: str = ""
     value: tuple[str, ...] = ()
     gradient: tuple[str, ...] = ()
     about: str = ""
+
+
+def is_computed(x: Any) -> bool:
+    return isinstance(x, Node) and x.op is not None
 
 
 def kind_in_words(kind: str) -> str:
@@ -143,9 +145,15 @@ def picture_of(
     scene = _Scene(y, nodes, names or {}, collapse, opened)
     artist = _Artist(scene, gradients, lines)
     artist.draw()
-    boxes, modules = _without_empty_modules(artist.boxes.values(), scene.modules)
+    boxes = list(artist.boxes.values())
+    modules = {m for box in boxes for m in outwards(box.module)}
     return Picture(
-        boxes, modules, artist.sources, scene.keys, scene.numbers, scene.folds()
+        boxes,
+        sorted(modules, key=lambda module: module.key),
+        artist.sources,
+        scene.keys,
+        scene.numbers,
+        scene.folds(),
     )
 
 
@@ -166,7 +174,7 @@ class _Scene:
     ) -> None:
         self.y, self.names = y, names
         self.computed = [node for node in nodes if node.op is not None]
-        self.modules, self.inside = modules_of(nodes)
+        self.inside = modules_of(nodes)
         self.homes = self._homes_of_parameters()
         self.keys = {id(node): node.index for node in (*self.computed, y)}
         self.numbers = self._numbers()
@@ -182,12 +190,12 @@ class _Scene:
         looks = []
         before = None
         for node in self.computed:
-            at = self.inside[node]
-            module = None if at is None else self.modules[at].name
+            module = self.inside[node]
+            name = module and module.name
+            enters = module is not None and module is not before
             inputs = tuple(getattr(value_of(x), "shape", None) for x in node.inputs)
-            enters = at is not None and at != before
-            looks.append((node.op.name, node.data.shape, module, enters, inputs))
-            before = at
+            looks.append((node.op.name, node.data.shape, name, enters, inputs))
+            before = module
         return looks
 
     def _numbers(self) -> dict[int, int]:
@@ -213,15 +221,13 @@ class _Scene:
 
     def folds(self) -> dict[int, list[list[Node]]]:
         """Return the ops of each crowd, turn by turn."""
-        ops = {
-            key: (len(values) // max(turns, 1), values)
-            for key, (turns, values) in self.crowds.items()
-            if not self.is_leaf(values[0])
-        }
-        return {
-            key: [values[i : i + period] for i in range(0, len(values), period)]
-            for key, (period, values) in ops.items()
-        }
+        folds = {}
+        for key, (turns, values) in self.crowds.items():
+            if not self.is_leaf(values[0]):
+                period = len(values) // max(turns, 1)
+                starts = range(0, len(values), period)
+                folds[key] = [values[i : i + period] for i in starts]
+        return folds
 
     def _crowd(self, values: Sequence[Any], turns: int) -> None:
         key = self.keys[id(values[0])]
@@ -232,35 +238,32 @@ class _Scene:
 
     def is_number(self, x: Any) -> bool:
         """Whether a value is written into the op: a single constant without a name."""
-        if isinstance(x, Node):
-            is_constant = x.op is None and not x.requires_grad
-            return is_constant and x.data.ndim == 0 and id(x) not in self.names
-        return np.ndim(x) == 0 and id(x) not in self.names
+        is_constant = not (is_computed(x) or needs_gradient(x))
+        return is_constant and np.ndim(value_of(x)) == 0 and id(x) not in self.names
 
     def is_leaf(self, x: Any) -> bool:
-        is_computed = isinstance(x, Node) and x.op is not None
-        return not is_computed and not self.is_number(x)
+        return not is_computed(x) and not self.is_number(x)
 
-    def home(self, x: Any) -> int | None:
+    def home(self, x: Any) -> DrawnModule | None:
         """Return the module that a value belongs to."""
         made_in = self.inside[x] if isinstance(x, Node) else None
-        return self.homes.get(id(x)) if made_in is None else made_in
+        return made_in or self.homes.get(id(x))
 
-    def _homes_of_parameters(self) -> dict[int, int | None]:
+    def _homes_of_parameters(self) -> dict[int, DrawnModule | None]:
         """Find the module of each parameter: no other module uses it.
 
         A parameter that is an argument of a module does not belong to it.
         """
-        homes: dict[int, int | None] = {}
+        homes: dict[int, DrawnModule | None] = {}
         for node in self.computed:
             for x in node.inputs:
                 if isinstance(x, Node) and x.op is None and x.requires_grad:
                     here = self.inside[node]
-                    homes[id(x)] = common(self.modules, {homes.get(id(x), here), here})
+                    homes[id(x)] = common({homes.get(id(x), here), here})
         for x, home in homes.items():
-            for module in outwards(self.modules, home):
-                if x in self.modules[module].call.given:
-                    homes[x] = self.modules[module].outer
+            for module in outwards(home):
+                if x in module.call.given:
+                    homes[x] = module.outer
         return homes
 
 
@@ -296,25 +299,21 @@ class _Artist:
         key = self.scene.keys[id(x)]
         if key in self.scene.crowds:
             self._draw_crowd(key, *self.scene.crowds[key])
-        elif isinstance(x, Node) and x.op is not None:
-            self._draw_computed(key, x)
+        elif is_computed(x):
+            numbers = [
+                number_text(value_of(z)) if self.scene.is_number(z) else ""
+                for z in x.inputs
+            ]
+            box = Box(
+                key,
+                kind="result" if x is self.scene.y else "computed",
+                op=shorten(label(x.op, numbers, x.params), LONGEST),
+                inputs=self._arrows(key, [x]),
+                in_order=x.op.name not in IN_ANY_ORDER,
+            )
+            self._add(box, x)
         else:
-            is_parameter = isinstance(x, Node) and x.requires_grad
-            self._add(Box(key, "parameter" if is_parameter else "constant"), x)
-
-    def _draw_computed(self, key: int, node: Node) -> None:
-        numbers = [
-            number_text(value_of(x)) if self.scene.is_number(x) else ""
-            for x in node.inputs
-        ]
-        box = Box(
-            key,
-            kind="result" if node is self.scene.y else "computed",
-            op=shorten(label(node.op, numbers, node.params), LONGEST),
-            inputs=self._arrows(key, [node]),
-            in_order=node.op.name not in IN_ANY_ORDER,
-        )
-        self._add(box, node)
+            self._add(Box(key, "parameter" if needs_gradient(x) else "constant"), x)
 
     def _draw_crowd(self, key: int, turns: int, values: Sequence[Any]) -> None:
         nodes = [x for x in values if isinstance(x, Node)]
@@ -326,12 +325,11 @@ class _Artist:
         else:
             name = say("{n} more ops", n=n) if ops else say("{n} more inputs", n=n)
             what = ", ".join(name for name, _ in Counter(ops).most_common(4))
-        homes = {self.scene.home(x) for x in values}
         self.boxes[key] = Box(
             key,
             kind="more",
             inputs=self._arrows(key, nodes),
-            module=common(self.scene.modules, homes),
+            module=common(map(self.scene.home, values)),
             name=f"… {name} …",
             value=tuple(wrap(what, LONGEST, max_lines=2, placeholder=" …")),
             about=say("{hidden}: {ops}", hidden=name, ops=what) if what else name,
@@ -366,8 +364,7 @@ class _Artist:
         gradient = self.gradients.get(box.key)
         about = [name, kind_in_words(box.kind), str(data.dtype), shape]
         self.sources[box.key] = x
-        self.boxes[box.key] = replace(
-            box,
+        self.boxes[box.key] = box._replace(
             module=self.scene.home(x),
             name=name,
             shape=shape,
@@ -375,20 +372,3 @@ class _Artist:
             gradient=() if gradient is None else self.lines(np.asarray(gradient)),
             about=", ".join(filter(None, about)),
         )
-
-
-def _without_empty_modules(
-    boxes: Iterable[Box], modules: Sequence[DrawnModule]
-) -> tuple[list[Box], list[DrawnModule]]:
-    """Leave out the modules that contain no box."""
-    boxes = list(boxes)
-    used = {m for box in boxes for m in outwards(modules, box.module)}
-    new: dict[int | None, int | None] = {None: None}
-    new |= {m: i for i, m in enumerate(sorted(used))}
-    kept = [
-        modules[m]._replace(
-            name=shorten(modules[m].name, LONGEST), outer=new[modules[m].outer]
-        )
-        for m in sorted(used)
-    ]
-    return [replace(box, module=new[box.module]) for box in boxes], kept

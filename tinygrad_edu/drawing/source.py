@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
-from operator import eq
-
-from tinygrad_edu.drawing.modules import enclosed, outwards
-from tinygrad_edu.drawing.picture import Box, Picture
+from tinygrad_edu.drawing.modules import DrawnModule, enclosed
+from tinygrad_edu.drawing.picture import KINDS, Box, Picture
 from tinygrad_edu.drawing.svg import THEMES
 from tinygrad_edu.drawing.words import SPACE
 
@@ -21,10 +18,9 @@ _IN_MERMAID = str.maketrans(
 # Graphviz reads HTML entities.
 _IN_DOT = str.maketrans({"&": "&amp;", "\\": r"\\", '"': r"\"", "\n": r"\n"})
 # One theme is enough: boxes have their own fill and text colour, for any background.
-_COLOURS = {
-    kind: (*getattr(THEMES["light"], kind), THEMES["light"].text)
-    for kind in ("parameter", "constant", "computed", "result", "more")
-} | {"op": (THEMES["light"].op[0], THEMES["light"].op[0], THEMES["light"].op[1])}
+_LIGHT = THEMES["light"]
+_COLOURS = {kind: (*getattr(_LIGHT, kind), _LIGHT.text) for kind in KINDS}
+_COLOURS["op"] = _LIGHT.op[0], *_LIGHT.op
 
 
 def dot_of(picture: Picture) -> str:
@@ -32,17 +28,16 @@ def dot_of(picture: Picture) -> str:
     lines = ["digraph {", "  graph [labeljust=l, style=dashed, fontname=sans]"]
     lines.append('  node [style="rounded,filled", fontname=sans]')
 
-    def add(module: int | None, statement: str) -> None:
-        lines.append(f"  {enclosed(picture.modules, module, statement)}")
+    def add(module: DrawnModule | None, statement: str) -> None:
+        lines.append(f"  {enclosed(module, statement)}")
 
     def node(key: str, shape: str, kind: str, label: str) -> str:
         fill, border, text = _COLOURS[kind]
         colours = f'fillcolor="{fill}", color="{border}", fontcolor="{text}"'
         return f'"{key}" [shape={shape}, {colours}, label={_quoted(label)}]'
 
-    for i, module in enumerate(picture.modules):
-        label = f"label={_quoted(module.name)}"
-        add(module.outer, f"subgraph cluster_{i} {{ {label} }}")
+    for module in picture.modules:
+        add(module, f"label={_quoted(module.name)}")
     for box in picture.boxes:
         end = str(box.key)
         add(box.module, node(end, "box", box.kind, "\n".join(_lines(box))))
@@ -58,27 +53,21 @@ def mermaid_of(picture: Picture) -> str:
     """Write a picture in Mermaid's language, which many Markdown sites show."""
     ids = {box.key: f"v{i}" for i, box in enumerate(picture.boxes)}
     lines = ["flowchart TD"]
-    opened: tuple[int, ...] = ()
 
-    def within(modules: tuple[int, ...]) -> None:
-        nonlocal opened
-        same = len(list(takewhile(bool, map(eq, opened, modules))))
-        lines.extend("  end" for _ in opened[same:])
-        lines.extend(
-            f"  subgraph m{m}[{_text([picture.modules[m].name])}]"
-            for m in modules[same:]
-        )
-        opened = modules
+    def write(module: DrawnModule | None) -> None:
+        """Write what is in a module, and then the modules in it."""
+        for box in picture.boxes:
+            if box.module is module:
+                lines.append(f"  {ids[box.key]}({_text(_lines(box))}):::{box.kind}")
+                if box.op:
+                    lines.append(f"  {ids[box.key]}op([{_text([box.op])}]):::op")
+        for i, inner in enumerate(picture.modules):
+            if inner.outer is module:
+                lines.append(f"  subgraph m{i}[{_text([inner.name])}]")
+                write(inner)
+                lines.append("  end")
 
-    places = {
-        b.key: tuple(outwards(picture.modules, b.module))[::-1] for b in picture.boxes
-    }
-    for box in sorted(picture.boxes, key=lambda box: places[box.key]):
-        within(places[box.key])
-        lines.append(f"  {ids[box.key]}({_text(_lines(box))}):::{box.kind}")
-        if box.op:
-            lines.append(f"  {ids[box.key]}op([{_text([box.op])}]):::op")
-    within(())
+    write(None)
     for box in picture.boxes:
         here = ids[box.key]
         if box.op:

@@ -8,9 +8,9 @@ op. In a box, the elements of class "value" and "gradient" contain the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import hypot
-from typing import NamedTuple
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 from tinygrad_edu.drawing.layout import (
@@ -46,52 +46,25 @@ FONT = (
 MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
 
-class Theme(NamedTuple):
-    """Colours: a fill and a border for each kind of box, and all others."""
-
-    background: str
-    text: str
-    muted: str
-    line: str
-    gradient: str
-    op: tuple[str, str]  # fill and text
-    parameter: tuple[str, str]
-    constant: tuple[str, str]
-    computed: tuple[str, str]
-    result: tuple[str, str]
-    more: tuple[str, str]
-    frame: tuple[str, str]
-
-
+# The colours of the light and of the dark theme. Boxes and frames have a fill and a
+# border; an op has a fill, and a colour for its text.
+COLOURS = {
+    "background": ("#ffffff", "#14191f"),
+    "text": ("#16202c", "#eef2f6"),
+    "muted": ("#4e5b6b", "#a9b6c4"),
+    "line": ("#66727f", "#8f9dab"),
+    "gradient": ("#7c3aed", "#b79cff"),
+    "op": (("#2f3b4a", "#ffffff"), ("#d5dee8", "#14191f")),
+    "parameter": (("#dcebfb", "#0b63b0"), ("#12355a", "#62b0f5")),
+    "constant": (("#eceff2", "#7b8794"), ("#2a323b", "#8794a2")),
+    "computed": (("#ffffff", "#7b8794"), ("#1b222a", "#8794a2")),
+    "result": (("#fff0c9", "#a65d00"), ("#4a3508", "#f0b541")),
+    "more": (("#ffffff", "#66727f"), ("#14191f", "#8f9dab")),
+    "frame": (("#f6f8fa", "#a9b4c0"), ("#191f26", "#4d5965")),
+}
 THEMES = {
-    "light": Theme(
-        background="#ffffff",
-        text="#16202c",
-        muted="#4e5b6b",
-        line="#66727f",
-        gradient="#7c3aed",
-        op=("#2f3b4a", "#ffffff"),
-        parameter=("#dcebfb", "#0b63b0"),
-        constant=("#eceff2", "#7b8794"),
-        computed=("#ffffff", "#7b8794"),
-        result=("#fff0c9", "#a65d00"),
-        more=("#ffffff", "#66727f"),
-        frame=("#f6f8fa", "#a9b4c0"),
-    ),
-    "dark": Theme(
-        background="#14191f",
-        text="#eef2f6",
-        muted="#a9b6c4",
-        line="#8f9dab",
-        gradient="#b79cff",
-        op=("#d5dee8", "#14191f"),
-        parameter=("#12355a", "#62b0f5"),
-        constant=("#2a323b", "#8794a2"),
-        computed=("#1b222a", "#8794a2"),
-        result=("#4a3508", "#f0b541"),
-        more=("#14191f", "#8f9dab"),
-        frame=("#191f26", "#4d5965"),
-    ),
+    theme: SimpleNamespace(**{name: pair[i] for name, pair in COLOURS.items()})
+    for i, theme in enumerate(["light", "dark"])
 }
 
 
@@ -109,8 +82,8 @@ def svg_of(
     with_legend : bool
         Whether to explain the colours of the boxes.
     """
-    legend = _legend(picture) if with_legend else []
-    right = max(layout.width, _legend_width(legend)) + 2 * MARGIN
+    legend, end = _legend(picture) if with_legend else ([], MARGIN)
+    right = max(layout.width + MARGIN, end) + MARGIN
     bottom = layout.height + 2 * MARGIN + (MARGIN + OP_HEIGHT if legend else 0.0)
     root = ElementTree.Element(
         "svg",
@@ -123,10 +96,11 @@ def svg_of(
             "viewBox": f"0 0 {_short(right)} {_short(bottom)}",
         },
     )
-    _add(root, "title").text = _title(picture)
+    name = picture.boxes[-1].name or say("a value")
+    _add(root, "title").text = say("The graph of {name}", name=name)
     _add(root, "desc").text = _description(picture)
     _add(root, "style").text = style_sheet(theme)
-    _rectangle(root, 0, 0, right, bottom, 8, {"class": "background"})
+    _rectangle(root, 0, 0, right, bottom, 8).set("class", "background")
     left = (right - layout.width) / 2
     graph = _add(root, "g", {"transform": f"translate({_short(left)} {MARGIN:g})"})
     for frame in layout.frames:
@@ -139,15 +113,12 @@ def svg_of(
         _text(inner, frame.x + GAP, frame.y + FRAME_LABEL - 3, frame.name, "label")
     for box in picture.boxes:
         _draw_box(graph, box, layout.places[box.key], layout.across)
-    _draw_legend(root, legend, layout.height + 2 * MARGIN)
+    y = layout.height + 2 * MARGIN
+    for kind, words, x in legend:
+        item = _add(root, "g", {"class": f"node {kind}"})
+        _rectangle(item, x, y + 5, 16, 12, 6 if kind == "op" else 3)
+        _text(root, x + 22, y + 15, words, "label")
     return ElementTree.tostring(root, encoding="unicode")
-
-
-# --- Words ----------------------------------------------------------------------------
-
-
-def _title(picture: Picture) -> str:
-    return say("The graph of {name}", name=picture.boxes[-1].name or say("a value"))
 
 
 def _description(picture: Picture) -> str:
@@ -175,19 +146,16 @@ def _draw_box(
     key = str(box.key)
     group = _add(parent, "g", {"class": f"node data {box.kind}", "data-node": key})
     _add(group, "title").text = box.about
-    _rectangle(group, *place[:4], RADIUS)
-    x, y = place.x + PADDING_X, place.y + PADDING_Y
-    y += OP_OVERLAP if place.op else 0.0
-    if box.name or box.shape:
-        baseline = y + 13
-        if box.name:
-            _text(group, x, baseline, box.name, "name")
-        if box.shape and not box.name:
-            _text(group, x, baseline, box.shape, "shape")
-        elif box.shape:
-            end = place.x + place.width - PADDING_X
-            _text(group, end, baseline, box.shape, "shape end")
-        y += HEADER_HEIGHT
+    left, top, wide, high = place
+    hidden = OP_HEIGHT - OP_OVERLAP if box.op else 0.0  # behind the op
+    _rectangle(group, left, top + hidden, wide, high - hidden, RADIUS)
+    x, y = left + PADDING_X, top + PADDING_Y
+    y += OP_HEIGHT if box.op else 0.0
+    if box.name:
+        _text(group, x, y + 13, box.name, "name")
+    if box.shape:
+        _text(group, left + wide - PADDING_X, y + 13, box.shape, "shape end")
+    y += HEADER_HEIGHT if box.name or box.shape else 0.0
     if box.value:
         _lines(group, x, y, box.value, "ops" if box.kind == "more" else "value")
     if box.gradient and across:
@@ -198,11 +166,10 @@ def _draw_box(
         inner = _add(group, "g", {"class": "gradient"})
         _text(inner, x, y + 11, GRADIENT.strip(), "label")
         _lines(inner, x + width(GRADIENT, SMALL), y, box.gradient, "numbers")
-    if place.op is not None:
+    if box.op:
         group = _add(parent, "g", {"class": "node op", "data-node": key})
-        left, top, wide, high = place.op
-        _rectangle(group, left, top, wide, high, high / 2)
-        _text(group, left + wide / 2, top + high / 2 + 4.2, box.op, "middle")
+        _rectangle(group, left, top, wide, OP_HEIGHT, OP_HEIGHT / 2)
+        _text(group, left + wide / 2, top + OP_HEIGHT / 2 + 4.2, box.op, "middle")
 
 
 def _lines(
@@ -227,29 +194,19 @@ def _draw_edge(parent: ElementTree.Element, edge: Edge) -> None:
     _add(group, "path", {"class": "head", "d": f"M{d}Z"})
 
 
-def _legend(picture: Picture) -> list[str]:
-    """List the kinds of boxes that occur, and "op"."""
+def _legend(picture: Picture) -> tuple[list[tuple[str, str, float]], float]:
+    """Return the kinds of boxes that occur, in words, and where each item begins.
+
+    The last number is where the last item ends.
+    """
     kinds = {box.kind for box in picture.boxes}
-    shown = [kind for kind in KINDS if kind in kinds]
-    return [*shown, "op"] if any(box.op for box in picture.boxes) else shown
-
-
-def _legend_width(kinds: list[str]) -> float:
-    return sum(_item_width(kind) for kind in kinds)
-
-
-def _item_width(kind: str) -> float:
-    return 16 + 6 + width(kind_in_words(kind), SMALL) + 2 * GAP
-
-
-def _draw_legend(parent: ElementTree.Element, kinds: list[str], y: float) -> None:
-    group = _add(parent, "g", {"class": "legend"})
-    x = MARGIN
-    for kind in kinds:
-        item = _add(group, "g", {"class": f"node {'op' if kind == 'op' else kind}"})
-        _rectangle(item, x, y + 5, 16, 12, 6 if kind == "op" else 3)
-        _text(group, x + 22, y + 15, kind_in_words(kind), "label")
-        x += _item_width(kind)
+    items, x = [], MARGIN
+    for kind in [*KINDS, "op"]:
+        if kind in kinds or (kind == "op" and any(box.op for box in picture.boxes)):
+            words = kind_in_words(kind)
+            items.append((kind, words, x))
+            x += 22 + width(words, SMALL) + 2 * GAP
+    return items, x
 
 
 def _add(
@@ -259,17 +216,10 @@ def _add(
 
 
 def _rectangle(
-    parent: ElementTree.Element,
-    x: float,
-    y: float,
-    w: float,
-    h: float,
-    radius: float,
-    more: dict[str, str] | None = None,
-) -> None:
+    parent: ElementTree.Element, x: float, y: float, w: float, h: float, radius: float
+) -> ElementTree.Element:
     sides = {"x": x, "y": y, "width": w, "height": h, "rx": radius}
-    numbers = {name: _short(value) for name, value in sides.items()}
-    _add(parent, "rect", numbers | (more or {}))
+    return _add(parent, "rect", {name: _short(value) for name, value in sides.items()})
 
 
 def _text(
@@ -286,48 +236,52 @@ def _short(x: float) -> str:
 # --- Style ----------------------------------------------------------------------------
 
 
+SHAPES = {
+    "": f"font-family: {FONT}; max-width: 100%; height: auto",
+    "text": f"font-size: {SMALL:g}px",
+    "tspan": f"font-family: {MONO}",
+    ".name": f"font-size: {NAME:g}px; font-weight: 600",
+    ".op text": f"font-size: {OP:g}px",
+    ".end": "text-anchor: end",
+    ".middle": "text-anchor: middle",
+    ".line": "fill: none; stroke-width: 1.3",
+    ".node rect": "stroke-width: 1.3",
+    ".result rect": "stroke-width: 2.4",
+    ".more rect": "stroke-dasharray: 2 3",
+    ".module rect": "stroke-width: 1; stroke-dasharray: 4 3",
+    ".module text": "paint-order: stroke; stroke-width: 4",
+}
+
+
 def style_sheet(theme: str) -> str:
     """Return the style sheet for a theme; its rules apply only to these pictures."""
-    ours = f"svg.tinygrad-graph.{theme}"
-    lines = [
-        f"{ours} {{ font-family: {FONT}; max-width: 100%; height: auto }}",
-        f"{ours} text {{ font-size: {SMALL:g}px }}",
-        f"{ours} tspan {{ font-family: {MONO} }}",
-        f"{ours} .name {{ font-size: {NAME:g}px; font-weight: 600 }}",
-        f"{ours} .op text {{ font-size: {OP:g}px }}",
-        f"{ours} .end {{ text-anchor: end }}",
-        f"{ours} .middle {{ text-anchor: middle }}",
-        f"{ours} .line {{ fill: none; stroke-width: 1.3 }}",
-        f"{ours} .node rect {{ stroke-width: 1.3 }}",
-        f"{ours} .result rect {{ stroke-width: 2.4 }}",
-        f"{ours} .more rect {{ stroke-dasharray: 2 3 }}",
-        f"{ours} .module rect {{ stroke-width: 1; stroke-dasharray: 4 3 }}",
-        f"{ours} .module text {{ paint-order: stroke; stroke-width: 4 }}",
-    ]
-    lines += _colours(ours, THEMES["light" if theme == "auto" else theme])
+
+    def rules(of: Mapping[str, str]) -> list[str]:
+        ours = f"svg.tinygrad-graph.{theme}"
+        return [f"{ours} {selector} {{ {rule} }}" for selector, rule in of.items()]
+
+    lines = rules(SHAPES) + rules(_colours("light" if theme == "auto" else theme))
     if theme == "auto":
-        dark = _colours(ours, THEMES["dark"])
+        dark = rules(_colours("dark"))
         lines += ["@media (prefers-color-scheme: dark) {", *dark, "}"]
     return "\n".join(lines)
 
 
-def _colours(ours: str, theme: Theme) -> list[str]:
-    frame, border = theme.frame
-    op, on_op = theme.op
-    rules = [
-        f"{ours} .background {{ fill: {theme.background} }}",
-        f"{ours} text {{ fill: {theme.text} }}",
-        f"{ours} .shape {{ fill: {theme.muted} }}",
-        f"{ours} .label {{ fill: {theme.muted} }}",
-        f"{ours} .gradient text {{ fill: {theme.gradient} }}",
-        f"{ours} .line {{ stroke: {theme.line} }}",
-        f"{ours} .head {{ fill: {theme.line} }}",
-        f"{ours} .op rect {{ fill: {op}; stroke: {theme.background} }}",
-        f"{ours} .op text {{ fill: {on_op} }}",
-        f"{ours} .module rect {{ fill: {frame}; stroke: {border} }}",
-        f"{ours} .module text {{ stroke: {frame} }}",
-    ]
-    for kind in KINDS:
-        fill, stroke = getattr(theme, kind)
-        rules.append(f"{ours} .{kind} rect {{ fill: {fill}; stroke: {stroke} }}")
-    return rules
+def _colours(name: str) -> dict[str, str]:
+    theme = THEMES[name]
+    kinds = {kind: getattr(theme, kind) for kind in KINDS} | {"module": theme.frame}
+    return {
+        ".background": f"fill: {theme.background}",
+        "text": f"fill: {theme.text}",
+        ".shape": f"fill: {theme.muted}",
+        ".label": f"fill: {theme.muted}",
+        ".gradient text": f"fill: {theme.gradient}",
+        ".line": f"stroke: {theme.line}",
+        ".head": f"fill: {theme.line}",
+        ".op rect": f"fill: {theme.op[0]}; stroke: {theme.background}",
+        ".op text": f"fill: {theme.op[1]}",
+        ".module text": f"stroke: {theme.frame[0]}",
+    } | {
+        f".{kind} rect": f"fill: {fill}; stroke: {border}"
+        for kind, (fill, border) in kinds.items()
+    }

@@ -10,7 +10,7 @@ import numpy as np
 from tinygrad_edu.engine.graph import Params
 from tinygrad_edu.formulas.writing import parameter_in_text, parameters_of
 
-__all__ = ["SPACE", "SYMBOLS", "describe", "label", "number_text"]
+__all__ = ["LONGEST", "SPACE", "SYMBOLS", "describe", "label", "number_text"]
 
 SYMBOLS = {
     "add": "+",
@@ -23,7 +23,8 @@ SYMBOLS = {
     "matmul": "@",
 }
 ROWS = COLUMNS = 4  # the most rows and columns of a value that is written in full
-LONGEST = 14  # the most characters of a parameter that is shown
+LONGEST = 30  # the most characters in a name or an op
+LONGEST_PARAMETER = 14
 SPACE = "\N{NO-BREAK SPACE}"  # several ordinary spaces would be drawn as one
 
 
@@ -64,11 +65,8 @@ def _in_full(rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
     """Write each number with 3 digits of its own, in columns."""
     cells = [[number_text(x, 3) for x in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
-    return tuple((2 * SPACE).join(map(_right, row, widths)) for row in cells)
-
-
-def _right(text: str, width: int) -> str:
-    return text.rjust(width, SPACE)
+    lines = [[x.rjust(w, SPACE) for x, w in zip(row, widths)] for row in cells]
+    return tuple(map((2 * SPACE).join, lines))
 
 
 def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
@@ -102,7 +100,7 @@ def label(op: Any, numbers: Sequence[str], params: Params | None) -> str:
     arguments += [
         f"{name}={text}"
         for name, text in parameters_of(op, params).items()
-        if len(text) <= LONGEST
+        if len(text) <= LONGEST_PARAMETER
         and not isinstance(params[name], tuple | list | np.ndarray)
     ]
     return f"{op.name}({', '.join(arguments)})" if arguments else op.name

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from tinygrad_edu.engine.graph import Node
+from tinygrad_edu.explaining.walking import acts_on_any
 from tinygrad_edu.formulas.algebra import (
     Derivative,
     Formula,
@@ -213,18 +214,11 @@ class Derivation:
 
     def _acts_indirectly(self, x: Node, y: Node) -> bool:
         """Whether `x` affects `y` also through quantities between them."""
-        if len(self._into[x]) == 1:
-            return False
-        stack = [link.x for link in self._links[y] if link.x is not x]
-        seen = set(stack)
-        while stack:
-            for link in self._links.get(stack.pop(), []):
-                if link.x is x:
-                    return True
-                if link.x.index > x.index and link.x not in seen:
-                    seen.add(link.x)
-                    stack.append(link.x)
-        return False
+        others = [link.x for link in self._links[y] if link.x is not x]
+        return len(self._into[x]) > 1 and acts_on_any(x, others, self._sources)
+
+    def _sources(self, y: Node) -> list[Node]:
+        return [link.x for link in self._links.get(y, [])]
 
 
 def _sort_key(link: Link) -> tuple[bool, int]:

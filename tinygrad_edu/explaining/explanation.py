@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,17 @@ def _wanted(nodes: list[Node], wrt: Any) -> list[Node]:
     return wanted
 
 
+def _in_its_language(write: Callable[[Explanation], str]) -> Callable[..., str]:
+    """Let a method write in the language of the explanation."""
+
+    @wraps(write)
+    def written(self: Explanation) -> str:
+        with speaking(self._lang):
+            return write(self)
+
+    return written
+
+
 class Explanation:
     """A derivation. It prints as text; a notebook shows it as formulas.
 
@@ -151,33 +163,14 @@ class Explanation:
         lines = (self._row(line, in_text) for line in self.derivation.lines)
         return [(function, derivatives) for function, derivatives, *_ in lines]
 
+    @_in_its_language
     def __str__(self) -> str:
-        with speaking(self._lang):
-            return self._to_text()
-
-    __repr__ = __str__
-
-    def to_markdown(self) -> str:
-        """Return the derivation as Markdown, with formulas between dollar signs."""
-        with speaking(self._lang):
-            return self._to_markdown()
-
-    def to_latex(self) -> str:
-        """Return the derivation as LaTeX, in display mode."""
-        with speaking(self._lang):
-            return self._to_latex()
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()
-
-    def _repr_latex_(self) -> str:
-        return self.to_latex()
-
-    def _to_text(self) -> str:
         rows: list[Sequence[str]] = [_header()]
-        for line in self.derivation.lines:
-            function, derivatives, *rest = self._row(line, in_text)
-            first, *others = _wrapped(derivatives)
+        for each in self.derivation.lines:
+            function, derivatives, *rest = self._row(each, in_text)
+            line = ", ".join(derivatives)
+            fits = len(line) <= LINE_LENGTH // 2
+            first, *others = [line] if fits else derivatives
             rows.append((function, first, *rest))
             rows += (("", other, "", "") for other in others)
         given = _in_width(say("given: "), self._given(in_text))
@@ -186,29 +179,35 @@ class Explanation:
         )
         return "\n\n".join([aligned(rows), given, *chains, *self._left_out()])
 
-    def _to_markdown(self) -> str:
+    __repr__ = __str__
+
+    @_in_its_language
+    def to_markdown(self) -> str:
+        """Return the derivation as Markdown, with formulas between dollar signs."""
         header = _header()
         rows = [header, ("---",) * len(header)]
-        for line in self.derivation.lines:
-            function, derivatives, *rest = self._row(line, in_latex)
-            derivative = r",\quad ".join(derivatives)
-            rows.append((f"${function}$", f"${derivative}$", *rest))
+        for function, derivatives, *rest in self._rows_in_latex():
+            rows.append((f"${function}$", f"${derivatives}$", *rest))
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-        given = ", ".join(f"${part}$" for part in self._given(in_latex))
-        given = say("given: ") + given
+        given = say("given: ")
+        given += ", ".join(f"${part}$" for part in self._given(in_latex))
         return "\n\n".join([table, given, *self._chains_in_latex(), *self._left_out()])
 
-    def _to_latex(self) -> str:
+    _repr_markdown_ = to_markdown
+
+    @_in_its_language
+    def to_latex(self) -> str:
+        """Return the derivation as LaTeX, in display mode."""
         rows = [tuple(map(_upright, _header()))]
-        for line in self.derivation.lines:
-            function, derivatives, *rest = self._row(line, in_latex)
-            derivative = r",\quad ".join(derivatives)
-            rows.append((function, derivative, *map(_upright, rest)))
+        for function, derivatives, *rest in self._rows_in_latex():
+            rows.append((function, derivatives, *map(_upright, rest)))
         table = " \\\\\n".join(map(" & ".join, rows)).replace("\n", " \\hline\n", 1)
         array = f"\\begin{{array}}{{l|l|l|l}}\n{table}\n\\end{{array}}"
         word, given = say("given"), r",\quad ".join(self._given(in_latex))
         parts = [array, rf"{_upright(word)}\quad {given}"]
         return "\n\n".join([*map(_displayed, parts), *self._chains_in_latex()])
+
+    _repr_latex_ = to_latex
 
     # --- The table --------------------------------------------------------------------
 
@@ -227,6 +226,11 @@ class Explanation:
             str(value.shape),
         )
 
+    def _rows_in_latex(self) -> Iterator[tuple[str, ...]]:
+        for line in self.derivation.lines:
+            function, derivatives, *rest = self._row(line, in_latex)
+            yield function, r",\quad ".join(derivatives), *rest
+
     def _given(self, write: Write) -> list[str]:
         """Write the leaves and constants that the derivation mentions.
 
@@ -237,7 +241,7 @@ class Explanation:
         formulas = [line.formula for line in lines]
         formulas += [link.factor or link.cotangent for link in links]
         formulas += [quantities[x] for x in (self.derivation.y, *(z.x for z in links))]
-        mentioned = set().union(*map(names_in, formulas))
+        mentioned = names_in(*formulas)
         leaves = [name for node, name in quantities.items() if node.op is None]
         return [
             f"{write(x)} = {value}"
@@ -268,8 +272,11 @@ class Explanation:
     def _chain(self, x: Node, write: Write) -> list[list[str]]:
         """Derive the gradient with respect to `x`: equations, each a list of terms."""
         paths = self.derivation.paths(x, MOST_PATHS, LONGEST_PATH)
-        if paths is None:
-            return self._node_by_node(x, write)
+        if paths is None:  # as reverse mode does it: each gradient sums over its uses
+            return [
+                _distinct([write(z), write(sums, z.shape), _numbers(z.data, write)])
+                for z, sums in self.derivation.back_to(x)
+            ]
         total = self.derivation.cotangents[x]
         lines = [self._path(path, write) for path in paths]
         value = _numbers(total.data, write)
@@ -297,27 +304,9 @@ class Explanation:
         formulas = [write(symbols, shape), write(written, shape)]
         return [*formulas, numbers, _numbers(written.value, write)]
 
-    def _node_by_node(self, x: Node, write: Write) -> list[list[str]]:
-        """Write each gradient from `y` back to `x` as a sum over the quantity's uses.
-
-        This is how reverse mode stays fast when there are many paths.
-        """
-        return [
-            _distinct(
-                [write(total), write(formula, total.shape), _numbers(total.data, write)]
-            )
-            for total, formula in self.derivation.back_to(x)
-        ]
-
 
 def _header() -> tuple[str, ...]:
     return say("function"), say("first derivative"), say("value"), say("shape")
-
-
-def _wrapped(derivatives: list[str]) -> list[str]:
-    """Put derivatives on one line if they fit, else each on a line of its own."""
-    line = ", ".join(derivatives)
-    return [line] if len(line) <= LINE_LENGTH // 2 else derivatives
 
 
 def _distinct(parts: list[str]) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from math import prod
-from operator import or_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +14,8 @@ from tinygrad_edu.explaining.operands import Figure, ShownEquation, equation_of
 from tinygrad_edu.explaining.walking import (
     Contribution,
     Key,
+    acts_on_any,
     backward_pass,
-    forward_pass,
 )
 from tinygrad_edu.formulas.algebra import (
     Formula,
@@ -45,7 +43,7 @@ class Step(NamedTuple):
 
     kind: str  # "given", "compute", "start", "contribute" or "done"
     sentence: str
-    formulas: list[str]
+    formula: str
     equations: list[ShownEquation]  # the numbers: the last figure of each is the result
     node: Node | None = None  # the op's output
     contribution: Contribution | None = None  # of a step along one edge
@@ -69,76 +67,52 @@ class Narrator:
     >>> y = x.square() * 0.5
     >>> nodes = topological_order(y)
     >>> for step in Narrator(Quantities(nodes, {})).steps():
-    ...     last = step.equations[-1]
-    ...     print(step.kind, step.formulas, [f.array.item() for f in last.figures])
-    given [] [3.0]
-    compute ['t1 = x1^2'] [3.0, 3.0, 9.0]
-    compute ['y = 1/2 t1'] [0.5, 9.0, 4.5]
-    start ['dy/dy = 1'] [1.0]
-    contribute ['dy/dt1 = 1/2'] [1.0, 0.5, 0.5]
-    contribute ['dt1/dx1 = 2 x1'] [0.5, 2.0, 3.0, 3.0]
-    done [] [3.0]
+    ...     numbers = [f.array.item() for f in step.equations[-1].figures]
+    ...     print(f"{step.kind}: {step.formula}", numbers)
+    given:  [3.0]
+    compute: t1 = x1^2 [3.0, 3.0, 9.0]
+    compute: y = 1/2 t1 [0.5, 9.0, 4.5]
+    start: dy/dy = 1 [1.0]
+    contribute: dy/dt1 = 1/2 [1.0, 0.5, 0.5]
+    contribute: dt1/dx1 = 2 x1 [0.5, 2.0, 3.0, 3.0]
+    done:  [3.0]
     """
 
     def __init__(self, names: Quantities) -> None:
         self.names, self.name = names, names.name
         self.nodes, self.y = names.nodes, names.y
+        self.gradients: dict[Node, Array] = {}  # so far
         # What the names in equations stand for that are not names of quantities.
         self.meanings: dict[Formula, Key | Formula] = {}
-        # All nodes that each node was computed from, as the bits of an integer.
-        self._bit = {node: 1 << i for i, node in enumerate(reversed(self.nodes))}
-        self._behind: dict[Node, int] = {}
-        for node in reversed(self.nodes):
-            inputs = [x for x in node.inputs if isinstance(x, Node)]
-            bits = (self._behind[x] | self._bit[x] for x in inputs)
-            self._behind[node] = reduce(or_, bits, 0)
 
     def slope(self, x: Node) -> str:
         """Write the derivative of the last quantity with respect to another."""
         return self.names.gradient(x).text
 
-    def formula(self, node: Node) -> str:
-        """Write how a node was computed, as an equation."""
-        formula = in_text(self.names.formula(node), node.data.shape)
-        return f"{self.name(node)} = {formula}"
-
     def steps(self) -> Iterator[Step]:
         """Yield the steps of the forward pass, then those of the backward pass."""
         yield self._given()
-        for node in forward_pass(self.nodes):
-            yield self._compute(node)
+        for node in reversed(self.nodes):
+            if node.op is not None:
+                yield self._compute(node)
         yield self._start()
-        gradients: dict[Node, Array] = {self.y: np.ones_like(self.y.data)}
         for contribution in backward_pass(self.nodes):
-            gradients[contribution.share.x] = contribution.total
+            self.gradients[contribution.share.x] = contribution.total
             yield self._contribute(contribution)
-        yield self._done(gradients)
+        yield self._done()
 
     def _given(self) -> Step:
         leaves = self.names.leaves
         wanted = [self.name(x) for x in leaves if needs_gradient(x)]
         others = [self.name(x) for x in leaves if not needs_gradient(x)]
-        if len(others) == 1:
-            sentence = say(
-                "The leaves are given. We want the gradient for {wanted}; {other} is "
-                "constant.",
-                wanted=_listed(wanted),
-                other=others[0],
-            )
-        elif others:
-            sentence = say(
-                "The leaves are given. We want the gradient for {wanted}; {others} are "
-                "constant.",
-                wanted=_listed(wanted),
-                others=_listed(others),
-            )
-        else:
-            sentence = say(
-                "The leaves are given. We want the gradient for {wanted}.",
-                wanted=_listed(wanted),
-            )
+        sentence = say(
+            "The leaves are given. We want the gradient for {wanted}.",
+            wanted=_listed(wanted),
+        )
+        if others:
+            sentence += say(" The rest is constant: {others}.", others=_listed(others))
         shown = [_alone(self.name(x), value_of(x), ("value", id(x))) for x in leaves]
-        return Step("given", sentence, [], shown)
+        return Step("given", sentence, "", shown)
 
     def _compute(self, node: Node) -> Step:
         sources = [self.name(x) for x in node.inputs if id(x) in self.names.names]
@@ -148,11 +122,11 @@ class Narrator:
             result=self.name(node),
             inputs=_listed(sources),
         )
-        formula = self.names.formula(node)
-        equation = equation_of(formula, self.name(node), node.data, ("value", id(node)))
-        formulas = [self.formula(node)]
+        name, right = self.name(node), self.names.formula(node)
+        formula = f"{name} = {in_text(right, node.data.shape)}"
+        equation = equation_of(right, name, node.data, ("value", id(node)))
         warning = _warning(node)
-        return Step("compute", sentence, formulas, [equation], node, warning=warning)
+        return Step("compute", sentence, formula, [equation], node, warning=warning)
 
     def _start(self) -> Step:
         sentence = say(
@@ -160,9 +134,10 @@ class Narrator:
             "to itself is 1.",
             y=self.name(self.y),
         )
-        slope = self.slope(self.y)
-        shown = [_alone(slope, np.ones_like(self.y.data), ("gradient", id(self.y)))]
-        return Step("start", sentence, [f"{slope} = 1"], shown, self.y)
+        slope, one = self.slope(self.y), np.ones_like(self.y.data)
+        self.gradients[self.y] = one
+        shown = [_alone(slope, one, ("gradient", id(self.y)))]
+        return Step("start", sentence, f"{slope} = 1", shown, self.y)
 
     def _contribute(self, contribution: Contribution) -> Step:
         share, before, total, _, of = contribution
@@ -177,7 +152,7 @@ class Narrator:
         names = {"y": self.name(node), "op": node.op.name, "x": self.name(x)}
         title = say("contribution") if of > 1 else wanted
         result = title, value, ("share", *at)
-        role = self._role(share)
+        role = _role(share)
         if factor is None:
             via = self.name(node) if of > 1 else ""
             part = self.names.gradient(x, via=via, role=role)
@@ -188,7 +163,7 @@ class Narrator:
             formula = f"{part.text} = {in_text(cotangent, part.shape)}"
             equations = [equation_of(cotangent, *result)]
         else:
-            partial = bool(role) or self._acts_indirectly(share)
+            partial = bool(role) or (of > 1 and _acts_indirectly(share))
             slope = self.names.slope(node, x, factor, partial=partial, role=role)
             local = slope.text
             sentence = say(
@@ -220,18 +195,7 @@ class Narrator:
             what_happens=sentence,
             which_contribution=self._count(contribution),
         )
-        return Step("contribute", sentence, [formula], equations, node, contribution)
-
-    def _role(self, share: Share) -> str:
-        """Distinguish two uses of an input by the same op: "as first factor"."""
-        if sum(x is share.x for x in share.node.inputs) == 1:
-            return ""
-        return _role(share.node.op.name, share.position)
-
-    def _acts_indirectly(self, share: Share) -> bool:
-        """Whether an input affects the output also through another input."""
-        others = [x for x in share.node.inputs if isinstance(x, Node)]
-        return any(self._behind[x] & self._bit[share.x] for x in others)
+        return Step("contribute", sentence, formula, equations, node, contribution)
 
     def _count(self, contribution: Contribution) -> str:
         """Say which contribution this is, and whether the gradient is complete."""
@@ -251,7 +215,7 @@ class Narrator:
             **which,
         )
 
-    def _done(self, gradients: dict[Node, Array]) -> Step:
+    def _done(self) -> Step:
         sentence = say(
             "Done: every leaf has its gradient. {y}.backward() adds these to their "
             ".grad.",
@@ -259,9 +223,10 @@ class Narrator:
         )
         leaves = [x for x in self.names.leaves if needs_gradient(x)]
         shown = [
-            _alone(self.slope(x), gradients[x], ("gradient", id(x))) for x in leaves
+            _alone(self.slope(x), self.gradients[x], ("gradient", id(x)))
+            for x in leaves
         ]
-        return Step("done", sentence, [], shown)
+        return Step("done", sentence, "", shown)
 
 
 def _with_first(name: Name, equation: ShownEquation) -> ShownEquation:
@@ -305,8 +270,19 @@ def _listed(names: Iterable[str]) -> str:
     return say("{others} and {last}", others=say(", ").join(others), last=last)
 
 
-def _role(op: str, position: int) -> str:
-    """Name one of an op's inputs, to distinguish two uses of the same quantity."""
+def _acts_indirectly(share: Share) -> bool:
+    """Whether an input affects the output also through another input."""
+    return acts_on_any(share.x, _sources(share.node), _sources)
+
+
+def _sources(node: Node) -> list[Node]:
+    return [x for x in node.inputs if isinstance(x, Node)]
+
+
+def _role(share: Share) -> str:
+    """Distinguish two uses of a quantity by the same op: "as first factor"."""
+    if sum(x is share.x for x in share.node.inputs) == 1:
+        return ""
     factors = say("as first factor"), say("as second factor")
     terms = say("as first term"), say("as second term")
     roles = {
@@ -320,5 +296,5 @@ def _role(op: str, position: int) -> str:
         "power": (say("as base"), say("as exponent")),
     }
     inputs = say("as first input"), say("as second input"), say("as third input")
-    known = roles.get(op, inputs)
-    return known[position] if position < 3 else say("as input {n}", n=position + 1)
+    known, n = roles.get(share.node.op.name, inputs), share.position
+    return known[n] if n < len(known) else say("as input {n}", n=n + 1)

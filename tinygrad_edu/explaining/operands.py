@@ -7,8 +7,8 @@ b of W, and b[b]; a letter that the result does not have is summed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, repeat
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
@@ -23,8 +23,9 @@ from tinygrad_edu.formulas.algebra import (
     Formula,
     Name,
     Product,
-    Sum,
+    as_product,
     parts_of,
+    terms_of,
     to_the,
 )
 from tinygrad_edu.formulas.symbols import numeral
@@ -97,8 +98,7 @@ def equation_of(
         return ShownEquation(
             [*_arguments(x, at), result], RULE if is_nested else x.op.name
         )
-    terms = x.terms if isinstance(x, Sum) else (x,)
-    figures = [figure for term in terms for figure in _term(term, at)]
+    figures = [figure for term in terms_of(x) for figure in _term(term, at)]
     if figures[0].sign == "+":
         figures[0] = figures[0]._replace(sign="")
     return ShownEquation([*figures, result])
@@ -106,17 +106,14 @@ def equation_of(
 
 def _arguments(x: Applied, at: str) -> Iterator[Figure]:
     """Show what an op was called with; of a nested call, the quantities in it."""
-    inputs: Sequence[Formula] = x.arguments
-    letters: Sequence[str | None]
+    inputs: Iterable[Formula] = x.arguments
+    letters: Iterable[str | None] = repeat(None)
     if x.op.elementwise:
-        letters = [at] * len(inputs)
+        letters = repeat(at)
     elif not all(map(_is_plain, inputs)):
-        inputs = list(dict.fromkeys(_names(x)))
-        letters = [None] * len(inputs)
+        inputs = dict.fromkeys(_names(x))
     elif found := _letters_of(x, at):
-        letters = found[0]
-    else:
-        letters = [None] * len(inputs)
+        letters, _ = found
     for i, (argument, own) in enumerate(zip(inputs, letters)):
         yield _operand(argument, own, "," if i else "")
 
@@ -162,7 +159,7 @@ def _term(x: Formula, at: str) -> list[Figure]:
     """Lay out a term of a sum: its first figure has the sign of the term."""
     if products := _products(x, at):
         return [f._replace(sign=f.sign or "+") for product in products for f in product]
-    known = x if isinstance(x, Product) else Product(x.shape, 1.0, ((x, 1.0),))
+    known = as_product(x)
     size = abs(known.coefficient)
     figures = []
     if size != 1 or not known.factors or known.factors[0][1] < 0:

@@ -8,8 +8,8 @@ Each equation becomes a loop, which `page/program.js` runs, of one of these kind
 - a *scatter* adds the elements of its inputs to places in zeros.
 - a *matrix* is a function of square matrices, such as the inverse.
 
-Places are numbers in row order: a loop is told where its elements lie by a start and
-strides, or else by a list.
+Places are numbers in row order. A start and strides say where the elements of a loop
+are, or else a list.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tinygrad_edu.engine.graph import value_of
 from tinygrad_edu.engine.op import OPS
 from tinygrad_edu.explaining.packing import Arrays
 from tinygrad_edu.explaining.replaying import GraphProgram, UnknownError
+from tinygrad_edu.support.language import say
 
 __all__ = ["Writer"]
 
@@ -70,8 +71,8 @@ class Writer:
     Attributes
     ----------
     lines : list
-        What fills the slots, one after the other: the number of a given array, or an
-        equation, which speaks of earlier slots.
+        An entry for each slot: the number of a given array, or an equation of earlier
+        slots.
     slots : dict of Variable to int
 
     Raises
@@ -131,7 +132,7 @@ class Writer:
     def _equation(self, e: Equation) -> Json:
         loop = self._loop(e)
         if loop is None or e.output.dtype == np.float16:
-            raise UnknownError(e.origin.op)
+            raise UnknownError(say("it cannot compute {op}", op=e.origin.op))
         if e.output.dtype == np.float32:
             loop["single"] = True
         return loop | {"shape": list(e.output.shape)}
@@ -176,23 +177,37 @@ class Writer:
         strides = [0 if n == 1 else s for n, s in zip(own, _strides(own))]
         return [self._slot(x), 0, [0] * (len(shape) - len(own)) + strides]
 
-    def _product(self, terms: Sequence[str], out: str, args: Sequence[Any]) -> Json:
-        """Write a sum of products, where each axis of each array has a letter."""
+    def _product(
+        self,
+        terms: Sequence[str],
+        out: str,
+        args: Sequence[Any],
+        shapes: Sequence[Shape] | None = None,
+        fold: np.ufunc = np.add,
+    ) -> Json:
+        """Write a sum of products, where each axis of each array has a letter.
+
+        Letters that the result does not have are summed over, or folded otherwise.
+        """
         sizes: dict[str, int] = {}
         steps: list[Counter[str]] = []
-        for term, x in zip(terms, args):
+        for term, shape in zip(terms, shapes or map(np.shape, args)):
             steps.append(Counter())
-            for letter, n, stride in zip(term, np.shape(x), _strides(np.shape(x))):
+            for letter, n, stride in zip(term, shape, _strides(shape)):
                 sizes[letter] = max(sizes.get(letter, 1), n) if n else 0
                 steps[-1][letter] += stride if n > 1 else 0
-        summed = [letter for letter in sizes if letter not in out]
+        folded = [letter for letter in sizes if letter not in out]
         of = [
-            [self._slot(x), 0, [step[letter] for letter in (*out, *summed)]]
+            [self._slot(x), 0, [step[letter] for letter in (*out, *folded)]]
             for x, step in zip(args, steps)
         ]
-        over = [sizes[letter] for letter in summed]
-        do = "multiply" if len(args) > 1 else "positive"
-        return {"do": do, "of": of, "fold": "add", "start": 0, "over": over}
+        return {
+            "do": "multiply" if len(args) > 1 else "positive",
+            "of": of,
+            "fold": fold.__name__,
+            "start": fold.identity,
+            "over": [sizes[letter] for letter in folded],
+        }
 
     def _reduced(
         self, f: np.ufunc, x: Any, axis: Any = None, keepdims: Any = False, **_: Any
@@ -200,27 +215,18 @@ class Writer:
         """Write a reduction over some axes."""
         is_whole = axis is None or x.ndim == 0
         axes = range(x.ndim) if is_whole else normalize_axis_tuple(axis, x.ndim)
-        strides = _strides(x.shape)
-        kept = [0 if i in axes else s for i, s in enumerate(strides)]
-        if not keepdims:
-            kept = [s for i, s in enumerate(strides) if i not in axes]
-        of = [[self._slot(x), 0, kept + [strides[i] for i in axes]]]
-        over = [x.shape[i] for i in axes]
-        fold = {"fold": f.__name__, "start": f.identity, "over": over}
-        return {"do": "positive", "of": of} | fold
+        letters = ascii_lowercase[: x.ndim]
+        lost = "." if keepdims else ""
+        out = [lost if i in axes else letter for i, letter in enumerate(letters)]
+        return self._product([letters], "".join(out), [x], fold=f)
 
     def _cumulated(self, x: Any, axis: int | None) -> Json:
         """Write a cumulative sum: the product with a triangle of ones."""
         shape = (x.size,) if axis is None else x.shape
         axis = normalize_axis_index(axis or 0, len(shape))
-        n, strides = shape[axis], _strides(shape)
-        kept = [0 if i == axis else s for i, s in enumerate(strides)]
-        rows = [n if i == axis else 0 for i in range(len(shape))]
-        of = [
-            [self._slot(x), 0, [*kept, strides[axis]]],
-            [self._slot(np.tri(n)), 0, [*rows, 1]],
-        ]
-        return {"do": "multiply", "of": of, "fold": "add", "start": 0, "over": [n]}
+        triangle, out = np.tri(shape[axis]), ascii_lowercase[: len(shape)]
+        terms = [out.replace(out[axis], "z"), out[axis] + "z"]
+        return self._product(terms, out, [x, triangle], [shape, triangle.shape])
 
     def _of_matrices(self, e: Equation) -> Json | None:
         """Write a function of matrices, if each has right sides of its own."""
@@ -233,14 +239,14 @@ class Writer:
         return {"matrix": MATRICES[e.function], "of": of, "n": a.shape[-1]}
 
     def _joined(self, arrays: Sequence[Any], axis: int | None = 0) -> Json:
-        """Write a concatenation: where each element of each array comes to be."""
+        """Write a concatenation: where each element of each array goes."""
         ends = np.cumsum([x.size for x in arrays])
         numbers = [_places(x.shape, end - x.size) for x, end in zip(arrays, ends)]
         places = np.argsort(np.concatenate(numbers, axis).ravel())
         return {"scatter": [self._at(x, places[i]) for x, i in zip(arrays, numbers)]}
 
     def _at(self, x: Any, places: Array) -> Any:
-        """Write where elements lie: by a start and strides, if they tell it."""
+        """Write where elements lie: by a start and strides, if that is enough."""
         start = int(places.flat[0]) if places.size else 0
         strides = []
         for axis, n in enumerate(places.shape):

@@ -20,16 +20,17 @@ from tinygrad_edu.compiler.program import Program, Variable
 from tinygrad_edu.compiler.stand_ins import Array
 from tinygrad_edu.engine.graph import Node, record, value_of
 from tinygrad_edu.engine.modes import Setting
-from tinygrad_edu.explaining.walking import Key, backward_pass, forward_pass
+from tinygrad_edu.explaining.walking import Key, backward_pass
 from tinygrad_edu.formulas.algebra import Formula, Name
 from tinygrad_edu.formulas.quantities import Quantities
 from tinygrad_edu.formulas.writing import in_text
+from tinygrad_edu.support.language import say
 
 __all__ = ["GraphProgram", "UnknownError"]
 
 
 class UnknownError(Exception):
-    """A page cannot compute something, which the error names."""
+    """A page cannot compute its numbers; the error says why."""
 
 
 class GraphProgram:
@@ -40,7 +41,7 @@ class GraphProgram:
     names : Quantities
         The graph, and which of its constants were made of others.
     formulas : iterable of Formula
-        What is wanted beside the quantities, their gradients and the shares of these.
+        More to compute than the quantities, their gradients and the shares of these.
     meanings : dict of Formula to Key or Formula
         What the names in formulas stand for that are not quantities.
 
@@ -82,7 +83,11 @@ class GraphProgram:
             for x in names.leaves
             if isinstance(names.known[id(x)], Name) and value_of(x).dtype != bool
         ]
-        self._places = {id(x): _memory_like(value_of(x)) for x in self.leaves}
+        arrays = {id(x): value_of(x) for x in self.leaves}
+        self._places = {
+            key: Memory(Variable(array.shape, array.dtype))
+            for key, array in arrays.items()
+        }
         self.made: list[Any] = []
         self._tape = Lowering(cast(Any, self), None)
         self._found: dict[Any, Any] = {}
@@ -94,7 +99,9 @@ class GraphProgram:
                 self._run()
                 self._evaluate(formulas, meanings)
             except Exception as error:  # of an op of the user's, which looks at values
-                raise UnknownError(self._op) from error
+                raise UnknownError(
+                    say("it cannot compute {op}", op=self._op)
+                ) from error
             found = {key: self._variable(x) for key, x in self._found.items()}
         self._tape.forget()
         program = Program(
@@ -124,7 +131,7 @@ class GraphProgram:
     def _run(self) -> None:
         """Go forward and back once more."""
         known, nodes = self._names.known, self._names.nodes
-        again: dict[int, Any] = {}  # what stands for a quantity on the tape
+        again: dict[int, Any] = {}  # the replayed quantities
         for x in self.leaves:
             self._values[known[id(x)]] = self._array(x)
         for x in self._names.leaves:
@@ -133,7 +140,9 @@ class GraphProgram:
                 self._places[id(x)] = self._tape.place(made)
             self._found["value", id(x)] = x
             again[id(x)] = x if isinstance(x, Node) else self._array(x)
-        for node in forward_pass(nodes):
+        for node in reversed(nodes):
+            if node.op is None:
+                continue
             self._op = node.op.name
             inputs = tuple(again.get(id(x), x) for x in node.inputs)
             again[id(node)] = copy = record(node.op, inputs, node.params)
@@ -176,7 +185,3 @@ class GraphProgram:
             return self._tape.place(x).read()
         variable: Variable = self._tape.variable(np.asarray(x))
         return variable
-
-
-def _memory_like(array: Any) -> Memory:
-    return Memory(Variable(array.shape, array.dtype))

@@ -13,6 +13,7 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from html import escape
 from itertools import chain
@@ -26,7 +27,13 @@ import numpy as np
 from tinygrad_edu.compiler.program import Variable
 from tinygrad_edu.drawing.layout import LINE_HEIGHT, SMALL, lay_out
 from tinygrad_edu.drawing.measure import mono_width
-from tinygrad_edu.drawing.picture import Box, Picture, kind_in_words, picture_of
+from tinygrad_edu.drawing.picture import (
+    Box,
+    Picture,
+    is_computed,
+    kind_in_words,
+    picture_of,
+)
 from tinygrad_edu.drawing.svg import THEMES, svg_of
 from tinygrad_edu.drawing.words import SPACE, describe, number_text
 from tinygrad_edu.engine.debug import Origin
@@ -51,8 +58,8 @@ __all__ = ["step_through"]
 Json = dict[str, Any]
 
 _FILES = Path(__file__).parent / "page"
-# The parts of the page's one script, in order: each uses only what stands before it,
-# except inside functions.
+# The parts of the page's one script, in order: each uses only earlier ones, except
+# inside functions.
 SCRIPTS = """
     elements theme arrays rasters figures sums equations thumbnails folds picture zoom
     words predict address steps details controls matrices program poke print
@@ -78,7 +85,7 @@ def step_through(
     recorded graph. Each forward step fills in one value, each backward step adds one
     contribution to a gradient. A click on a node shows its arrays, and the line of your
     program if it was recorded under `debug()`. You can change the numbers of a leaf:
-    the page then computes all others anew.
+    the page then computes all others again.
 
     Parameters
     ----------
@@ -186,20 +193,13 @@ class _Model:
     def __init__(self, narrator: Narrator) -> None:
         self.narrator = narrator
         self.steps = list(narrator.steps())
-        y = narrator.y
-        self.gradients = {y.index: np.ones_like(y.data)}
-        for step in self.steps:
-            if step.contribution is not None:
-                self.gradients[step.contribution.share.x.index] = (
-                    step.contribution.total
-                )
-        names = narrator.names.names
-        self.picture = picture_of(y, names, self.gradients, lines=_lines)
-        self.opened = self.picture
+        self.gradients = {x.index: g for x, g in narrator.gradients.items()}
+        draw = partial(
+            picture_of, narrator.y, narrator.names.names, self.gradients, lines=_lines
+        )
+        self.picture = self.opened = draw()
         if any(len(turns) > 1 for turns in self.picture.folds.values()):
-            self.opened = picture_of(
-                y, names, self.gradients, lines=_lines, opened=True
-            )
+            self.opened = draw(opened=True)
         slips = Slips(narrator)
         self.factors = slips.factors
         self.asked = [
@@ -211,34 +211,36 @@ class _Model:
 
     def content(self) -> Json:
         """Return all of it; if it cannot have the program, the reason instead."""
-        figures = (
-            figure
+        try:
+            return self._content_with_program()
+        except UnknownError as error:
+            self.arrays, self.variables = Arrays(), {}
+            return self._content() | {
+                "program": {"without": str(error)},
+                "arrays": self.arrays.packed(BUDGET),
+            }
+
+    def _content_with_program(self) -> Json:
+        formulas = [
+            figure.of
             for step in self.steps
             for equation in step.equations
             for figure in equation.figures
-        )
-        formulas = [f.of for f in figures if isinstance(f.of, Formula)]
-        try:
-            graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
-            writer = Writer(graph, self.arrays)
-        except UnknownError as error:
-            why = say("it cannot compute {op}", op=error)
-        else:
-            why = say("this graph is too large for that")
-            if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
-                self.variables = graph.variables
-                content = self._content()
-                program = self._program(graph, writer)
-                exact = self.arrays.exact
-                for computed in (set(), {n for n, _ in program["shown"]} - exact):
-                    packed = self.arrays.packed(BUDGET, computed)
-                    if all(packed[n]["steps"] == [1, 1] for n in exact):
-                        return content | {"program": program, "arrays": packed}
-        self.arrays, self.variables = Arrays(), {}
-        return self._content() | {
-            "program": {"without": why},
-            "arrays": self.arrays.packed(BUDGET),
-        }
+            if isinstance(figure.of, Formula)
+        ]
+        graph = GraphProgram(self.narrator.names, formulas, self.narrator.meanings)
+        writer = Writer(graph, self.arrays)
+        if len(json.dumps(writer.lines)) <= MOST_PROGRAM:
+            self.variables = graph.variables
+            content = self._content()
+            program = self._program(graph, writer)
+            exact = self.arrays.exact
+            # If not all arrays have room, the program computes what it can.
+            for computed in (set(), {n for n, _ in program["shown"]} - exact):
+                packed = self.arrays.packed(BUDGET, computed)
+                if all(packed[n]["steps"] == [1, 1] for n in exact):
+                    return content | {"program": program, "arrays": packed}
+        raise UnknownError(say("this graph is too large for that"))
 
     def _program(self, graph: GraphProgram, writer: Writer) -> Json:
         """Describe how the page computes its arrays for other leaves."""
@@ -288,7 +290,7 @@ class _Model:
     def _things_of(self, turn: list[Node]) -> dict[int, Any]:
         """Return what a turn computes, and the leaves that it uses, by number."""
         inputs = chain.from_iterable(node.inputs for node in turn)
-        things = [*turn, *(x for x in inputs if not _is_computed(x))]
+        things = [*turn, *(x for x in inputs if not is_computed(x))]
         numbers = self.picture.numbers
         return {numbers[id(x)]: x for x in things if id(x) in numbers}
 
@@ -297,10 +299,10 @@ class _Model:
         return self.picture.keys.get(id(x)) in self.picture.folds
 
     def _fold(self, box: Box) -> Json:
-        """Describe turns that are hidden, and what stands for them where one is shown.
+        """Describe hidden turns, and the boxes for them where one turn is shown.
 
-        The boxes of the shown turn stand for the values of any turn, one after the
-        other; two more stand for all turns before it, and after it.
+        The boxes of the shown turn can show the values of any turn; two more boxes are
+        for all turns before it, and after it.
         """
         turns = self.picture.folds[box.key]
         things = [list(self._things_of(turn)) for turn in turns]
@@ -326,7 +328,7 @@ class _Model:
         }
         if gradient is not None:
             content["gradient"] = self._add(gradient, ("gradient", id(x)))
-        if _is_computed(x):
+        if is_computed(x):
             return content | {"op": x.op.name, "source": _source(x.origin)}
         kind = "parameter" if needs_gradient(x) else "constant"
         return content | {"kind": kind_in_words(kind)}
@@ -336,7 +338,7 @@ class _Model:
         content: Json = {
             "kind": step.kind,
             "sentence": step.sentence,
-            "formulas": step.formulas,
+            "formula": step.formula,
             "equations": [self._equation(each) for each in step.equations],
         }
         if step.warning:
@@ -375,10 +377,6 @@ class _Model:
     def _gradient(self, array: Any, of: Any, is_complete: bool) -> Json:
         """Describe a gradient as it is now."""
         return {"array": self._add(array, of), "complete": is_complete}
-
-
-def _is_computed(x: Any) -> bool:
-    return isinstance(x, Node) and x.op is not None
 
 
 def _lines(array: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The forward and the backward pass of a recorded graph, step by step.
+"""The backward pass of a recorded graph, step by step.
 
 `autodiff.pull_back` does the same walk fast and keeps no intermediate result. This
 module keeps every contribution to a gradient, so that it can be shown.
@@ -7,7 +7,7 @@ module keeps every contribution to a gradient, so that it can be shown.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.formulas.naming import needs_gradient
 from tinygrad_edu.formulas.shares import Share, walk_back
 
-__all__ = ["Contribution", "Key", "backward_pass", "forward_pass"]
+__all__ = ["Contribution", "Key", "acts_on_any", "backward_pass"]
 
 Array = np.ndarray[Any, Any]
 # Tells the numbers of both passes apart: ("value", id) and ("gradient", id) of a
@@ -49,18 +49,8 @@ class Contribution(NamedTuple):
     of: int
 
 
-def forward_pass(nodes: Sequence[Node]) -> list[Node]:
-    """Return the computed nodes, in the order of computation."""
-    return [node for node in reversed(nodes) if node.op is not None]
-
-
 def backward_pass(nodes: Sequence[Node]) -> Iterator[Contribution]:
     """Go back from the newest node to the leaves, edge by edge.
-
-    Raises
-    ------
-    ValueError
-        If the graph was recorded under `debug`, and a value has changed since.
 
     Examples
     --------
@@ -74,9 +64,6 @@ def backward_pass(nodes: Sequence[Node]) -> Iterator[Contribution]:
     3.0 9.0 9.0 18.0
     3.0 9.0 18.0 27.0
     """
-    for node in nodes:
-        if node.origin is not None:
-            node.origin.verify(node)
     of = Counter(x for node in nodes for x in node.inputs if needs_gradient(x))
     number: Counter[Node] = Counter()
     totals: dict[Node, Array] = {}
@@ -87,3 +74,19 @@ def backward_pass(nodes: Sequence[Node]) -> Iterator[Contribution]:
         before = totals.get(x)
         totals[x] = value if before is None else before + value
         yield Contribution(share, before, totals[x], number[x], of[x])
+
+
+def acts_on_any(
+    x: Node, others: Iterable[Node], inputs: Callable[[Node], Iterable[Node]]
+) -> bool:
+    """Whether any of the others was computed from `x`, through their inputs."""
+    stack = list(others)
+    seen = set(stack)
+    while stack:
+        for z in inputs(stack.pop()):
+            if z is x:
+                return True
+            if z.index > x.index and z not in seen:
+                seen.add(z)
+                stack.append(z)
+    return False

@@ -4,8 +4,8 @@ const HAS_ADDRESS = location.protocol !== "about:";  // which a page in a notebo
 let remembering = null;
 let rememberedAt = -Infinity;
 
-// Write the step into the address; while the steps follow each other fast, later:
-// browsers do not like an address that changes with each frame.
+// Write the step into the address. While steps follow each other fast, do it later:
+// browsers limit how often an address may change.
 function remember() {
   clearTimeout(remembering);
   if (!HAS_ADDRESS || current === stepInAddress()) return;

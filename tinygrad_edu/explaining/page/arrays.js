@@ -31,7 +31,7 @@ function laidOut(shape, numbers, [down, across] = [1, 1]) {
   return { shape, down, across, isWhole, numbers, rows, columns, largest };
 }
 
-// The index, in the user's array, of the element that is kept at a place: [3, 17].
+// The index in the user's array of the element at a place: [3, 17].
 function indexOf({ shape, columns, down, across }, place) {
   if (!shape.length) return [];
   const index = [(place % columns) * across];
@@ -68,7 +68,7 @@ function format(number, digits = 4) {
   return text.replaceAll("-", MINUS);
 }
 
-// As few digits as will do: 0.5, not 0.5000.
+// As few digits as needed: 0.5, not 0.5000.
 const short = (number, digits = 3) =>
   String(Number(number.toPrecision(digits))).replaceAll("-", MINUS);
 

@@ -1,4 +1,4 @@
-// Buttons, keys, and playing by itself.
+// Buttons, keys, and automatic play.
 
 let timer = null;
 
@@ -67,7 +67,7 @@ const keys = {
 document.addEventListener("keydown", (event) => {
   const action = keys[event.key];
   const isPlain = !(event.ctrlKey || event.metaKey || event.altKey || event.shiftKey);
-  const hasOwnKeys = event.target.matches("select, input") ||
+  const hasOwnKeys = event.target.matches("select, input:not(#scrubber)") ||
     (event.key === " " && event.target.matches("button"));
   if (!action || !isPlain || hasOwnKeys || details.open) return;
   event.preventDefault();
@@ -80,11 +80,6 @@ $("#play").addEventListener("click", togglePlay);
 $("#forward").addEventListener("click", () => goOn(1));
 $("#last").addEventListener("click", () => go(last));
 $("#scrubber").addEventListener("input", (event) => go(stops[event.target.value]));
-$("#scrubber").addEventListener("keydown", (event) => {
-  if (event.key !== " ") return;
-  event.preventDefault();
-  togglePlay();
-});
 for (const button of [$("#fold"), $("#enter")]) {
   button.addEventListener("click", () => openFolds(!isOpen));
 }

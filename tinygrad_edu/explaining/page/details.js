@@ -22,19 +22,23 @@ function openDetails(node) {
     fact(_("your line"), _("recorded only in a block "),
       h("code", {}, "with tg.debug():"));
   }
-  const figures = h("div", { class: "figures" }, figure(_("value"), node.value, DETAILS));
-  if (node.gradient !== undefined) {
-    figures.append(figure(_("gradient"), node.gradient, DETAILS));
-  }
+  const figures = h("div", { class: "figures" }, figure(_("value"), node.value));
+  if (node.gradient !== undefined) figures.append(figure(_("gradient"), node.gradient));
   $("#details-title").textContent = node.name;
   $("#details-body").replaceChildren(facts, figures, ...changeButton(node));
   details.showModal();
 }
 
-// What a node passes back: the steps that do it say it.
+function figure(title, number) {
+  const room = { rows: 16, columns: 10, width: 56, height: 26 };
+  return h("figure", {},
+    h("figcaption", {}, title), viewOf(number, room, { title }).element);
+}
+
+// The formulas of what a node passes back.
 function rulesOf({ key }) {
   return steps.filter(({ to, node }) => to !== undefined && node === key)
-    .flatMap(({ formulas }) => formulas);
+    .map(({ formula }) => formula);
 }
 
 $("#close").addEventListener("click", () => details.close());

@@ -1,9 +1,7 @@
 // Equations: all that goes into a step and all that comes out, side by side. The element
 // that is pointed at shows what it is made of.
 
-const SIGNS = { "-": MINUS };
-
-// Show the equations of a step. While it asks for a result, no result is to be seen.
+// Show the equations of a step; hide their results while it asks for one.
 function showEquations({ equations }, isAsking) {
   const hidden = new Set(isAsking ? equations.map((each) => resultOf(each).title) : []);
   const views = equations.map((equation) => equationView(equation, hidden));
@@ -32,9 +30,7 @@ function equationView(equation, hidden) {
   const views = figures.map((figure) => {
     const isResult = figure === result && figures.length > 1;
     if (isResult && call) line.append(bracket(")"));
-    if (figure.sign) {
-      line.append(h("span", { class: "sign" }, SIGNS[figure.sign] ?? figure.sign));
-    }
+    if (figure.sign) line.append(h("span", { class: "sign" }, typeset(figure.sign)));
     const term = call ? undefined : terms.find((each) => each.includes(figure));
     if (readable && term?.[0] === figure && isAddedUp(term, result)) {
       line.append(h("span", { class: "sign", title: _("the sum of all of them") }, "\u03a3"));
@@ -75,11 +71,11 @@ function caption({ title, array, turned }) {
   return h("figcaption", {}, typeset(title), ...size);
 }
 
-// Whether elements are added up that no "@" speaks of.
+// Whether a term adds up elements, and no "@" says so.
 const isAddedUp = (term, result) =>
   summedIn(term, result).size > 0 && !term.some(({ sign }) => sign === "@");
 
-// Say what is done with a figure, beside being multiplied.
+// Say what is done with a figure besides multiplying it.
 function noteOn({ at, array, turned }, term, result) {
   const lines = rasterOf(arrayOf(array)).isTiled && at.length === 2;
   if (lines) {

@@ -1,11 +1,9 @@
 // Figures: a small array is a table, a large one is a heat map, or images. A figure can
 // mark elements, and say which one is pointed at.
 
-// How many rows and columns a table may have, and how large, in rem, a heat map is.
-const DETAILS = { rows: 16, columns: 10, width: 56, height: 26 };
-const PRINT = { rows: 4, columns: 4, width: 0, height: 0 };
 
-// Show an array. `pick` is called with the place of the element that is pointed at.
+// Show an array. The room is how many rows and columns a table may have, and how large, in
+// rem, a heat map. `pick` is called with the place of the element that is pointed at.
 function viewOf(number, room, { isTurned = false, title = "", pick } = {}) {
   const array = arrayOf(number);
   if (!array.numbers.length) return { element: h("code", {}, "[]"), mark() {} };
@@ -13,11 +11,6 @@ function viewOf(number, room, { isTurned = false, title = "", pick } = {}) {
   const isSmall = raster.width <= room.columns && raster.height <= room.rows;
   return isSmall && array.isWhole && !raster.isTiled
     ? table(array, raster, title, pick) : heatMap(array, raster, room, title, pick);
-}
-
-function figure(title, number, room) {
-  return h("figure", {},
-    h("figcaption", {}, typeset(title)), viewOf(number, room, { title }).element);
 }
 
 // Colour a cell: blue below 0, orange above; a larger number has a stronger colour.

@@ -1,6 +1,5 @@
 // Folds: turns of a loop that the picture hides. Closed, a fold is one step of each pass,
-// and one box. Open, all steps of it are gone through, and the picture shows one turn:
-// its boxes stand for the values of the turn that the step is in.
+// and one box. Open, it has all its steps, and the picture shows the turn of the step.
 
 const { folds } = model;
 let isOpen = false;
@@ -41,7 +40,7 @@ function foldAt(number) {
   return fold && { fold, range: fold.steps[passOf(number)] };
 }
 
-// The steps that are gone through: of a closed fold, only the last.
+// The steps at which the page stops: of a closed fold, only the last.
 function listStops() {
   return steps.map((_, number) => number).filter((number) => {
     const at = foldAt(number);
@@ -88,5 +87,5 @@ function stepAt(number) {
     .filter(({ to }) => Number(to) === box)
     .map(({ from }) => Number(from));
   const sentence = _("{hidden}.", { hidden: about });
-  return { kind: "fold", node: box, inputs, range, sentence, formulas: [], equations: [] };
+  return { kind: "fold", node: box, inputs, range, sentence, formula: "", equations: [] };
 }

@@ -15,7 +15,7 @@ const MATRICES = {
   cholesky,
 };
 
-// Solve a x = b by elimination: x comes to stand in b. Return the determinant's sign, and
+// Solve a x = b by elimination: b becomes x. Return the determinant's sign, and
 // the logarithm of its size.
 function eliminate(a, n, b) {
   const sides = [[a, n], [b, b.length / n]];

@@ -33,13 +33,13 @@ class Picture {
       const open = () => openDetails(nodes.get(valueIn(key)));
       makeButton(box, open);
       this.ops.get(key)?.addEventListener("click", open);
-      // Its label, which `update` writes, says all of it.
+      // The label that `update` writes says the same.
       box.querySelector("title").remove();
       for (const text of box.querySelectorAll("text")) text.after(" ");  // words apart
     }
   }
 
-  // What its boxes show is to be shown anew.
+  // Let the next `update` write all boxes again.
   forget() {
     for (const box of this.boxes.values()) delete box.dataset.state;
   }
@@ -156,7 +156,7 @@ function update(key, box, number) {
   box.setAttribute("aria-label", labelOf(node, box, isKnown, gradient));
 }
 
-// What a screen reader says of a box: first what is to be seen in it.
+// What a screen reader says of a box: first the text in it.
 function labelOf(node, box, isKnown, gradient) {
   const seen = [...box.querySelectorAll(".name, .shape")].map((text) => text.textContent);
   const parts = [formulaOf(node) ?? node.kind];
@@ -173,8 +173,8 @@ function labelOf(node, box, isKnown, gradient) {
   return `${seen.join(" ")}, ${parts.join(", ")}`;
 }
 
-// How a node is computed: the step that does it says it.
-const formulaOf = ({ key }) => steps[bornAt.get(key)]?.formulas[0];
+// How a node is computed.
+const formulaOf = ({ key }) => steps[bornAt.get(key)]?.formula;
 
 // Show which arrows the gradient has gone back along.
 function updateEdges(number) {

@@ -3,7 +3,7 @@
 
 const program = without ? null : new Program(model.program);
 let now = null;  // what is in all slots of the program; null: what was recorded
-let base = null;  // what was in them before the change that is told
+let base = null;  // what was in them before the change
 let recorded = null;  // what was in them at first
 let stepsTaken = 0;
 
@@ -17,7 +17,7 @@ function compute(values) {
   showEffect();
 }
 
-// Let the arrays of the page be what is in the slots.
+// Replace the arrays of the page by the values in the slots.
 function layOut(slots) {
   for (const [number, slot] of program.shown) {
     decoded.set(number, laidOut(program.shapes[slot], slots[slot]));
@@ -34,7 +34,7 @@ function compareFromHere() {
   base = now ??= recorded;
 }
 
-// Set one element of a leaf. Several changes in a row are told as one.
+// Set one element of a leaf. Several changes in a row count as one.
 function poke(slot, place, value) {
   if (!base || stepsTaken) compareFromHere();
   stepsTaken = 0;
@@ -164,8 +164,7 @@ function finder(slot) {
   for (const input of indices) {
     input.addEventListener("input", () => {
       if (!indices.every((each) => each.value && each.validity.valid)) return;
-      const place = indices.reduce(
-        (at, each, axis) => at * shape[axis] + each.valueAsNumber, 0);
+      const place = placeOf({ shape }, indices.map((each) => each.valueAsNumber));
       cell.replaceChildren(field(slot, place));
       hold(slot, place);
     });

@@ -1,5 +1,5 @@
 // "Predict, then look": a step asks for one number before it shows it. A wrong answer is
-// compared with what usual slips give: the model has them from the catalogue.
+// compared with the results of usual slips.
 
 let isPredicting = false;
 const answered = new Set();  // the steps whose number has been shown
@@ -16,8 +16,8 @@ function questionOf(step) {
   return { step, equation, place, value, name };
 }
 
-// What comes out with a slip: a list of [what, number]. The slips that are more than a
-// factor were computed from the recorded numbers.
+// The results of slips: a list of [what, number]. If the slip is more than a factor, the
+// result holds for the recorded numbers only.
 function slipsOf({ step, value }) {
   const factors = model.factors.map(([factor, what]) => [what, factor * value]);
   return [...(now ? [] : step.slips), ...factors]
@@ -37,7 +37,7 @@ function isPart(guess, { equation, place }) {
 const isNear = (a, b) => Math.abs(a - b) <= 0.02 * Math.abs(b) ||
   a.toPrecision(2) === b.toPrecision(2);
 
-// Say what a wrong answer comes from, if that can be told.
+// Explain a wrong answer, if a usual slip gives it.
 function verdictOn(guess, question) {
   if (isNear(guess, question.value)) return "";
   const found = slipsOf(question).filter(([, number]) => isNear(guess, number));

@@ -8,7 +8,7 @@ function fillPrintedTable() {
     const results = step.equations.slice(isList ? 0 : -1).map(resultOf);
     return h("tr", {},
       h("td", {}, String(number + 1)),
-      h("td", {}, step.sentence, ...step.formulas.map(code)),
+      h("td", {}, step.sentence, ...(step.formula ? [code(step.formula)] : [])),
       h("td", {}, ...results.map(({ title, array }) => result(title, arrayOf(array)))));
   }));
 }

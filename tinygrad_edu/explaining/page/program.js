@@ -127,7 +127,7 @@ function scatter(line, shapes) {
 class Program {
   constructor({ lines, leaves, shown, loss }) {
     Object.assign(this, { lines, leaves, shown, loss });
-    // Where conditions are, which choose between numbers.
+    // The slots of conditions, which choose between numbers.
     this.choices = lines.filter(({ do: f }) => f === "where").map(({ of: [[slot]] }) => slot);
     this.shapes = lines.map((line) => line.shape ?? model.arrays[line].shape);
     this.given = leaves.map(({ single }, slot) =>

@@ -14,7 +14,7 @@ function show(number) {
   remember();
 }
 
-// Show the step that comes some steps later, of those that are gone through.
+// Go some stops forward, or back.
 function showNext(by) {
   const at = Math.min(Math.max(stops.indexOf(current) + by, 0), stops.length - 1);
   show(stops[at]);
@@ -58,7 +58,7 @@ function redraw() {
   $("#fold").setAttribute("aria-pressed", isOpen);
   $("#warning").hidden = !step.warning;
   $("#warning").textContent = step.warning ?? "";
-  $("#formulas").replaceChildren(...step.formulas.map((text) => h("p", {}, code(text))));
+  $("#formula").textContent = typeset(step.formula);
   $("#card").hidden = $("#hint").hidden = step.kind !== "given";
   showEquations(step, Boolean(question));
   const scrubber = $("#scrubber");

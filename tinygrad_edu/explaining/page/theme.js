@@ -4,7 +4,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const darkRules = [...document.styleSheets].flatMap(({ cssRules }) => [...cssRules])
   .filter(({ media }) => media?.mediaText === dark.media);
 
-// The elements that say it; none if this page is the whole, or the other from elsewhere.
+// The elements that have it; none if there is no page around, or one of another site.
 const around = (() => {
   try {
     const { documentElement, body } = parent.document;

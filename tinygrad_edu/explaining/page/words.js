@@ -1,4 +1,4 @@
-// Words: what a term means is told where it stands, by a button.
+// Words: a button on each term explains it.
 
 const MEANINGS = new Map([
   [_("leaves"), _("A leaf is a value that was not computed from others: an input, a target " +
@@ -31,28 +31,13 @@ function withMeanings(sentence, step) {
     known.set(node.op, _("{op}: {about} Here: {formula}.",
       { op: node.op, about: model.ops[node.op], formula: here }));
   }
-  const parts = [];
-  let rest = sentence;
-  while (rest) {
-    const found = [...known.keys()]
-      .map((word) => [placeOfWord(rest, word), word])
-      .filter(([at]) => at >= 0)
-      .sort(([a, x], [b, y]) => a - b || y.length - x.length);
-    if (!found.length) break;
-    const [[at, word]] = found;
-    parts.push(rest.slice(0, at), termButton(word, known.get(word)));
-    rest = rest.slice(at + word.length);
-    known.delete(word);
-  }
-  return [...parts, rest];
-}
-
-function placeOfWord(text, word) {
-  const isLetter = (character) => /[\w]/.test(character ?? "");
-  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
-    if (!isLetter(text[at - 1]) && !isLetter(text[at + word.length])) return at;
-  }
-  return -1;
+  const longestFirst = [...known.keys()].sort((a, b) => b.length - a.length);
+  const words = longestFirst.map((word) => word.replace(/\W/g, "\\$&")).join("|");
+  return sentence.split(new RegExp(`(?<!\\w)(${words})(?!\\w)`)).map((part) => {
+    const meaning = known.get(part);
+    known.delete(part);  // each term has a button once
+    return meaning ? termButton(part, meaning) : part;
+  });
 }
 
 function termButton(word, meaning) {
