@@ -66,15 +66,11 @@ FOR_NUMPY: Passes = [
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]
-PASSES = {
-    ("numpy", "fast"): [*SHORTER, *FASTER, *FOR_NUMPY],
-    ("numpy", "readable"): SHORTER,
-    ("numba", "fast"): [*SHORTER, *FASTER],
-}
-WRITERS: dict[tuple[str, str], type[Writer]] = {
-    ("numpy", "fast"): Fast,
-    ("numpy", "readable"): Readable,
-    ("numba", "fast"): Loops,
+# By backend and style: the passes, and what writes the program.
+WAYS: dict[tuple[str, str], tuple[Passes, type[Writer]]] = {
+    ("numpy", "fast"): ([*SHORTER, *FASTER, *FOR_NUMPY], Fast),
+    ("numpy", "readable"): (SHORTER, Readable),
+    ("numba", "fast"): ([*SHORTER, *FASTER], Loops),
 }
 _MOST_SHOWN = 20_000  # characters of a program, in a notebook
 
@@ -92,24 +88,22 @@ class Compiled:
         self, f: Callable[..., Any], backend: str, style: str, keep: int
     ) -> None:
         self._f, self._backend, self._style, self._keep = f, backend, style, keep
-        # The latest first; those for within no_grad() by themselves.
-        self._variants: list[Variant] = []
-        self._without_grad: list[Variant] = []
+        self._variants: list[Variant] = []  # the latest first
         self._lock = threading.RLock()
         self._dice = random.Random(0)
         update_wrapper(self, f)
 
     def __repr__(self) -> str:
         name = printable(vars(self).get("__name__", type_name(self._f)))
-        count = len(self._variants) + len(self._without_grad)
+        count = len(self._variants)
         return f"compiled {name}: {self._backend}, {self._style}, programs: {count}"
 
     def _repr_html_(self) -> str:
         """Return the text above; the latest program unfolds below it."""
         from html import escape  # loads a table of entities that only notebooks need
 
-        sources = [x.source for x in (*self._variants, *self._without_grad)]
-        program = escape(shorten("".join(sources[:1]), _MOST_SHOWN))
+        source = self._variants[0].source if self._variants else ""
+        program = escape(shorten(source, _MOST_SHOWN))
         return (
             f"<details><summary>{escape(repr(self))}</summary>"
             f"<pre>{program}</pre></details>"
@@ -121,14 +115,7 @@ class Compiled:
         if mode.nested or mode.tape is not None or mode.watch is not None:
             return self._f(*args, **kwargs)
         with self._lock:
-            variants = self._in_mode()
-            if variants and variants[0].fits(args, kwargs):
-                return variants[0].run(args, kwargs)
-            return self._find(args, kwargs, variants).run(args, kwargs)
-
-    def _in_mode(self) -> list[Variant]:
-        is_recording = current_mode.get().recording
-        return self._variants if is_recording else self._without_grad
+            return self._find(args, kwargs).run(args, kwargs)
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         """Be a method, where a class has this as an attribute."""
@@ -144,18 +131,18 @@ class Compiled:
             pass
         return type(self), (self._f, self._backend, self._style, self._keep)
 
-    def _find(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[Variant]
-    ) -> Variant:
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         """Return the program for these arguments, made now if there is none."""
+        variants = self._variants
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
-                variants.insert(0, variants.pop(i))
+                if i:
+                    variants.insert(0, variants.pop(i))
                 return variant
         with _collector_paused():
             recording = Recording(self._f, args, kwargs)
-            way = self._backend, self._style
-            variants.insert(0, Variant(recording, PASSES[way], WRITERS[way]))
+            way = WAYS[self._backend, self._style]
+            variants.insert(0, Variant(recording, *way))
         if len(variants) > self._keep:
             # The one unused for longest may be the next one, where signatures take
             # turns; so any of the others goes.
@@ -214,7 +201,7 @@ class Compiled:
         for i in range(0, len(order), size):
             for array, batch in zip((x, y), args):
                 array.take(order[i : i + size], 0, batch, "clip")
-            variant = self._find(args, {}, self._in_mode())
+            variant = self._find(args, {})
             answers.append(_kept(variant.run(args, {}), args))
             # Where the first run left all as it needs it, so will the others.
             if variant.epoch is not None and variant.fits(args, {}):
@@ -355,10 +342,10 @@ def compile(
     """
     if f is None:
         return partial(compile, backend=backend, style=style, keep=keep)
-    if (backend, style) not in PASSES:
+    if (backend, style) not in WAYS:
         raise ValueError(
             f"compile: backend={backend!r} with style={style!r}; these go together: "
-            + ", ".join(f"{b!r} with {s!r}" for b, s in PASSES)
+            + ", ".join(f"{b!r} with {s!r}" for b, s in WAYS)
         )
     for library in ("numba", "scipy") if backend == "numba" else ():
         if find_spec(library) is None:

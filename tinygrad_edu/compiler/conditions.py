@@ -7,31 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import Condition, References
-from tinygrad_edu.compiler.arguments import Arguments, is_argument
-from tinygrad_edu.compiler.captured import Captured
+from tinygrad_edu.compiler.accesses import References
+from tinygrad_edu.compiler.arguments import is_argument
 from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["conditions_of"]
 
 
-def conditions_of(
-    program: Program,
-    inputs: Inputs,
-    arguments: Arguments,
-    captured: Captured,
-    guards: list[tuple[Variable, bool]],
-    refer: References,
-) -> Iterator[Condition]:
+def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[str]:
     """Give what must hold of a program's inputs, in the order in which it is asked."""
+    inputs = tape.inputs
     accesses = {memory.first: access for memory, access in inputs.accesses.items()}
     used = {x: accesses[x] for x in program.inputs}
     written = [used[x] for x in program.updates]
     yield from inputs.conditions
-    found = captured.tensors | inputs.tensors
-    yield from _of_arguments(arguments, captured.tensors, found, refer)
+    yield from _of_arguments(inputs, refer)
     given = [
         access
         for x, access in used.items()
@@ -39,51 +32,41 @@ def conditions_of(
         if x.dtype is not None and isinstance(refer.evaluate(access), np.ndarray)
     ]
     if given and written:
-        source = f"apart(({', '.join(given)},), ({', '.join(written)},))"
-        yield Condition(source, "the arguments")
-    for x, truth in guards:
-        yield Condition(f"bool({accesses[x]}) is {truth}", accesses[x])
-    yield from _of_tensors(inputs)
+        yield f"apart(({', '.join(given)},), ({', '.join(written)},))"
+    for x, truth in tape.guards:
+        yield f"bool({accesses[x]}) is {truth}"
+    for key, tensor in inputs.tensors.items():
+        access = inputs.access(tensor)
+        if not is_argument(access):
+            yield f"{access}.requires_grad is {tensor.requires_grad}"
+        if key in inputs.read:
+            is_none = "is" if tensor.accumulated is None else "is not"
+            yield f"{access}.accumulated {is_none} None"
     yield from _of_arrays(used, written, inputs.drawn, refer)
 
 
-def _of_arguments(
-    arguments: Arguments,
-    captured: dict[int, Tensor],
-    found: dict[int, Tensor],
-    refer: References,
-) -> Iterator[Condition]:
+def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
     """Give which of the Tensors that are arguments are the same, and which not."""
-    tensors = {a: x for a, x in arguments.data.items() if isinstance(x, Tensor)}
+    data, captured = inputs.arguments.data, inputs.captured.tensors
+    tensors = {a: x for a, x in data.items() if isinstance(x, Tensor)}
     given = set(map(id, tensors.values()))
+    found = captured | inputs.tensors
     others = frozenset(x for key, x in found.items() if key not in given)
     first: dict[int, str] = {}
     for access, x in tensors.items():
         if id(x) in captured:
-            yield Condition(f"{access} is {refer(x)}", access)
+            yield f"{access} is {refer(x)}"
         elif others:
-            yield Condition(f"{access} not in {refer(others)}", access)
+            yield f"{access} not in {refer(others)}"
         if first.setdefault(id(x), access) != access:
-            yield Condition(f"{access} is {first[id(x)]}", access)
+            yield f"{access} is {first[id(x)]}"
     if len(first) > 1:
-        different = f"len({{*map(id, ({', '.join(first.values())}))}})"
-        yield Condition(f"{different} == {len(first)}", "the arguments")
-
-
-def _of_tensors(inputs: Inputs) -> Iterator[Condition]:
-    for key, tensor in inputs.tensors.items():
-        access = inputs.access(tensor)
-        if not is_argument(access):
-            needs_grad = f"{access}.requires_grad is {tensor.requires_grad}"
-            yield Condition(needs_grad, str(tensor.name))
-        if key in inputs.read:
-            is_none = "is" if tensor.accumulated is None else "is not"
-            yield Condition(f"{access}.accumulated {is_none} None", access)
+        yield f"len({{*map(id, ({', '.join(first.values())}))}}) == {len(first)}"
 
 
 def _of_arrays(
     used: dict[Variable, str], written: list[str], drawn: set[str], refer: References
-) -> Iterator[Condition]:
+) -> Iterator[str]:
     """Give what must hold of the arrays and numbers that are read afresh."""
     arrays = [a for x, a in used.items() if x.ndim and a not in drawn]
     place_of = {access: i for i, access in enumerate(arrays)}
@@ -94,8 +77,7 @@ def _of_arrays(
         if is_argument(access) or access in drawn:
             continue
         if x.dtype is None:
-            is_plain = f"{access}.__class__ in {refer((int, float))}"
-            yield Condition(is_plain, str(x.label))
+            yield f"{access}.__class__ in {refer((int, float))}"
             continue
         # In most calls that is the same array as in the last, so ask that first.
         array = refer.evaluate(access)
@@ -108,7 +90,7 @@ def _of_arrays(
             f"and {access}.__class__ is {refer(type(array))} "
             f"and apart(({access},), {others})"
         )
-        yield Condition(f"({access} is {refer(array)} or {is_new})", access)
+        yield f"({access} is {refer(array)} or {is_new})"
 
 
 def _read_all(accesses: Iterable[str], refer: References) -> str:

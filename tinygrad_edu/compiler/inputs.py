@@ -15,9 +15,9 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import Condition, References, Site
+from tinygrad_edu.compiler.accesses import References, Site
 from tinygrad_edu.compiler.arguments import Arguments, is_argument
-from tinygrad_edu.compiler.captured import Captured, is_lent, is_setting
+from tinygrad_edu.compiler.captured import Captured, is_lent
 from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import short_path
 from tinygrad_edu.compiler.program import Variable, same_dtype
@@ -34,10 +34,12 @@ class Inputs:
 
     Attributes
     ----------
+    arguments, captured
+        Where they are from.
     accesses : dict of Memory to str
         All of them, with the expressions for their values.
-    conditions : list of Condition
-        What must hold of the optimisers.
+    conditions : list of str
+        What must hold of optimisers that the function's code does not lead to.
     tensors : dict of int to Tensor
         Those from outside that are used, by `id`.
     gradients : dict of int to Tensor or None
@@ -64,12 +66,13 @@ class Inputs:
         refer: References,
         first: Sequence[tuple[Variable, str]],
     ) -> None:
-        self._f, self._arguments, self._captured = f, arguments, captured
-        self._refer = refer
+        self._f, self._refer = f, refer
+        self.arguments, self.captured = arguments, captured
+        self._found = [captured]  # and what belongs to other optimisers
         self._first = first  # those of the first run, with their expressions
         self._start = new_index()
         self.accesses: dict[Memory, str] = {}
-        self.conditions: list[Condition] = []
+        self.conditions: list[str] = []
         self.tensors: dict[int, Tensor] = {}
         self.gradients: dict[int, Any] = {}
         self.read: set[int] = set()
@@ -82,7 +85,6 @@ class Inputs:
         self._memories: dict[int, Memory] = {}  # of Tensors and arrays, by id
         self._paths: dict[int, str] = {}  # of Tensors that are arguments
         self._access_of: dict[int, str] = {}  # of these
-        self._lent: set[int] = set()  # optimisers
         self._before: list[tuple[Any, Any, Any]] = []  # Tensors, as they were
         self._frozen = [x for x in captured.masks if x.flags.writeable]
 
@@ -94,10 +96,7 @@ class Inputs:
         try:
             for mask in self._frozen:
                 mask.flags.writeable = False
-            for site in self._captured.sites:
-                self._swap(site, self._array(site.get(), site.access, site.path))
-            for optimiser in self._captured.optimisers:
-                self.lend(optimiser)
+            self._lend(self.captured)
             yield
         finally:
             for tensor, array, gradient in self._before:
@@ -119,9 +118,12 @@ class Inputs:
             for site, stand_in in stand_ins:
                 site.set(stand_in)
 
-    def _swap(self, site: Site, stand_in: Any) -> None:
-        self.sites.append((site, site.get(), stand_in))
-        site.set(stand_in)
+    def _lend(self, captured: Captured) -> None:
+        for site in captured.sites.values():
+            value = site.get()
+            stand_in = self._stand_in(value, site.access, site.path, site.of_optimiser)
+            self.sites.append((site, value, stand_in))
+            site.set(stand_in)
 
     def forget(self) -> None:
         """Let go of what stood for something."""
@@ -143,60 +145,52 @@ class Inputs:
         self.accesses[memory] = access
         return memory
 
-    def _stand_in(self, array: Any, memory: Memory, is_scalar: bool = False) -> Array:
-        """Return an Array, which must not be kept."""
-        stand_in = Array.of(array, memory, is_scalar)
-        self.made.append((ref(stand_in), self.line()))
-        return stand_in
-
     def line(self) -> Line:
         """Return where the function is."""
         code = getattr(inspect.unwrap(self._f), "__code__", None)
         return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
 
-    def _array(self, x: Any, access: str, path: str) -> Any:
-        """Return what stands for an array, or for a tuple with arrays in it."""
+    def _stand_in(self, x: Any, access: str, path: str, of_optimiser: bool) -> Any:
+        """Return what stands for an array or number, or for a tuple with such parts."""
         if isinstance(x, tuple):
             parts = [
-                self._array(part, f"{access}[{i}]", f"{path}[{i}]")
+                self._stand_in(part, f"{access}[{i}]", f"{path}[{i}]", of_optimiser)
                 for i, part in enumerate(x)
             ]
             return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-        if type(x) is Array or not is_lent(x):  # two functions may share a place
-            return x
-        memory = self._memories.get(id(x))
-        if memory is None:
-            memory = self._memories[id(x)] = self._bind(path, x, access, False)
-        return self._stand_in(x, memory)
+        if not is_lent(x):
+            return self._input(path, x, access) if of_optimiser else x
+        if of_optimiser:
+            self.remembered.add(access)
+        memory = self._memories.get(id(x)) or self._bind(path, x, access, of_optimiser)
+        self._memories[id(x)] = memory
+        return self._array(x, memory)
 
-    def _number(self, value: Any, access: str, name: str) -> Any:
-        """Return what stands for a number, or for a tuple of numbers."""
-        if isinstance(value, tuple):
-            return tuple(
-                self._number(x, f"{access}[{i}]", f"{name}_{i}")
-                for i, x in enumerate(value)
-            )
-        memory = self._bind(name, value, access, False)
-        if isinstance(value, np.generic):
-            return Array.of(np.asarray(value), memory, is_scalar=True)
-        return Number(value, memory.variable, True)
+    def _input(self, path: str, x: Any, access: str) -> Any:
+        """Make something an input; return what stands for it."""
+        memory = self._bind(path, x, access, False)
+        if memory.first.dtype is None:
+            return Number(x, memory.first, True)
+        return self._array(x, memory)
+
+    def _array(self, x: Any, memory: Memory) -> Array:
+        """Return an Array, which must not be kept."""
+        array = Array.of(np.asarray(x), memory, isinstance(x, np.generic))
+        self.made.append((ref(array), self.line()))
+        return array
 
     def stand_ins(self) -> dict[str, Any]:
         """Return what stands for the data among the arguments, by expression."""
         found: dict[str, Any] = {}
-        for access, x in self._arguments.data.items():
-            name = "_".join(re.findall(r"\w+", self._arguments.paths[access]))
+        for access, x in self.arguments.data.items():
+            name = "_".join(re.findall(r"\w+", self.arguments.paths[access]))
             if isinstance(x, Tensor):
                 self._access_of.setdefault(id(x), access)
                 self._paths.setdefault(id(x), name)
                 found[access] = x
                 self.memory_of(x)  # in the order of the arguments
-            elif type(x) is float:
-                found[access] = self._number(x, access, name)
             else:
-                memory = self._bind(name, x, access, False)
-                is_scalar = isinstance(x, np.generic)
-                found[access] = self._stand_in(np.asarray(x), memory, is_scalar)
+                found[access] = self._input(name, x, access)
         return found
 
     def sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -204,14 +198,13 @@ class Inputs:
 
         Not so those of something made inside, which is a new one in each run.
         """
-        if not self._captured.knows(draw.__self__):
+        if not self.captured.knows(draw.__self__):
             return draw(shape, dtype)
         whose, of = draw.__self__, self._refer(np.dtype(dtype))
         access = f"{self._refer(whose)}.{draw.__name__}({shape}, {of})"
         self.drawn.add(access)
-        ones = np.ones(shape, dtype)
         name = f"{draw.__name__}{len(self.drawn)}"
-        return Array.of(ones, self._bind(name, ones, access, False))
+        return self._input(name, np.ones(shape, dtype), access)
 
     # --- Tensors ----------------------------------------------------------------------
 
@@ -245,7 +238,7 @@ class Inputs:
     def path(self, tensor: Any) -> str:
         """Say what the user calls a Tensor."""
         key = id(tensor)
-        path = self._captured.paths.get(key) or self._paths.get(key)
+        path = self.captured.paths.get(key) or self._paths.get(key)
         return tensor.name or path or "x"
 
     def access(self, tensor: Any) -> str:
@@ -282,29 +275,9 @@ class Inputs:
     # --- Optimisers -------------------------------------------------------------------
 
     def lend(self, optimiser: Any) -> None:
-        """Read the numbers and the state of an optimiser afresh."""
-        if id(optimiser) in self._lent:
-            return
-        self._lent.add(id(optimiser))
-        path = self._captured.paths.get(id(optimiser), "optimiser")
-        attributes = vars(optimiser)
-        reference, state = self._refer(attributes), self._refer(optimiser.state)
-        for name, value in list(attributes.items()):
-            if is_setting(value):
-                access = f"{reference}[{name!r}]"
-                site = Site(access, f"{path}.{name}", attributes, name)
-                self._swap(site, self._number(value, access, name))
-        self._require(f"{reference}['state'] is {state}", path)
-        self._require(f"[*{state}] == {list(optimiser.state)!r}", path)
-        for name, arrays in optimiser.state.items():
-            of = self._refer(arrays)
-            self._require(f"{state}[{name!r}] is {of}", path)
-            for i, array in enumerate(arrays):
-                access = f"{of}[{i}]"
-                site = Site(access, f"{path}.{name}[{i}]", arrays, i)
-                self.remembered.add(access)
-                memory = self._bind(f"{name}_{i}", array, access, True)
-                self._swap(site, Array.of(array, memory))
-
-    def _require(self, source: str, path: str) -> None:
-        self.conditions.append(Condition(source, path))
+        """Read an optimiser's numbers and state afresh, if that is not yet done."""
+        if not any(found.knows(optimiser) for found in self._found):
+            found = Captured({self._refer(optimiser): optimiser}, self._refer)
+            self._found.append(found)
+            self.conditions += found.conditions
+            self._lend(found)

@@ -48,6 +48,18 @@ SHAPED_BY_VALUES = {
 }
 
 
+# Ops whose forward function makes an array of NumPy's own.
+OF_MATRICES = {
+    "add_at",
+    "cholesky",
+    "eigensystem",
+    "inv",
+    "qr_factors",
+    "singular_system",
+    "solve",
+}
+
+
 class Lowering(Tape):
     """The tape, as the engine knows it: see `TapeHook`.
 
@@ -65,7 +77,6 @@ class Lowering(Tape):
         self.applied: list[tuple[Any, Variable, Any, Any, Any]] = []
         self.roots: list[Any] = []
         self._cotangents: dict[Variable, Variable] = {}
-        self._ways: dict[Any, Any] = {}  # of lowering each op
         self._done = 0  # equations that belong to no rule, or know it
 
     # --- Ops --------------------------------------------------------------------------
@@ -78,24 +89,19 @@ class Lowering(Tape):
                 "debug() looks at values",
                 "put debug() around the call, which then runs the function as it is",
             )
-        tensors = [
-            x for x in inputs if type(x) is not Array and issubclass(type(x), Node)
-        ]
-        arrays = list(inputs)
+        tensors = [x for x in inputs if type(x) is not Array and _is_node(x)]
         if tensors:
-            if len(tensors) < len(inputs):
-                inputs = tuple(map(_as_input, inputs))
-            arrays = [self.value(x) if issubclass(type(x), Node) else x for x in inputs]
+            inputs = tuple(map(_as_input, inputs))
         elif Array not in map(type, inputs) and not any(
             map(_is_node, parts(*inputs, params or {}))
         ):
             return op.compute(inputs, params)  # of constants
-        way = self._ways.get(op) or self._ways.setdefault(op, _way(op))
+        arrays = list(map(self._known, inputs))
         is_outer = self._at_work is None
         if is_outer:
             self._at_work = self._next_origin(op.name)
         try:
-            answer = way(self, op, arrays, params or {})
+            answer = self._lower(op, arrays, params or {})
             if not tensors or not isinstance(answer, ARRAYS):
                 node = answer
             else:
@@ -118,6 +124,52 @@ class Lowering(Tape):
         if self._first is not None and i < len(self._first):
             return self._first[i].origin
         return EquationOrigin(op, line=user_line())
+
+    def _lower(self, op: Op, arrays: list[Any], params: dict[str, Any]) -> Any:
+        """Apply an op to Arrays, as equations of NumPy's functions where it can be."""
+        if op.name not in BUILT_IN:
+            return self._lower_or_enter(op, arrays, params)
+        if op.name == "broadcast_to":
+            return self.enter(np.broadcast_to, (*arrays, params["shape"]), {})
+        if op.name == "getitem":
+            return self.enter(operator.getitem, (*arrays, params["index"]), {})
+        if op.name in OF_MATRICES:
+            return self._enter_whole(op, arrays, params)
+        if op.textbook is not None:
+            return op.textbook(*arrays, **params)
+        if not isinstance(op.forward, np.ufunc):
+            return op.compute(arrays, params)
+        try:
+            return self.enter(op.forward, arrays, params)
+        except (TypeError, ValueError, OverflowError) as error:  # as `Op.compute` does
+            raise explain_failure(op.name, op.signature, arrays, None, error) from None
+
+    def _lower_or_enter(self, op: Op, arrays: list[Any], params: Any) -> Any:
+        """Apply an op of the user's own: if it needs values, as one equation."""
+        before = len(self.equations), self.failure
+        try:
+            answer = op.compute(arrays, params)
+            if type(answer) is Array:
+                return answer
+        except Exception:  # whatever it is, the op itself will say it
+            pass
+        del self.equations[before[0] :]
+        self.failure = before[1]
+        return self._enter_whole(op, arrays, params)
+
+    def _enter_whole(self, op: Op, arrays: list[Any], params: Any) -> Any:
+        """Apply an op as one equation."""
+        forward: Any = op.forward
+        if type(forward).__hash__ is None:  # as of a dataclass that can be called
+            forward = forward.__call__
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self.inputs.put_back():
+                return change(forward(*args, **kwargs), plain)
+
+        answer = self.enter(forward, tuple(arrays), params, run)
+        is_number = type(answer) is Number
+        return self.enter(np.asarray, (answer,), {}) if is_number else answer
 
     def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Apply a function without a derivative: its answer is an Array."""
@@ -258,79 +310,3 @@ def _normal(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         and not (name == "keepdims" and x is False)
     }
     return args, kwargs, out
-
-
-def _one_step(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    """Enter an op as one equation."""
-    forward: Any = op.forward
-    if type(forward).__hash__ is None:  # as of a dataclass that can be called
-        forward = forward.__call__
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with tape.inputs.put_back():
-            return change(forward(*args, **kwargs), plain)
-
-    answer = tape.enter(forward, tuple(arrays), params, run)
-    return tape.enter(np.asarray, (answer,), {}) if type(answer) is Number else answer
-
-
-def _if_possible(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    """Lower an op of the user's own; if it needs values, enter it as one equation."""
-    before = len(tape.equations), tape.failure
-    try:
-        answer = op.compute(arrays, params)
-        if type(answer) is Array:
-            return answer
-    except Exception:  # whatever it is, the op itself will say it
-        pass
-    del tape.equations[before[0] :]
-    tape.failure = before[1]
-    return _one_step(tape, op, arrays, params)
-
-
-def _as_ufunc(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    try:
-        return tape.enter(op.forward, arrays, params)
-    except (TypeError, ValueError, OverflowError) as error:  # as `Op.compute` does
-        raise explain_failure(op.name, op.signature, arrays, None, error) from None
-
-
-def _as_textbook(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    return op.textbook(*arrays, **params)  # type: ignore[misc]
-
-
-def _as_forward(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    return op.compute(arrays, params)
-
-
-# Ops whose forward function makes an array of NumPy's own.
-LOWERED: dict[str, Any] = {
-    "broadcast_to": lambda tape, op, arrays, params: tape.enter(
-        np.broadcast_to, (*arrays, params["shape"]), {}
-    ),
-    "getitem": lambda tape, op, arrays, params: tape.enter(
-        operator.getitem, (*arrays, params["index"]), {}
-    ),
-} | dict.fromkeys(
-    [
-        "add_at",
-        "cholesky",
-        "eigensystem",
-        "inv",
-        "qr_factors",
-        "singular_system",
-        "solve",
-    ],
-    _one_step,
-)
-
-
-def _way(op: Op) -> Any:
-    """Return the function that lowers an op."""
-    if op.name not in BUILT_IN:
-        return _if_possible
-    if op.name in LOWERED:
-        return LOWERED[op.name]
-    if op.textbook is not None:
-        return _as_textbook
-    return _as_ufunc if isinstance(op.forward, np.ufunc) else _as_forward

@@ -22,6 +22,7 @@ from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.lowering import Lowering
 from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import label_variables
+from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Program, Variable, alike
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.results import Results
@@ -41,8 +42,8 @@ class Recording:
         the numbers that change.
     accesses : list of str
         For each of the program's inputs, the expression that gives its value.
-    conditions : list of Condition
-        What must hold for the program to be right: first of the arguments.
+    conditions : list of str
+        What must hold for the program to be right, in Python: first of the arguments.
     names : dict
         What the expressions speak of.
     answer, effects, counts
@@ -54,24 +55,17 @@ class Recording:
     ) -> None:
         self._f, self._refer = f, References(args, kwargs)
         self.names = self._refer.names
-        others = {self._refer(f): f}
         self._arguments = Arguments(f, args, kwargs, self._refer)
-        others |= self._arguments.others
+        others = self._arguments.others | {self._refer(f): f}
         self._captured = Captured(others, self._refer)
         _, results = self._run(None)
         tape, _ = self._run(results)
         # A function may change what it leads to, if it does the same all the same.
         self.conditions = [
+            f"mode.get().recording is {current_mode.get().recording}",
             *self._arguments.conditions,
             *Captured(others, self._refer).conditions,
-            *conditions_of(
-                self.program,
-                tape.inputs,
-                self._arguments,
-                self._captured,
-                tape.guards,
-                self._refer,
-            ),
+            *conditions_of(self.program, tape, self._refer),
         ]
 
     def _run(self, first: Results | None) -> tuple[Lowering, Results]:
@@ -111,10 +105,8 @@ class Recording:
         inputs, outputs = tape.inputs, tuple(results.outputs)
         updates = results.updates
         program = Program((), tuple(tape.equations), outputs, updates)
-        read = {*program.results(), *updates}
-        for e in reversed(tape.equations):
-            if e.output in read or e.is_check:
-                read.update(e.inputs)
+        needed = dead_code(program).equations
+        read = {*program.results(), *updates, *(x for e in needed for x in e.inputs)}
 
         def order(access: str, x: Variable) -> int:
             """Arguments first, then parameters, state, random numbers, numbers."""

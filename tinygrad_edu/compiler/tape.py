@@ -30,9 +30,9 @@ from tinygrad_edu.compiler.program import (
 from tinygrad_edu.compiler.refusals import (
     LOOK,
     MASK,
+    REASONS,
     Line,
     place,
-    reason,
     refusal,
     user_line,
 )
@@ -73,7 +73,7 @@ class Tape:
 
     def refuse(self, what: str) -> NoReturn:
         """Raise, since Python asks for a number."""
-        self.fail(*reason(what))
+        self.fail(*REASONS.get(what, REASONS["number"]))
 
     def fail(self, what: str, way_out: str = LOOK) -> NoReturn:
         """Raise a refusal."""

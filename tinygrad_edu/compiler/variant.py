@@ -17,12 +17,13 @@ from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import CostReport, program_cost
 from tinygrad_edu.compiler.scheduling import protect
-from tinygrad_edu.engine.graph import new_constant
+from tinygrad_edu.engine.graph import current_mode, new_constant
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["Passes", "Variant", "Writer"]
 
+NEXT = "\n    "
 Passes = Sequence[tuple[str, Callable[[Program], Program]]]
 Writer = Fast | Loops | Readable
 
@@ -59,43 +60,41 @@ class Variant:
         names = recording.names | {
             "apart": _apart,
             "array": as_array,
+            "mode": current_mode,
+            "program": self._program,
             "step": self._program["step"],
             "tensor": _tensor,
         }
-        call = f"step({', '.join(recording.accesses)})"
+        inputs = ", ".join(recording.accesses)
+        call = f"step({inputs})"
         outputs = recording.program.outputs
         if len(outputs) == 1:
             call = f"({call},)"
-        effects = recording.effects
         if isinstance(self._writer, Loops):  # which gives Python numbers
             names["kinds"] = [_kind(x) for x in outputs]
             call = f"[kind(x) if kind else x for kind, x in zip(kinds, {call})]"
-        run = [f"r = {call}", f"return {recording.answer}"]
-        if effects:
-            run[1:] = [f"y = {recording.answer}", *effects, "return y"]
-        conditions = "\n            and ".join(
-            dict.fromkeys(c.source for c in recording.conditions)
-        )
-        lines = [
-            "def fits(args, kwargs):",
-            "    try:",
-            f"        return ({conditions})",
-            "    except (LookupError, AttributeError, ValueError):",
-            "        return False",
-            "",
-            "def run(args, kwargs):",
-            *(f"    {line}" for line in run),
-        ]
-        arguments = ", ".join(["x", "y", "order", *recording.accesses])
-        lines += [
-            "def epoch(args, x, y, order):",
-            f"    answers = program['epoch']({arguments})",
-            "    for _ in answers:",
-            *(f"        {effect}" for effect in [*effects, "pass"]),
-            "    return answers",
-        ]
-        names["program"] = self._program
-        exec(builtins.compile("\n".join(lines), "<guards>", "exec"), names)
+        conditions = dict.fromkeys(recording.conditions)
+        effects = recording.effects or ["pass"]
+        source = f"""
+def fits(args, kwargs):
+    try:
+        return ({" and ".join(conditions)})
+    except (LookupError, AttributeError, ValueError):
+        return False
+
+def run(args, kwargs):
+    r = {call}
+    y = {recording.answer}
+    {NEXT.join(effects)}
+    return y
+
+def epoch(args, x, y, order):
+    answers = program['epoch'](x, y, order, {inputs})
+    for _ in answers:
+        {(NEXT + "    ").join(effects)}
+    return answers
+"""
+        exec(builtins.compile(source, "<guards>", "exec"), names)
         self.fits: Callable[..., bool] = names["fits"]
         self.run: Callable[..., Any] = names["run"]
         self._epoch: Callable[..., Any] = names["epoch"]
