@@ -223,7 +223,7 @@ class Captured:
         numbers = [name for name, x in attributes.items() if _is_setting(x)]
         others = attributes.keys() - {*numbers, "state", "_scratch"}
         self._visit_names(attributes, path, others)
-        places = [(attributes, name, f"{path}.{name}") for name in numbers]
+        places: list[Any] = [(attributes, name, f"{path}.{name}") for name in numbers]
         state = self.refer(optimiser.state)
         self.conditions.append(f"{self.refer(attributes)}['state'] is {state}")
         self.conditions.append(f"[*{state}] == {list(optimiser.state)!r}")

@@ -6,8 +6,7 @@ import gc
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial, update_wrapper
 from importlib.util import find_spec
 from operator import attrgetter
@@ -37,11 +36,7 @@ from tinygrad_edu.compiler.tuning import (
     sums_as_products,
 )
 from tinygrad_edu.compiler.variant import Passes, Variant, Writer
-from tinygrad_edu.engine.graph import (
-    check_function,
-    current_mode,
-    value_of,
-)
+from tinygrad_edu.engine.graph import check_function, current_mode, value_of
 from tinygrad_edu.support import tree
 from tinygrad_edu.support.extras import missing
 from tinygrad_edu.support.printable import printable, shorten, type_name
@@ -139,10 +134,14 @@ class Compiled:
                 if i:
                     variants.insert(0, variants.pop(i))
                 return variant
-        with _collector_paused():
+        was_enabled = gc.isenabled()
+        gc.disable()  # a long program is many objects, all in use
+        try:
             recording = Recording(self._f, args, kwargs)
-            way = WAYS[self._backend, self._style]
-            variants.insert(0, Variant(recording, *way))
+            variants.insert(0, Variant(recording, *WAYS[self._backend, self._style]))
+        finally:
+            if was_enabled:
+                gc.enable()
         if len(variants) > self._keep:
             # The one unused for longest may be the next one, where signatures take
             # turns; so any of the others goes.
@@ -202,7 +201,7 @@ class Compiled:
             for array, batch in zip((x, y), args):
                 array.take(order[i : i + size], 0, batch, "clip")
             variant = self._find(args, {})
-            answers.append(_kept(variant.run(args, {}), args))
+            answers.append(_copied(variant.run(args, {})))
             # Where the first run left all as it needs it, so will the others.
             if variant.epoch is not None and variant.fits(args, {}):
                 return answers + list(variant.epoch(args, x, y, order[i + size :]))
@@ -224,35 +223,18 @@ class Compiled:
         return self._variants[0]
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Look for no garbage meanwhile: a long program is many objects, all in use."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _kept(answer: Any, batch: tuple[Any, ...]) -> Any:
-    """Copy what has the memory of a mini-batch, which the next one will have."""
-    values = [value_of(x) for x in tree.leaves(answer)]
-    copies = (
-        x.copy() if any(np.may_share_memory(x, z) for z in batch) else x for x in values
-    )
-    return tree.rebuild(answer, copies)
+def _copied(answer: Any) -> Any:
+    """Copy the arrays of an answer: they may be those of the mini-batch."""
+    values = [np.array(value_of(x)) for x in tree.leaves(answer)]
+    return tree.rebuild(answer, values)
 
 
 def _stacked(answers: list[Any]) -> Any:
     """Stack the arrays in answers of one structure."""
-    columns = list(zip(*map(tree.leaves, answers)))
-    stacked = []
-    for column in columns:
-        values = [np.asarray(value_of(x)) for x in column]
-        same = all(v.shape == values[0].shape for v in values)
-        stacked.append(np.array(values) if same else values)
+    stacked: list[Any] = []
+    for column in map(list, zip(*map(tree.leaves, answers))):
+        shapes = set(map(np.shape, column))
+        stacked.append(np.array(column) if len(shapes) == 1 else column)
     return tree.rebuild(answers[0], stacked)
 
 

@@ -83,8 +83,7 @@ class Inputs:
         self.remembered: set[str] = set()
         self.made: list[tuple[ref[Node], Line]] = []
         self._memories: dict[int, Memory] = {}  # of Tensors and arrays, by id
-        self._paths: dict[int, str] = {}  # of Tensors that are arguments
-        self._access_of: dict[int, str] = {}  # of these
+        self._given: dict[int, str] = {}  # Tensors that are arguments: where
         self._before: list[tuple[Any, Any, Any]] = []  # Tensors, as they were
         self._frozen = [x for x in captured.masks if x.flags.writeable]
 
@@ -185,8 +184,8 @@ class Inputs:
         for access, x in self.arguments.data.items():
             name = "_".join(re.findall(r"\w+", self.arguments.paths[access]))
             if isinstance(x, Tensor):
-                self._access_of.setdefault(id(x), access)
-                self._paths.setdefault(id(x), name)
+                self._given.setdefault(id(x), access)
+                self.captured.paths.setdefault(id(x), name)
                 found[access] = x
                 self.memory_of(x)  # in the order of the arguments
             else:
@@ -237,9 +236,7 @@ class Inputs:
 
     def path(self, tensor: Any) -> str:
         """Say what the user calls a Tensor."""
-        key = id(tensor)
-        path = self.captured.paths.get(key) or self._paths.get(key)
-        return tensor.name or path or "x"
+        return tensor.name or self.captured.paths.get(id(tensor)) or "x"
 
     def access(self, tensor: Any) -> str:
         """Return the expression for a Tensor from outside, which may be changed."""
@@ -247,9 +244,7 @@ class Inputs:
         if key not in self.tensors:
             self.tensors[key] = tensor
             self._before.append((tensor, tensor.array, tensor.accumulated))
-        if key not in self._access_of:
-            self._access_of[key] = self._refer(tensor)
-        return self._access_of[key]
+        return self._given.get(key) or self._refer(tensor)
 
     def is_given(self, memory: Memory) -> bool:
         """Whether memory is that of an argument."""

@@ -33,23 +33,16 @@ from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["Lowering"]
 
-SHAPED_BY_VALUES = {
-    np.argwhere,
-    np.bincount,
-    np.compress,
-    np.extract,
-    np.flatnonzero,
-    np.intersect1d,
-    np.nonzero,
-    np.setdiff1d,
-    np.trim_zeros,
-    np.union1d,
-    np.unique,
-}
+# Functions whose answer has another shape for other values.
+_NAMES = (
+    "argwhere bincount compress extract flatnonzero intersect1d nonzero setdiff1d "
+    "trim_zeros union1d unique"
+)
+SHAPED_BY_VALUES = {getattr(np, name) for name in _NAMES.split()}
 
 
 # Ops whose forward function makes an array of NumPy's own.
-OF_MATRICES = {
+WHOLE = {
     "add_at",
     "cholesky",
     "eigensystem",
@@ -133,7 +126,7 @@ class Lowering(Tape):
             return self.enter(np.broadcast_to, (*arrays, params["shape"]), {})
         if op.name == "getitem":
             return self.enter(operator.getitem, (*arrays, params["index"]), {})
-        if op.name in OF_MATRICES:
+        if op.name in WHOLE:
             return self._enter_whole(op, arrays, params)
         if op.textbook is not None:
             return op.textbook(*arrays, **params)
@@ -210,8 +203,7 @@ class Lowering(Tape):
             total = self.call(np.sum, args, kwargs)
             answer = total / (args[0].size // total.size)
         elif _is_shaped_by_values(function, args, kwargs):
-            name = getattr(function, "__name__", "the function")
-            self.fail(f"the shape of {name}() depends on values", MASK)
+            self.fail(f"the shape of {function.__name__}() depends on values", MASK)
         else:
             answer = self.enter(function, args, kwargs)
         if out is None:

@@ -127,7 +127,7 @@ class Recording:
         self.accesses = list(used.values())
         self.program = Program(tuple(used), program.equations, outputs, updates)
         self.answer, self.effects = results.answer, results.effects
-        self.counts = results.counts(self.program, self.accesses)
+        self.counts = results.counts(self.accesses)
         label_variables(tape, self.program.inputs, outputs)
 
     def _check_memory(self, tape: Lowering) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.accesses import References
 from tinygrad_edu.compiler.expressions import INFIX, literal
-from tinygrad_edu.compiler.program import Program, Variable, alike
+from tinygrad_edu.compiler.program import Variable, alike
 from tinygrad_edu.compiler.stand_ins import Array, Number
 from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.graph import Node
@@ -57,7 +57,7 @@ class Results:
         self.updates = {memory.first: memory.read() for memory in tape.changed}
         self.outputs: list[Any] = []
         self.effects: list[str] = []
-        self._counts: dict[str, Variable] = {}  # numbers that are computed from others
+        self._counts: dict[str, str] = {}  # numbers that are computed from others
         self._known = {id(x): access for access, x in stand_ins.items()}
         self._known |= {id(x): site.access for site, _, x in tape.inputs.sites}
         self.answer = self._expression(answer)
@@ -140,8 +140,8 @@ class Results:
             if new is stand_in:
                 continue
             if type(new) is Number and new.variable in self._texts:
-                set_to[site.access] = self._texts[new.variable]
-                self._counts[site.access] = new.variable
+                self._counts[site.access] = text = self._texts[new.variable]
+                set_to[site.access] = text.format(*inputs.accesses.values())
             else:
                 set_to[site.access] = self._expression(new)
         if set_to:
@@ -151,13 +151,8 @@ class Results:
 
     @cached_property
     def _texts(self) -> dict[Variable, str]:
-        """The numbers that are expressions of the inputs."""
-        accesses = self._inputs.accesses
-        return self._numbers({m.first: access for m, access in accesses.items()})
-
-    def _numbers(self, known: dict[Variable, str]) -> dict[Variable, str]:
-        """Write numbers as expressions of others, known beforehand, unless too long."""
-        texts = dict(known)
+        """Numbers as expressions, with ``{0}`` for the first input, unless too long."""
+        texts = {m.first: f"{{{i}}}" for i, m in enumerate(self._inputs.accesses)}
         for e in self._tape.equations:
             if e.output.dtype is None and e.function in INFIX:
                 pair = [
@@ -169,8 +164,8 @@ class Results:
                     texts[e.output] = text
         return texts
 
-    def counts(self, program: Program, accesses: list[str]) -> dict[str, str] | None:
-        """Tell what becomes of each number, with ``{0}`` for the first input.
+    def counts(self, accesses: list[str]) -> dict[str, str] | None:
+        """Tell what becomes of each number, with ``{0}`` for the program's first input.
 
         None, if there is more to do after a run, or anything to give but one number; or
         if something has to be drawn before each run.
@@ -179,12 +174,12 @@ class Results:
         on_batch = accesses[:2] == ["args[0]", "args[1]"] and not self._inputs.drawn
         if not one or not on_batch or self._assigned > len(self._counts):
             return None
-        places = {x: f"{{{i}}}" for i, x in enumerate(program.inputs)}
-        place_of = dict(zip(accesses, places.values()))
-        texts = self._numbers(places) if self._counts else {}
+        place_of = {access: f"{{{i}}}" for i, access in enumerate(accesses)}
+        places = [place_of.get(access) for _, access in self.inputs]
         counts = {
-            place_of[access]: texts.get(x)
-            for access, x in self._counts.items()
+            place_of[access]: text.format(*places)
+            for access, text in self._counts.items()
             if access in place_of
         }
-        return None if None in counts.values() else counts
+        is_known = not any("None" in text for text in counts.values())
+        return counts if is_known else None

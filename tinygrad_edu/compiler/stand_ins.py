@@ -128,13 +128,11 @@ class Array(ArrayLike):
         return reshaped(self, -1, order).copy()
 
     # The result is None, as that of ndarray's methods.
-    def sort(self, axis: Any = -1, kind: Any = None, **kwargs: Any) -> Any:
-        self[...] = np.sort(self, axis, kind, **kwargs)
+    def sort(self, *args: Any, **kwargs: Any) -> Any:
+        self[...] = np.sort(self, *args, **kwargs)
 
-    def partition(
-        self, kth: Any, axis: Any = -1, kind: Any = "introselect", **kwargs: Any
-    ) -> Any:
-        self[...] = np.partition(self, kth, axis, kind, **kwargs)
+    def partition(self, *args: Any, **kwargs: Any) -> Any:
+        self[...] = np.partition(self, *args, **kwargs)
 
     def copy(self, order: str = "C") -> Any:
         if order != "C":
@@ -144,20 +142,15 @@ class Array(ArrayLike):
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
-    def transpose(self, *axes: Any) -> Any:
-        if len(axes) == 1 and not isinstance(axes[0], int):
-            (axes,) = axes
-        return transposed(self, axes or None)
-
     @property
     def T(self) -> Any:  # noqa: N802, as NumPy spells it
         return transposed(self) if self.ndim > 1 else self
 
-    def __invert__(self) -> Any:
-        return current_tape().enter(np.invert, (self,), {})
-
     def __copy__(self) -> Any:
         return self.copy()
+
+    def __invert__(self) -> Any:
+        return current_tape().enter(np.invert, (self,), {})
 
 
 def _bitwise(name: str) -> None:
