@@ -207,6 +207,7 @@ class Counts(Layer):
 
 class Slotted:
     __slots__ = ("n",)
+    k = 1.0
 
     def __init__(self) -> None:
         self.n = 0
@@ -622,18 +623,24 @@ def parameters() -> Any:
 
 
 def names_that_are_computed() -> Any:
-    s = SimpleNamespace(w0=leaf(), w1=leaf(2, 2, 2))
+    """Beside names that are written, in a module and in a class."""
+    s, m, c = SimpleNamespace(w0=leaf(), w1=leaf(2, 2, 2)), ModuleType("m"), Slotted()
+    m.k, c.n = 2.0, 3.0
 
     def f(x: Any) -> Any:
-        loss = tg.sum(getattr(s, f"w{0}") * x * getattr(s, f"w{1}"))
+        loss = tg.sum(getattr(s, f"w{0}") * x * getattr(s, f"w{1}")) * m.k * c.n * c.k
         loss.backward()
         return loss
 
     def script(g: Any) -> Any:
+        Slotted.k = 1.0
         yield g(X), s.w0.grad, s.w1.grad
         yield g(X + 1), s.w0.grad, s.w1.grad
         s.w0 = leaf(5, 5, 5)
         yield g(X), s.w0.grad, s.w1.grad
+        for owner, name in ((m, "k"), (c, "n"), (Slotted, "k")):
+            setattr(owner, name, 7.0)
+            yield g(X)
 
     return f, script
 
@@ -1301,6 +1308,11 @@ def test_no_grad_around_and_inside() -> None:
     forward = tg.compile(lambda x: w * x)
     with tg.no_grad():
         assert forward(X).data.tolist() == forward(X).data.tolist() == [1, 4, 9]
+        inside = forward.source
+        assert "def step(x, w)" in inside
+    forward(X)
+    assert forward.source is not inside
+    assert len(forward._variants) == 2
 
 
 def test_debug_around_and_inside() -> None:

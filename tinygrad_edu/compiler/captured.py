@@ -34,7 +34,6 @@ __all__ = ["Captured", "check_kind", "is_lent", "key_text"]
 MANY = 1000  # the elements of a longer list are not looked into
 # Where code asks for attributes by names that are not written in it.
 BY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
-_EVERYTHING = "*"
 
 
 class Captured:
@@ -100,7 +99,7 @@ class Captured:
         check_kind(array, site.path or "an array")
         access = site.access
         if site.is_open() and is_lent(array):
-            self.sites[access] = site
+            self.sites.setdefault(access, site)  # it may be an optimiser's
             known = self._arrays.setdefault(id(array), access)
             if known != access:
                 self.conditions.append(f"{access} is {known}")
@@ -167,8 +166,8 @@ class Captured:
             if not is_library(base.__module__) and id(base) not in self._seen:
                 self._seen.add(id(base))
                 self._visit_class(base)
-        everything = isinstance(thing, Module) or _EVERYTHING in self._words
-        words = None if everything else self._words
+        by_name = not self._words.isdisjoint(BY_NAME)
+        words = None if by_name or isinstance(thing, Module) else self._words
         if hasattr(thing, "__dict__"):
             attributes = self.refer(vars(thing))
             self.conditions.append(f"len({attributes}) == {len(vars(thing))}")
@@ -243,8 +242,8 @@ class Captured:
             return
         reference, names = self.refer(f), self.refer(f.__globals__)
         self.conditions.append(f"{reference}.__code__ is {self.refer(f.__code__)}")
-        words = set(_words(f.__code__))
-        self._words |= words if words.isdisjoint(BY_NAME) else {_EVERYTHING}
+        codes = list(_codes(f.__code__))
+        self._words.update(name for code in codes for name in code.co_names)
         sites = [
             Site(f"{self.refer(cell)}.cell_contents", name, cell, "cell_contents")
             for name, cell in zip(f.__code__.co_freevars, f.__closure__ or ())
@@ -255,7 +254,12 @@ class Captured:
             sites.append(Site(f"{reference}.{name}", where, f, name))
         for site in sites:
             self._visit(site.get(), site)
-        used = dict.fromkeys(_globals(f.__code__))
+        used = dict.fromkeys(
+            instruction.argval
+            for code in codes
+            for instruction in dis.get_instructions(code)
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+        )
         for name in used:
             if name in f.__globals__:
                 self._visit_item(f.__globals__, names, name, name)
@@ -310,18 +314,9 @@ def _slots(kind: type) -> Iterator[str]:
                 yield name
 
 
-def _words(code: CodeType) -> Iterator[str]:
-    """Give the names that a function's code speaks of, those nested in it included."""
-    yield from code.co_names
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Give a function's code, and that of the functions in it."""
+    yield code
     for constant in code.co_consts:
         if inspect.iscode(constant):
-            yield from _words(constant)
-
-
-def _globals(code: CodeType) -> Iterator[str]:
-    """Give the names of globals, or builtins, among them."""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield instruction.argval
-        elif inspect.iscode(instruction.argval):
-            yield from _globals(instruction.argval)
+            yield from _codes(constant)

@@ -120,7 +120,7 @@ class Inputs:
     def _lend(self, captured: Captured) -> None:
         for site in captured.sites.values():
             value = site.get()
-            stand_in = self._stand_in(value, site.access, site.path, site.of_optimiser)
+            stand_in = self._stand_in(value, site)
             self.sites.append((site, value, stand_in))
             site.set(stand_in)
 
@@ -130,17 +130,19 @@ class Inputs:
 
     # --- Binding ----------------------------------------------------------------------
 
-    def _bind(self, name: str, value: Any, access: str, writable: bool) -> Memory:
+    def _bind(
+        self, value: Any, access: str, path: str, writable: bool = False
+    ) -> Memory:
         """Make something an input of the program."""
         shape = np.shape(value)
         dtype = getattr(value, "dtype", None)  # a Python number has none
-        variable = Variable(shape, dtype, short_path(name))
+        variable = Variable(shape, dtype, short_path(path))
         if len(self.accesses) < len(self._first):
             before, known = self._first[len(self.accesses)]
             same_kind = before.shape == shape and same_dtype(before.dtype, dtype)
             if same_kind and known == access:
                 variable = before
-        memory = Memory(variable, name, writable)
+        memory = Memory(variable, path, writable)
         self.accesses[memory] = access
         return memory
 
@@ -149,25 +151,30 @@ class Inputs:
         code = getattr(inspect.unwrap(self._f), "__code__", None)
         return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
 
-    def _stand_in(self, x: Any, access: str, path: str, of_optimiser: bool) -> Any:
+    def _stand_in(self, x: Any, site: Site) -> Any:
         """Return what stands for an array or number, or for a tuple with such parts."""
+        access, path = site.access, site.path
         if isinstance(x, tuple):
             parts = [
-                self._stand_in(part, f"{access}[{i}]", f"{path}[{i}]", of_optimiser)
+                self._stand_in(
+                    part, site._replace(access=f"{access}[{i}]", path=f"{path}[{i}]")
+                )
                 for i, part in enumerate(x)
             ]
             return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
         if not is_lent(x):
-            return self._input(path, x, access) if of_optimiser else x
-        if of_optimiser:
+            return self._input(x, access, path) if site.of_optimiser else x
+        if site.of_optimiser:
             self.remembered.add(access)
-        memory = self._memories.get(id(x)) or self._bind(path, x, access, of_optimiser)
-        self._memories[id(x)] = memory
+        memory = self._memories.get(id(x))
+        if memory is None:
+            memory = self._bind(x, access, path, writable=site.of_optimiser)
+            self._memories[id(x)] = memory
         return self._array(x, memory)
 
-    def _input(self, path: str, x: Any, access: str) -> Any:
+    def _input(self, x: Any, access: str, path: str) -> Any:
         """Make something an input; return what stands for it."""
-        memory = self._bind(path, x, access, False)
+        memory = self._bind(x, access, path)
         if memory.first.dtype is None:
             return Number(x, memory.first, True)
         return self._array(x, memory)
@@ -189,7 +196,7 @@ class Inputs:
                 found[access] = x
                 self.memory_of(x)  # in the order of the arguments
             else:
-                found[access] = self._input(name, x, access)
+                found[access] = self._input(x, access, name)
         return found
 
     def sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -203,7 +210,7 @@ class Inputs:
         access = f"{self._refer(whose)}.{draw.__name__}({shape}, {of})"
         self.drawn.add(access)
         name = f"{draw.__name__}{len(self.drawn)}"
-        return self._input(name, np.ones(shape, dtype), access)
+        return self._input(np.ones(shape, dtype), access, name)
 
     # --- Tensors ----------------------------------------------------------------------
 
@@ -229,7 +236,7 @@ class Inputs:
                 "it inside, or take its detach()"
             )
         array = f"{self.access(x)}.array"
-        memory = self._bind(self.path(x), x.array, array, True)
+        memory = self._bind(x.array, array, self.path(x), writable=True)
         self._memories[id(x)] = memory
         self.bound[memory] = x
         return memory
@@ -263,9 +270,9 @@ class Inputs:
             self.read.add(id(leaf))
         if not is_read or gradient is None:
             return None
-        name, of = f"grad_{self.path(leaf)}", f"{access}.accumulated.array"
+        of, path = f"{access}.accumulated.array", f"grad_{self.path(leaf)}"
         leaf.accumulated = self.gradients[id(leaf)] = Tensor(gradient.array)
-        return leaf.accumulated, self._bind(name, gradient.array, of, True)
+        return leaf.accumulated, self._bind(gradient.array, of, path, writable=True)
 
     # --- Optimisers -------------------------------------------------------------------
 

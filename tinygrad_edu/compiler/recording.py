@@ -83,10 +83,9 @@ class Recording:
                 if tape.failure is None:
                     tape.check_end()
                     results = Results(answer, stand_ins, tape, self._refer, first)
-        except Exception as error:
-            if tape.failure is not None and error is not tape.failure:
-                raise tape.failure from None
-            raise
+        except Exception:
+            if tape.failure is None:
+                raise
         finally:
             current_mode.set(inside.block.outside)
         if tape.failure is not None:
@@ -108,22 +107,20 @@ class Recording:
         needed = dead_code(program).equations
         read = {*program.results(), *updates, *(x for e in needed for x in e.inputs)}
 
-        def order(access: str, x: Variable) -> int:
-            """Arguments first, then parameters, state, random numbers, numbers."""
+        def order(item: tuple[Variable, str]) -> tuple[bool, ...]:
+            """Put arguments first, then parameters, state, random numbers, numbers."""
+            x, access = item
             if is_argument(access):
-                return 0
-            if x.dtype is None:
-                return 4
-            if access in inputs.drawn:
-                return 3
-            return 2 if access in inputs.remembered else 1
+                return (False,)
+            in_turn = access in inputs.drawn, access in inputs.remembered
+            return True, x.dtype is None, *in_turn
 
         used = {
             memory.first: access
             for memory, access in inputs.accesses.items()
             if memory.first in read or is_argument(access) or access in inputs.drawn
         }
-        used = {x: used[x] for x in sorted(used, key=lambda x: order(used[x], x))}
+        used = dict(sorted(used.items(), key=order))
         self.accesses = list(used.values())
         self.program = Program(tuple(used), program.equations, outputs, updates)
         self.answer, self.effects = results.answer, results.effects
@@ -132,15 +129,14 @@ class Recording:
 
     def _check_memory(self, tape: Lowering) -> None:
         """Raise if memory that is written to is also read as another input."""
-        spans = []
-        for memory, access in tape.inputs.accesses.items():
-            if memory.first.dtype is not None and access not in tape.inputs.drawn:
-                array = np.asarray(self._refer.evaluate(access))
-                spans += [(*byte_bounds(array), memory)] * bool(array.size)
-        spans.sort(key=itemgetter(0))
-        changed = tape.changed
+        inputs, changed = tape.inputs, tape.changed
+        spans = [
+            (*byte_bounds(np.asarray(self._refer.evaluate(access))), memory)
+            for memory, access in inputs.accesses.items()
+            if memory.first.nbytes and access not in inputs.drawn
+        ]
         before: list[tuple[int, Memory]] = []  # those that may reach as far as the next
-        for low, high, b in spans:
+        for low, high, b in sorted(spans, key=itemgetter(0)):
             before = [(end, other) for end, other in before if end > low]
             for _, other in before:
                 if b in changed or other in changed:

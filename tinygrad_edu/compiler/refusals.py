@@ -44,14 +44,10 @@ def is_library(module: Any) -> bool:
     if not isinstance(module, str):  # as of what is written in C
         return module is not None
     root = module.partition(".")[0]
-    known = ("numpy", "tinygrad_edu", "builtins")
-    return root in sys.stdlib_module_names or root in known or _is_installed(root)
-
-
-def _is_installed(package: str) -> bool:
-    """Whether a package lies where pip puts them."""
-    file = getattr(sys.modules.get(package), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
+    if root in sys.stdlib_module_names or root in ("numpy", "tinygrad_edu"):
+        return True
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file  # where pip puts it
 
 
 @cache
