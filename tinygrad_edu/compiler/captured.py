@@ -110,9 +110,6 @@ class Captured:
             self.masks.append(array)
 
     def _visit_plain(self, thing: Any, access: str) -> None:
-        if thing is None or isinstance(thing, bool):
-            self.conditions.append(f"{access} is {thing}")
-            return
         # The same object is the quick answer. 2 is not 2.0 here, and 0.0 not -0.0.
         kind = self.refer(type(thing))
         equal = f"{access} == {self.refer(thing)}"
@@ -153,7 +150,9 @@ class Captured:
             pass
         elif isinstance(thing, Optimiser):
             self._visit_optimiser(thing, path)
-        elif hasattr(thing, "__wrapped__"):  # as of a compiled or a cached function
+        elif isinstance(thing, property):
+            self._visit_parts([thing.fget], path)
+        elif hasattr(thing, "__wrapped__"):  # as a compiled function, or a staticmethod
             self._visit_parts([thing.__wrapped__], path)
         elif isinstance(thing, Module | SimpleNamespace) or not is_library(
             type(thing).__module__
@@ -172,8 +171,15 @@ class Captured:
             attributes = self.refer(vars(thing))
             self.conditions.append(f"len({attributes}) == {len(vars(thing))}")
             self._visit_names(vars(thing), path, words)
-        for name in _slots(type(thing)):
-            if (words is None or name in words) and hasattr(thing, name):
+        slots = [
+            name
+            for base in type(thing).__mro__
+            if "__slots__" in vars(base)
+            for name, slot in vars(base).items()
+            if inspect.ismemberdescriptor(slot) and hasattr(thing, name)
+        ]
+        for name in slots:
+            if words is None or name in words:
                 site = Site(f"{reference}.{name}", f"{path}.{name}", thing, name)
                 self._visit(site.get(), site)
 
@@ -182,16 +188,9 @@ class Captured:
         names = f"vars({self.refer(kind)})"
         self.conditions.append(f"len({names}) == {len(vars(kind))}")
         for name, part in list(vars(kind).items()):
-            if name not in self._words and name not in ("forward", "__call__"):
-                continue
-            path = f"{kind.__name__}.{name}"
-            access = f"{names}[{name!r}]"
-            if isinstance(part, staticmethod | classmethod | property):
-                self.conditions.append(f"{access} is {self.refer(part)}")
-                inner = part.fget if isinstance(part, property) else part.__func__
-                self._visit_parts([inner], path)
-            else:
-                self._visit(part, Site(access, path, kind, name))
+            if name in self._words or name in ("forward", "__call__"):
+                path = f"{kind.__name__}.{name}"
+                self._visit(part, Site(f"{names}[{name!r}]", path, kind, name))
 
     def _visit_elements(self, whole: Any, reference: str, path: str) -> None:
         self.conditions.append(f"len({reference}) == {len(whole)}")
@@ -303,15 +302,6 @@ def _has_arrays(x: Any) -> bool:
 def is_lent(x: Any) -> bool:
     """Whether an array is read afresh: not a mask, which decides about shapes."""
     return isinstance(x, np.ndarray) and x.dtype.kind in "fiu"
-
-
-def _slots(kind: type) -> Iterator[str]:
-    """Give the names of the attributes that a class has slots for."""
-    for base in kind.__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__"):
-                yield name
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -16,7 +16,7 @@ from weakref import ref
 import numpy as np
 
 from tinygrad_edu.compiler.accesses import References, Site
-from tinygrad_edu.compiler.arguments import Arguments, is_argument
+from tinygrad_edu.compiler.arguments import Arguments
 from tinygrad_edu.compiler.captured import Captured, is_lent
 from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import short_path
@@ -252,10 +252,6 @@ class Inputs:
             self.tensors[key] = tensor
             self._before.append((tensor, tensor.array, tensor.accumulated))
         return self._given.get(key) or self._refer(tensor)
-
-    def is_given(self, memory: Memory) -> bool:
-        """Whether memory is that of an argument."""
-        return is_argument(self.accesses[memory])
 
     def see(self, leaf: Any, is_read: bool) -> tuple[Tensor, Memory] | None:
         """Have the gradient of a leaf be an input, unless it is overwritten first.

@@ -18,7 +18,6 @@ __all__ = [
     "is_library",
     "is_library_code",
     "place",
-    "refusal",
     "user_line",
 ]
 
@@ -100,12 +99,3 @@ REASONS = {
     "repr": _TEXT,
     "tolist": _OUT,
 }
-
-
-def refusal(what: str, way_out: str = LOOK) -> TypeError:
-    """The error where a program would have to know a value, which changes."""
-    return TypeError(
-        f"compile: {what}, at {place()}, while the function is being recorded. The "
-        "program will run on other values as well, and this line's answer would be "
-        f"frozen into it: {way_out}"
-    )

@@ -14,6 +14,7 @@ from weakref import ref
 
 import numpy as np
 
+from tinygrad_edu.compiler.arguments import is_argument
 from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.memory import Memory
@@ -33,7 +34,6 @@ from tinygrad_edu.compiler.refusals import (
     REASONS,
     Line,
     place,
-    refusal,
     user_line,
 )
 from tinygrad_edu.compiler.stand_ins import Array, Number
@@ -76,8 +76,14 @@ class Tape:
         self.fail(*REASONS.get(what, REASONS["number"]))
 
     def fail(self, what: str, way_out: str = LOOK) -> NoReturn:
-        """Raise a refusal."""
-        self._raise(refusal(what, way_out))
+        """Raise, since a program would have to know a value, which changes."""
+        self._raise(
+            TypeError(
+                f"compile: {what}, at {place()}, while the function is being recorded. "
+                "The program will run on other values as well, and this line's answer "
+                f"would be frozen into it: {way_out}"
+            )
+        )
 
     def _raise(self, error: Exception) -> NoReturn:
         """Raise, and remember it, since the function may catch it."""
@@ -175,7 +181,7 @@ class Tape:
             what = f"its argument {memory.name}"
             if memory.base is not None:
                 what = "a view of an array"
-            elif not self.inputs.is_given(memory):
+            elif not is_argument(self.inputs.accesses[memory]):
                 what = f"the array {memory.name}"
             self.fail(
                 f"the function writes to {what}",

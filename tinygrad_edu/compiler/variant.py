@@ -123,15 +123,13 @@ def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
     """Copy an answer that has come to be the same as another, computed by itself."""
     outputs: list[Any] = []
     copies: list[Equation] = []
-    for i, x in enumerate(program.outputs):
-        twins = [j for j, y in enumerate(program.outputs[:i]) if y is x]
-        if isinstance(x, Variable) and x.dtype is not None and twins:
-            same = [j for j in twins if as_recorded[j] is as_recorded[i]]
-            if same:
-                x = outputs[same[0]]
-            else:
+    given: dict[Any, Variable] = {}  # by what was recorded
+    for x, recorded in zip(program.outputs, as_recorded):
+        if isinstance(x, Variable) and x.dtype is not None:
+            if recorded not in given and x in given.values():
                 copies.append(Equation(Variable(x.shape, x.dtype), np.positive, (x,)))
                 x = copies[-1].output
+            x = given.setdefault(recorded, x)
         outputs.append(x)
     equations = (*program.equations, *copies)
     return replace(program, equations=equations, outputs=tuple(outputs))
