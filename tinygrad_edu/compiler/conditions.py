@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tinygrad_edu.compiler.accesses import References
 from tinygrad_edu.compiler.arguments import is_argument
 from tinygrad_edu.compiler.inputs import Inputs
-from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.tensor import Tensor
 
@@ -32,7 +33,7 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
         if x.dtype is not None and isinstance(refer.evaluate(access), np.ndarray)
     ]
     if given and written:
-        yield f"apart(({', '.join(given)},), ({', '.join(written)},))"
+        yield f"{refer(_are_apart)}(({', '.join(given)},), ({', '.join(written)},))"
     for x, truth in tape.guards:
         yield f"bool({accesses[x]}) is {truth}"
     for key, tensor in inputs.tensors.items():
@@ -42,7 +43,20 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
         if key in inputs.read:
             is_none = "is" if tensor.accumulated is None else "is not"
             yield f"{access}.accumulated {is_none} None"
-    yield from _of_arrays(used, written, inputs.drawn, refer)
+    arrays: dict[str, Any] = {}
+    for x, access in used.items():
+        if is_argument(access) or access in inputs.drawn:
+            continue
+        if x.dtype is None:
+            yield f"{access}.__class__ in {refer((int, float))}"
+        else:
+            arrays[access] = refer.evaluate(access)
+    if arrays:
+        # In most calls they are those of the last call, so ask that first.
+        same = " and ".join(f"{access} is {refer(x)}" for access, x in arrays.items())
+        are_written = [access in written for access in arrays]
+        known = f"{refer([*arrays.values()])}, {refer(are_written)}"
+        yield f"({same} or {refer(_fit)}(({', '.join(arrays)},), {known}))"
 
 
 def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
@@ -64,41 +78,24 @@ def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
         yield f"len({{*map(id, ({', '.join(first.values())}))}}) == {len(first)}"
 
 
-def _of_arrays(
-    used: dict[Variable, str], written: list[str], drawn: set[str], refer: References
-) -> Iterator[str]:
-    """Give what must hold of the arrays and numbers that are read afresh."""
-    arrays = [a for x, a in used.items() if x.ndim and a not in drawn]
-    place_of = {access: i for i, access in enumerate(arrays)}
-    # Read by functions, so that no condition is as long as the list of inputs.
-    all_written, all_arrays = _read_all(written, refer), _read_all(arrays, refer)
-    all_but, are_written = refer(_all_but), set(written)
-    for x, access in used.items():
-        if is_argument(access) or access in drawn:
+def _fit(arrays: Any, known: list[Any], are_written: list[bool]) -> bool:
+    """Whether arrays can be in place of those that were recorded."""
+    written = [*compress(arrays, are_written)]
+    for i, (x, before) in enumerate(zip(arrays, known)):
+        if x is before:
             continue
-        if x.dtype is None:
-            yield f"{access}.__class__ in {refer((int, float))}"
-            continue
-        # In most calls that is the same array as in the last, so ask that first.
-        array = refer.evaluate(access)
-        others = all_written
-        if access in are_written:
-            others = f"{all_but}({all_arrays}, {place_of.get(access)})"
-        is_new = (
-            f"{access}.shape == {x.shape} "
-            f"and {access}.dtype == {refer(x.dtype)} "
-            f"and {access}.__class__ is {refer(type(array))} "
-            f"and apart(({access},), {others})"
-        )
-        yield f"({access} is {refer(array)} or {is_new})"
+        if (x.shape, x.dtype, type(x)) != (before.shape, before.dtype, type(before)):
+            return False
+        others = (*arrays[:i], *arrays[i + 1 :]) if are_written[i] else written
+        if not _are_apart((x,), others):
+            return False
+    return True
 
 
-def _read_all(accesses: Iterable[str], refer: References) -> str:
-    """Write a call that gives the values of expressions, as a tuple."""
-    values = "".join(f"{access}, " for access in accesses)
-    function = refer.evaluate(f"lambda args, kwargs: ({values})")
-    return f"{refer(function)}(args, kwargs)"
-
-
-def _all_but(values: tuple[Any, ...], i: int | None) -> tuple[Any, ...]:
-    return tuple(x for j, x in enumerate(values) if j != i)
+def _are_apart(given: Iterable[Any], written: Iterable[Any]) -> bool:
+    """Whether no array that is given has memory of one that is written to."""
+    for x in given:
+        for array in written:
+            if x is array or (x.base is not None and np.may_share_memory(x, array)):
+                return False
+    return True

@@ -248,10 +248,7 @@ class Tape:
                 values.append(change(x, plain))
                 described.append(change(x, self.variable))
         try:
-            if params:
-                answer = (run or function)(*values, **change(params, plain))
-            else:
-                answer = (run or function)(*values)
+            answer = (run or function)(*values, **change(params, plain))
         except ValueError as error:
             if "read-only" in str(error):
                 self.fail("an array is written to", "compute a new array instead")

@@ -58,7 +58,6 @@ class Variant:
     def _link(self, recording: Recording) -> None:
         """Write the functions that say whether the program fits, and that run it."""
         names = recording.names | {
-            "apart": _apart,
             "array": as_array,
             "mode": current_mode,
             "program": self._program,
@@ -139,15 +138,6 @@ def _kind(x: Any) -> Any:
     """What makes a NumPy scalar of a number, where the output is one."""
     is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
     return x.dtype.type if is_scalar else None
-
-
-def _apart(given: tuple[Any, ...], written: tuple[Any, ...]) -> bool:
-    """Whether no array that is given has memory of one that is written to."""
-    for x in given:
-        for array in written:
-            if x is array or (x.base is not None and np.may_share_memory(x, array)):
-                return False
-    return True
 
 
 def _tensor(value: Any) -> Tensor:
