@@ -224,6 +224,26 @@ def argument_that_is_a_parameter():
     return f, [w, o], script
 
 
+def parameter_that_views_an_argument():
+    """At a later call only, and the argument has the memory."""
+    w = leaf()
+    o = tg.optim.SGD([w], lr=0.1)
+
+    def f(x):
+        o.zero_grad()
+        tg.sum(w * x).backward()
+        o.step()
+        return np.sum(x)
+
+    def script(g, held):
+        yield g(X.copy())
+        x = X.copy()
+        w.data = x[::-1]
+        yield g(x), x
+
+    return f, [w, o], script
+
+
 def arguments_that_share_memory():
     w = leaf(2, 2)
 
@@ -297,6 +317,7 @@ MEMORY = [
     assigned_then_changed,
     parameters_swapped,
     argument_that_is_a_parameter,
+    parameter_that_views_an_argument,
     arguments_that_share_memory,
     parameters_that_share_memory,
     captured_view_of_a_parameter,

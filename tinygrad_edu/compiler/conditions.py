@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,10 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
     written = [used[x] for x in program.updates]
     yield from inputs.conditions
     yield from _of_arguments(inputs, refer)
-    given = [
-        access
-        for x, access in used.items()
-        if is_argument(access) and access not in written
-        if x.dtype is not None and isinstance(refer.evaluate(access), np.ndarray)
-    ]
-    if given and written:
-        yield f"{refer(_are_apart)}(({', '.join(given)},), ({', '.join(written)},))"
+    given = [a for x, a in used.items() if is_argument(a) and x.dtype is not None]
+    read = [access for access in given if access not in written]
+    if read and written:
+        yield f"{refer(_are_apart)}({_tuple(read)}, {_tuple(written)})"
     for x, truth in tape.guards:
         yield f"bool({accesses[x]}) is {truth}"
     for key, tensor in inputs.tensors.items():
@@ -54,9 +49,14 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
     if arrays:
         # In most calls they are those of the last call, so ask that first.
         same = " and ".join(f"{access} is {refer(x)}" for access, x in arrays.items())
-        are_written = [access in written for access in arrays]
-        known = f"{refer([*arrays.values()])}, {refer(are_written)}"
-        yield f"({same} or {refer(_fit)}(({', '.join(arrays)},), {known}))"
+        known = [(x, x.shape, x.dtype, type(x)) for x in arrays.values()]
+        places = {i for i, access in enumerate(arrays) if access in written}
+        rest = f"{_tuple(given)}, {refer(known)}, {refer(places)}"
+        yield f"({same} or {refer(_fit)}({_tuple(arrays)}, {rest}))"
+
+
+def _tuple(accesses: Iterable[str]) -> str:
+    return f"({''.join(f'{access}, ' for access in accesses)})"
 
 
 def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
@@ -78,17 +78,22 @@ def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
         yield f"len({{*map(id, ({', '.join(first.values())}))}}) == {len(first)}"
 
 
-def _fit(arrays: Any, known: list[Any], are_written: list[bool]) -> bool:
-    """Whether arrays can be in place of those that were recorded."""
-    written = [*compress(arrays, are_written)]
-    for i, (x, before) in enumerate(zip(arrays, known)):
-        if x is before:
-            continue
-        if (x.shape, x.dtype, type(x)) != (before.shape, before.dtype, type(before)):
+def _fit(arrays: Any, given: Any, known: Any, written: set[int]) -> bool:
+    """Whether arrays can be in place of the known ones.
+
+    Those that are written to must be apart from all others, and from the arguments.
+    """
+    for x, (before, shape, dtype, kind) in zip(arrays, known):
+        if x is not before and (
+            x.shape != shape or x.dtype != dtype or x.__class__ is not kind
+        ):
             return False
-        others = (*arrays[:i], *arrays[i + 1 :]) if are_written[i] else written
-        if not _are_apart((x,), others):
-            return False
+    to_write = [arrays[i] for i in written]
+    for i, x in enumerate(arrays if written else ()):
+        if x is not known[i][0]:
+            others = (*given, *arrays[:i], *arrays[i + 1 :])
+            if not _are_apart((x,), others if i in written else to_write):
+                return False
     return True
 
 
