@@ -1256,39 +1256,6 @@ def test_compiled_calls_compiled_and_itself() -> None:
     assert same(power(X, 1), X**2)
 
 
-@each_style
-def test_transforms_inside(style: str) -> None:
-    def scenario() -> Any:
-        w = leaf()
-
-        def f(x: Any) -> Any:
-            return [
-                tg.grad(lambda y: tg.sum(y**3 * w))(x),
-                tg.hessian(lambda y: np.sum(y**3))(x),
-                tg.jacobian(lambda y: w * y**2)(x),
-                tg.vjp(lambda y: w * y, x)[1](x),
-                tg.jvp(lambda y: y**3, (x,), (x,)),
-                tg.hvp(lambda y: np.sum(y**4), (x,), (x,)),
-            ]
-
-        return f, lambda g: [g(X), g(X + 1)]
-
-    assert_as_eager(scenario, style)
-
-
-def test_transforms_around() -> None:
-    w = leaf()
-
-    def f(x: Any) -> Any:
-        return tg.sum(w * x**3)
-
-    compiled = tg.compile(f)
-    compiled(X)
-    for transform in (tg.grad, tg.hessian):
-        assert same(transform(compiled)(X), transform(f)(X))
-    assert same(tg.jvp(compiled, (X,), (X,))[1], tg.jvp(f, (X,), (X,))[1])
-
-
 def test_no_grad_around_and_inside() -> None:
     w = leaf()
 

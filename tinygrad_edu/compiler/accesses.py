@@ -1,4 +1,4 @@
-"""Python expressions that lead to things: so a program finds them at every call."""
+"""Python expressions that lead to objects: a program finds them at every call."""
 
 from __future__ import annotations
 

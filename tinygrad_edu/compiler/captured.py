@@ -37,7 +37,7 @@ BY_NAME = {"getattr", "vars", "__dict__", "attrgetter"}
 
 
 class Captured:
-    """What the code of functions leads to.
+    """The objects that the code of functions leads to.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Captured:
         self.conditions.append(f"({same} or {access}.__class__ is {kind} and {equal})")
 
     def _visit_parts(self, parts: Iterable[Any], path: str) -> None:
-        """Visit what an object cannot lose."""
+        """Visit parts that an object always has."""
         for part in parts:
             self._visit(part, Site(self.refer(part), path))
 

@@ -113,11 +113,11 @@ class Compiled:
             return self._find(args, kwargs).run(args, kwargs)
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
-        """Be a method, where a class has this as an attribute."""
+        """Bind to an object, as a function does that is an attribute of its class."""
         return self if owner is None else MethodType(self, owner)
 
     def __reduce__(self) -> Any:
-        """Be pickled by name, as a function is; or as what is compiled, anew."""
+        """Pickle by name, as a function; otherwise to be compiled again."""
         try:
             path: str = vars(self)["__qualname__"]
             if attrgetter(path)(sys.modules[self.__module__]) is self:
@@ -194,7 +194,7 @@ class Compiled:
         return _stacked(answers)
 
     def _run_batches(self, x: Any, y: Any, order: Any, size: int) -> list[Any]:
-        """Run on the rows in an order, so many at a time."""
+        """Call the function on the rows, `size` of them at a time."""
         args = x.take(order[:size], axis=0), y.take(order[:size], axis=0)
         answers = []
         for i in range(0, len(order), size):

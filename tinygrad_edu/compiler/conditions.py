@@ -18,7 +18,7 @@ __all__ = ["conditions_of"]
 
 
 def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[str]:
-    """Give what must hold of a program's inputs, in the order in which it is asked."""
+    """Yield the conditions, in the order in which they are asked."""
     inputs = tape.inputs
     accesses = {memory.first: access for memory, access in inputs.accesses.items()}
     used = {x: accesses[x] for x in program.inputs}
@@ -60,7 +60,7 @@ def _tuple(accesses: Iterable[str]) -> str:
 
 
 def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
-    """Give which of the Tensors that are arguments are the same, and which not."""
+    """Yield which Tensors among the arguments are the same one, and which are not."""
     data, captured = inputs.arguments.data, inputs.captured.tensors
     tensors = {a: x for a, x in data.items() if isinstance(x, Tensor)}
     given = set(map(id, tensors.values()))

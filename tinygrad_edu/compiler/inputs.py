@@ -1,4 +1,4 @@
-"""What a function uses from outside, while it runs on the tape.
+"""The inputs of one run: all that the function uses from outside.
 
 Each array and number there becomes an input of the program, with the expression that
 gives its value at every call. In its place stands an `Array` or a `Number` for a while.
@@ -35,7 +35,7 @@ class Inputs:
     Attributes
     ----------
     arguments, captured
-        Where they are from.
+        The function's, for both runs.
     accesses : dict of Memory to str
         All of them, with the expressions for their values.
     conditions : list of str
@@ -51,11 +51,11 @@ class Inputs:
     bound : dict of Memory to Tensor
         The Tensors that had this memory at first.
     sites : list of tuple
-        Where stand-ins are, what is there at first, and the stand-in.
+        The places, what they hold outside of the run, and the stand-ins.
     drawn, remembered : set of str
         The expressions of random numbers, and of what optimisers remember.
     made : list of tuple
-        All that stands for something, with the lines where it was made.
+        References to all Arrays and Tensors, with the lines that made them.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Inputs:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Have stand-ins in all places; put everything back in the end."""
+        """Put stand-ins in all places; put everything back at the end."""
         try:
             for mask in self._frozen:
                 mask.flags.writeable = False
@@ -125,7 +125,7 @@ class Inputs:
             site.set(stand_in)
 
     def forget(self) -> None:
-        """Let go of what stood for something."""
+        """Drop the stand-ins."""
         self.sites, self.gradients, self.used = [], {}, {}
 
     # --- Binding ----------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Inputs:
         return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
 
     def _stand_in(self, x: Any, site: Site) -> Any:
-        """Return what stands for an array or number, or for a tuple with such parts."""
+        """Return the stand-in for an array or a number, or a tuple of stand-ins."""
         access, path = site.access, site.path
         if isinstance(x, tuple):
             parts = [
@@ -173,7 +173,7 @@ class Inputs:
         return self._array(x, memory)
 
     def _input(self, x: Any, access: str, path: str) -> Any:
-        """Make something an input; return what stands for it."""
+        """Make something an input; return its stand-in."""
         memory = self._bind(x, access, path)
         if memory.first.dtype is None:
             return Number(x, memory.first, True)
@@ -186,7 +186,7 @@ class Inputs:
         return array
 
     def stand_ins(self) -> dict[str, Any]:
-        """Return what stands for the data among the arguments, by expression."""
+        """Return the stand-ins for the data among the arguments, by expression."""
         found: dict[str, Any] = {}
         for access, x in self.arguments.data.items():
             name = "_".join(re.findall(r"\w+", self.arguments.paths[access]))
@@ -256,7 +256,7 @@ class Inputs:
     def see(self, leaf: Any, is_read: bool) -> tuple[Tensor, Memory] | None:
         """Have the gradient of a leaf be an input, unless it is overwritten first.
 
-        Return what stands for it, and its memory.
+        Return its stand-in and the memory.
         """
         if not self.is_outside(leaf) or id(leaf) in self.gradients:
             return None

@@ -1,4 +1,4 @@
-"""What the engine and NumPy hand over, lowered to equations.
+"""The calls of ops and of NumPy's functions, lowered to equations.
 
 Every op comes to the tape. An op is *lowered* to NumPy's functions by running its
 forward function, or its textbook formula, on Arrays; an op of the user's own is one
@@ -112,7 +112,7 @@ class Lowering(Tape):
         return node
 
     def _next_origin(self, op: str) -> EquationOrigin:
-        """Return the origin of what comes next, of which the first run knows."""
+        """Return the origin of the next equation; in the second run, it is known."""
         i = len(self.equations)
         if self._first is not None and i < len(self._first):
             return self._first[i].origin

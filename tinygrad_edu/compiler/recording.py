@@ -1,4 +1,4 @@
-"""One run of a function on a tape, and what it amounts to: a `Program`.
+"""Run a function on a tape, twice, and make a `Program` of it.
 
 Nothing is changed by it: what the function would write to is written down, and done
 when the program runs.
@@ -100,7 +100,7 @@ class Recording:
         return tape, results
 
     def _read_off(self, tape: Lowering, results: Results) -> None:
-        """Make the program of what the tape holds."""
+        """Make the program out of the tape."""
         inputs, outputs = tape.inputs, tuple(results.outputs)
         updates = results.updates
         program = Program((), tuple(tape.equations), outputs, updates)

@@ -1,4 +1,4 @@
-"""What a run has come to: the program's outputs, and what is made of them."""
+"""The results of a run: the program's outputs, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Results:
         return f"r[{len(self.outputs) - 1}]"
 
     def _constant(self, x: Any) -> str:
-        """Name what is not computed; what is like that of the first run is that."""
+        """Name a constant; if it equals that of the first run, take that one."""
         i = len(self.constants)
         if i < len(self._first) and alike(self._first[i], x):
             x = self._first[i]

@@ -1,4 +1,4 @@
-"""What stands for arrays and Python numbers while a function is recorded.
+"""Stand-ins for arrays and Python numbers while a function is recorded.
 
 An `Array` is a node, so that ops and NumPy's functions come to the tape, but for
 isinstance() it is an ndarray, and it can be written to as one.
@@ -46,7 +46,7 @@ class Array(ArrayLike):
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """What isinstance() goes by: a program does what is done for an array."""
+        """The class that isinstance() sees: an array's, since a program gets arrays."""
         current_tape()  # raises if the recording is over
         return self.dtype.type if self.is_scalar else np.ndarray
 
@@ -139,15 +139,14 @@ class Array(ArrayLike):
             current_tape().fail("order= asks for a layout in memory", "leave it out")
         return current_tape().enter(np.positive, (self,), {})
 
+    __copy__ = copy
+
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
     @property
     def T(self) -> Any:  # noqa: N802, as NumPy spells it
         return transposed(self) if self.ndim > 1 else self
-
-    def __copy__(self) -> Any:
-        return self.copy()
 
     def __invert__(self) -> Any:
         return current_tape().enter(np.invert, (self,), {})

@@ -1,7 +1,7 @@
 """The tape: the equations that a function has come to so far, and the memory it uses.
 
-What stands for a Tensor's memory is an `Array`. Writing to an Array or a parameter
-gives its memory another variable. In the second of two runs the equations are compared
+An `Array` stands for a Tensor's memory. Writing to an Array or a parameter gives its
+memory another variable. In the second of two runs the equations are compared
 with those of the first, as they come.
 """
 
@@ -265,7 +265,7 @@ class Tape:
         return kind(*found) if hasattr(answer, "_fields") else kind(found)
 
     def _entered(self, function: Any, text: Any, answer: Any, of: Any = ()) -> Any:
-        """Write an equation down; return what stands for its answer."""
+        """Write an equation down; return the stand-in for its answer."""
         if not isinstance(answer, ARRAYS):
             if answer is None:  # of a check, which did not raise
                 self._write_down(function, text, (), None, CHECK)
@@ -315,7 +315,7 @@ class Tape:
         return e.output
 
     def variable(self, x: Any) -> Any:
-        """Return what an equation has for `x`."""
+        """Return the variable for `x`, or `x` itself if it is no data."""
         kind = type(x)
         if kind is Array:
             return x.memory.read()
@@ -331,7 +331,7 @@ class Tape:
 
 
 def plain(x: Any) -> Any:
-    """Return the value at recording time, which nobody may write to."""
+    """Return the value at recording time, read-only."""
     kind = type(x)
     if kind is Number:
         return x.value
@@ -345,7 +345,7 @@ def plain(x: Any) -> Any:
 
 
 def _constant(x: Any) -> Memory:
-    """Return new memory for an array that is no recorded one."""
+    """Return new memory for an array that the tape does not know."""
     array = np.array(x)
     return Memory(Variable(array.shape, array.dtype, constant=array))
 

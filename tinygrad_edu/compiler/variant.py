@@ -100,7 +100,7 @@ def epoch(args, x, y, order):
 
     @property
     def epoch(self) -> Callable[..., Any] | None:
-        """What runs the program on many mini-batches, if they can be a loop in it."""
+        """The function that runs many mini-batches in one loop, if there is one."""
         if isinstance(self._writer, Readable) or self._counts is None:
             return None
         if "epoch" not in self._program:
@@ -119,7 +119,7 @@ def epoch(args, x, y, order):
 
 
 def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
-    """Copy an answer that has come to be the same as another, computed by itself."""
+    """Copy an output that a pass has made the same variable as another one."""
     outputs: list[Any] = []
     copies: list[Equation] = []
     given: dict[Any, Variable] = {}  # by what was recorded
@@ -135,12 +135,12 @@ def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
 
 
 def _kind(x: Any) -> Any:
-    """What makes a NumPy scalar of a number, where the output is one."""
+    """Return the type of an output that is a NumPy scalar, else None."""
     is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
     return x.dtype.type if is_scalar else None
 
 
 def _tensor(value: Any) -> Tensor:
-    """Make a constant Tensor of what a program gave."""
+    """Make a constant Tensor of an output."""
     tensor: Tensor = new_constant(Tensor, as_array(value))
     return tensor
