@@ -1100,6 +1100,35 @@ def test_a_tensor_that_no_guard_finds_is_read_afresh(style: str) -> None:
     right(case, style=style)
 
 
+@each_style
+@pytest.mark.parametrize("optimiser", [tg.optim.SGD, tg.optim.Adam])
+def test_an_optimiser_that_no_guard_finds_is_read_afresh(
+    optimiser: Any, style: str
+) -> None:
+    """Its numbers and its state, from its first step on; two steps are as one."""
+
+    def case() -> Any:
+        w = leaf()
+        momentum = {"momentum": 0.9} if optimiser is tg.optim.SGD else {}
+        o = optimiser([w], lr=0.1, **momentum)
+        get = itertools.cycle([o]).__next__
+
+        def f(x: Any) -> Any:
+            for _ in range(2):
+                w.zero_grad()
+                tg.sum((w * x) ** 2).backward()
+                get().step()
+
+        def script(g: Any, held: Any) -> Any:
+            for lr in (0.1, 0.01, 0.5):
+                o.lr = lr
+                yield g(X)
+
+        return f, [w, o], script
+
+    right(case, style=style)
+
+
 def test_arrays_that_look_at_a_parameter_are_refused() -> None:
     flat = np.arange(6.0)
     a, b = leaf(), leaf()
