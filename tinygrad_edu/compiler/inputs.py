@@ -34,6 +34,8 @@ class Inputs:
 
     Attributes
     ----------
+    line : tuple
+        Where the function is.
     arguments, captured
         The function's, for both runs.
     accesses : dict of Memory to str
@@ -66,7 +68,11 @@ class Inputs:
         refer: References,
         first: Sequence[tuple[Variable, str]],
     ) -> None:
-        self._f, self._refer = f, refer
+        code = getattr(inspect.unwrap(f), "__code__", None)
+        self.line: Line = (
+            (code.co_filename, code.co_firstlineno) if code else (repr(f),)
+        )
+        self._refer = refer
         self.arguments, self.captured = arguments, captured
         self._found = [captured]  # and what belongs to other optimisers
         self._first = first  # those of the first run, with their expressions
@@ -146,11 +152,6 @@ class Inputs:
         self.accesses[memory] = access
         return memory
 
-    def line(self) -> Line:
-        """Return where the function is."""
-        code = getattr(inspect.unwrap(self._f), "__code__", None)
-        return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
-
     def _stand_in(self, x: Any, site: Site) -> Any:
         """Return the stand-in for an array or a number, or a tuple of stand-ins."""
         access, path = site.access, site.path
@@ -182,7 +183,7 @@ class Inputs:
     def _array(self, x: Any, memory: Memory) -> Array:
         """Return an Array, which must not be kept."""
         array = Array.of(np.asarray(x), memory, isinstance(x, np.generic))
-        self.made.append((ref(array), self.line()))
+        self.made.append((ref(array), self.line))
         return array
 
     def stand_ins(self) -> dict[str, Any]:

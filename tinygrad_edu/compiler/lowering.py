@@ -82,14 +82,18 @@ class Lowering(Tape):
                 "debug() looks at values",
                 "put debug() around the call, which then runs the function as it is",
             )
-        tensors = [x for x in inputs if type(x) is not Array and _is_node(x)]
+        tensors = [
+            x for x in inputs if type(x) is not Array and issubclass(type(x), Node)
+        ]
+        arrays = list(inputs)
         if tensors:
-            inputs = tuple(map(_as_input, inputs))
+            if len(tensors) < len(inputs):
+                inputs = tuple(map(_as_input, inputs))
+            arrays = [self.value(x) if issubclass(type(x), Node) else x for x in inputs]
         elif Array not in map(type, inputs) and not any(
             map(_is_node, parts(*inputs, params or {}))
         ):
             return op.compute(inputs, params)  # of constants
-        arrays = list(map(self._known, inputs))
         is_outer = self._at_work is None
         if is_outer:
             self._at_work = self._next_origin(op.name)

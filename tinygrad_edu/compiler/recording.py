@@ -93,7 +93,7 @@ class Recording:
         self._check_memory(tape)
         if first is not None:
             if not alike(first.whole, results.whole):
-                tape.differ(inputs.line())
+                tape.differ(inputs.line)
             self._read_off(tape, results)
         del args, kwargs, answer, stand_ins
         _check_forgotten(tape)

@@ -248,7 +248,8 @@ class Tape:
                 values.append(change(x, plain))
                 described.append(change(x, self.variable))
         try:
-            answer = (run or function)(*values, **change(params, plain))
+            keywords = change(params, plain) if params else {}
+            answer = (run or function)(*values, **keywords)
         except ValueError as error:
             if "read-only" in str(error):
                 self.fail("an array is written to", "compute a new array instead")
