@@ -110,6 +110,9 @@ class Compiled:
         if mode.nested or mode.tape is not None or mode.watch is not None:
             return self._f(*args, **kwargs)
         with self._lock:
+            variants = self._variants
+            if variants and variants[0].fits(args, kwargs):  # the usual case
+                return variants[0].run(args, kwargs)
             return self._find(args, kwargs).run(args, kwargs)
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
@@ -131,8 +134,7 @@ class Compiled:
         variants = self._variants
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
-                if i:
-                    variants.insert(0, variants.pop(i))
+                variants.insert(0, variants.pop(i))
                 return variant
         was_enabled = gc.isenabled()
         gc.disable()  # a long program is many objects, all in use
