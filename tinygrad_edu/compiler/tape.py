@@ -1,8 +1,8 @@
 """The tape: the equations that a function has come to so far, and the memory it uses.
 
 An `Array` stands for a Tensor's memory. Writing to an Array or a parameter gives its
-memory another variable. In the second of two runs the equations are compared
-with those of the first, as they come.
+memory another variable. In the second of two runs the equations are compared with those
+of the first, as they come.
 """
 
 from __future__ import annotations
