@@ -28,7 +28,9 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
     given = [a for x, a in used.items() if is_argument(a) and x.dtype is not None]
     read = [access for access in given if access not in written]
     if read and written:
-        yield f"{refer(_are_apart)}({_tuple(read)}, {_tuple(written)})"
+        are_views = any(refer.evaluate(access).base is not None for access in written)
+        both = f"{_tuple(read)}, {_tuple(written)}"
+        yield f"{refer(_are_apart)}({both}, {are_views})"
     for x, truth in tape.guards:
         yield f"bool({accesses[x]}) is {truth}"
     for key, tensor in inputs.tensors.items():
@@ -97,10 +99,15 @@ def _fit(arrays: Any, given: Any, known: Any, written: set[int]) -> bool:
     return True
 
 
-def _are_apart(given: Iterable[Any], written: Iterable[Any]) -> bool:
+def _are_apart(
+    given: Iterable[Any], written: Iterable[Any], are_views: bool = True
+) -> bool:
     """Whether no array that is given has memory of one that is written to."""
     for x in given:
         for array in written:
-            if x is array or (x.base is not None and np.may_share_memory(x, array)):
+            if x is array:
+                return False
+            may_share = are_views or x.base is not None
+            if may_share and np.may_share_memory(x, array):
                 return False
     return True
