@@ -104,10 +104,8 @@ def _are_apart(
 ) -> bool:
     """Whether no array that is given has memory of one that is written to."""
     for x in given:
+        may_share = are_views or x.base is not None
         for array in written:
-            if x is array:
-                return False
-            may_share = are_views or x.base is not None
-            if may_share and np.may_share_memory(x, array):
+            if x is array or (may_share and np.may_share_memory(x, array)):
                 return False
     return True
