@@ -224,6 +224,64 @@ def argument_that_is_a_parameter():
     return f, [w, o], script
 
 
+def parameter_that_views_an_argument():
+    """At a later call only, and the argument has the memory."""
+    w = leaf()
+    o = tg.optim.SGD([w], lr=0.1)
+
+    def f(x):
+        o.zero_grad()
+        tg.sum(w * x).backward()
+        o.step()
+        return np.sum(x)
+
+    def script(g, held):
+        yield g(X.copy())
+        x = X.copy()
+        w.data = x[::-1]
+        yield g(x), x
+
+    return f, [w, o], script
+
+
+def argument_that_a_parameter_views():
+    """From the first call on, but it is given only later."""
+    w, whole = leaf(), X.copy()
+    w.data = whole[::-1]
+    o = tg.optim.SGD([w], lr=0.1)
+
+    def f(x):
+        o.zero_grad()
+        tg.sum(w * x).backward()
+        o.step()
+        return np.sum(x)
+
+    def script(g, held):
+        yield g(X.copy())
+        yield g(whole), whole
+
+    return f, [w, o], script
+
+
+def parameter_that_a_captured_array_views():
+    """At a later call only."""
+    w, whole = leaf(), X.copy()
+    o, view = tg.optim.SGD([w], lr=0.1), whole[:2]
+
+    def f(x):
+        o.zero_grad()
+        tg.sum(w * x).backward()
+        o.step()
+        return view * 1
+
+    def script(g, held):
+        yield g(X)
+        w.data = whole
+        yield g(X)
+
+    return f, [w, o], script
+
+
 def arguments_that_share_memory():
     w = leaf(2, 2)
 
@@ -297,6 +355,9 @@ MEMORY = [
     assigned_then_changed,
     parameters_swapped,
     argument_that_is_a_parameter,
+    parameter_that_views_an_argument,
+    argument_that_a_parameter_views,
+    parameter_that_a_captured_array_views,
     arguments_that_share_memory,
     parameters_that_share_memory,
     captured_view_of_a_parameter,

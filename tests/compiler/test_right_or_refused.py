@@ -249,6 +249,21 @@ def state_written_by_hand():
     return f, [w, o]
 
 
+def state_from_outside():
+    """The list that holds the state is captured by itself, too."""
+    w = leaf()
+    o = tg.optim.SGD([w], lr=0.1, momentum=0.9)
+    velocity = o.state["velocity"]
+
+    def f(x):
+        o.zero_grad()
+        tg.sum((w * x) ** 2).backward()
+        o.step()
+        return velocity[0] * x
+
+    return f, [w, o]
+
+
 STATE = [
     learning_rates_of_two,
     learning_rates_swapped,
@@ -261,6 +276,11 @@ STATE = [
 @pytest.mark.parametrize("case", STATE)
 def test_state(case, style):
     right_or_refused(case, style=style)
+
+
+@each_style
+def test_state_that_is_captured_by_itself_is_the_optimisers(style):
+    right(state_from_outside, style=style)
 
 
 def step_of_an_epoch(answer, **captured):
@@ -309,6 +329,25 @@ def test_an_epoch_is_the_calls_one_after_the_other(array, name, style):
             wanted = wanted.data if isinstance(wanted, tg.Tensor) else wanted
             np.testing.assert_allclose(got, wanted, 1e-12)
         np.testing.assert_allclose(v.data, w.data, 1e-12)
+
+
+def test_an_epoch_adds_up_gradients():
+    """Its only output is a gradient, and no answer."""
+    w, v = tg.Tensor(2.0, requires_grad=True), tg.Tensor(2.0, requires_grad=True)
+
+    def step_of(p):
+        def step(x, y):
+            tg.sum(p * p * x * y).backward()
+            return p
+
+        return step
+
+    x, y = ROWS[:4, :1], ROWS[:4, 1:2]
+    answers = tg.compile(step_of(w)).epoch(x, y, 1)
+    for i in range(4):
+        step_of(v)(x[i : i + 1], y[i : i + 1])
+    assert same(w.grad.data, v.grad.data)
+    assert same(answers, np.full(4, 2.0))
 
 
 def test_an_epoch_does_not_train_under_no_grad():

@@ -1,42 +1,32 @@
-"""Python expressions that lead to things: so a program finds them at every call."""
+"""Python expressions that lead to objects: a program finds them at every call."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any, NamedTuple
 
-__all__ = ["Condition", "References", "Site"]
-
-ITEMS = (list, dict, deque)  # what keeps things under a number or key
-_CELL = type((lambda x: lambda: x)(0).__closure__[0])  # type: ignore[index]
-
-
-class Condition(NamedTuple):
-    """What must hold for a program to be right: a Python expression, and of what."""
-
-    source: str
-    path: str
+__all__ = ["References", "Site"]
 
 
 class Site(NamedTuple):
-    """A place where an array is kept, which a program reads afresh."""
+    """A place where something is kept; an open one can be given something else."""
 
     access: str  # a Python expression
     path: str  # what the user calls it
-    container: Any
-    key: Any  # an item's, or an attribute's; a closure's cell has none
+    container: Any = None
+    key: Any = None  # an item's number or key, or an attribute's name
+    of_optimiser: bool = False  # which computes with it, and changes it
+
+    def is_open(self) -> bool:
+        return self.container is not None
 
     def get(self) -> Any:
-        if isinstance(self.container, _CELL):
-            return self.container.cell_contents
-        if isinstance(self.container, ITEMS):
+        if isinstance(self.container, list | dict | deque):
             return self.container[self.key]
         return getattr(self.container, self.key)
 
     def set(self, value: Any) -> None:
-        if isinstance(self.container, _CELL):
-            self.container.cell_contents = value
-        elif isinstance(self.container, ITEMS):
+        if isinstance(self.container, list | dict | deque):
             self.container[self.key] = value
         else:
             setattr(self.container, self.key, value)

@@ -6,8 +6,7 @@ import gc
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial, update_wrapper
 from importlib.util import find_spec
 from operator import attrgetter
@@ -37,11 +36,7 @@ from tinygrad_edu.compiler.tuning import (
     sums_as_products,
 )
 from tinygrad_edu.compiler.variant import Passes, Variant, Writer
-from tinygrad_edu.engine.graph import (
-    check_function,
-    current_mode,
-    value_of,
-)
+from tinygrad_edu.engine.graph import check_function, current_mode, value_of
 from tinygrad_edu.support import tree
 from tinygrad_edu.support.extras import missing
 from tinygrad_edu.support.printable import printable, shorten, type_name
@@ -66,15 +61,11 @@ FOR_NUMPY: Passes = [
     ("sums as products", sums_as_products),
     ("rows spread out", spread_out),
 ]
-PASSES = {
-    ("numpy", "fast"): [*SHORTER, *FASTER, *FOR_NUMPY],
-    ("numpy", "readable"): SHORTER,
-    ("numba", "fast"): [*SHORTER, *FASTER],
-}
-WRITERS: dict[tuple[str, str], type[Writer]] = {
-    ("numpy", "fast"): Fast,
-    ("numpy", "readable"): Readable,
-    ("numba", "fast"): Loops,
+# By backend and style: the passes, and what writes the program.
+WAYS: dict[tuple[str, str], tuple[Passes, type[Writer]]] = {
+    ("numpy", "fast"): ([*SHORTER, *FASTER, *FOR_NUMPY], Fast),
+    ("numpy", "readable"): (SHORTER, Readable),
+    ("numba", "fast"): ([*SHORTER, *FASTER], Loops),
 }
 _MOST_SHOWN = 20_000  # characters of a program, in a notebook
 
@@ -92,24 +83,22 @@ class Compiled:
         self, f: Callable[..., Any], backend: str, style: str, keep: int
     ) -> None:
         self._f, self._backend, self._style, self._keep = f, backend, style, keep
-        # The latest first; those for within no_grad() by themselves.
-        self._variants: list[Variant] = []
-        self._without_grad: list[Variant] = []
+        self._variants: list[Variant] = []  # the latest first
         self._lock = threading.RLock()
         self._dice = random.Random(0)
         update_wrapper(self, f)
 
     def __repr__(self) -> str:
         name = printable(vars(self).get("__name__", type_name(self._f)))
-        count = len(self._variants) + len(self._without_grad)
+        count = len(self._variants)
         return f"compiled {name}: {self._backend}, {self._style}, programs: {count}"
 
     def _repr_html_(self) -> str:
         """Return the text above; the latest program unfolds below it."""
         from html import escape  # loads a table of entities that only notebooks need
 
-        sources = [x.source for x in (*self._variants, *self._without_grad)]
-        program = escape(shorten("".join(sources[:1]), _MOST_SHOWN))
+        source = self._variants[0].source if self._variants else ""
+        program = escape(shorten(source, _MOST_SHOWN))
         return (
             f"<details><summary>{escape(repr(self))}</summary>"
             f"<pre>{program}</pre></details>"
@@ -121,21 +110,17 @@ class Compiled:
         if mode.nested or mode.tape is not None or mode.watch is not None:
             return self._f(*args, **kwargs)
         with self._lock:
-            variants = self._in_mode()
-            if variants and variants[0].fits(args, kwargs):
+            variants = self._variants
+            if variants and variants[0].fits(args, kwargs):  # the usual case
                 return variants[0].run(args, kwargs)
-            return self._find(args, kwargs, variants).run(args, kwargs)
-
-    def _in_mode(self) -> list[Variant]:
-        is_recording = current_mode.get().recording
-        return self._variants if is_recording else self._without_grad
+            return self._find(args, kwargs).run(args, kwargs)
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
-        """Be a method, where a class has this as an attribute."""
+        """Bind to an object, as a function does that is an attribute of its class."""
         return self if owner is None else MethodType(self, owner)
 
     def __reduce__(self) -> Any:
-        """Be pickled by name, as a function is; or as what is compiled, anew."""
+        """Pickle by name, as a function; otherwise to be compiled again."""
         try:
             path: str = vars(self)["__qualname__"]
             if attrgetter(path)(sys.modules[self.__module__]) is self:
@@ -144,18 +129,21 @@ class Compiled:
             pass
         return type(self), (self._f, self._backend, self._style, self._keep)
 
-    def _find(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[Variant]
-    ) -> Variant:
+    def _find(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         """Return the program for these arguments, made now if there is none."""
+        variants = self._variants
         for i, variant in enumerate(variants):
             if variant.fits(args, kwargs):
                 variants.insert(0, variants.pop(i))
                 return variant
-        with _collector_paused():
+        was_enabled = gc.isenabled()
+        gc.disable()  # a long program is many objects, all in use
+        try:
             recording = Recording(self._f, args, kwargs)
-            way = self._backend, self._style
-            variants.insert(0, Variant(recording, PASSES[way], WRITERS[way]))
+            variants.insert(0, Variant(recording, *WAYS[self._backend, self._style]))
+        finally:
+            if was_enabled:
+                gc.enable()
         if len(variants) > self._keep:
             # The one unused for longest may be the next one, where signatures take
             # turns; so any of the others goes.
@@ -208,14 +196,14 @@ class Compiled:
         return _stacked(answers)
 
     def _run_batches(self, x: Any, y: Any, order: Any, size: int) -> list[Any]:
-        """Run on the rows in an order, so many at a time."""
+        """Call the function on the rows, `size` of them at a time."""
         args = x.take(order[:size], axis=0), y.take(order[:size], axis=0)
         answers = []
         for i in range(0, len(order), size):
             for array, batch in zip((x, y), args):
                 array.take(order[i : i + size], 0, batch, "clip")
-            variant = self._find(args, {}, self._in_mode())
-            answers.append(_kept(variant.run(args, {}), args))
+            variant = self._find(args, {})
+            answers.append(_copied(variant.run(args, {})))
             # Where the first run left all as it needs it, so will the others.
             if variant.epoch is not None and variant.fits(args, {}):
                 return answers + list(variant.epoch(args, x, y, order[i + size :]))
@@ -237,35 +225,18 @@ class Compiled:
         return self._variants[0]
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Look for no garbage meanwhile: a long program is many objects, all in use."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def _kept(answer: Any, batch: tuple[Any, ...]) -> Any:
-    """Copy what has the memory of a mini-batch, which the next one will have."""
-    values = [value_of(x) for x in tree.leaves(answer)]
-    copies = (
-        x.copy() if any(np.may_share_memory(x, z) for z in batch) else x for x in values
-    )
-    return tree.rebuild(answer, copies)
+def _copied(answer: Any) -> Any:
+    """Copy the arrays of an answer: they may be those of the mini-batch."""
+    values = [np.array(value_of(x)) for x in tree.leaves(answer)]
+    return tree.rebuild(answer, values)
 
 
 def _stacked(answers: list[Any]) -> Any:
     """Stack the arrays in answers of one structure."""
-    columns = list(zip(*map(tree.leaves, answers)))
-    stacked = []
-    for column in columns:
-        values = [np.asarray(value_of(x)) for x in column]
-        same = all(v.shape == values[0].shape for v in values)
-        stacked.append(np.array(values) if same else values)
+    stacked: list[Any] = []
+    for column in map(list, zip(*map(tree.leaves, answers))):
+        shapes = set(map(np.shape, column))
+        stacked.append(np.array(column) if len(shapes) == 1 else column)
     return tree.rebuild(answers[0], stacked)
 
 
@@ -355,10 +326,10 @@ def compile(
     """
     if f is None:
         return partial(compile, backend=backend, style=style, keep=keep)
-    if (backend, style) not in PASSES:
+    if (backend, style) not in WAYS:
         raise ValueError(
             f"compile: backend={backend!r} with style={style!r}; these go together: "
-            + ", ".join(f"{b!r} with {s!r}" for b, s in PASSES)
+            + ", ".join(f"{b!r} with {s!r}" for b, s in WAYS)
         )
     for library in ("numba", "scipy") if backend == "numba" else ():
         if find_spec(library) is None:

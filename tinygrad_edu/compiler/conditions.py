@@ -7,116 +7,105 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import Condition, References
-from tinygrad_edu.compiler.arguments import Arguments, is_argument
-from tinygrad_edu.compiler.captured import Captured
+from tinygrad_edu.compiler.accesses import References
+from tinygrad_edu.compiler.arguments import is_argument
 from tinygrad_edu.compiler.inputs import Inputs
-from tinygrad_edu.compiler.program import Program, Variable
+from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["conditions_of"]
 
 
-def conditions_of(
-    program: Program,
-    inputs: Inputs,
-    arguments: Arguments,
-    captured: Captured,
-    guards: list[tuple[Variable, bool]],
-    refer: References,
-) -> Iterator[Condition]:
-    """Give what must hold of a program's inputs, in the order in which it is asked."""
+def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[str]:
+    """Yield the conditions, in the order in which they are asked."""
+    inputs = tape.inputs
     accesses = {memory.first: access for memory, access in inputs.accesses.items()}
     used = {x: accesses[x] for x in program.inputs}
     written = [used[x] for x in program.updates]
     yield from inputs.conditions
-    found = captured.tensors | inputs.tensors
-    yield from _of_arguments(arguments, captured.tensors, found, refer)
-    given = [
-        access
-        for x, access in used.items()
-        if is_argument(access) and access not in written
-        if x.dtype is not None and isinstance(refer.evaluate(access), np.ndarray)
-    ]
-    if given and written:
-        source = f"apart(({', '.join(given)},), ({', '.join(written)},))"
-        yield Condition(source, "the arguments")
-    for x, truth in guards:
-        yield Condition(f"bool({accesses[x]}) is {truth}", accesses[x])
-    yield from _of_tensors(inputs)
-    yield from _of_arrays(used, written, inputs.drawn, refer)
+    yield from _of_arguments(inputs, refer)
+    given = [a for x, a in used.items() if is_argument(a) and x.dtype is not None]
+    read = [access for access in given if access not in written]
+    if read and written:
+        are_views = any(refer.evaluate(access).base is not None for access in written)
+        both = f"{_tuple(read)}, {_tuple(written)}"
+        yield f"{refer(_are_apart)}({both}, {are_views})"
+    for x, truth in tape.guards:
+        yield f"bool({accesses[x]}) is {truth}"
+    for key, tensor in inputs.tensors.items():
+        access = inputs.access(tensor)
+        if not is_argument(access):
+            yield f"{access}.requires_grad is {tensor.requires_grad}"
+        if key in inputs.read:
+            is_none = "is" if tensor.accumulated is None else "is not"
+            yield f"{access}.accumulated {is_none} None"
+    arrays: dict[str, Any] = {}
+    for x, access in used.items():
+        if is_argument(access) or access in inputs.drawn:
+            continue
+        if x.dtype is None:
+            yield f"{access}.__class__ in {refer((int, float))}"
+        else:
+            arrays[access] = refer.evaluate(access)
+    if arrays:
+        # In most calls they are those of the last call, so ask that first.
+        same = " and ".join(f"{access} is {refer(x)}" for access, x in arrays.items())
+        known = [(x, x.shape, x.dtype, type(x)) for x in arrays.values()]
+        places = {i for i, access in enumerate(arrays) if access in written}
+        rest = f"{_tuple(given)}, {refer(known)}, {refer(places)}"
+        yield f"({same} or {refer(_fit)}({_tuple(arrays)}, {rest}))"
 
 
-def _of_arguments(
-    arguments: Arguments,
-    captured: dict[int, Tensor],
-    found: dict[int, Tensor],
-    refer: References,
-) -> Iterator[Condition]:
-    """Give which of the Tensors that are arguments are the same, and which not."""
-    tensors = {a: x for a, x in arguments.data.items() if isinstance(x, Tensor)}
+def _tuple(accesses: Iterable[str]) -> str:
+    return f"({''.join(f'{access}, ' for access in accesses)})"
+
+
+def _of_arguments(inputs: Inputs, refer: References) -> Iterator[str]:
+    """Yield which Tensors among the arguments are the same one, and which are not."""
+    data, captured = inputs.arguments.data, inputs.captured.tensors
+    tensors = {a: x for a, x in data.items() if isinstance(x, Tensor)}
     given = set(map(id, tensors.values()))
+    found = captured | inputs.tensors
     others = frozenset(x for key, x in found.items() if key not in given)
     first: dict[int, str] = {}
     for access, x in tensors.items():
         if id(x) in captured:
-            yield Condition(f"{access} is {refer(x)}", access)
+            yield f"{access} is {refer(x)}"
         elif others:
-            yield Condition(f"{access} not in {refer(others)}", access)
+            yield f"{access} not in {refer(others)}"
         if first.setdefault(id(x), access) != access:
-            yield Condition(f"{access} is {first[id(x)]}", access)
+            yield f"{access} is {first[id(x)]}"
     if len(first) > 1:
-        different = f"len({{*map(id, ({', '.join(first.values())}))}})"
-        yield Condition(f"{different} == {len(first)}", "the arguments")
+        yield f"len({{*map(id, ({', '.join(first.values())}))}}) == {len(first)}"
 
 
-def _of_tensors(inputs: Inputs) -> Iterator[Condition]:
-    for key, tensor in inputs.tensors.items():
-        access = inputs.access(tensor)
-        if not is_argument(access):
-            needs_grad = f"{access}.requires_grad is {tensor.requires_grad}"
-            yield Condition(needs_grad, str(tensor.name))
-        if key in inputs.read:
-            is_none = "is" if tensor.accumulated is None else "is not"
-            yield Condition(f"{access}.accumulated {is_none} None", access)
+def _fit(arrays: Any, given: Any, known: Any, written: set[int]) -> bool:
+    """Whether arrays can be in place of the known ones.
+
+    Those that are written to must be apart from all others, and from the arguments.
+    """
+    for x, (before, shape, dtype, kind) in zip(arrays, known):
+        if x is not before and (
+            x.shape != shape or x.dtype != dtype or x.__class__ is not kind
+        ):
+            return False
+    to_write = [arrays[i] for i in written]
+    for i, x in enumerate(arrays if written else ()):
+        if x is not known[i][0]:
+            others = (*given, *arrays[:i], *arrays[i + 1 :])
+            if not _are_apart((x,), others if i in written else to_write):
+                return False
+    return True
 
 
-def _of_arrays(
-    used: dict[Variable, str], written: list[str], drawn: set[str], refer: References
-) -> Iterator[Condition]:
-    """Give what must hold of the arrays and numbers that are read afresh."""
-    arrays = [a for x, a in used.items() if x.ndim and a not in drawn]
-    place_of = {access: i for i, access in enumerate(arrays)}
-    # Read by functions, so that no condition is as long as the list of inputs.
-    all_written, all_arrays = _read_all(written, refer), _read_all(arrays, refer)
-    all_but, are_written = refer(_all_but), set(written)
-    for x, access in used.items():
-        if is_argument(access) or access in drawn:
-            continue
-        if x.dtype is None:
-            is_plain = f"{access}.__class__ in {refer((int, float))}"
-            yield Condition(is_plain, str(x.label))
-            continue
-        # In most calls that is the same array as in the last, so ask that first.
-        array = refer.evaluate(access)
-        others = all_written
-        if access in are_written:
-            others = f"{all_but}({all_arrays}, {place_of.get(access)})"
-        is_new = (
-            f"{access}.shape == {x.shape} "
-            f"and {access}.dtype == {refer(x.dtype)} "
-            f"and {access}.__class__ is {refer(type(array))} "
-            f"and apart(({access},), {others})"
-        )
-        yield Condition(f"({access} is {refer(array)} or {is_new})", access)
-
-
-def _read_all(accesses: Iterable[str], refer: References) -> str:
-    """Write a call that gives the values of expressions, as a tuple."""
-    values = "".join(f"{access}, " for access in accesses)
-    function = refer.evaluate(f"lambda args, kwargs: ({values})")
-    return f"{refer(function)}(args, kwargs)"
-
-
-def _all_but(values: tuple[Any, ...], i: int | None) -> tuple[Any, ...]:
-    return tuple(x for j, x in enumerate(values) if j != i)
+def _are_apart(
+    given: Iterable[Any], written: Iterable[Any], are_views: bool = True
+) -> bool:
+    """Whether no array that is given has memory of one that is written to."""
+    for x in given:
+        may_share = are_views or x.base is not None
+        for array in written:
+            if x is array or (may_share and np.may_share_memory(x, array)):
+                return False
+    return True

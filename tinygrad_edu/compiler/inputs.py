@@ -1,4 +1,4 @@
-"""What a function uses from outside, while it runs on the tape.
+"""The inputs of one run: all that the function uses from outside.
 
 Each array and number there becomes an input of the program, with the expression that
 gives its value at every call. In its place stands an `Array` or a `Number` for a while.
@@ -15,9 +15,9 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import Condition, References, Site
-from tinygrad_edu.compiler.arguments import Arguments, is_argument
-from tinygrad_edu.compiler.captured import Captured, is_lent, is_setting
+from tinygrad_edu.compiler.accesses import References, Site
+from tinygrad_edu.compiler.arguments import Arguments
+from tinygrad_edu.compiler.captured import Captured, is_lent
 from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import short_path
 from tinygrad_edu.compiler.program import Variable, same_dtype
@@ -34,10 +34,14 @@ class Inputs:
 
     Attributes
     ----------
+    line : tuple
+        Where the function is.
+    arguments, captured
+        The function's, for both runs.
     accesses : dict of Memory to str
         All of them, with the expressions for their values.
-    conditions : list of Condition
-        What must hold of the optimisers.
+    conditions : list of str
+        What must hold of optimisers that the function's code does not lead to.
     tensors : dict of int to Tensor
         Those from outside that are used, by `id`.
     gradients : dict of int to Tensor or None
@@ -49,11 +53,11 @@ class Inputs:
     bound : dict of Memory to Tensor
         The Tensors that had this memory at first.
     sites : list of tuple
-        Where stand-ins are, what is there at first, and the stand-in.
+        The places, what they hold outside of the run, and the stand-ins.
     drawn, remembered : set of str
         The expressions of random numbers, and of what optimisers remember.
     made : list of tuple
-        All that stands for something, with the lines where it was made.
+        References to all Arrays and Tensors, with the lines that made them.
     """
 
     def __init__(
@@ -64,12 +68,17 @@ class Inputs:
         refer: References,
         first: Sequence[tuple[Variable, str]],
     ) -> None:
-        self._f, self._arguments, self._captured = f, arguments, captured
+        code = getattr(inspect.unwrap(f), "__code__", None)
+        self.line: Line = (
+            (code.co_filename, code.co_firstlineno) if code else (repr(f),)
+        )
         self._refer = refer
+        self.arguments, self.captured = arguments, captured
+        self._found = [captured]  # and what belongs to other optimisers
         self._first = first  # those of the first run, with their expressions
         self._start = new_index()
         self.accesses: dict[Memory, str] = {}
-        self.conditions: list[Condition] = []
+        self.conditions: list[str] = []
         self.tensors: dict[int, Tensor] = {}
         self.gradients: dict[int, Any] = {}
         self.read: set[int] = set()
@@ -80,9 +89,7 @@ class Inputs:
         self.remembered: set[str] = set()
         self.made: list[tuple[ref[Node], Line]] = []
         self._memories: dict[int, Memory] = {}  # of Tensors and arrays, by id
-        self._paths: dict[int, str] = {}  # of Tensors that are arguments
-        self._access_of: dict[int, str] = {}  # of these
-        self._lent: set[int] = set()  # optimisers
+        self._given: dict[int, str] = {}  # Tensors that are arguments: where
         self._before: list[tuple[Any, Any, Any]] = []  # Tensors, as they were
         self._frozen = [x for x in captured.masks if x.flags.writeable]
 
@@ -90,14 +97,11 @@ class Inputs:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Have stand-ins in all places; put everything back in the end."""
+        """Put stand-ins in all places; put everything back at the end."""
         try:
             for mask in self._frozen:
                 mask.flags.writeable = False
-            for site in self._captured.sites:
-                self._swap(site, self._array(site.get(), site.access, site.path))
-            for optimiser in self._captured.optimisers:
-                self.lend(optimiser)
+            self._lend(self.captured)
             yield
         finally:
             for tensor, array, gradient in self._before:
@@ -119,84 +123,81 @@ class Inputs:
             for site, stand_in in stand_ins:
                 site.set(stand_in)
 
-    def _swap(self, site: Site, stand_in: Any) -> None:
-        self.sites.append((site, site.get(), stand_in))
-        site.set(stand_in)
+    def _lend(self, captured: Captured) -> None:
+        for site in captured.sites.values():
+            value = site.get()
+            stand_in = self._stand_in(value, site)
+            self.sites.append((site, value, stand_in))
+            site.set(stand_in)
 
     def forget(self) -> None:
-        """Let go of what stood for something."""
+        """Drop the stand-ins."""
         self.sites, self.gradients, self.used = [], {}, {}
 
     # --- Binding ----------------------------------------------------------------------
 
-    def _bind(self, name: str, value: Any, access: str, writable: bool) -> Memory:
+    def _bind(
+        self, value: Any, access: str, path: str, writable: bool = False
+    ) -> Memory:
         """Make something an input of the program."""
         shape = np.shape(value)
         dtype = getattr(value, "dtype", None)  # a Python number has none
-        variable = Variable(shape, dtype, short_path(name))
+        variable = Variable(shape, dtype, short_path(path))
         if len(self.accesses) < len(self._first):
             before, known = self._first[len(self.accesses)]
             same_kind = before.shape == shape and same_dtype(before.dtype, dtype)
             if same_kind and known == access:
                 variable = before
-        memory = Memory(variable, name, writable)
+        memory = Memory(variable, path, writable)
         self.accesses[memory] = access
         return memory
 
-    def _stand_in(self, array: Any, memory: Memory, is_scalar: bool = False) -> Array:
-        """Return an Array, which must not be kept."""
-        stand_in = Array.of(array, memory, is_scalar)
-        self.made.append((ref(stand_in), self.line()))
-        return stand_in
-
-    def line(self) -> Line:
-        """Return where the function is."""
-        code = getattr(inspect.unwrap(self._f), "__code__", None)
-        return (code.co_filename, code.co_firstlineno) if code else (repr(self._f),)
-
-    def _array(self, x: Any, access: str, path: str) -> Any:
-        """Return what stands for an array, or for a tuple with arrays in it."""
+    def _stand_in(self, x: Any, site: Site) -> Any:
+        """Return the stand-in for an array or a number, or a tuple of stand-ins."""
+        access, path = site.access, site.path
         if isinstance(x, tuple):
             parts = [
-                self._array(part, f"{access}[{i}]", f"{path}[{i}]")
+                self._stand_in(
+                    part, site._replace(access=f"{access}[{i}]", path=f"{path}[{i}]")
+                )
                 for i, part in enumerate(x)
             ]
             return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
-        if type(x) is Array or not is_lent(x):  # two functions may share a place
-            return x
+        if not is_lent(x):
+            return self._input(x, access, path) if site.of_optimiser else x
+        if site.of_optimiser:
+            self.remembered.add(access)
         memory = self._memories.get(id(x))
         if memory is None:
-            memory = self._memories[id(x)] = self._bind(path, x, access, False)
-        return self._stand_in(x, memory)
+            memory = self._bind(x, access, path, writable=site.of_optimiser)
+            self._memories[id(x)] = memory
+        return self._array(x, memory)
 
-    def _number(self, value: Any, access: str, name: str) -> Any:
-        """Return what stands for a number, or for a tuple of numbers."""
-        if isinstance(value, tuple):
-            return tuple(
-                self._number(x, f"{access}[{i}]", f"{name}_{i}")
-                for i, x in enumerate(value)
-            )
-        memory = self._bind(name, value, access, False)
-        if isinstance(value, np.generic):
-            return Array.of(np.asarray(value), memory, is_scalar=True)
-        return Number(value, memory.variable, True)
+    def _input(self, x: Any, access: str, path: str) -> Any:
+        """Make something an input; return its stand-in."""
+        memory = self._bind(x, access, path)
+        if memory.first.dtype is None:
+            return Number(x, memory.first, True)
+        return self._array(x, memory)
+
+    def _array(self, x: Any, memory: Memory) -> Array:
+        """Return an Array, which must not be kept."""
+        array = Array.of(np.asarray(x), memory, isinstance(x, np.generic))
+        self.made.append((ref(array), self.line))
+        return array
 
     def stand_ins(self) -> dict[str, Any]:
-        """Return what stands for the data among the arguments, by expression."""
+        """Return the stand-ins for the data among the arguments, by expression."""
         found: dict[str, Any] = {}
-        for access, x in self._arguments.data.items():
-            name = "_".join(re.findall(r"\w+", self._arguments.paths[access]))
+        for access, x in self.arguments.data.items():
+            name = "_".join(re.findall(r"\w+", self.arguments.paths[access]))
             if isinstance(x, Tensor):
-                self._access_of.setdefault(id(x), access)
-                self._paths.setdefault(id(x), name)
+                self._given.setdefault(id(x), access)
+                self.captured.paths.setdefault(id(x), name)
                 found[access] = x
                 self.memory_of(x)  # in the order of the arguments
-            elif type(x) is float:
-                found[access] = self._number(x, access, name)
             else:
-                memory = self._bind(name, x, access, False)
-                is_scalar = isinstance(x, np.generic)
-                found[access] = self._stand_in(np.asarray(x), memory, is_scalar)
+                found[access] = self._input(x, access, name)
         return found
 
     def sample(self, draw: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -204,14 +205,13 @@ class Inputs:
 
         Not so those of something made inside, which is a new one in each run.
         """
-        if not self._captured.knows(draw.__self__):
+        if not self.captured.knows(draw.__self__):
             return draw(shape, dtype)
         whose, of = draw.__self__, self._refer(np.dtype(dtype))
         access = f"{self._refer(whose)}.{draw.__name__}({shape}, {of})"
         self.drawn.add(access)
-        ones = np.ones(shape, dtype)
         name = f"{draw.__name__}{len(self.drawn)}"
-        return Array.of(ones, self._bind(name, ones, access, False))
+        return self._input(np.ones(shape, dtype), access, name)
 
     # --- Tensors ----------------------------------------------------------------------
 
@@ -237,16 +237,14 @@ class Inputs:
                 "it inside, or take its detach()"
             )
         array = f"{self.access(x)}.array"
-        memory = self._bind(self.path(x), x.array, array, True)
+        memory = self._bind(x.array, array, self.path(x), writable=True)
         self._memories[id(x)] = memory
         self.bound[memory] = x
         return memory
 
     def path(self, tensor: Any) -> str:
         """Say what the user calls a Tensor."""
-        key = id(tensor)
-        path = self._captured.paths.get(key) or self._paths.get(key)
-        return tensor.name or path or "x"
+        return tensor.name or self.captured.paths.get(id(tensor)) or "x"
 
     def access(self, tensor: Any) -> str:
         """Return the expression for a Tensor from outside, which may be changed."""
@@ -254,18 +252,12 @@ class Inputs:
         if key not in self.tensors:
             self.tensors[key] = tensor
             self._before.append((tensor, tensor.array, tensor.accumulated))
-        if key not in self._access_of:
-            self._access_of[key] = self._refer(tensor)
-        return self._access_of[key]
-
-    def is_given(self, memory: Memory) -> bool:
-        """Whether memory is that of an argument."""
-        return is_argument(self.accesses[memory])
+        return self._given.get(key) or self._refer(tensor)
 
     def see(self, leaf: Any, is_read: bool) -> tuple[Tensor, Memory] | None:
         """Have the gradient of a leaf be an input, unless it is overwritten first.
 
-        Return what stands for it, and its memory.
+        Return its stand-in and the memory.
         """
         if not self.is_outside(leaf) or id(leaf) in self.gradients:
             return None
@@ -275,36 +267,16 @@ class Inputs:
             self.read.add(id(leaf))
         if not is_read or gradient is None:
             return None
-        name, of = f"grad_{self.path(leaf)}", f"{access}.accumulated.array"
+        of, path = f"{access}.accumulated.array", f"grad_{self.path(leaf)}"
         leaf.accumulated = self.gradients[id(leaf)] = Tensor(gradient.array)
-        return leaf.accumulated, self._bind(name, gradient.array, of, True)
+        return leaf.accumulated, self._bind(gradient.array, of, path, writable=True)
 
     # --- Optimisers -------------------------------------------------------------------
 
     def lend(self, optimiser: Any) -> None:
-        """Read the numbers and the state of an optimiser afresh."""
-        if id(optimiser) in self._lent:
-            return
-        self._lent.add(id(optimiser))
-        path = self._captured.paths.get(id(optimiser), "optimiser")
-        attributes = vars(optimiser)
-        reference, state = self._refer(attributes), self._refer(optimiser.state)
-        for name, value in list(attributes.items()):
-            if is_setting(value):
-                access = f"{reference}[{name!r}]"
-                site = Site(access, f"{path}.{name}", attributes, name)
-                self._swap(site, self._number(value, access, name))
-        self._require(f"{reference}['state'] is {state}", path)
-        self._require(f"[*{state}] == {list(optimiser.state)!r}", path)
-        for name, arrays in optimiser.state.items():
-            of = self._refer(arrays)
-            self._require(f"{state}[{name!r}] is {of}", path)
-            for i, array in enumerate(arrays):
-                access = f"{of}[{i}]"
-                site = Site(access, f"{path}.{name}[{i}]", arrays, i)
-                self.remembered.add(access)
-                memory = self._bind(f"{name}_{i}", array, access, True)
-                self._swap(site, Array.of(array, memory))
-
-    def _require(self, source: str, path: str) -> None:
-        self.conditions.append(Condition(source, path))
+        """Read an optimiser's numbers and state afresh, if that is not yet done."""
+        if not any(found.knows(optimiser) for found in self._found):
+            found = Captured({self._refer(optimiser): optimiser}, self._refer)
+            self._found.append(found)
+            self.conditions += found.conditions
+            self._lend(found)

@@ -1,4 +1,4 @@
-"""What the engine and NumPy hand over, lowered to equations.
+"""The calls of ops and of NumPy's functions, lowered to equations.
 
 Every op comes to the tape. An op is *lowered* to NumPy's functions by running its
 forward function, or its textbook formula, on Arrays; an op of the user's own is one
@@ -33,18 +33,23 @@ from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["Lowering"]
 
-SHAPED_BY_VALUES = {
-    np.argwhere,
-    np.bincount,
-    np.compress,
-    np.extract,
-    np.flatnonzero,
-    np.intersect1d,
-    np.nonzero,
-    np.setdiff1d,
-    np.trim_zeros,
-    np.union1d,
-    np.unique,
+# Functions whose answer has another shape for other values.
+_NAMES = (
+    "argwhere bincount compress extract flatnonzero intersect1d nonzero setdiff1d "
+    "trim_zeros union1d unique"
+)
+SHAPED_BY_VALUES = {getattr(np, name) for name in _NAMES.split()}
+
+
+# Ops whose forward function makes an array of NumPy's own.
+WHOLE = {
+    "add_at",
+    "cholesky",
+    "eigensystem",
+    "inv",
+    "qr_factors",
+    "singular_system",
+    "solve",
 }
 
 
@@ -65,7 +70,6 @@ class Lowering(Tape):
         self.applied: list[tuple[Any, Variable, Any, Any, Any]] = []
         self.roots: list[Any] = []
         self._cotangents: dict[Variable, Variable] = {}
-        self._ways: dict[Any, Any] = {}  # of lowering each op
         self._done = 0  # equations that belong to no rule, or know it
 
     # --- Ops --------------------------------------------------------------------------
@@ -90,12 +94,11 @@ class Lowering(Tape):
             map(_is_node, parts(*inputs, params or {}))
         ):
             return op.compute(inputs, params)  # of constants
-        way = self._ways.get(op) or self._ways.setdefault(op, _way(op))
         is_outer = self._at_work is None
         if is_outer:
             self._at_work = self._next_origin(op.name)
         try:
-            answer = way(self, op, arrays, params or {})
+            answer = self._lower(op, arrays, params or {})
             if not tensors or not isinstance(answer, ARRAYS):
                 node = answer
             else:
@@ -113,11 +116,57 @@ class Lowering(Tape):
         return node
 
     def _next_origin(self, op: str) -> EquationOrigin:
-        """Return the origin of what comes next, of which the first run knows."""
+        """Return the origin of the next equation; in the second run, it is known."""
         i = len(self.equations)
         if self._first is not None and i < len(self._first):
             return self._first[i].origin
         return EquationOrigin(op, line=user_line())
+
+    def _lower(self, op: Op, arrays: list[Any], params: dict[str, Any]) -> Any:
+        """Apply an op to Arrays, as equations of NumPy's functions where it can be."""
+        if op.name not in BUILT_IN:
+            return self._lower_or_enter(op, arrays, params)
+        if op.name == "broadcast_to":
+            return self.enter(np.broadcast_to, (*arrays, params["shape"]), {})
+        if op.name == "getitem":
+            return self.enter(operator.getitem, (*arrays, params["index"]), {})
+        if op.name in WHOLE:
+            return self._enter_whole(op, arrays, params)
+        if op.textbook is not None:
+            return op.textbook(*arrays, **params)
+        if not isinstance(op.forward, np.ufunc):
+            return op.compute(arrays, params)
+        try:
+            return self.enter(op.forward, arrays, params)
+        except (TypeError, ValueError, OverflowError) as error:  # as `Op.compute` does
+            raise explain_failure(op.name, op.signature, arrays, None, error) from None
+
+    def _lower_or_enter(self, op: Op, arrays: list[Any], params: Any) -> Any:
+        """Apply an op of the user's own: if it needs values, as one equation."""
+        before = len(self.equations), self.failure
+        try:
+            answer = op.compute(arrays, params)
+            if type(answer) is Array:
+                return answer
+        except Exception:  # whatever it is, the op itself will say it
+            pass
+        del self.equations[before[0] :]
+        self.failure = before[1]
+        return self._enter_whole(op, arrays, params)
+
+    def _enter_whole(self, op: Op, arrays: list[Any], params: Any) -> Any:
+        """Apply an op as one equation."""
+        forward: Any = op.forward
+        if type(forward).__hash__ is None:  # as of a dataclass that can be called
+            forward = forward.__call__
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self.inputs.put_back():
+                return change(forward(*args, **kwargs), plain)
+
+        answer = self.enter(forward, tuple(arrays), params, run)
+        is_number = type(answer) is Number
+        return self.enter(np.asarray, (answer,), {}) if is_number else answer
 
     def query(self, function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Apply a function without a derivative: its answer is an Array."""
@@ -158,8 +207,7 @@ class Lowering(Tape):
             total = self.call(np.sum, args, kwargs)
             answer = total / (args[0].size // total.size)
         elif _is_shaped_by_values(function, args, kwargs):
-            name = getattr(function, "__name__", "the function")
-            self.fail(f"the shape of {name}() depends on values", MASK)
+            self.fail(f"the shape of {function.__name__}() depends on values", MASK)
         else:
             answer = self.enter(function, args, kwargs)
         if out is None:
@@ -258,79 +306,3 @@ def _normal(function: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
         and not (name == "keepdims" and x is False)
     }
     return args, kwargs, out
-
-
-def _one_step(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    """Enter an op as one equation."""
-    forward: Any = op.forward
-    if type(forward).__hash__ is None:  # as of a dataclass that can be called
-        forward = forward.__call__
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with tape.inputs.put_back():
-            return change(forward(*args, **kwargs), plain)
-
-    answer = tape.enter(forward, tuple(arrays), params, run)
-    return tape.enter(np.asarray, (answer,), {}) if type(answer) is Number else answer
-
-
-def _if_possible(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    """Lower an op of the user's own; if it needs values, enter it as one equation."""
-    before = len(tape.equations), tape.failure
-    try:
-        answer = op.compute(arrays, params)
-        if type(answer) is Array:
-            return answer
-    except Exception:  # whatever it is, the op itself will say it
-        pass
-    del tape.equations[before[0] :]
-    tape.failure = before[1]
-    return _one_step(tape, op, arrays, params)
-
-
-def _as_ufunc(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    try:
-        return tape.enter(op.forward, arrays, params)
-    except (TypeError, ValueError, OverflowError) as error:  # as `Op.compute` does
-        raise explain_failure(op.name, op.signature, arrays, None, error) from None
-
-
-def _as_textbook(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    return op.textbook(*arrays, **params)  # type: ignore[misc]
-
-
-def _as_forward(tape: Tape, op: Op, arrays: list[Any], params: Any) -> Any:
-    return op.compute(arrays, params)
-
-
-# Ops whose forward function makes an array of NumPy's own.
-LOWERED: dict[str, Any] = {
-    "broadcast_to": lambda tape, op, arrays, params: tape.enter(
-        np.broadcast_to, (*arrays, params["shape"]), {}
-    ),
-    "getitem": lambda tape, op, arrays, params: tape.enter(
-        operator.getitem, (*arrays, params["index"]), {}
-    ),
-} | dict.fromkeys(
-    [
-        "add_at",
-        "cholesky",
-        "eigensystem",
-        "inv",
-        "qr_factors",
-        "singular_system",
-        "solve",
-    ],
-    _one_step,
-)
-
-
-def _way(op: Op) -> Any:
-    """Return the function that lowers an op."""
-    if op.name not in BUILT_IN:
-        return _if_possible
-    if op.name in LOWERED:
-        return LOWERED[op.name]
-    if op.textbook is not None:
-        return _as_textbook
-    return _as_ufunc if isinstance(op.forward, np.ufunc) else _as_forward

@@ -70,7 +70,7 @@ class Memory:
         return self.variable
 
     def write(self, variable: Variable, array: Any, line: Line) -> None:
-        """Have it hold another variable, whose value is an array for now."""
+        """Hold another variable, with an array for its value while recording."""
         self.variable = variable
         self.writes += 1
         self.changed_at = line

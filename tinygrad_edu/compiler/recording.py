@@ -1,4 +1,4 @@
-"""One run of a function on a tape, and what it amounts to: a `Program`.
+"""Run a function on a tape, twice, and make a `Program` of it.
 
 Nothing is changed by it: what the function would write to is written down, and done
 when the program runs.
@@ -22,6 +22,7 @@ from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.lowering import Lowering
 from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import label_variables
+from tinygrad_edu.compiler.passes import dead_code
 from tinygrad_edu.compiler.program import Program, Variable, alike
 from tinygrad_edu.compiler.refusals import place
 from tinygrad_edu.compiler.results import Results
@@ -41,8 +42,8 @@ class Recording:
         the numbers that change.
     accesses : list of str
         For each of the program's inputs, the expression that gives its value.
-    conditions : list of Condition
-        What must hold for the program to be right: first of the arguments.
+    conditions : list of str
+        What must hold for the program to be right, in Python: first of the arguments.
     names : dict
         What the expressions speak of.
     answer, effects, counts
@@ -54,24 +55,17 @@ class Recording:
     ) -> None:
         self._f, self._refer = f, References(args, kwargs)
         self.names = self._refer.names
-        others = {self._refer(f): f}
         self._arguments = Arguments(f, args, kwargs, self._refer)
-        others |= self._arguments.others
+        others = self._arguments.others | {self._refer(f): f}
         self._captured = Captured(others, self._refer)
         _, results = self._run(None)
         tape, _ = self._run(results)
         # A function may change what it leads to, if it does the same all the same.
         self.conditions = [
+            f"mode.get().recording is {current_mode.get().recording}",
             *self._arguments.conditions,
             *Captured(others, self._refer).conditions,
-            *conditions_of(
-                self.program,
-                tape.inputs,
-                self._arguments,
-                self._captured,
-                tape.guards,
-                self._refer,
-            ),
+            *conditions_of(self.program, tape, self._refer),
         ]
 
     def _run(self, first: Results | None) -> tuple[Lowering, Results]:
@@ -89,10 +83,9 @@ class Recording:
                 if tape.failure is None:
                     tape.check_end()
                     results = Results(answer, stand_ins, tape, self._refer, first)
-        except Exception as error:
-            if tape.failure is not None and error is not tape.failure:
-                raise tape.failure from None
-            raise
+        except Exception:
+            if tape.failure is None:
+                raise
         finally:
             current_mode.set(inside.block.outside)
         if tape.failure is not None:
@@ -100,55 +93,50 @@ class Recording:
         self._check_memory(tape)
         if first is not None:
             if not alike(first.whole, results.whole):
-                tape.differ(inputs.line())
+                tape.differ(inputs.line)
             self._read_off(tape, results)
         del args, kwargs, answer, stand_ins
         _check_forgotten(tape)
         return tape, results
 
     def _read_off(self, tape: Lowering, results: Results) -> None:
-        """Make the program of what the tape holds."""
+        """Make the program out of the tape."""
         inputs, outputs = tape.inputs, tuple(results.outputs)
         updates = results.updates
         program = Program((), tuple(tape.equations), outputs, updates)
-        read = {*program.results(), *updates}
-        for e in reversed(tape.equations):
-            if e.output in read or e.is_check:
-                read.update(e.inputs)
+        needed = dead_code(program).equations
+        read = {*program.results(), *updates, *(x for e in needed for x in e.inputs)}
 
-        def order(access: str, x: Variable) -> int:
-            """Arguments first, then parameters, state, random numbers, numbers."""
+        def order(item: tuple[Variable, str]) -> tuple[bool, ...]:
+            """Put arguments first, then parameters, state, random numbers, numbers."""
+            x, access = item
             if is_argument(access):
-                return 0
-            if x.dtype is None:
-                return 4
-            if access in inputs.drawn:
-                return 3
-            return 2 if access in inputs.remembered else 1
+                return (False,)
+            in_turn = access in inputs.drawn, access in inputs.remembered
+            return True, x.dtype is None, *in_turn
 
         used = {
             memory.first: access
             for memory, access in inputs.accesses.items()
             if memory.first in read or is_argument(access) or access in inputs.drawn
         }
-        used = {x: used[x] for x in sorted(used, key=lambda x: order(used[x], x))}
+        used = dict(sorted(used.items(), key=order))
         self.accesses = list(used.values())
         self.program = Program(tuple(used), program.equations, outputs, updates)
         self.answer, self.effects = results.answer, results.effects
-        self.counts = results.counts(self.program, self.accesses)
+        self.counts = results.counts(self.accesses)
         label_variables(tape, self.program.inputs, outputs)
 
     def _check_memory(self, tape: Lowering) -> None:
         """Raise if memory that is written to is also read as another input."""
-        spans = []
-        for memory, access in tape.inputs.accesses.items():
-            if memory.first.dtype is not None and access not in tape.inputs.drawn:
-                array = np.asarray(self._refer.evaluate(access))
-                spans += [(*byte_bounds(array), memory)] * bool(array.size)
-        spans.sort(key=itemgetter(0))
-        changed = tape.changed
+        inputs, changed = tape.inputs, tape.changed
+        spans = [
+            (*byte_bounds(np.asarray(self._refer.evaluate(access))), memory)
+            for memory, access in inputs.accesses.items()
+            if memory.first.nbytes and access not in inputs.drawn
+        ]
         before: list[tuple[int, Memory]] = []  # those that may reach as far as the next
-        for low, high, b in spans:
+        for low, high, b in sorted(spans, key=itemgetter(0)):
             before = [(end, other) for end, other in before if end > low]
             for _, other in before:
                 if b in changed or other in changed:

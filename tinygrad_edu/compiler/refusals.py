@@ -10,16 +10,14 @@ from tinygrad_edu.engine.batching import Examples
 from tinygrad_edu.engine.modes import current_mode
 
 __all__ = [
-    "CHOOSE",
     "LOOK",
     "MASK",
+    "REASONS",
     "Line",
     "current_tape",
     "is_library",
     "is_library_code",
     "place",
-    "reason",
-    "refusal",
     "user_line",
 ]
 
@@ -45,14 +43,10 @@ def is_library(module: Any) -> bool:
     if not isinstance(module, str):  # as of what is written in C
         return module is not None
     root = module.partition(".")[0]
-    known = ("numpy", "tinygrad_edu", "builtins")
-    return root in sys.stdlib_module_names or root in known or _is_installed(root)
-
-
-def _is_installed(package: str) -> bool:
-    """Whether a package lies where pip puts them."""
-    file = getattr(sys.modules.get(package), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
+    if root in sys.stdlib_module_names or root in ("numpy", "tinygrad_edu"):
+        return True
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file  # where pip puts it
 
 
 @cache
@@ -77,45 +71,31 @@ def place(line: tuple[Any, ...] | None = None) -> str:
 
 
 LOOK = "return from the function what you want to look at, and look at it outside"
-CHOOSE = "choose with np.where(condition, a, b), which computes both"
 MASK = "multiply by the mask, or choose with np.where(mask, x, 0)"
-
-
-_NUMBERS = (
-    "compute with NumPy's functions, np.sqrt() and not math.sqrt(); as a size or an "
-    "index pass an int"
-)
+_CHOOSE = "choose with np.where(condition, a, b), which computes both"
 _OUT = "a value is taken out of its array", LOOK
 _TEXT = "a value is printed, or made text", LOOK
-_REASONS = {
+# By what Python asks for: what the function does, and what to do instead.
+REASONS = {
     "array": (
         "a value is put into an array of NumPy's own",
         "build arrays with np.stack(), np.concatenate() or np.where(); np.asarray(x) "
         "is not needed",
     ),
-    "bool": ("the function branches on a value", CHOOSE),
-    "comparison": ("the function branches on a number", CHOOSE),
+    "bool": ("the function branches on a value", _CHOOSE),
+    "comparison": ("the function branches on a number", _CHOOSE),
     "format": _TEXT,
     "hash": (
         "a value is looked up in a dict or set",
         "let an array be the table: table[i]",
     ),
     "item": _OUT,
+    "number": (
+        "a value is made a Python number",
+        "compute with NumPy's functions, np.sqrt() and not math.sqrt(); as a size or "
+        "an index pass an int",
+    ),
     "reduce": _OUT,
     "repr": _TEXT,
     "tolist": _OUT,
 }
-
-
-def reason(what: str) -> tuple[str, str]:
-    """Say why Python's question has no answer, and what to do instead."""
-    return _REASONS.get(what, ("a value is made a Python number", _NUMBERS))
-
-
-def refusal(what: str, way_out: str = LOOK) -> TypeError:
-    """The error where a program would have to know a value, which changes."""
-    return TypeError(
-        f"compile: {what}, at {place()}, while the function is being recorded. The "
-        "program will run on other values as well, and this line's answer would be "
-        f"frozen into it: {way_out}"
-    )

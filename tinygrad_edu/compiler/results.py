@@ -1,8 +1,7 @@
-"""What a run has come to: the program's outputs, and what is made of them."""
+"""The results of a run: the program's outputs, and what becomes of them."""
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.compiler.accesses import References
 from tinygrad_edu.compiler.expressions import INFIX, literal
-from tinygrad_edu.compiler.program import Program, Variable, alike
+from tinygrad_edu.compiler.program import Variable, alike
 from tinygrad_edu.compiler.stand_ins import Array, Number
 from tinygrad_edu.compiler.tape import Tape
 from tinygrad_edu.engine.graph import Node
@@ -58,10 +57,11 @@ class Results:
         self.updates = {memory.first: memory.read() for memory in tape.changed}
         self.outputs: list[Any] = []
         self.effects: list[str] = []
-        self._counts: dict[str, Variable] = {}  # numbers that are computed from others
+        self._counts: dict[str, str] = {}  # numbers that are computed from others
         self._known = {id(x): access for access, x in stand_ins.items()}
         self._known |= {id(x): site.access for site, _, x in tape.inputs.sites}
         self.answer = self._expression(answer)
+        self._is_one = isinstance(answer, Node) and len(self.outputs) == 1
         self._set_gradients()
         self._set_places()
         accesses = tape.inputs.accesses
@@ -74,7 +74,7 @@ class Results:
         return f"r[{len(self.outputs) - 1}]"
 
     def _constant(self, x: Any) -> str:
-        """Name what is not computed; what is like that of the first run is that."""
+        """Name a constant; if it equals that of the first run, take that one."""
         i = len(self.constants)
         if i < len(self._first) and alike(self._first[i], x):
             x = self._first[i]
@@ -140,8 +140,8 @@ class Results:
             if new is stand_in:
                 continue
             if type(new) is Number and new.variable in self._texts:
-                set_to[site.access] = self._texts[new.variable]
-                self._counts[site.access] = new.variable
+                self._counts[site.access] = text = self._texts[new.variable]
+                set_to[site.access] = text.format(*inputs.accesses.values())
             else:
                 set_to[site.access] = self._expression(new)
         if set_to:
@@ -151,13 +151,8 @@ class Results:
 
     @cached_property
     def _texts(self) -> dict[Variable, str]:
-        """The numbers that are expressions of the inputs."""
-        accesses = self._inputs.accesses
-        return self._numbers({m.first: access for m, access in accesses.items()})
-
-    def _numbers(self, known: dict[Variable, str]) -> dict[Variable, str]:
-        """Write numbers as expressions of others, known beforehand, unless too long."""
-        texts = dict(known)
+        """Numbers as expressions, with ``{0}`` for the first input, unless too long."""
+        texts = {m.first: f"{{{i}}}" for i, m in enumerate(self._inputs.accesses)}
         for e in self._tape.equations:
             if e.output.dtype is None and e.function in INFIX:
                 pair = [
@@ -169,29 +164,22 @@ class Results:
                     texts[e.output] = text
         return texts
 
-    def counts(self, program: Program, accesses: list[str]) -> dict[str, str] | None:
-        """Tell what becomes of each number, with ``{0}`` for the first input.
+    def counts(self, accesses: list[str]) -> dict[str, str] | None:
+        """Tell what becomes of each number, with ``{0}`` for the program's first input.
 
         None, if there is more to do after a run, or anything to give but one number; or
         if something has to be drawn before each run.
         """
-        keeps = any("accumulated = tensor" in effect for effect in self.effects)
-        batch = accesses[:2] == ["args[0]", "args[1]"]
-        is_drawn = bool(self._inputs.drawn)
-        if not batch or is_drawn or keeps or self._assigned > len(self._counts):
+        one = self._is_one and len(self.outputs) == 1 and self.outputs[0].shape == ()
+        on_batch = accesses[:2] == ["args[0]", "args[1]"] and not self._inputs.drawn
+        if not one or not on_batch or self._assigned > len(self._counts):
             return None
-        just_one = re.fullmatch(r"(\(a\d+ := )?(tensor\()?r\[0\]\)*", self.answer)
-        if not just_one or len(self.outputs) != 1:
-            return None
-        if self.outputs[0].shape != () or self.outputs[0].dtype is None:
-            return None
-        places = {x: f"{{{i}}}" for i, x in enumerate(program.inputs)}
-        place_of = dict(zip(accesses, places.values()))
-        texts = self._numbers(places) if self._counts else {}
+        place_of = {access: f"{{{i}}}" for i, access in enumerate(accesses)}
+        places = [place_of.get(access) for _, access in self.inputs]
         counts = {
-            place_of[access]: texts.get(x)
-            for access, x in self._counts.items()
+            place_of[access]: text.format(*places)
+            for access, text in self._counts.items()
             if access in place_of
         }
-        known = {place: number for place, number in counts.items() if number}
-        return known if len(known) == len(counts) else None
+        is_known = not any("None" in text for text in counts.values())
+        return counts if is_known else None

@@ -1,4 +1,4 @@
-"""What stands for arrays and Python numbers while a function is recorded.
+"""Stand-ins for arrays and Python numbers while a function is recorded.
 
 An `Array` is a node, so that ops and NumPy's functions come to the tape, but for
 isinstance() it is an ndarray, and it can be written to as one.
@@ -46,7 +46,7 @@ class Array(ArrayLike):
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """What isinstance() goes by: a program does what is done for an array."""
+        """The class that isinstance() sees: an array's, since a program gets arrays."""
         current_tape()  # raises if the recording is over
         return self.dtype.type if self.is_scalar else np.ndarray
 
@@ -128,26 +128,21 @@ class Array(ArrayLike):
         return reshaped(self, -1, order).copy()
 
     # The result is None, as that of ndarray's methods.
-    def sort(self, axis: Any = -1, kind: Any = None, **kwargs: Any) -> Any:
-        self[...] = np.sort(self, axis, kind, **kwargs)
+    def sort(self, *args: Any, **kwargs: Any) -> Any:
+        self[...] = np.sort(self, *args, **kwargs)
 
-    def partition(
-        self, kth: Any, axis: Any = -1, kind: Any = "introselect", **kwargs: Any
-    ) -> Any:
-        self[...] = np.partition(self, kth, axis, kind, **kwargs)
+    def partition(self, *args: Any, **kwargs: Any) -> Any:
+        self[...] = np.partition(self, *args, **kwargs)
 
     def copy(self, order: str = "C") -> Any:
         if order != "C":
             current_tape().fail("order= asks for a layout in memory", "leave it out")
         return current_tape().enter(np.positive, (self,), {})
 
+    __copy__ = copy
+
     def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
-
-    def transpose(self, *axes: Any) -> Any:
-        if len(axes) == 1 and not isinstance(axes[0], int):
-            (axes,) = axes
-        return transposed(self, axes or None)
 
     @property
     def T(self) -> Any:  # noqa: N802, as NumPy spells it
@@ -155,9 +150,6 @@ class Array(ArrayLike):
 
     def __invert__(self) -> Any:
         return current_tape().enter(np.invert, (self,), {})
-
-    def __copy__(self) -> Any:
-        return self.copy()
 
 
 def _bitwise(name: str) -> None:

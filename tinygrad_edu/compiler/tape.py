@@ -1,8 +1,8 @@
 """The tape: the equations that a function has come to so far, and the memory it uses.
 
-What stands for a Tensor's memory is an `Array`. Writing to an Array or a parameter
-gives its memory another variable. In the second of two runs the equations are compared
-with those of the first, as they come.
+An `Array` stands for a Tensor's memory. Writing to an Array or a parameter gives its
+memory another variable. In the second of two runs the equations are compared with those
+of the first, as they come.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from weakref import ref
 
 import numpy as np
 
+from tinygrad_edu.compiler.arguments import is_argument
 from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.memory import Memory
@@ -30,10 +31,9 @@ from tinygrad_edu.compiler.program import (
 from tinygrad_edu.compiler.refusals import (
     LOOK,
     MASK,
+    REASONS,
     Line,
     place,
-    reason,
-    refusal,
     user_line,
 )
 from tinygrad_edu.compiler.stand_ins import Array, Number
@@ -73,11 +73,17 @@ class Tape:
 
     def refuse(self, what: str) -> NoReturn:
         """Raise, since Python asks for a number."""
-        self.fail(*reason(what))
+        self.fail(*REASONS.get(what, REASONS["number"]))
 
     def fail(self, what: str, way_out: str = LOOK) -> NoReturn:
-        """Raise a refusal."""
-        self._raise(refusal(what, way_out))
+        """Raise, since a program would have to know a value, which changes."""
+        self._raise(
+            TypeError(
+                f"compile: {what}, at {place()}, while the function is being recorded. "
+                "The program will run on other values as well, and this line's answer "
+                f"would be frozen into it: {way_out}"
+            )
+        )
 
     def _raise(self, error: Exception) -> NoReturn:
         """Raise, and remember it, since the function may catch it."""
@@ -175,7 +181,7 @@ class Tape:
             what = f"its argument {memory.name}"
             if memory.base is not None:
                 what = "a view of an array"
-            elif not self.inputs.is_given(memory):
+            elif not is_argument(self.inputs.accesses[memory]):
                 what = f"the array {memory.name}"
             self.fail(
                 f"the function writes to {what}",
@@ -242,10 +248,8 @@ class Tape:
                 values.append(change(x, plain))
                 described.append(change(x, self.variable))
         try:
-            if params:
-                answer = (run or function)(*values, **change(params, plain))
-            else:
-                answer = (run or function)(*values)
+            keywords = change(params, plain) if params else {}
+            answer = (run or function)(*values, **keywords)
         except ValueError as error:
             if "read-only" in str(error):
                 self.fail("an array is written to", "compute a new array instead")
@@ -262,7 +266,7 @@ class Tape:
         return kind(*found) if hasattr(answer, "_fields") else kind(found)
 
     def _entered(self, function: Any, text: Any, answer: Any, of: Any = ()) -> Any:
-        """Write an equation down; return what stands for its answer."""
+        """Write an equation down; return the stand-in for its answer."""
         if not isinstance(answer, ARRAYS):
             if answer is None:  # of a check, which did not raise
                 self._write_down(function, text, (), None, CHECK)
@@ -312,7 +316,7 @@ class Tape:
         return e.output
 
     def variable(self, x: Any) -> Any:
-        """Return what an equation has for `x`."""
+        """Return the variable for `x`, or `x` itself if it is no data."""
         kind = type(x)
         if kind is Array:
             return x.memory.read()
@@ -328,7 +332,7 @@ class Tape:
 
 
 def plain(x: Any) -> Any:
-    """Return the value at recording time, which nobody may write to."""
+    """Return the value at recording time, read-only."""
     kind = type(x)
     if kind is Number:
         return x.value
@@ -342,7 +346,7 @@ def plain(x: Any) -> Any:
 
 
 def _constant(x: Any) -> Memory:
-    """Return new memory for an array that is no recorded one."""
+    """Return new memory for an array that the tape does not know."""
     array = np.array(x)
     return Memory(Variable(array.shape, array.dtype, constant=array))
 

@@ -17,12 +17,13 @@ from tinygrad_edu.compiler.readable import Readable
 from tinygrad_edu.compiler.recording import Recording
 from tinygrad_edu.compiler.report import CostReport, program_cost
 from tinygrad_edu.compiler.scheduling import protect
-from tinygrad_edu.engine.graph import new_constant
+from tinygrad_edu.engine.graph import current_mode, new_constant
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["Passes", "Variant", "Writer"]
 
+NEXT = "\n    "
 Passes = Sequence[tuple[str, Callable[[Program], Program]]]
 Writer = Fast | Loops | Readable
 
@@ -57,52 +58,49 @@ class Variant:
     def _link(self, recording: Recording) -> None:
         """Write the functions that say whether the program fits, and that run it."""
         names = recording.names | {
-            "apart": _apart,
             "array": as_array,
+            "mode": current_mode,
+            "program": self._program,
             "step": self._program["step"],
             "tensor": _tensor,
         }
-        call = f"step({', '.join(recording.accesses)})"
+        inputs = ", ".join(recording.accesses)
+        call = f"step({inputs})"
         outputs = recording.program.outputs
         if len(outputs) == 1:
             call = f"({call},)"
-        effects = recording.effects
         if isinstance(self._writer, Loops):  # which gives Python numbers
             names["kinds"] = [_kind(x) for x in outputs]
             call = f"[kind(x) if kind else x for kind, x in zip(kinds, {call})]"
-        run = [f"r = {call}", f"return {recording.answer}"]
-        if effects:
-            run[1:] = [f"y = {recording.answer}", *effects, "return y"]
-        conditions = "\n            and ".join(
-            dict.fromkeys(c.source for c in recording.conditions)
-        )
-        lines = [
-            "def fits(args, kwargs):",
-            "    try:",
-            f"        return ({conditions})",
-            "    except (LookupError, AttributeError, ValueError):",
-            "        return False",
-            "",
-            "def run(args, kwargs):",
-            *(f"    {line}" for line in run),
-        ]
-        arguments = ", ".join(["x", "y", "order", *recording.accesses])
-        lines += [
-            "def epoch(args, x, y, order):",
-            f"    answers = program['epoch']({arguments})",
-            "    for _ in answers:",
-            *(f"        {effect}" for effect in [*effects, "pass"]),
-            "    return answers",
-        ]
-        names["program"] = self._program
-        exec(builtins.compile("\n".join(lines), "<guards>", "exec"), names)
+        conditions = dict.fromkeys(recording.conditions)
+        effects = recording.effects or ["pass"]
+        source = f"""
+def fits(args, kwargs):
+    try:
+        return ({" and ".join(conditions)})
+    except (LookupError, AttributeError, ValueError):
+        return False
+
+def run(args, kwargs):
+    r = {call}
+    y = {recording.answer}
+    {NEXT.join(effects)}
+    return y
+
+def epoch(args, x, y, order):
+    answers = program['epoch'](x, y, order, {inputs})
+    for _ in answers:
+        {(NEXT + "    ").join(effects)}
+    return answers
+"""
+        exec(builtins.compile(source, "<guards>", "exec"), names)
         self.fits: Callable[..., bool] = names["fits"]
         self.run: Callable[..., Any] = names["run"]
         self._epoch: Callable[..., Any] = names["epoch"]
 
     @property
     def epoch(self) -> Callable[..., Any] | None:
-        """What runs the program on many mini-batches, if they can be a loop in it."""
+        """The function that runs many mini-batches in one loop, if there is one."""
         if isinstance(self._writer, Readable) or self._counts is None:
             return None
         if "epoch" not in self._program:
@@ -121,39 +119,28 @@ class Variant:
 
 
 def _told_apart(program: Program, as_recorded: tuple[Any, ...]) -> Program:
-    """Copy an answer that has come to be the same as another, computed by itself."""
+    """Copy an output that a pass has made the same variable as another one."""
     outputs: list[Any] = []
     copies: list[Equation] = []
-    for i, x in enumerate(program.outputs):
-        twins = [j for j, y in enumerate(program.outputs[:i]) if y is x]
-        if isinstance(x, Variable) and x.dtype is not None and twins:
-            same = [j for j in twins if as_recorded[j] is as_recorded[i]]
-            if same:
-                x = outputs[same[0]]
-            else:
+    given: dict[Any, Variable] = {}  # by what was recorded
+    for x, recorded in zip(program.outputs, as_recorded):
+        if isinstance(x, Variable) and x.dtype is not None:
+            if recorded not in given and x in given.values():
                 copies.append(Equation(Variable(x.shape, x.dtype), np.positive, (x,)))
                 x = copies[-1].output
+            x = given.setdefault(recorded, x)
         outputs.append(x)
     equations = (*program.equations, *copies)
     return replace(program, equations=equations, outputs=tuple(outputs))
 
 
 def _kind(x: Any) -> Any:
-    """What makes a NumPy scalar of a number, where the output is one."""
+    """Return the type of an output that is a NumPy scalar, else None."""
     is_scalar = isinstance(x, Variable) and x.shape == () and x.dtype is not None
     return x.dtype.type if is_scalar else None
 
 
-def _apart(given: tuple[Any, ...], written: tuple[Any, ...]) -> bool:
-    """Whether no array that is given has memory of one that is written to."""
-    for x in given:
-        for array in written:
-            if x is array or (x.base is not None and np.may_share_memory(x, array)):
-                return False
-    return True
-
-
 def _tensor(value: Any) -> Tensor:
-    """Make a constant Tensor of what a program gave."""
+    """Make a constant Tensor of an output."""
     tensor: Tensor = new_constant(Tensor, as_array(value))
     return tensor
