@@ -49,10 +49,10 @@ def test_pairs_of_slips_are_named_right():
     assert found["right"] >= 0.8 * found.total()
 
 
-@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=CATALOGUE)
 def test_every_slip_has_a_lesson(entry):
     assert entry.looks.endswith(".")
-    attempt = Attempt("", {}, "", entry.lesson)
+    attempt = Attempt("", {}, "", lesson=entry.lesson)
     for rate in (-1.0, 5.0):
         assert (DOCS / f"{attempt.page(rate)}.md").exists()
 

@@ -152,7 +152,7 @@ def test_two_slips_are_named_each_in_its_layer(lesson):
         "W2": "wrong: its sign is flipped",
         "b2": "wrong: inherited from delta2",
         "W1": "wrong: the factor (1 - a1) is missing",
-        "b1": "wrong: inherited from delta2",
+        "b1": "wrong: inherited from delta1",
     }
 
 
@@ -450,7 +450,9 @@ def test_any_factor_is_no_updated_weight():
     dw1, dw2, db1, db2 = net.by_hand()
     found = verdicts(net.compared([0.37 * dw1, dw2, 0.37 * db1, db2]))
     for name in ("W1", "b1"):
-        assert re.match(r"wrong: it is \S+ and should be", found[name])
+        assert found[name].startswith("wrong: it is 0.37 times what it should be: ")
+    found = verdicts(net.compared([dw1 * np.pi, dw2, db1, db2]))
+    assert re.match(r"wrong: it is \S+ and should be", found["W1"])
 
 
 def test_two_slips_are_not_believed_for_a_lone_number():

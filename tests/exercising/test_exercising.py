@@ -206,7 +206,8 @@ def test_the_slips_of_a_function_are_told_layer_by_layer(mine):
         ("momentum", "(w - lr * (mu * v + g), v)", "result 2: no common slip"),
         ("stable-sigmoid", "sigmoid(z)", "in your function: overflow encountered"),
         ("batch-b", "None", "your function returned None; end it with a return"),
-        ("tanh-prime", "1 - z**2", "no common slip explains it; it differs most at ["),
+        ("tanh-prime", "1 - z**2", "z is used in place of a in tanh'(z)"),
+        ("tanh-prime", "1 - z**3", "no common slip explains it; it differs most at ["),
     ],
 )
 def test_other_slips_are_told(mine, name, answer, says):

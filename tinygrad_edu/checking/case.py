@@ -50,6 +50,10 @@ class Use(NamedTuple):
         """Return the cotangent of the node."""
         return run.cotangents[id(self.node)]
 
+    def pass_on(self, run: Rerun, _: Any) -> Any:
+        """Return the cotangent of the node, without its rule."""
+        return self.g(run)
+
     def share(self, run: Rerun, **how: Any) -> Any:
         """Return what the rule passes back, with other inputs if these are given."""
         return run.share(self.node, self.position, how.pop("g", self.g(run)), **how)
@@ -117,6 +121,10 @@ class Case:
     def is_parameter(self, x: Any) -> bool:
         return id(x) in self._leaves
 
+    def is_quantity(self, x: Any) -> bool:
+        """Whether it is an array, or a number that the caller gave a name."""
+        return isinstance(value_of(x), np.ndarray) or id(x) in self._quantities.names
+
     def parameter(self, x: Any) -> Any:
         """Return the parameter that `x` is, or that it is the transpose of."""
         if isinstance(x, Node) and x.op is not None and x.op.name == "transpose":
@@ -130,12 +138,19 @@ class Case:
             return f"{self.name(parameter)}^T"
         return self._quantities.names.get(id(x)) or say("a number")
 
+    def with_formula(self, node: Any) -> str:
+        """Return the name of a quantity, and its formula if the caller has no name."""
+        name = self.name(node)
+        if id(node) in self._quantities.given:
+            return name
+        return f"{name} = {in_text(self._quantities.formula(node))}"
+
     def delta(self, node: Any) -> str:
         """Return the name of a gradient: that of z2 is delta2."""
-        name = self.name(node)
+        name, y = self.name(node), self.name(self.y)
         if self.has_delta(node):
             return f"delta{name[1:]}"
-        return f"d{self.name(self.y)}/d{name}"
+        return f"d{y}" if node is self.y else f"d{y}/d{name}"
 
     def has_delta(self, node: Any) -> bool:
         """Whether the gradient of a node is a delta, that of a layer's z."""
@@ -144,6 +159,8 @@ class Case:
 
     def text(self, factor: Any, share: Share) -> str:
         """Write a factor of a rule."""
+        if isinstance(factor, float):
+            return self.name(factor)
         known = ChainMap(share.known(self._quantities.known), self._quantities.known)
         text = in_text(self._quantities.read(factor, known))
         return f"({text})" if " " in text else text
@@ -156,11 +173,21 @@ class Case:
             shapes = (x.shape for x in self.nodes if not self.is_penalty(x))
             lengths = {n for shape in shapes for n in shape}
             return {say("the length of an axis, {n}", n=n): n for n in sorted(lengths)}
-        n, m = layers[0]
+        n, m = layers[0][::-1] if self.is_by_columns else layers[0]
         return {
             say("the number of examples, {n}", n=n): n,
             say("the number of outputs, {n}", n=m): m,
         }
+
+    @cached_property
+    def is_by_columns(self) -> bool:
+        """Whether the examples are columns: z = W a + b."""
+        return any(
+            node.op is not None
+            and node.op.name in ("matmul", "dot")
+            and self.parameter(node.inputs[0]) is not None
+            for node in self.nodes
+        )
 
     def is_penalty(self, x: Any) -> bool:
         """Whether a quantity depends on parameters, and on no data."""
@@ -188,17 +215,17 @@ class Case:
         for x in self.parameters.values():
             yield (x,)
 
-    def rules(self) -> Iterator[tuple[Share]]:
-        """Yield what each use of a quantity adds to its gradient, with the rule."""
+    def rules(self) -> Iterator[tuple[Use, Share]]:
+        """Yield the uses of quantities, each with the rule for it."""
         for share in self.shares:
-            yield (share,)
+            yield Use(share.node, share.position, share.x), share
 
     def functions(self) -> Iterator[tuple[Use]]:
         """Yield the uses of functions of one quantity: sigmoid, tanh, log, ..."""
-        for share in self.shares:
-            node, x = share.node, share.x
-            if node.op.elementwise and len(node.inputs) == 1 and not is_linear(share):
-                yield (Use(node, 0, x),)
+        for use, share in self.rules():
+            is_function = use.node.op.elementwise and len(use.node.inputs) == 1
+            if is_function and not is_linear(share):
+                yield (use,)
 
     def chains(self) -> Iterator[tuple[Use]]:
         """Yield the uses by functions and by layers: links of the chain."""
@@ -215,12 +242,18 @@ class Case:
             if use.node.op.name == "sigmoid_cross_entropy" and use.position == 0:
                 yield (use,)
 
+    def softmaxes(self) -> Iterator[tuple[Use]]:
+        """Yield the uses of the z of which log softmax is taken."""
+        for use in self.uses:
+            if use.node.op.name == "log_softmax":
+                yield (use,)
+
     def products(self) -> Iterator[tuple[Use, int]]:
         """Yield the uses of products, and which other input is the other factor."""
         for use in self.uses:
             if use.node.op.name in PRODUCTS and use.position < 2:
                 other = 1 - use.position
-                if isinstance(value_of(use.node.inputs[other]), np.ndarray):
+                if self.is_quantity(use.node.inputs[other]):
                     yield use, other
 
     def layers(self) -> Iterator[tuple[Use]]:
@@ -228,6 +261,27 @@ class Case:
         for use in self.uses:
             if use.node.op.name in LAYERS and not self.is_penalty(use.node):
                 yield (use,)
+
+    def sums(self) -> Iterator[tuple[Use, int, int]]:
+        """Yield where a parameter's gradient is summed: which axis, over how many."""
+        axis = int(self.is_by_columns)
+        for (use,) in self.layers():
+            is_batch = use.node.ndim == 2 and use.node.shape[axis] > 1
+            if is_batch and self.parameter(use.x) is not None:
+                yield use, axis, use.node.shape[axis]
+
+    def biases(self) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the parameters that are added to a layer: each alone, then all."""
+        found = [
+            use.x
+            for (use,) in self.layers()
+            if self.is_parameter(use.x)
+            and (use.node.op.name == "add" or use.x.ndim < use.node.ndim)
+        ]
+        for x in found:
+            yield (x,)
+        if len(found) > 1:
+            yield tuple(found)
 
     def paths(self) -> Iterator[tuple[Use, ...]]:
         """Yield the uses of each quantity that is used several times, by the node."""
@@ -255,18 +309,18 @@ class Case:
             if id(x) not in penalised:
                 yield (x,)
 
-    def columns(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the targets of shape (N, 1), all at once."""
-        found = {}
+    def columns(self) -> Iterator[tuple[tuple[Any, Any], ...]]:
+        """Yield the targets of shape (N, 1) and their nodes, all at once."""
+        found = []
         for node in self.nodes:
             if node.op is not None and node.op.elementwise and len(node.inputs) == 2:
                 for y in node.inputs:
                     shape = np.shape(value_of(y))
                     is_column = len(shape) == 2 and shape[0] > shape[1] == 1
                     if is_column and not needs_gradient(y):
-                        found[id(y)] = y
+                        found.append((y, node))
         if found:
-            yield tuple(found.values())
+            yield tuple(found)
 
     def scales(self) -> Iterator[tuple[Spot, str]]:
         """Yield where a gradient can be multiplied, and its name: deltas first."""
@@ -276,7 +330,7 @@ class Case:
             yield cotangent_of(x), self.delta(x)
         for use in self.uses:
             if self.is_parameter(use.x) and not self.is_penalty(use.node):
-                yield use.spot, self.delta(use.x)
+                yield use.spot, say("the part through {name}", name=self.name(use.node))
 
     # --- Quantities that can be mistaken for each other ---
 
@@ -288,7 +342,9 @@ class Case:
         for (use,) in self.logits() if op.name == "sigmoid" else ():
             yield use.x
 
-    def arrays(self, like: Any) -> Iterator[tuple[str, Callable[[Rerun], Any]]]:
+    def arrays(
+        self, like: Any, of_shape: bool = True
+    ) -> Iterator[tuple[str, Callable[[Rerun], Any]]]:
         """Yield the names and values of the other quantities of the same shape."""
         shape, seen = np.shape(value_of(like)), {id(like)}
         for node in self.nodes:
@@ -297,8 +353,9 @@ class Case:
                 if id(x) in seen or not isinstance(value, np.ndarray):
                     continue
                 seen.add(id(x))
+                fits = value.shape == shape if of_shape else value.ndim == len(shape)
                 # A quantity of zeros is as a missing path.
-                if value.shape == shape and value.dtype.kind == "f" and value.any():
+                if fits and value.dtype.kind == "f" and value.any():
                     yield self.name(x), partial(Rerun.value, x=x)
         for (use,) in self.logits():
             if use.x.shape == shape:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.checking.case import Case
+from tinygrad_edu.checking.catalogue import is_round
 from tinygrad_edu.checking.replay import difference
 from tinygrad_edu.checking.searching import Search
-from tinygrad_edu.engine.graph import Node, topological_order
+from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.formulas.naming import names_of
 from tinygrad_edu.formulas.quantities import Quantities
@@ -130,22 +131,27 @@ def compare(
     """
     frame = sys._getframe(1)
     with speaking(lang):
-        return _compared(mine, loss, wrt, rtol, reveal, frame)
+        if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
+            raise ValueError(
+                "compare: the loss must be a Tensor with one number, computed from the "
+                "parameters by recorded ops"
+            )
+        parameters, arrays = _read(mine, wrt)
+        nodes = checked_graph("compare", loss, frame)
+        names = {id(x): printable(name) for name, x in parameters.items()}
+        names |= names_of(loss, frame, parameters) | _numbers(nodes, frame)
+        case = Case(Quantities(nodes, names), parameters, arrays)
+        tolerances = {
+            name: case.tolerance(p) if rtol is None else rtol
+            for name, p in parameters.items()
+        }
+        search = Search(case, arrays, tolerances)
+        order = _in_backward_order(nodes, parameters)
+        return Comparison(_row(search, name, reveal) for name in order)
 
 
-def _compared(
-    mine: Any,
-    loss: Tensor,
-    wrt: Any,
-    rtol: float | None,
-    reveal: bool,
-    frame: FrameType,
-) -> Comparison:
-    if not isinstance(loss, Tensor) or loss.size != 1 or not loss.requires_grad:
-        raise ValueError(
-            "compare: the loss must be a Tensor with one number, computed from the "
-            "parameters by recorded ops"
-        )
+def _read(mine: Any, wrt: Any) -> tuple[dict[str, Tensor], dict[str, Array]]:
+    """Return the parameters and the gradients derived by hand, by name."""
     if callable(mine):
         mine = mine()
         if mine is None:
@@ -156,7 +162,8 @@ def _compared(
                 )
             )
     parameters = _by_name(wrt, mine)
-    mine = _from_columns(mine, parameters)
+    if _is_two_lists(mine, parameters):
+        mine = _merged(mine, parameters)
     if isinstance(wrt, Tensor) and not isinstance(mine, Mapping | list | tuple):
         mine = [mine]
     if not isinstance(mine, Iterable):
@@ -164,28 +171,24 @@ def _compared(
             "compare: mine must be a list of arrays, or a dict of name to array, not a "
             f"{type(mine).__name__}"
         )
-    arrays = _arrays_by_name(mine, parameters)
-    nodes = checked_graph("compare", loss, frame)
-    names = {id(x): printable(name) for name, x in parameters.items()}
-    names |= names_of(loss, frame, parameters)
-    case = Case(Quantities(nodes, names), parameters, arrays)
-    tolerances = {
-        name: case.tolerance(p) if rtol is None else rtol
-        for name, p in parameters.items()
-    }
-    search = Search(case, arrays, tolerances)
-    rows = {}
-    order = _in_backward_order(loss, parameters)
-    for name in order:
-        right = case.replay.right.gradient(parameters[name])
-        wrong = difference(arrays[name], right)
-        verdict, lesson = Judgement(say("right"), is_right=True), ""
-        if not wrong <= tolerances[name]:
-            verdict, lesson = _verdict(search, name, right, reveal)
-        rows[name] = ComparedParameter(
-            printable(name), right.shape, wrong, verdict, lesson
-        )
-    return Comparison(rows[name] for name in order)
+    return parameters, _arrays_by_name(mine, parameters)
+
+
+def _row(search: Search, name: str, reveal: bool) -> ComparedParameter:
+    right = search.case.replay.right.gradient(search.case.parameters[name])
+    wrong = difference(search.mine[name], right)
+    verdict, lesson = Judgement(say("right"), is_right=True), ""
+    if not wrong <= search.tolerance[name]:
+        verdict, lesson = _verdict(search, name, right, reveal)
+    return ComparedParameter(printable(name), right.shape, wrong, verdict, lesson)
+
+
+def _numbers(nodes: Iterable[Node], frame: FrameType) -> dict[int, str]:
+    """Name the plain numbers of a graph that are variables of the caller."""
+    variables = (frame.f_globals | frame.f_locals).items()
+    called = {id(x): name for name, x in variables if isinstance(x, float)}
+    every = {id(x) for node in nodes for x in node.inputs}
+    return {i: printable(name) for i, name in called.items() if i in every}
 
 
 def _verdict(
@@ -205,6 +208,9 @@ def _verdict(
             step=step,
         )
         return Judgement(says), "is-my-gradient-right"
+    whole = _with_learning_rate(mine, right, search.case.parameters[name].data)
+    if whole is not None:
+        return _wrong(whole), "lessons/07-training"
     return _wrong(_worst_element(mine, right, reveal)), ""
 
 
@@ -226,23 +232,34 @@ def _by_name(wrt: Any, mine: Any) -> dict[str, Tensor]:
     return paths if by_path or len(named) < len(paths) else named
 
 
-def _from_columns(mine: Any, parameters: Mapping[str, Tensor]) -> Any:
-    """Read ``(nabla_b, nabla_w)``, two lists with a column vector for each bias."""
-    is_two_lists = (
+def _is_two_lists(mine: Any, parameters: Mapping[str, Tensor]) -> bool:
+    """Whether it is ``(nabla_b, nabla_w)``, or the other way round."""
+    return (
         isinstance(mine, list | tuple)
         and len(mine) == 2
         and len(parameters) > 1
         and all(isinstance(each, list | tuple) for each in mine)
         and len(mine[0]) + len(mine[1]) == len(parameters)
     )
-    if not is_two_lists:
-        return mine
-    shapes = [p.shape for p in parameters.values() if p.ndim == 2]
-    first, second = mine
-    if [np.shape(each) for each in first] == shapes:
-        first, second = second, first
-    weights, biases = iter(second), iter(first)
-    return [next(weights if p.ndim == 2 else biases) for p in parameters.values()]
+
+
+def _merged(mine: Any, parameters: Mapping[str, Tensor]) -> list[Any]:
+    """Put the gradients of two lists in the order of the parameters."""
+    biases, weights = map(list, mine)
+    arrays = []
+    for p in parameters.values():
+        order = [weights, biases] if p.ndim == 2 else [biases, weights]
+        left = [each for each in order if each]
+        fitting = [each for each in left if _has_shape_of(p, each[0])]
+        arrays.append((fitting or left)[0].pop(0))
+    return arrays
+
+
+def _has_shape_of(p: Tensor, gradient: Any) -> bool:
+    """Whether a gradient has the shape of a parameter, or is the column of a bias."""
+    return np.shape(gradient) == p.shape or (
+        p.ndim == 1 and np.shape(gradient) == (p.size, 1)
+    )
 
 
 def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Array]:
@@ -270,8 +287,8 @@ def _arrays_by_name(mine: Any, parameters: Mapping[str, Tensor]) -> dict[str, Ar
         )
     found = {name: _as_floats(name, array) for name, array in mine.items()}
     for name, p in parameters.items():
-        if p.ndim == 1 and found[name].shape == (p.size, 1):  # a column
-            found[name] = found[name].ravel()
+        if _has_shape_of(p, found[name]):
+            found[name] = found[name].reshape(p.shape)
     return found
 
 
@@ -300,29 +317,59 @@ def _listed(names: Iterable[Any]) -> str:
     return ", ".join(map(printable, names))
 
 
-def _in_backward_order(loss: Tensor, parameters: Mapping[str, Tensor]) -> list[str]:
+def _in_backward_order(
+    nodes: Iterable[Node], parameters: Mapping[str, Tensor]
+) -> list[str]:
     """List the names of the parameters in the order of backpropagation."""
-    names: dict[Node, str] = {p: name for name, p in parameters.items()}
-    inputs = (x for node in topological_order(loss) for x in node.inputs)
-    visited = [names[x] for x in inputs if isinstance(x, Node) and x in names]
+    names = {id(p): name for name, p in parameters.items()}
+    visited = [names[id(x)] for node in nodes for x in node.inputs if id(x) in names]
     last_first = list(dict.fromkeys(reversed(visited)))
     return list(dict.fromkeys([*reversed(last_first), *parameters]))
+
+
+def _with_learning_rate(mine: Array, right: Array, w: Array) -> str | None:
+    """Recognise a gradient times a number, and a parameter that was updated."""
+    is_plain = right.size == 1 and is_round(right.item())  # any ratio may be round
+    if mine.shape != right.shape or not right.any() or is_plain:
+        return None
+    for array, says in (
+        (
+            mine,
+            say(
+                "it is {rate:.4g} times what it should be: is it multiplied by a "
+                "learning rate, or divided by another n?"
+            ),
+        ),
+        (
+            w - mine,
+            say(
+                "it is the updated parameter, with the learning rate {rate:.4g}: give "
+                "the gradient"
+            ),
+        ),
+    ):
+        rate = float(np.vdot(array, right) / np.vdot(right, right))
+        if rate and is_round(rate) and difference(array, rate * right) < 1e-6:
+            return says.format(rate=rate)
+    return None
 
 
 def _worst_element(array: Array, gradient: Array, reveal: bool) -> str:
     if array.shape != gradient.shape:
         return say("it has the shape {shape}", shape=array.shape)
     worst = np.unravel_index(np.argmax(np.abs(array - gradient)), array.shape)
+    numbers = {"mine": array[worst], "right": gradient[worst]}
     place = [int(i) for i in worst]
-    if not reveal and not place:
-        return say("no common slip explains it")
-    if not reveal:
+    if reveal and place:
+        return say(
+            "it is {mine:.4g} and should be {right:.4g} at {place}",
+            **numbers,
+            place=place,
+        )
+    if reveal:
+        return say("it is {mine:.4g} and should be {right:.4g}", **numbers)
+    if place:
         return say(
             "no common slip explains it; it differs most at {place}", place=place
         )
-    numbers = {"mine": array[worst], "right": gradient[worst]}
-    if not place:
-        return say("it is {mine:.4g} and should be {right:.4g}", **numbers)
-    return say(
-        "it is {mine:.4g} and should be {right:.4g} at {place}", **numbers, place=place
-    )
+    return say("no common slip explains it")

@@ -5,7 +5,7 @@ Each recorded op is checked alone, at the inputs of the recorded call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ def _faults(node: Node, order: int) -> Iterator[str]:
             name=names[position],
             shape=leaves[position].shape,
             place=node.origin,
-            slip=_slip(probe, position, op, names),
+            slip=next(_slips(probe, position, op, names)),
         )
     if right and order == 2:
         for position, _ in _wrong(probe.second(rng), rng):
@@ -127,8 +127,12 @@ def _wrong(probe: Probe, rng: np.random.Generator) -> Iterator[tuple[int, list[C
             yield position, wrong
 
 
-def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
-    """Describe the fault of a rule."""
+def _slips(probe: Probe, position: int, op: Op, names: list[str]) -> Iterator[str]:
+    """Yield the slips that explain a rule's wrong result, the likeliest first.
+
+    The right result is not known, but only its slope in some directions. So a slip is
+    undone, and the slopes are compared.
+    """
     x, g = probe.leaves[position], probe.cotangent
     y = probe.f(*probe.leaves).data
     gradients = probe.gradients()
@@ -136,11 +140,17 @@ def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
     checks = probe.checks(np.random.default_rng(2))[position]
     axis = _axis_without_sum(probe, position, checks)
     if axis is not None:
-        return say(
+        yield say(
             "the sum over axis {axis} of the output is missing (it was broadcast)",
             axis=axis,
         )
-
+    if not np.isfinite(wrong).all():
+        yield say("it has a NaN or an infinity")
+    if not np.any(wrong):
+        yield say("it is zero")
+    slopes = np.array([(c.reverse, c.difference) for c in checks])
+    ratio = slopes[:, 0] @ slopes[:, 1] / (slopes[:, 1] @ slopes[:, 1] or 1.0)
+    agrees = _agrees(checks)
     sizes = {
         say("the length of the output's axis {i}", i=i): n
         for i, n in enumerate(y.shape)
@@ -153,38 +163,6 @@ def _slip(probe: Probe, position: int, op: Op, names: list[str]) -> str:
     if op.elementwise:
         factors = {"y": y, "(1 - y)": 1 - y}
         factors |= {name: leaf.data for name, leaf in zip(names, probe.leaves)}
-    with_tripled_g = Probe(probe.f, probe.leaves, 3 * g).gradients()[position]
-    others = {
-        say("it ignores g, the upstream gradient"): with_tripled_g,
-        say("it passes g on; the op's own derivative is missing as a factor"): g,
-    }
-    for other, gradient in enumerate(gradients):
-        if other != position:
-            rule_of = say("it is the rule for the input {name}", name=names[other])
-            others[rule_of] = gradient
-    found = _common_slips(wrong, checks, sizes, factors, others)
-    return next(found, None) or say("no common mistake explains it")
-
-
-def _common_slips(
-    wrong: Array,
-    checks: Sequence[Check],
-    sizes: Mapping[str, int],
-    factors: Mapping[str, Array],
-    others: Mapping[str, Array],
-) -> Iterator[str]:
-    """Yield the slips that explain a rule's wrong result, the likeliest first.
-
-    The right result is not known, but only its slope in some directions. So a slip is
-    undone, and the slopes are compared.
-    """
-    if not np.isfinite(wrong).all():
-        yield say("it has a NaN or an infinity")
-    if not np.any(wrong):
-        yield say("it is zero")
-    slopes = np.array([(c.reverse, c.difference) for c in checks])
-    ratio = slopes[:, 0] @ slopes[:, 1] / (slopes[:, 1] @ slopes[:, 1] or 1.0)
-    agrees = _agrees(checks)
     with np.errstate(all="ignore"):
         if agrees(wrong / ratio):
             yield from factor_in_words(ratio, sizes, most=1, tolerance=1e-3)
@@ -198,9 +176,19 @@ def _common_slips(
                     yield say(
                         "the factor {factor} is there one time too many", factor=what
                     )
-    for slip, other in others.items():
-        if difference(wrong, other) <= 1e-6:
-            yield slip
+    others = {
+        say("it ignores g, the upstream gradient"): Probe(
+            probe.f, probe.leaves, 3 * g
+        ).gradients()[position],
+        say("it passes g on; the op's own derivative is missing as a factor"): g,
+    }
+    others |= {
+        say("it is the rule for the input {name}", name=names[i]): gradient
+        for i, gradient in enumerate(gradients)
+        if i != position
+    }
+    yield from (slip for slip, g in others.items() if difference(wrong, g) <= 1e-6)
+    yield say("no common mistake explains it")
 
 
 def _agrees(checks: Sequence[Check]) -> Callable[[Array], bool]:

@@ -110,27 +110,17 @@ def gradcheck(
     [('x', 1, '2 coordinates'), ('x', 2, '2 coordinates')]
     """
     with speaking(lang):
-        return _checked(f, inputs, order, rtol, atol)
-
-
-def _checked(
-    f: Function,
-    inputs: Sequence[Any],
-    order: int,
-    rtol: float | None,
-    atol: float | None,
-) -> Report:
-    check_function("gradcheck", f)
-    if order not in (1, 2):
-        raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
-    leaves = _leaves(inputs)
-    names = _names(f, leaves)
-    rng = np.random.default_rng(0)
-    probe = Probe(f, leaves, normal(rng, _output(f, leaves, names)))
-    rows = _rows(probe, names, rng, 1, rtol, atol)
-    if order == 2:
-        rows += _rows(probe.second(rng), names, rng, 2, rtol, atol)
-    return Report(rows)
+        check_function("gradcheck", f)
+        if order not in (1, 2):
+            raise ValueError(f"gradcheck: order must be 1 or 2, not {order!r}")
+        leaves = _leaves(inputs)
+        names = _names(f, leaves)
+        rng = np.random.default_rng(0)
+        probe = Probe(f, leaves, normal(rng, _output(f, leaves, names)))
+        rows = _rows(probe, names, rng, 1, rtol, atol)
+        if order == 2:
+            rows += _rows(probe.second(rng), names, rng, 2, rtol, atol)
+        return Report(rows)
 
 
 def _rows(

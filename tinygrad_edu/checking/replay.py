@@ -231,7 +231,10 @@ class Rerun:
         share = rule(*arguments, **params)
         if not np.isfinite(share).all():
             share = keep_zeros(op, g, rule, *arguments, **params)
-        return unbroadcast(share, value_of(node.inputs[position]), op)
+        try:
+            return unbroadcast(share, value_of(node.inputs[position]), op)
+        except ValueError:  # a slip may change the shape
+            return share
 
 
 def difference(array: Array, gradient: Array, unit: float = 1.0) -> float:
@@ -241,5 +244,6 @@ def difference(array: Array, gradient: Array, unit: float = 1.0) -> float:
     """
     if array.shape != gradient.shape:
         return np.inf
-    size = np.max(np.abs(gradient), initial=0.0) or unit or 1.0
-    return float(np.max(np.abs(array - gradient), initial=0.0) / size)
+    with np.errstate(all="ignore"):  # a slip may make an infinity
+        size = np.max(np.abs(gradient), initial=0.0) or unit or 1.0
+        return float(np.max(np.abs(array - gradient), initial=0.0) / size)

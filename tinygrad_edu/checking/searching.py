@@ -41,7 +41,7 @@ class _Guess(NamedTuple):
     """One slip, or two, that would give the wrong gradient."""
 
     words: str
-    within: str
+    slips: list[Attempt]
     lesson: str
     edits: Edits
     explained: int = 0  # how many gradients it explains
@@ -143,11 +143,11 @@ class Search:
         self, before: Edits, attempt: Attempt, rate: float = 1.0
     ) -> dict[str, Array] | None:
         """Return the gradients with one more slip."""
-        key = id(attempt), rate
+        key, edits = (id(attempt), rate), {**before, **attempt.at(rate)}
         if before is not self.edits:
-            return self._tried({**before, **attempt.at(rate)})
+            return self._tried(edits)
         if key not in self._known:
-            self._known[key] = self._tried({**before, **attempt.at(rate)})
+            self._known[key] = self._tried(edits)
         return self._known[key]
 
     def _agrees(self, name: str, gradients: Mapping[str, Array]) -> bool:
@@ -187,13 +187,15 @@ class Search:
         if gradients is None or not self._agrees(name, gradients):
             return
         words = attempt.words(rate)
-        if not words or (
-            attempt.is_free
-            and self._is_multiple(name, self._gradients(before), gradients)
-        ):
-            return
-        edits = {**before, **attempt.at(rate)}
-        yield _Guess(_either(words), attempt.within, attempt.page(rate), edits)
+        if words and (attempt.is_free or attempt.scaled):
+            is_multiple = self._is_multiple(name, self._gradients(before), gradients)
+            if attempt.is_free and is_multiple:
+                return
+            if attempt.scaled and not is_multiple:
+                words = [f"{attempt.scaled}: {each}" for each in words]
+        if words:
+            edits = {**before, **attempt.at(rate)}
+            yield _Guess(_either(words), [attempt], attempt.page(rate), edits)
 
     def _explained(
         self, then: Mapping[str, Array], now: Mapping[str, Array]
@@ -239,16 +241,16 @@ class Search:
 
     def _pairs(self, name: str) -> Iterator[_Guess]:
         """Yield the pairs of slips that give the gradient."""
-        before = self._now[name]
         firsts = []
         for attempt in self._attempts:
-            gradients = None if attempt.has_rate else self._after(self.edits, attempt)
-            if gradients is not None and (
-                difference(gradients[name], before) > self.tolerance[name]
-            ):
+            if attempt.has_rate or attempt.is_rare:
+                continue
+            gradients = self._after(self.edits, attempt)
+            if gradients is not None and name in self._changed(self._now, gradients):
                 firsts.append(attempt)
         size = sum(x.size for x in self.case.nodes)
-        seconds = sorted(self._attempts, key=lambda attempt: not attempt.has_rate)
+        seconds = [attempt for attempt in self._attempts if not attempt.is_rare]
+        seconds.sort(key=lambda attempt: not attempt.has_rate)
         most = min(MOST_PAIRS, MOST_NUMBERS // size)
         for second, first in islice(product(seconds, firsts), most):
             edits: Edits = {**self.edits, **first.edits}
@@ -258,7 +260,7 @@ class Search:
                     continue
                 yield guess._replace(
                     words=both(str(first.says), guess.words),
-                    within=first.within,
+                    slips=[first, second],
                     lesson=first.page(),
                 )
 
@@ -270,11 +272,25 @@ class Search:
         )
 
     def _accept(self, guess: _Guess) -> None:
-        gradients = self._gradients(guess.edits)
-        for name, before in self._now.items():
-            if difference(gradients[name], before) > self.tolerance[name]:
-                self._sources.setdefault(name, guess.within)
-        self.edits, self._now, self._known = guess.edits, gradients, {}
+        changed = []
+        for attempt in guess.slips:
+            self.edits = {**self.edits, **{at: guess.edits[at] for at in attempt.edits}}
+            before, self._now = self._now, self._gradients(self.edits)
+            changed.append((self._changed(before, self._now), attempt.within))
+        self._known = {}
+        # The slip that changes fewer gradients is nearer to them.
+        for names, within in sorted(changed, key=lambda each: -len(each[0])):
+            self._sources.update(dict.fromkeys(names, within))
+
+    def _changed(
+        self, then: Mapping[str, Array], now: Mapping[str, Array]
+    ) -> list[str]:
+        """Return the names of the gradients that differ."""
+        return [
+            name
+            for name, tolerance in self.tolerance.items()
+            if difference(now[name], then[name]) > tolerance
+        ]
 
     # --- Guesses that these numbers cannot tell apart ---
 
@@ -282,12 +298,10 @@ class Search:
         """Leave out the guesses that say the same as an earlier one for all numbers."""
         kept: list[_Guess] = []
         for guess in guesses:
-            if not any(self._same(name, guess, other) for other in kept):
+            known = (self._agree_at(self._elsewhere, name, guess, k) for k in kept)
+            if not any(known):
                 kept.append(guess)
         return kept
-
-    def _same(self, name: str, one: _Guess, other: _Guess) -> bool:
-        return self._agree_at(self._elsewhere, name, one, other)
 
     @cached_property
     def _elsewhere(self) -> Replay:
@@ -296,7 +310,7 @@ class Search:
         return self.case.replay.at(
             (x, np.where(value == 0, 0.3, value) * rng.uniform(0.6, 1.4, value.shape))
             for x in self._given()
-            for value in [value_of(x)]
+            for value in [np.asarray(value_of(x))]
         )
 
     def _agree_at(
@@ -316,14 +330,13 @@ class Search:
         found = {}
         for node in self.case.nodes:
             for x in (node, *node.inputs):
-                value = value_of(x)
-                if getattr(x, "op", None) is None and isinstance(value, np.ndarray):
+                if getattr(x, "op", None) is None and self.case.is_quantity(x):
                     found[id(x)] = x
         return list(found.values())
 
     def _telling_apart(self, name: str, guesses: list[_Guess]) -> str:
         """Name quantities, and values for them, that tell the guesses apart."""
-        new = [(x, _another(value_of(x))) for x in self._given()]
+        new = [(x, _another(np.asarray(value_of(x)))) for x in self._given()]
 
         def do_agree(chosen: Iterable[tuple[Any, Array]]) -> bool:
             elsewhere = self.case.replay.at(chosen)

@@ -82,7 +82,8 @@ class Slips:
         gradient_of = {use.spot: cotangent_of(use.x) for use in case.uses}
         # The attempts by what they change: a gradient or, forward, a value.
         self._attempts: dict[Spot, list[Attempt]] = defaultdict(list)
-        for attempt in islice(attempts(case), MOST_ATTEMPTS):
+        tried = islice(attempts(case), MOST_ATTEMPTS)
+        for attempt in sorted(tried, key=lambda attempt: attempt.is_rare):
             changed = {gradient_of.get(spot, spot) for spot in attempt.edits}
             if len(changed) == 1 and not attempt.has_rate:
                 self._attempts[changed.pop()].append(attempt)
