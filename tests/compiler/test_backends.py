@@ -310,6 +310,33 @@ def test_a_large_product_of_what_has_another_shape():
         assert_allclose(compiled(y), y.reshape(20, 30) @ w, rtol=1e-12)
 
 
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "with gaps": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("first", LAYOUTS)
+def test_contiguous_arrays_take_one_loop(first):
+    """What they were at first decides, and the program is right for all of them."""
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(np.zeros((3, 4)))
+
+    @tg.compile(backend="numba")
+    def f(x):
+        w.data = w.data * 2 + x
+        return x.reshape(2, 6) / 3
+
+    for name in (first, *LAYOUTS):
+        start, x = map(LAYOUTS[name], rng.standard_normal((2, 3, 4)))
+        w.data = start.view()
+        assert_allclose(f(x), x.reshape(2, 6) / 3)
+        assert_allclose(w.numpy(), start * 2 + x)
+    loops = f.source.count("for ")
+    assert loops == (2 if first == "C" else 4)
+
+
 def test_backends_and_styles_that_do_not_go_together():
     with pytest.raises(ValueError, match=r"'numba' with style='readable'; these go"):
         tg.compile(len, backend="numba", style="readable")

@@ -54,6 +54,19 @@ class Elements:
             return f"{self.array(x, names)}.item()"
         return names[x]
 
+    def is_flat(self, x: Variable) -> bool:
+        """Whether the elements lie in memory one after the other."""
+        if x in self._views:
+            e = self._views[x]
+            return e.function is np.reshape and self.is_flat(e.args[0])
+        return self._in_place.get(x, x).contiguous
+
+    def flat(self, x: Variable, index: str, names: Names) -> str:
+        """Write the element with a number: right of any array, fast if `is_flat`."""
+        while x in self._views:
+            x = self._views[x].args[0]
+        return f"{self.array(x, names)}.flat[{index}]"
+
     def place(self, x: Variable, index: list[str], names: Names) -> str:
         """Write where an element is put."""
         return f"{self.array(x, names)}[{', '.join(index) or '()'}]"

@@ -23,7 +23,7 @@ __all__ = [
     "reads_elsewhere",
 ]
 
-LARGE = 1 << 12  # products: from here on a matrix product is left to BLAS
+LARGE = 1 << 9  # products: from here on a matrix product is left to BLAS
 
 # Where a reduction starts, what each element does to it, and what is made of that.
 REDUCTIONS = {
@@ -176,12 +176,35 @@ class Nest:
             a, b = (elements.array(x, names) for x in first.args)
             self._add(f"np.dot({a}, {b}, {names[first.output]})")
         else:
-            self._index = self._open("i", first.output.shape)
+            shape = first.output.shape
+            self._is_flat = self._can_be_flat(equations)
+            self._index = self._open(
+                "i", [math.prod(shape)] if self._is_flat else shape
+            )
             for e in equations:
                 self._write(e)
             for y in stored:
-                place = elements.place(y, self._index, names)
-                self._add(f"{place} = {self._number(y)}")
+                self._add(f"{self._place(y)} = {self._number(y)}")
+
+    def _can_be_flat(self, equations: list[Equation]) -> bool:
+        """Whether one loop over the memory will do, which LLVM makes faster."""
+        shape = equations[0].output.shape
+        arrays = {x for e in equations for x in (*e.inputs, e.output) if x.ndim}
+        return (
+            len(shape) > 1
+            and all(e.function in ELEMENTWISE for e in equations)
+            and all(x.shape == shape and self._elements.is_flat(x) for x in arrays)
+        )
+
+    def _place(self, y: Variable) -> str:
+        if self._is_flat:
+            return self._elements.flat(y, self._index[0], self.names)
+        return self._elements.place(y, self._index, self.names)
+
+    def _element(self, x: Variable) -> str:
+        if self._is_flat and x.ndim:
+            return self._elements.flat(x, self._index[0], self.names)
+        return self._elements.element(x, _aligned(x.shape, self._index), self.names)
 
     def _add(self, line: str) -> None:
         self.lines.append("    " * self._depth + line)
@@ -226,10 +249,7 @@ class Nest:
             return self._elements.constant(dtype.type(x))
         if x.dtype is None:
             return f"{self._elements.type(dtype)}({self.names[x]})"
-        if x in self._made:
-            text = self._number(x)
-        else:
-            text = self._elements.element(x, _aligned(x.shape, self._index), self.names)
+        text = self._number(x) if x in self._made else self._element(x)
         return text if x.dtype == dtype else f"{self._elements.type(dtype)}({text})"
 
     def _write_product(self, e: Equation, y: str) -> None:
