@@ -132,11 +132,10 @@ class Groups(list[Group]):
         """Whether a variable is read outside some groups."""
         return not self._readers.get(y, set()).issubset(members)
 
-    def stored(self, members: Iterable[int]) -> list[Variable]:
+    def stored(self, n: int) -> list[Variable]:
         """Return what is more than a number within its group, and needs memory."""
         return [
             y
-            for n in members
             for y in self[n].made
             if y in self._in_place or (y.ndim and self.leaves(y, [n]))
         ]

@@ -108,8 +108,13 @@ class Loops:
             if is_long and len(members) > 1:
                 lines += self._call_of([n], Names(), names)
                 continue
+            stored = self._groups.stored(n)
+            lines += [
+                f"{names[y]} = np.empty({y.shape}, {self._elements.type(y.dtype)})"
+                for y in stored
+                if y not in self._in_place
+            ]
             equations = self._groups[n].equations
-            stored = self._groups.stored([n])
             lines += Nest(equations, names, self._elements, stored).lines
         return lines
 
@@ -119,40 +124,35 @@ class Loops:
         """Make a function of groups, unless there is one, and write its call."""
         lines = self._nests(members, own)
         made = set(self._groups.made(members))
-        leaving = {y for y in made if self._groups.leaves(y, members)}
-        arrays = {y for y in leaving if y.ndim and y not in self._in_place}
-        numbers = [y for y in own if y in leaving and not y.ndim]
-        parameters = [x for x in own if x not in made or x in arrays]
-        lines = [*self._allocate(members, arrays, own), *lines]
-        if numbers:
-            lines.append(f"return {', '.join(own[y] for y in numbers)}")
+        parameters = [own[x] for x in own if x not in made]
+        results = [
+            y
+            for y in own
+            if y in made and y not in self._in_place
+            if self._groups.leaves(y, members)
+        ]
+        if results:
+            lines.append(f"return {', '.join(own[y] for y in results)}")
         body = "\n    ".join(lines)
-        text = f"({', '.join(own[x] for x in parameters)}):\n    {body}\n"
+        text = f"({', '.join(parameters)}):\n    {body}\n"
         by_python = self._is_python and names is self.names
         text = f"{JIT if by_python else INNER}\ndef {{}}{text}\n"
         if text not in self._functions:
             self._functions[text] = self.space.taken.numbered("loops")
-        call = f"{self._functions[text]}({', '.join(names[x] for x in parameters)})"
-        if not numbers:
+        given = ", ".join(names[x] for x in own if x not in made)
+        call = f"{self._functions[text]}({given})"
+        if not results:
             return [call]
-        lines = [f"{', '.join(names[y] for y in numbers)} = {call}"]
+        lines = [f"{', '.join(names[y] for y in results)} = {call}"]
         if by_python:
-            lines += [f"{names[y]} = {self._as(y, names[y])}" for y in numbers]
+            lines += [
+                f"{names[y]} = {self._as(y, names[y])}" for y in results if not y.ndim
+            ]
         return lines
 
     def _as(self, y: Variable, text: str) -> str:
         """Write a number of NumPy's, of the right type."""
         return f"{self._elements.type(y.dtype)}({text})"
-
-    def _allocate(
-        self, members: list[int], but: set[Variable], names: dict[Variable, str]
-    ) -> list[str]:
-        """Write the memory of what groups make, where it is more than a number."""
-        return [
-            f"{names[y]} = np.empty({y.shape}, {self._elements.type(y.dtype)})"
-            for y in self._groups.stored(members)
-            if y not in self._in_place and y not in but
-        ]
 
     # --- The step ---------------------------------------------------------------------
 
@@ -166,11 +166,8 @@ class Loops:
                 waiting.append(n)
                 continue
             if waiting:
-                made = self._groups.made(waiting)
-                inner = {y for y in made if not self._groups.leaves(y, waiting)}
                 own = Names(None if long else self.names)
-                call = self._call_of(waiting, own, self.names)
-                lines += [*self._allocate(waiting, inner, self.names), *call]
+                lines += self._call_of(waiting, own, self.names)
                 waiting = []
             lines += map(self._call, group.equations)
         return lines
@@ -230,7 +227,6 @@ class Loops:
         if self._is_python:
             lines += self._stretches()
         else:
-            lines += self._allocate(everything, set(), self.names)
             lines += self._nests(everything, self.names)
         lines.append(
             f"return {', '.join(map(self._output, self.program.outputs)) or '()'}"
