@@ -146,6 +146,7 @@ CALLS = {
     "integers": (lambda x: (np.argmax(x, axis=1) ** 2, x * 3), "np.argmax(x, axis=1)"),
     "the largest integer": (lambda x: x.astype(int).max() + x, "np.max("),
     "a view of what is called": (lambda x: np.flip(x).T * 2, "np.flip(x)"),
+    "a large stack": (lambda x: np.ones((200, 3, 1)) * x @ x[None] + x, "np.matmul("),
     "nothing": (lambda x: (x[:0] + 1, x.sum()), "np.add"),
 }
 

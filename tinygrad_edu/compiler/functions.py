@@ -28,10 +28,7 @@ REDUCTIONS = {
     np.logical_or: np.any,
 }
 UFUNC_OF: dict[Any, np.ufunc] = {
-    np.sum: np.add,
-    np.prod: np.multiply,
-    np.max: np.maximum,
-    np.min: np.minimum,
+    f: ufunc for ufunc, f in REDUCTIONS.items() if f not in (np.all, np.any)
 }
 # NumPy's functions for Python's operators.
 UFUNC_OF_OPERATOR = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Any
 
 from tinygrad_edu.compiler.elements import is_fixed_view
 from tinygrad_edu.compiler.expressions import INFIX
@@ -22,18 +21,25 @@ from tinygrad_edu.compiler.scheduling import roots
 __all__ = ["NUMBERS", "Group", "Groups", "is_arithmetic", "is_call"]
 
 LONGEST = 40  # equations in a nest: what Numba does with them is not linear
-NUMBERS = {operator.neg: "-{}", operator.pos: "{}", operator.abs: "abs({})"}
+# How arithmetic of Python's numbers is written.
+NUMBERS: dict[Any, str] = {
+    operator.neg: "-{}",
+    operator.pos: "{}",
+    operator.abs: "abs({})",
+    **{f: f"{{}} {INFIX[f][0]} {{}}" for f in INFIX if f in vars(operator).values()},
+}
 
 
 def is_arithmetic(e: Equation) -> bool:
     """Whether an equation is arithmetic of Python's numbers."""
-    known = e.function in NUMBERS or (
-        e.function in INFIX and not isinstance(e.function, np.ufunc)
+    return (
+        e.function in NUMBERS
+        and e.output.dtype is None
+        and all(
+            x.dtype is None if isinstance(x, Variable) else is_numeral(x)
+            for x in e.args
+        )
     )
-    numbers = [
-        x.dtype is None if isinstance(x, Variable) else is_numeral(x) for x in e.args
-    ]
-    return e.output.dtype is None and known and all(numbers)
 
 
 def is_call(e: Equation) -> bool:
@@ -45,12 +51,8 @@ def is_call(e: Equation) -> bool:
 class Group:
     """Equations that share a nest of loops; or one that is called as it is."""
 
+    is_call: bool
     equations: list[Equation] = field(default_factory=list)
-    is_call: bool = False
-
-    @property
-    def made(self) -> list[Variable]:
-        return [e.output for e in self.equations]
 
     def has_room(self, e: Equation) -> bool:
         """Whether one more equation may share the nest."""
@@ -75,12 +77,11 @@ class Groups(list[Group]):
         self._root = roots(program)
         self._seen: dict[Variable, Variable] = {}  # by views of them
         self._made: dict[Variable, int] = {}  # in which group
-        # Where each element was last used for itself, and who may write over it.
-        self._used: dict[Variable, int] = {}
-        self._free_from: dict[Variable, int] = {}
+        self._used: dict[Variable, int] = {}  # where last, each element for itself
+        self._free_from: dict[Variable, int] = {}  # from which group for writing
         self._readers: dict[Variable, set[int]] = {}  # -1 is the caller
-        called: set[Variable] = set()
         self._last_call = -1
+        called: set[Variable] = set()
         for e in program.equations:
             if is_arithmetic(e) and called.isdisjoint(e.inputs):
                 self.numbers.append(e)
@@ -96,37 +97,35 @@ class Groups(list[Group]):
 
     def _place(self, e: Equation) -> None:
         """Put an equation where an operand was used last, if it may run there."""
+        first, n = 0, -1  # the first group where it may run, and where it will
         operands = [(x, self._root.get(x, x)) for x in e.inputs]
-        away: dict[Variable, bool] = {}
-        for x, r in operands:
-            away[r] = away.get(r, False) or reads_elsewhere(e, x, r)
-        # What a call gives may look at other memory: then both are waited for.
-        waits = [0]
-        for x, r in operands:
-            waits += [
-                self._made.get(z, -1) + away[r] for z in (r, self._seen.get(x, x))
-            ]
+        for x, root in operands:
+            elsewhere = reads_elsewhere(e, x, root)
+            # What a call gives may look at other memory: then both are waited for.
+            for made in (root, self._seen.get(x, x)):
+                first = max(first, self._made.get(made, -1) + elsewhere)
+            if not elsewhere:
+                n = max(n, self._used.get(root, -1))
         if e.output in self._in_place:  # a call may fail, and then nothing was written
-            waits += [
-                self._free_from.get(self._in_place[e.output], 0),
-                self._last_call + 1,
-            ]
-        n = max([self._used.get(x, -1) for x in away if not away[x]], default=-1)
-        if not has_loop(e) or n < max(waits) or not self[n].has_room(e):
+            free = self._free_from.get(self._in_place[e.output], 0)
+            first = max(first, free, self._last_call + 1)
+        is_loop = has_loop(e)
+        if not is_loop or n < first or not self[n].has_room(e):
             n = len(self)
-            self.append(Group(is_call=not has_loop(e)))
-            if self[n].is_call:
+            self.append(Group(not is_loop))
+            if not is_loop:
                 self._last_call = n
         self[n].equations.append(e)
         self._made[e.output] = self._used[e.output] = n
-        for r in away:
-            self._readers.setdefault(r, set()).add(n)
-            self._free_from[r] = max(self._free_from.get(r, 0), n + away[r])
-            if not away[r]:
-                self._used[r] = n
+        for x, root in operands:
+            elsewhere = reads_elsewhere(e, x, root)
+            self._readers.setdefault(root, set()).add(n)
+            self._free_from[root] = max(self._free_from.get(root, 0), n + elsewhere)
+            if not elsewhere:
+                self._used[root] = n
 
     def made(self, members: Iterable[int]) -> list[Variable]:
-        return [y for n in members for y in self[n].made]
+        return [e.output for n in members for e in self[n].equations]
 
     def leaves(self, y: Variable, members: Iterable[int]) -> bool:
         """Whether a variable is read outside some groups."""
@@ -136,6 +135,6 @@ class Groups(list[Group]):
         """Return what is more than a number within its group, and needs memory."""
         return [
             y
-            for y in self[n].made
+            for y in self.made([n])
             if y in self._in_place or (y.ndim and self.leaves(y, [n]))
         ]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from tinygrad_edu.compiler.elements import Elements
-from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.grouping import (
     NUMBERS,
-    Group,
     Groups,
     is_arithmetic,
     is_call,
@@ -72,8 +71,8 @@ class Loops:
         self.program = self._with_copies(program)
         self.space = Namespace(self.program)
         self.names = name_variables(self.program, self.space.taken)
-        self._elements = Elements(self.program, self._in_place, self.space)
-        self._functions: dict[str, str] = {}  # by what they do, their names
+        self._elements = Elements(self.program, self._in_place, self.space, self.names)
+        self._functions: dict[str, str] = {}  # their names, by what they do
         self._groups = Groups(self.program, self._in_place)
         self.source = self._assemble()
 
@@ -103,19 +102,19 @@ class Loops:
     def _nests(self, members: list[int], names: dict[Variable, str]) -> list[str]:
         """Write groups one after the other; many as calls of functions of their own."""
         lines: list[str] = []
-        is_long = sum(len(self._groups[n].equations) for n in members) > LONG
+        elements = self._elements.renamed(names)
+        is_long = len(self._groups.made(members)) > LONG and len(members) > 1
         for n in members:
-            if is_long and len(members) > 1:
+            if is_long:
                 lines += self._call_of([n], Names(), names)
                 continue
             stored = self._groups.stored(n)
             lines += [
-                f"{names[y]} = np.empty({y.shape}, {self._elements.type(y.dtype)})"
+                f"{names[y]} = np.empty({y.shape}, {elements.type(y.dtype)})"
                 for y in stored
                 if y not in self._in_place
             ]
-            equations = self._groups[n].equations
-            lines += Nest(equations, names, self._elements, stored).lines
+            lines += Nest(self._groups[n].equations, elements, stored).lines
         return lines
 
     def _call_of(
@@ -123,31 +122,30 @@ class Loops:
     ) -> list[str]:
         """Make a function of groups, unless there is one, and write its call."""
         lines = self._nests(members, own)
-        made = set(self._groups.made(members))
-        parameters = [own[x] for x in own if x not in made]
+        made = {*self._groups.made(members)}
+        given = [x for x in own if x not in made]
         results = [
             y
             for y in own
-            if y in made and y not in self._in_place
-            if self._groups.leaves(y, members)
+            if y in made - self._in_place.keys() and self._groups.leaves(y, members)
         ]
         if results:
             lines.append(f"return {', '.join(own[y] for y in results)}")
         body = "\n    ".join(lines)
-        text = f"({', '.join(parameters)}):\n    {body}\n"
         by_python = self._is_python and names is self.names
-        text = f"{JIT if by_python else INNER}\ndef {{}}{text}\n"
+        text = (
+            f"{JIT if by_python else INNER}\n"
+            f"def {{}}({', '.join(own[x] for x in given)}):\n    {body}\n\n"
+        )
         if text not in self._functions:
             self._functions[text] = self.space.taken.numbered("loops")
-        given = ", ".join(names[x] for x in own if x not in made)
-        call = f"{self._functions[text]}({given})"
+        call = f"{self._functions[text]}({', '.join(names[x] for x in given)})"
         if not results:
             return [call]
         lines = [f"{', '.join(names[y] for y in results)} = {call}"]
         if by_python:
-            lines += [
-                f"{names[y]} = {self._as(y, names[y])}" for y in results if not y.ndim
-            ]
+            numbers = [y for y in results if not y.ndim]
+            lines += [f"{names[y]} = {self._as(y, names[y])}" for y in numbers]
         return lines
 
     def _as(self, y: Variable, text: str) -> str:
@@ -159,17 +157,17 @@ class Loops:
     def _stretches(self) -> list[str]:
         """Write functions of loops, and between them calls of NumPy."""
         lines: list[str] = []
-        waiting: list[int] = []
-        long = len(self.program.equations) > LONG
-        for n, group in enumerate([*self._groups, Group(is_call=True)]):
-            if not group.is_call:
-                waiting.append(n)
-                continue
-            if waiting:
-                own = Names(None if long else self.names)
-                lines += self._call_of(waiting, own, self.names)
-                waiting = []
-            lines += map(self._call, group.equations)
+        is_long = len(self.program.equations) > LONG
+        groups = enumerate(self._groups)
+        for are_calls, stretch in groupby(groups, lambda pair: pair[1].is_call):
+            members = [n for n, _ in stretch]
+            if are_calls:
+                lines += [
+                    self._call(e) for n in members for e in self._groups[n].equations
+                ]
+            else:
+                own = Names(None if is_long else self.names)
+                lines += self._call_of(members, own, self.names)
         return lines
 
     def _call(self, e: Equation) -> str:
@@ -199,44 +197,37 @@ class Loops:
     def _value(self, x: Any) -> str:
         if not isinstance(x, Variable):
             return self.space.value(x)
-        return self._elements.array(x, self.names)
+        return self._elements.array(x)
 
     def _number(self, e: Equation) -> str:
         texts = [
             self.names[x] if isinstance(x, Variable) else f"({self.space.value(x)})"
             for x in e.args
         ]
-        if e.function in INFIX:
-            return f"{texts[0]} {INFIX[e.function][0]} {texts[1]}"
-        return NUMBERS[e.function].format(texts[0])
+        return NUMBERS[e.function].format(*texts)
 
     def _output(self, x: Any) -> str:
-        if not isinstance(x, Variable):
-            return self.space.value(x)
-        if x.ndim or x.dtype is None:
-            return self._value(x)
-        return self._elements.element(x, [], self.names)
+        if isinstance(x, Variable) and not x.ndim:
+            return self._elements.element(x, [])
+        return self._value(x)
 
     # --- The whole --------------------------------------------------------------------
 
     def _assemble(self) -> str:
-        everything = list(range(len(self._groups)))
         lines = [
             f"{self.names[e.output]} = {self._number(e)}" for e in self._groups.numbers
         ]
         if self._is_python:
             lines += self._stretches()
         else:
-            lines += self._nests(everything, self.names)
-        lines.append(
-            f"return {', '.join(map(self._output, self.program.outputs)) or '()'}"
-        )
+            lines += self._nests([*range(len(self._groups))], self.names)
+        outputs = ", ".join(map(self._output, self.program.outputs)) or "()"
         constants = "".join(f"{c} = {x}\n" for x, c in self._elements.constants.items())
         functions = "".join(
-            text.replace("{}", name, 1) + "\n" for text, name in self._functions.items()
+            text.replace("{}", name, 1) for text, name in self._functions.items()
         )
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
-        body = "\n    ".join(lines)
+        body = "\n    ".join([*lines, f"return {outputs}"])
         return (
             f"import numpy as np\nfrom numba import njit\n{self.space.head()}\n"
             f"{constants}\n\n{functions}"

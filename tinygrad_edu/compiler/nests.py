@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.compiler.elements import Elements
 from tinygrad_edu.compiler.expressions import INFIX, PREFIX
 from tinygrad_edu.compiler.functions import astype, spread
-from tinygrad_edu.compiler.program import Equation, Variable
+from tinygrad_edu.compiler.program import Equation, Variable, same_dtype
 
 __all__ = [
     "Nest",
@@ -23,7 +23,9 @@ __all__ = [
     "reads_elsewhere",
 ]
 
-LARGE = 1 << 9  # products: from here on a matrix product is left to BLAS
+# So many multiplications of numbers are worth a call: of BLAS for two matrices, of
+# NumPy for stacks of them.
+LARGE, LARGE_STACK = 1 << 9, 1 << 12
 
 # Where a reduction starts, what each element does to it, and what is made of that.
 REDUCTIONS = {
@@ -100,18 +102,22 @@ def _is_product(e: Equation) -> bool:
     if not _are_arrays(e.args) or not all(x.ndim for x in e.args):
         return False
     a, b = e.args
-    flat = max(a.ndim, b.ndim) <= 2
-    if is_large(e):
-        return flat and {a.dtype, b.dtype} == {e.output.dtype} and a.dtype.kind == "f"
-    return flat or (e.function is np.matmul and min(a.ndim, b.ndim) >= 2)
+    if max(a.ndim, b.ndim) > 2:
+        is_stack = e.function is np.matmul and min(a.ndim, b.ndim) > 1
+        return is_stack and _multiplications(e) <= LARGE_STACK
+    is_for_blas = a.dtype == b.dtype == e.output.dtype and a.dtype.kind == "f"
+    return is_for_blas or not is_large(e)
+
+
+def _multiplications(e: Equation) -> int:
+    return int(e.output.size * e.args[0].shape[-1])
 
 
 def is_large(e: Equation) -> bool:
     """Whether an equation is a product that is better left to BLAS."""
-    if e.function not in PRODUCTS or not e.output.ndim:
+    if e.function not in PRODUCTS or not 0 < e.output.ndim <= 2:
         return False
-    products: int = e.output.size * e.args[0].shape[-1]
-    return products > LARGE
+    return _multiplications(e) > LARGE
 
 
 def is_alone(e: Equation) -> bool:
@@ -153,19 +159,13 @@ class Nest:
 
     Attributes
     ----------
-    names : dict of Variable to str
-        Asked for what is read or written, and for nothing else.
     lines : list of str
     """
 
     def __init__(
-        self,
-        equations: list[Equation],
-        names: dict[Variable, str],
-        elements: Elements,
-        stored: list[Variable],
+        self, equations: list[Equation], elements: Elements, stored: list[Variable]
     ) -> None:
-        self.names, self.lines = names, list[str]()
+        self.lines: list[str] = []
         self._elements = elements
         self._made = {e.output for e in equations}
         self._depth = 0
@@ -173,18 +173,16 @@ class Nest:
         if first.function in JOINS:
             self._join(first)
         elif is_large(first):
-            a, b = (elements.array(x, names) for x in first.args)
-            self._add(f"np.dot({a}, {b}, {names[first.output]})")
+            arrays = map(elements.array, (*first.args, first.output))
+            self._add(f"np.dot({', '.join(arrays)})")
         else:
-            shape = first.output.shape
+            size, shape = first.output.size, first.output.shape
             self._is_flat = self._can_be_flat(equations)
-            self._index = self._open(
-                "i", [math.prod(shape)] if self._is_flat else shape
-            )
+            self._index = self._open("i", [size] if self._is_flat else shape)
             for e in equations:
                 self._write(e)
             for y in stored:
-                self._add(f"{self._place(y)} = {self._number(y)}")
+                self._add(f"{self._element(y)} = {self._number(y)}")
 
     def _can_be_flat(self, equations: list[Equation]) -> bool:
         """Whether one loop over the memory will do, which LLVM makes faster."""
@@ -195,16 +193,6 @@ class Nest:
             and all(e.function in ELEMENTWISE for e in equations)
             and all(x.shape == shape and self._elements.is_flat(x) for x in arrays)
         )
-
-    def _place(self, y: Variable) -> str:
-        if self._is_flat:
-            return self._elements.flat(y, self._index[0], self.names)
-        return self._elements.place(y, self._index, self.names)
-
-    def _element(self, x: Variable) -> str:
-        if self._is_flat and x.ndim:
-            return self._elements.flat(x, self._index[0], self.names)
-        return self._elements.element(x, _aligned(x.shape, self._index), self.names)
 
     def _add(self, line: str) -> None:
         self.lines.append("    " * self._depth + line)
@@ -218,9 +206,15 @@ class Nest:
             self._depth += 1
         return index
 
+    def _element(self, x: Variable) -> str:
+        """Write the element of an array that the loops are at."""
+        if self._is_flat and x.ndim:
+            return self._elements.flat(x, self._index[0])
+        return self._elements.element(x, _aligned(x.shape, self._index))
+
     def _number(self, y: Variable) -> str:
         """Return the name of an element on its own: no array's name ends like that."""
-        return self.names[y] + "_" * (y.ndim > 0)
+        return self._elements.names[y] + "_" * (y.ndim > 0)
 
     def _write(self, e: Equation) -> None:
         y = self._number(e.output)
@@ -229,16 +223,8 @@ class Nest:
         elif e.function in REDUCTIONS:
             self._write_reduction(e, y)
         else:
-            dtypes = _loop_dtypes(e) or ()
-            operands = [self._operand(x, d) for x, d in zip(e.args, dtypes)]
-            self._add(f"{y} = {self._as(e.output.dtype, self._formula(e, operands))}")
-
-    def _formula(self, e: Equation, operands: list[str]) -> str:
-        if e.function is np.invert and e.output.dtype == bool:
-            return f"not {operands[0]}"
-        if e.function in FORMULAS:
-            return FORMULAS[e.function].format(*operands)
-        return f"np.{e.function.__name__}({', '.join(operands)})"
+            operands = map(self._operand, e.args, _loop_dtypes(e) or ())
+            self._add(f"{y} = {self._as(e.output.dtype, _formula(e, [*operands]))}")
 
     def _as(self, dtype: Any, text: str) -> str:
         """Convert what Numba computes, which has wider integers than NumPy."""
@@ -247,53 +233,47 @@ class Nest:
     def _operand(self, x: Any, dtype: Any) -> str:
         if not isinstance(x, Variable):
             return self._elements.constant(dtype.type(x))
-        if x.dtype is None:
-            return f"{self._elements.type(dtype)}({self.names[x]})"
         text = self._number(x) if x in self._made else self._element(x)
-        return text if x.dtype == dtype else f"{self._elements.type(dtype)}({text})"
+        if same_dtype(x.dtype, dtype):
+            return text
+        return f"{self._elements.type(dtype)}({text})"
 
     def _write_product(self, e: Equation, y: str) -> None:
         """Sum over the last axis of a and the one before the last of b."""
         a, b = e.args
-        is_matrix = a.ndim > 1, b.ndim > 1
-        n = len(self._index) - sum(is_matrix)
-        batch, row, column = self._index[:n], self._index[n:], self._index[n:]
-        row, column = row[: is_matrix[0]], column[is_matrix[0] :]
-        left = [*_aligned(a.shape[:-2], batch), *row, "k0"]
-        right = [*_aligned(b.shape[:-2], batch), "k0", *column]
-        pair = [(a, left), (b, right)]
-        self._accumulate(e, y, np.vdot, a.shape[-1:], pair)
+        rows = self._index[: -1 if b.ndim > 1 else None]
+        columns = self._index[len(rows) :]
+        batch = rows[: -1 if a.ndim > 1 else None]
+        left = [*_aligned(a.shape[:-1], rows), "k0"]
+        right = [*_aligned(b.shape[:-2], batch), "k0", *columns]
+        self._accumulate(e, y, np.vdot, a.shape[-1:], [(a, left), (b, right)])
 
     def _write_reduction(self, e: Equation, y: str) -> None:
         """Go over the axes that are summed, in loops of their own."""
         x, axis = e.args[0], e.params.get("axis")
         reduced = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
-        inner = iter([f"k{k}" for k in range(len(reduced))])
-        outer = iter(self._index)
-        place = []
-        for i in range(x.ndim):
-            if i in reduced and e.params.get("keepdims"):
-                next(outer)
-            place.append(next(inner if i in reduced else outer))
+        index = list(self._index)
+        for k, i in enumerate(sorted(reduced)):
+            index[i : i + bool(e.params.get("keepdims"))] = [f"k{k}"]
         sizes = [x.shape[i] for i in sorted(reduced)]
-        self._accumulate(e, y, e.function, sizes, [(z, place) for z in e.args])
+        self._accumulate(e, y, e.function, sizes, [(z, index) for z in e.args])
 
     def _accumulate(
         self,
         e: Equation,
         y: str,
         function: Any,
-        sizes: Iterable[int],
+        sizes: Sequence[int],
         read: list[tuple[Variable, list[str]]],
     ) -> None:
         """Sum, or the like; what is short of digits in a variable that has more."""
         start, change, end = REDUCTIONS[function]
-        dtype, sizes = e.output.dtype, list(sizes)
+        dtype = e.output.dtype
         wide = np.dtype(float) if dtype.kind == "f" else dtype
         total = y if dtype == wide else f"{y.rstrip('_')}__"
         self._add(f"{total} = {self._elements.type(wide)}({start})")
         self._open("k", sizes)
-        elements = [self._elements.element(x, place, self.names) for x, place in read]
+        elements = [self._elements.element(x, index) for x, index in read]
         self._add(change.format(*elements, y=total))
         self._depth -= len(sizes)
         found = end.format(y=total, n=math.prod(sizes))
@@ -302,20 +282,27 @@ class Nest:
 
     def _join(self, e: Equation) -> None:
         """Copy one array after the other to its place along an axis."""
-        pieces, output = e.args[0], e.output
-        axis = e.params.get("axis", 0) % output.ndim
+        y, axis = e.output, e.params.get("axis", 0) % e.output.ndim
         begin = 0
-        for x in pieces:
-            shape = list(x.shape)
+        for k, x in enumerate(e.args[0]):
+            index = self._open("i", x.shape)
+            place = list(index)
             if e.function is np.stack:
-                shape.insert(axis, 1)
-            index = self._open("i", shape)
-            read = index[:axis] + index[axis + (e.function is np.stack) :]
-            index[axis] += f" + {begin}"
-            place = self._elements.place(output, index, self.names)
-            self._add(f"{place} = {self._elements.element(x, read, self.names)}")
+                place.insert(axis, str(k))
+            else:
+                place[axis] += f" + {begin}"
+                begin += x.shape[axis]
+            into = self._elements.element(y, place)
+            self._add(f"{into} = {self._elements.element(x, index)}")
             self._depth = 0
-            begin += shape[axis]
+
+
+def _formula(e: Equation, operands: list[str]) -> str:
+    if e.function is np.invert and e.output.dtype == bool:
+        return f"not {operands[0]}"
+    if e.function in FORMULAS:
+        return FORMULAS[e.function].format(*operands)
+    return f"np.{e.function.__name__}({', '.join(operands)})"
 
 
 def _aligned(shape: tuple[int, ...], index: list[str]) -> list[str]:
