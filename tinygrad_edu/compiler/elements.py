@@ -11,7 +11,7 @@ import operator
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_edu.compiler.expressions import write_view
 from tinygrad_edu.compiler.namespace import Namespace
@@ -97,8 +97,12 @@ class Elements:
             self.constants[text] = self._space.taken.numbered("c")
         return self.constants[text]
 
+    def cast(self, dtype: Any, text: str) -> str:
+        """Write a number of a type."""
+        return f"{self.type(dtype)}({text})"
+
     def type(self, dtype: Any) -> str:
-        """Write the name of a type of numbers, which also converts to it."""
+        """Write the name of a type of numbers."""
         name = dtype.name if dtype.kind != "b" else "bool_"
         return self.constants.setdefault(self._space.dtype(dtype), name)
 
@@ -111,39 +115,29 @@ def is_fixed_view(e: Equation) -> bool:
 
 def _index_below(e: Equation, index: list[str]) -> list[str]:
     """Return where an element of a view is in the array that it looks at."""
-    old, new = e.args[0].shape, e.output.shape
-    if e.function is np.transpose:
-        axes = e.args[1] if len(e.args) > 1 and e.args[1] else range(len(old))[::-1]
-        below = dict(zip(normalize_axis_tuple(axes, len(old)), index))
-        return [below[i] for i in range(len(old))]
-    if e.function is np.broadcast_to:
-        places = index[len(new) - len(old) :]
-        return ["0" if n == 1 else i for n, i in zip(old, places)]
+    old = e.args[0].shape
+    if e.function is np.reshape:
+        return _reshaped(old, e.output.shape, index)
+    args = e.args[1:]
     if e.function is operator.getitem:
-        return _sliced(e.args[1], old, index)
-    return _reshaped(old, new, index)
-
-
-def _sliced(key: Any, shape: tuple[int, ...], index: list[str]) -> list[str]:
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if Ellipsis not in parts:
-        parts.append(Ellipsis)
-    axes = sum(part is not None for part in parts) - 1
-    k = parts.index(Ellipsis)
-    parts[k : k + 1] = [slice(None)] * (len(shape) - axes)
-    found: list[str] = []
-    places = iter(index)
-    for part in parts:
-        if part is None:
-            next(places)
-            continue
-        n = shape[len(found)]
-        if isinstance(part, int):
-            found.append(str(part % n))
-            continue
-        start, _, step = part.indices(n)
-        text = next(places) if step == 1 else f"({next(places)}) * {step}"
-        found.append(f"{start} + {text}" if start else text)
+        (key,) = args
+        parts = key if isinstance(key, tuple) else (key,)
+        args = (parts if Ellipsis in parts else (*parts, ...),)  # an array, no number
+    found = []
+    for axis in range(len(old)):
+        # Here an element's address is its index along the axis; it is never read.
+        strides = [int(k == axis) for k in range(len(old))]
+        array = as_strided(np.empty(1, np.int8), old, strides)
+        view = e.function(array, *args)
+        terms = [
+            i if step == 1 else f"({i}) * {step}"
+            for i, step in zip(index, view.strides)
+            if step
+        ]
+        start = view.ctypes.data - array.ctypes.data
+        if start or not terms:
+            terms.append(str(start))
+        found.append(" + ".join(terms))
     return found
 
 

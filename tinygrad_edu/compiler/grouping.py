@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from tinygrad_edu.compiler.elements import is_fixed_view
@@ -18,7 +17,7 @@ from tinygrad_edu.compiler.nests import (
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import roots
 
-__all__ = ["NUMBERS", "Group", "Groups", "is_arithmetic", "is_call"]
+__all__ = ["NUMBERS", "Groups", "is_arithmetic", "is_call"]
 
 LONGEST = 40  # equations in a nest: what Numba does with them is not linear
 # How arithmetic of Python's numbers is written.
@@ -47,32 +46,23 @@ def is_call(e: Equation) -> bool:
     return not (is_fixed_view(e) or is_arithmetic(e) or has_loop(e))
 
 
-@dataclass
-class Group:
-    """Equations that share a nest of loops; or one that is called as it is."""
-
-    is_call: bool
-    equations: list[Equation] = field(default_factory=list)
-
-    def has_room(self, e: Equation) -> bool:
-        """Whether one more equation may share the nest."""
-        first = self.equations[0]
-        same = first.output.shape == e.output.shape and not is_alone(first)
-        return same and not self.is_call and len(self.equations) < LONGEST
-
-
-class Groups(list[Group]):
+class Groups(list[list[Equation]]):
     """The groups of a program, in an order in which they can be computed.
+
+    A group is equations that share a nest of loops, or one that is called as it is.
 
     Attributes
     ----------
     numbers : list of Equation
         Those of Python's numbers that can be computed before all groups.
+    calls : set of int
+        Which groups are called.
     """
 
     def __init__(self, program: Program, in_place: dict[Variable, Variable]) -> None:
         super().__init__()
         self.numbers: list[Equation] = []
+        self.calls: set[int] = set()
         self._in_place = in_place
         self._root = roots(program)
         self._seen: dict[Variable, Variable] = {}  # by views of them
@@ -89,7 +79,7 @@ class Groups(list[Group]):
                 self._seen[e.output] = self._seen.get(e.args[0], e.args[0])
             else:
                 self._place(e)
-                if self[-1].is_call:
+                if len(self) - 1 in self.calls:
                     called.add(e.output)
         for x in program.outputs:
             if isinstance(x, Variable):
@@ -110,12 +100,13 @@ class Groups(list[Group]):
             free = self._free_from.get(self._in_place[e.output], 0)
             first = max(first, free, self._last_call + 1)
         is_loop = has_loop(e)
-        if not is_loop or n < first or not self[n].has_room(e):
+        if not is_loop or n < first or not self._has_room(n, e):
             n = len(self)
-            self.append(Group(not is_loop))
-            if not is_loop:
-                self._last_call = n
-        self[n].equations.append(e)
+            self.append([])
+        if not is_loop:
+            self.calls.add(n)
+            self._last_call = n
+        self[n].append(e)
         self._made[e.output] = self._used[e.output] = n
         for x, root in operands:
             elsewhere = reads_elsewhere(e, x, root)
@@ -124,8 +115,14 @@ class Groups(list[Group]):
             if not elsewhere:
                 self._used[root] = n
 
+    def _has_room(self, n: int, e: Equation) -> bool:
+        """Whether one more equation may share the nest of a group."""
+        first = self[n][0]
+        same = first.output.shape == e.output.shape and not is_alone(first)
+        return same and n not in self.calls and len(self[n]) < LONGEST
+
     def made(self, members: Iterable[int]) -> list[Variable]:
-        return [e.output for n in members for e in self[n].equations]
+        return [e.output for n in members for e in self[n]]
 
     def leaves(self, y: Variable, members: Iterable[int]) -> bool:
         """Whether a variable is read outside some groups."""

@@ -114,7 +114,7 @@ class Loops:
                 for y in stored
                 if y not in self._in_place
             ]
-            lines += Nest(self._groups[n].equations, elements, stored).lines
+            lines += Nest(self._groups[n], elements, stored).lines
         return lines
 
     def _call_of(
@@ -144,13 +144,12 @@ class Loops:
             return [call]
         lines = [f"{', '.join(names[y] for y in results)} = {call}"]
         if by_python:
-            numbers = [y for y in results if not y.ndim]
-            lines += [f"{names[y]} = {self._as(y, names[y])}" for y in numbers]
+            lines += [
+                f"{names[y]} = {self._elements.cast(y.dtype, names[y])}"
+                for y in results
+                if not y.ndim
+            ]
         return lines
-
-    def _as(self, y: Variable, text: str) -> str:
-        """Write a number of NumPy's, of the right type."""
-        return f"{self._elements.type(y.dtype)}({text})"
 
     # --- The step ---------------------------------------------------------------------
 
@@ -158,16 +157,13 @@ class Loops:
         """Write functions of loops, and between them calls of NumPy."""
         lines: list[str] = []
         is_long = len(self.program.equations) > LONG
-        groups = enumerate(self._groups)
-        for are_calls, stretch in groupby(groups, lambda pair: pair[1].is_call):
-            members = [n for n, _ in stretch]
+        groups = range(len(self._groups))
+        for are_calls, members in groupby(groups, self._groups.calls.__contains__):
             if are_calls:
-                lines += [
-                    self._call(e) for n in members for e in self._groups[n].equations
-                ]
+                lines += [self._call(e) for n in members for e in self._groups[n]]
             else:
                 own = Names(None if is_long else self.names)
-                lines += self._call_of(members, own, self.names)
+                lines += self._call_of([*members], own, self.names)
         return lines
 
     def _call(self, e: Equation) -> str:
@@ -177,7 +173,7 @@ class Loops:
             return f"{self.names[self._in_place[e.output]]}[...] = {text}"
         dtype = e.output.dtype
         if dtype is not None and dtype.kind in "biufc" and not e.output.ndim:
-            text = self._as(e.output, text)
+            text = self._elements.cast(dtype, text)
         return f"{self.names[e.output]} = {text}"
 
     def _plain_call(self, e: Equation) -> str:

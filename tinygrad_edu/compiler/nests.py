@@ -228,15 +228,14 @@ class Nest:
 
     def _as(self, dtype: Any, text: str) -> str:
         """Convert what Numba computes, which has wider integers than NumPy."""
-        return text if dtype == np.float64 else f"{self._elements.type(dtype)}({text})"
+        return text if dtype == np.float64 else self._elements.cast(dtype, text)
 
     def _operand(self, x: Any, dtype: Any) -> str:
         if not isinstance(x, Variable):
             return self._elements.constant(dtype.type(x))
         text = self._number(x) if x in self._made else self._element(x)
-        if same_dtype(x.dtype, dtype):
-            return text
-        return f"{self._elements.type(dtype)}({text})"
+        is_same = same_dtype(x.dtype, dtype)
+        return text if is_same else self._elements.cast(dtype, text)
 
     def _write_product(self, e: Equation, y: str) -> None:
         """Sum over the last axis of a and the one before the last of b."""
@@ -271,7 +270,7 @@ class Nest:
         dtype = e.output.dtype
         wide = np.dtype(float) if dtype.kind == "f" else dtype
         total = y if dtype == wide else f"{y.rstrip('_')}__"
-        self._add(f"{total} = {self._elements.type(wide)}({start})")
+        self._add(f"{total} = {self._elements.cast(wide, start)}")
         self._open("k", sizes)
         elements = [self._elements.element(x, index) for x, index in read]
         self._add(change.format(*elements, y=total))
