@@ -11,7 +11,7 @@ from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.nests import (
     has_loop,
     is_alone,
-    is_numeral,
+    is_plain,
     reads_elsewhere,
 )
 from tinygrad_edu.compiler.program import Equation, Program, Variable
@@ -35,8 +35,7 @@ def is_arithmetic(e: Equation) -> bool:
         e.function in NUMBERS
         and e.output.dtype is None
         and all(
-            x.dtype is None if isinstance(x, Variable) else is_numeral(x)
-            for x in e.args
+            x.dtype is None if isinstance(x, Variable) else is_plain(x) for x in e.args
         )
     )
 
@@ -71,16 +70,13 @@ class Groups(list[list[Equation]]):
         self._free_from: dict[Variable, int] = {}  # from which group for writing
         self._readers: dict[Variable, set[int]] = {}  # -1 is the caller
         self._last_call = -1
-        called: set[Variable] = set()
         for e in program.equations:
-            if is_arithmetic(e) and called.isdisjoint(e.inputs):
+            if is_arithmetic(e) and self._made.keys().isdisjoint(e.inputs):
                 self.numbers.append(e)
             elif is_fixed_view(e):
                 self._seen[e.output] = self._seen.get(e.args[0], e.args[0])
             else:
                 self._place(e)
-                if len(self) - 1 in self.calls:
-                    called.add(e.output)
         for x in program.outputs:
             if isinstance(x, Variable):
                 self._readers.setdefault(self._root.get(x, x), set()).add(-1)
@@ -88,9 +84,11 @@ class Groups(list[list[Equation]]):
     def _place(self, e: Equation) -> None:
         """Put an equation where an operand was used last, if it may run there."""
         first, n = 0, -1  # the first group where it may run, and where it will
-        operands = [(x, self._root.get(x, x)) for x in e.inputs]
-        for x, root in operands:
+        reads: list[tuple[Variable, bool]] = []
+        for x in e.inputs:
+            root = self._root.get(x, x)
             elsewhere = reads_elsewhere(e, x, root)
+            reads.append((root, elsewhere))
             # What a call gives may look at other memory: then both are waited for.
             for made in (root, self._seen.get(x, x)):
                 first = max(first, self._made.get(made, -1) + elsewhere)
@@ -108,8 +106,7 @@ class Groups(list[list[Equation]]):
             self._last_call = n
         self[n].append(e)
         self._made[e.output] = self._used[e.output] = n
-        for x, root in operands:
-            elsewhere = reads_elsewhere(e, x, root)
+        for root, elsewhere in reads:
             self._readers.setdefault(root, set()).add(n)
             self._free_from[root] = max(self._free_from.get(root, 0), n + elsewhere)
             if not elsewhere:

@@ -22,7 +22,7 @@ from tinygrad_edu.compiler.grouping import (
 )
 from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
-from tinygrad_edu.compiler.nests import Nest, has_numbers, is_numeral
+from tinygrad_edu.compiler.nests import Nest, is_plain
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import roots, schedule
 from tinygrad_edu.formulas.writing import write_index
@@ -63,7 +63,7 @@ class Loops:
         calls = filter(is_call, program.equations)
         # A call may fail: then nothing is to be written before all calls are made.
         results = (*program.outputs, *program.updates.values())
-        self._is_python = any(calls) or not all(map(_is_plain, results))
+        self._is_python = any(calls) or not all(map(is_plain, results))
         self._jit = "" if self._is_python else f"{JIT}\n"
         self._in_place: dict[Variable, Variable] = {}
         if not self._is_python:
@@ -264,10 +264,3 @@ class Loops:
         row = ", ".join([f"order[batch * {shape[0]} + i0]", *index[1:]])
         place = ", ".join(index)
         return [*lines, f"{'    ' * (len(shape) + 1)}{x}[{place}] = all_{x}[{row}]"]
-
-
-def _is_plain(x: Any) -> bool:
-    """Whether Numba can give something out."""
-    if isinstance(x, Variable):
-        return x.dtype is None or has_numbers(x)
-    return is_numeral(x)

@@ -17,9 +17,8 @@ from tinygrad_edu.compiler.program import Equation, Variable, same_dtype
 __all__ = [
     "Nest",
     "has_loop",
-    "has_numbers",
     "is_alone",
-    "is_numeral",
+    "is_plain",
     "reads_elsewhere",
 ]
 
@@ -64,8 +63,7 @@ ELEMENTWISE = WHOLE | {getattr(np, name) for name in REAL.split()}
 def has_loop(e: Equation) -> bool:
     """Whether an equation can be computed element by element, by numbers of Numba's."""
     f, params = e.function, e.params
-    arrays = [x for x in (e.output, *e.inputs) if x.dtype is not None]
-    if e.output.dtype is None or not all(map(has_numbers, arrays)):
+    if e.output.dtype is None or not all(map(is_plain, (e.output, *e.inputs))):
         return False
     if f in REDUCTIONS:
         real = e.output.dtype.kind == "f" or f in (np.sum, np.prod)
@@ -75,21 +73,19 @@ def has_loop(e: Equation) -> bool:
     if f in PRODUCTS:
         return not params and _is_product(e)
     if f in JOINS:
-        pieces = e.args[0]
         known = len(e.args) == 1 and isinstance(params.get("axis", 0), int)
-        return known and params.keys() <= {"axis"} and _are_arrays(pieces)
+        return known and params.keys() <= {"axis"} and _are_arrays(e.args[0])
     return not params and f in ELEMENTWISE and _loop_dtypes(e) is not None
 
 
-def has_numbers(x: Variable) -> bool:
-    """Whether the elements are of a kind that Numba knows as NumPy does."""
+def is_plain(x: Any) -> bool:
+    """Whether Numba knows a number, or an array of numbers, as Python or NumPy does."""
+    if not isinstance(x, Variable):
+        return type(x) in (bool, int, float) and bool(abs(x) < 2**63)
+    if x.dtype is None:
+        return True
     known = x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)
     return bool(known and x.dtype.isnative and x.size)
-
-
-def is_numeral(x: Any) -> bool:
-    """Whether something is a Python number that Numba can be told in digits."""
-    return type(x) in (bool, int, float) and bool(abs(x) < 2**63)
 
 
 def _are_arrays(pieces: Any) -> bool:
@@ -133,7 +129,7 @@ def _loop_dtypes(e: Equation) -> tuple[Any, ...] | None:
     for x in e.args[:1] if e.function in COPIES else e.args:
         if isinstance(x, Variable):
             operands.append(number if x.dtype is None else x.dtype)
-        elif type(x) is float or is_numeral(x):
+        elif type(x) is float or is_plain(x):
             operands.append(np.dtype(bool) if x is True or x is False else type(x))
         elif isinstance(x, np.generic):
             operands.append(x.dtype)
@@ -152,6 +148,9 @@ def _loop_dtypes(e: Equation) -> tuple[Any, ...] | None:
 def reads_elsewhere(e: Equation, x: Variable, root: Variable) -> bool:
     """Whether an equation reads other elements of an operand than it writes."""
     return root is not x or x.shape != e.output.shape or e.function not in ELEMENTWISE
+
+
+Place = tuple[Variable, list[str]]  # an array, and an index into it
 
 
 class Nest:
@@ -217,14 +216,14 @@ class Nest:
         return self._elements.names[y] + "_" * (y.ndim > 0)
 
     def _write(self, e: Equation) -> None:
-        y = self._number(e.output)
         if e.function in PRODUCTS:
-            self._write_product(e, y)
+            self._write_product(e)
         elif e.function in REDUCTIONS:
-            self._write_reduction(e, y)
+            self._write_reduction(e)
         else:
-            operands = map(self._operand, e.args, _loop_dtypes(e) or ())
-            self._add(f"{y} = {self._as(e.output.dtype, _formula(e, [*operands]))}")
+            operands = [*map(self._operand, e.args, _loop_dtypes(e) or ())]
+            text = self._as(e.output.dtype, _formula(e, operands))
+            self._add(f"{self._number(e.output)} = {text}")
 
     def _as(self, dtype: Any, text: str) -> str:
         """Convert what Numba computes, which has wider integers than NumPy."""
@@ -237,7 +236,7 @@ class Nest:
         is_same = same_dtype(x.dtype, dtype)
         return text if is_same else self._elements.cast(dtype, text)
 
-    def _write_product(self, e: Equation, y: str) -> None:
+    def _write_product(self, e: Equation) -> None:
         """Sum over the last axis of a and the one before the last of b."""
         a, b = e.args
         rows = self._index[: -1 if b.ndim > 1 else None]
@@ -245,9 +244,9 @@ class Nest:
         batch = rows[: -1 if a.ndim > 1 else None]
         left = [*_aligned(a.shape[:-1], rows), "k0"]
         right = [*_aligned(b.shape[:-2], batch), "k0", *columns]
-        self._accumulate(e, y, np.vdot, a.shape[-1:], [(a, left), (b, right)])
+        self._accumulate(e, np.vdot, a.shape[-1:], [(a, left), (b, right)])
 
-    def _write_reduction(self, e: Equation, y: str) -> None:
+    def _write_reduction(self, e: Equation) -> None:
         """Go over the axes that are summed, in loops of their own."""
         x, axis = e.args[0], e.params.get("axis")
         reduced = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
@@ -255,19 +254,14 @@ class Nest:
         for k, i in enumerate(sorted(reduced)):
             index[i : i + bool(e.params.get("keepdims"))] = [f"k{k}"]
         sizes = [x.shape[i] for i in sorted(reduced)]
-        self._accumulate(e, y, e.function, sizes, [(z, index) for z in e.args])
+        self._accumulate(e, e.function, sizes, [(z, index) for z in e.args])
 
     def _accumulate(
-        self,
-        e: Equation,
-        y: str,
-        function: Any,
-        sizes: Sequence[int],
-        read: list[tuple[Variable, list[str]]],
+        self, e: Equation, function: Any, sizes: Sequence[int], read: Sequence[Place]
     ) -> None:
         """Sum, or the like; what is short of digits in a variable that has more."""
         start, change, end = REDUCTIONS[function]
-        dtype = e.output.dtype
+        y, dtype = self._number(e.output), e.output.dtype
         wide = np.dtype(float) if dtype.kind == "f" else dtype
         total = y if dtype == wide else f"{y.rstrip('_')}__"
         self._add(f"{total} = {self._elements.cast(wide, start)}")
