@@ -139,6 +139,7 @@ def test_functions_by_numba_are_numpys(name):
 CALLS = {
     "an inverse": (lambda x: np.linalg.inv(x + 1) * 2, "np.linalg.inv(t1)"),
     "rows": (lambda x: x[[1, 0]] * 2, "x[[1, 0]]"),
+    "a mask": (lambda x: x[True] * 2, "x[True]"),
     "a column of rows": (lambda x: (x + 1)[[0, 2], 1] + x[0, 0], "t1[[0, 2], 1]"),
     "complex numbers": (lambda x: ((x + 0j) * 1j, x.sum()), "np.multiply(o2, t1)"),
     "a choice of terms": (lambda x: np.sum(x, where=x > 0) + x.sum(), "where="),
