@@ -127,7 +127,8 @@ class Loops:
         results = [
             y
             for y in own
-            if y in made - self._in_place.keys() and self._groups.leaves(y, members)
+            if y in made and y not in self._in_place
+            if self._groups.leaves(y, members)
         ]
         if results:
             lines.append(f"return {', '.join(own[y] for y in results)}")
