@@ -28,7 +28,10 @@ REDUCTIONS = {
     np.logical_or: np.any,
 }
 UFUNC_OF: dict[Any, np.ufunc] = {
-    f: ufunc for ufunc, f in REDUCTIONS.items() if f not in (np.all, np.any)
+    np.sum: np.add,
+    np.prod: np.multiply,
+    np.max: np.maximum,
+    np.min: np.minimum,
 }
 # NumPy's functions for Python's operators.
 UFUNC_OF_OPERATOR = {
