@@ -7,6 +7,7 @@ table only marks each limit ok or over. First calls take turns too: each is the 
 of some, since what disturbs one only makes it longer.
 """
 
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -18,22 +19,30 @@ from real_programs import (
     jax_jit,
     ours,
 )
+from steps import NUMBA
 from test_side_by_side import table
 from turns import beside, time_in_turn
 
 import tinygrad_edu as tg
 
 pytest.importorskip("jax", reason="JAX is not installed")
+pytest.importorskip("numba", reason="Numba is not installed")
 
 COMPILED, JAX, FORMULAS, BUFFERS = "tg.compile", "JAX jit", "formulas", "with buffers"
 PROGRAMS = {COMPILED: ours, JAX: jax_jit}
-BY_HAND = {FORMULAS: formulas_by_hand, BUFFERS: buffers_by_hand}
+BY_HAND = {
+    NUMBA: partial(ours, wrap=tg.compile(backend="numba")),
+    FORMULAS: formulas_by_hand,
+    BUFFERS: buffers_by_hand,
+}
 LIMITS = {name: {(COMPILED, JAX): 1.0} for name in PROBLEMS}
 LIMITS["RNN, T 16, H 32, B 16"] = {(COMPILED, JAX): 0.8}
 LIMITS["by hand 784-30-10 x 10"] = {
     (COMPILED, JAX): 0.75,
-    (COMPILED, FORMULAS): 0.8,
-    (COMPILED, BUFFERS): 0.8,
+    (COMPILED, FORMULAS): 1.0,
+    (COMPILED, BUFFERS): 1.0,
+    (NUMBA, FORMULAS): 0.8,
+    (NUMBA, BUFFERS): 0.8,
 }
 FIRST_CALLS, STEPS = 3, 5
 LENGTHS = {1_000: 5, 10_000: 3, 50_000: 1}  # of chains, each made so many times

@@ -139,6 +139,7 @@ def test_functions_by_numba_are_numpys(name):
 CALLS = {
     "an inverse": (lambda x: np.linalg.inv(x + 1) * 2, "np.linalg.inv(t1)"),
     "rows": (lambda x: x[[1, 0]] * 2, "x[[1, 0]]"),
+    "a mask": (lambda x: x[True] * 2, "x[True]"),
     "a column of rows": (lambda x: (x + 1)[[0, 2], 1] + x[0, 0], "t1[[0, 2], 1]"),
     "complex numbers": (lambda x: ((x + 0j) * 1j, x.sum()), "np.multiply(o2, t1)"),
     "a choice of terms": (lambda x: np.sum(x, where=x > 0) + x.sum(), "where="),
@@ -146,6 +147,7 @@ CALLS = {
     "integers": (lambda x: (np.argmax(x, axis=1) ** 2, x * 3), "np.argmax(x, axis=1)"),
     "the largest integer": (lambda x: x.astype(int).max() + x, "np.max("),
     "a view of what is called": (lambda x: np.flip(x).T * 2, "np.flip(x)"),
+    "a large stack": (lambda x: np.ones((200, 3, 1)) * x @ x[None] + x, "np.matmul("),
     "nothing": (lambda x: (x[:0] + 1, x.sum()), "np.add"),
 }
 
@@ -164,20 +166,25 @@ def test_what_has_no_loop_is_called(name):
 
 def test_nothing_is_written_before_all_calls_are_made():
     """A call may fail, and then parameters are as before."""
-    w, v = (tg.Tensor(np.full((2, 2), k), requires_grad=True) for k in (1.0, 2.0))
+    u, v, w = (
+        tg.Tensor(np.full((2, 2), k), requires_grad=True) for k in (0.0, 2.0, 1.0)
+    )
+    weights = [u]  # which are updated in place; the others are new arrays
 
     @tg.compile(backend="numba")
     def f(x):
+        with tg.no_grad():
+            weights[0] -= x
         w.data = w.data * 2 + x
         v.data = v.data * 3
-        return np.linalg.inv(x).sum()
+        return np.linalg.inv(x)
 
-    assert_allclose(f(np.eye(2) * 2), 1)
-    before = w.numpy().copy(), v.numpy().copy()
-    assert_array_equal(before, [[[4, 2], [2, 4]], [[6, 6], [6, 6]]])
+    assert_allclose(f(np.eye(2) * 2), np.eye(2) / 2)
+    before = [x.numpy().copy() for x in (u, v, w)]
+    assert_array_equal(before, [[[-2, 0], [0, -2]], [[6, 6], [6, 6]], [[4, 2], [2, 4]]])
     with pytest.raises(np.linalg.LinAlgError):
         f(np.ones((2, 2)))
-    assert_array_equal((w.numpy(), v.numpy()), before)
+    assert_array_equal([x.numpy() for x in (u, v, w)], before)
 
 
 def test_a_step_may_return_nothing(examples):
@@ -308,6 +315,33 @@ def test_a_large_product_of_what_has_another_shape():
     compiled = tg.compile(lambda x: x.reshape(20, 30) @ w, backend="numba")
     for y in (x, np.asfortranarray(x)):
         assert_allclose(compiled(y), y.reshape(20, 30) @ w, rtol=1e-12)
+
+
+LAYOUTS = {
+    "C": np.ascontiguousarray,
+    "Fortran": np.asfortranarray,
+    "with gaps": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("first", LAYOUTS)
+def test_contiguous_arrays_take_one_loop(first):
+    """What they were at first decides, and the program is right for all of them."""
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(np.zeros((3, 4)))
+
+    @tg.compile(backend="numba")
+    def f(x):
+        w.data = w.data * 2 + x
+        return x.reshape(2, 6) / 3
+
+    for name in (first, *LAYOUTS):
+        start, x = map(LAYOUTS[name], rng.standard_normal((2, 3, 4)))
+        w.data = start.view()
+        assert_allclose(f(x), x.reshape(2, 6) / 3)
+        assert_allclose(w.numpy(), start * 2 + x)
+    loops = f.source.count("for ")
+    assert loops == (2 if first == "C" else 4)
 
 
 def test_backends_and_styles_that_do_not_go_together():

@@ -5,12 +5,13 @@ No view is made for it: the index is computed, and Numba compiles that away.
 
 from __future__ import annotations
 
+import copy
 import math
 import operator
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.stride_tricks import as_strided
 
 from tinygrad_edu.compiler.expressions import write_view
 from tinygrad_edu.compiler.namespace import Namespace
@@ -19,14 +20,14 @@ from tinygrad_edu.compiler.scheduling import is_view
 
 __all__ = ["Elements"]
 
-Names = dict[Variable, str]
-
 
 class Elements:
     """Writes elements, arrays and constants of a program.
 
     Attributes
     ----------
+    names : dict of Variable to str
+        Asked only for what is written.
     constants : dict of str to str
         By value, the names of constants and types.
     """
@@ -36,36 +37,52 @@ class Elements:
         program: Program,
         in_place: dict[Variable, Variable],
         space: Namespace,
+        names: dict[Variable, str],
     ) -> None:
-        self._in_place, self._space = in_place, space
+        self._in_place, self._space, self.names = in_place, space, names
         self._inputs = set(program.inputs)
         self._views = {e.output: e for e in program.equations if is_fixed_view(e)}
         self.constants: dict[str, str] = {}
 
-    def element(self, x: Variable, index: list[str], names: Names) -> str:
+    def renamed(self, names: dict[Variable, str]) -> Elements:
+        """Return what writes the same with other names."""
+        other = copy.copy(self)
+        other.names = names
+        return other
+
+    def element(self, x: Variable, index: list[str]) -> str:
         """Write an element; what has no dimensions and is computed is a number."""
         if x in self._views:
             e = self._views[x]
-            return self.element(e.args[0], _index_below(e, index), names)
-        if x.shape:
-            return f"{self.array(x, names)}[{', '.join(index)}]"
-        is_array = x in self._inputs or x in self._in_place or x.constant is not None
-        if is_array and x.dtype is not None:  # or a number of NumPy's
-            return f"{self.array(x, names)}.item()"
-        return names[x]
+            return self.element(e.args[0], _index_below(e, index))
+        if x.shape or x in self._in_place:
+            return f"{self.array(x)}[{', '.join(index) or '()'}]"
+        is_given = x in self._inputs or x.constant is not None
+        if is_given and x.dtype is not None:  # an array, or a number of NumPy's
+            return f"{self.array(x)}.item()"
+        return self.names[x]
 
-    def place(self, x: Variable, index: list[str], names: Names) -> str:
-        """Write where an element is put."""
-        return f"{self.array(x, names)}[{', '.join(index) or '()'}]"
+    def is_flat(self, x: Variable) -> bool:
+        """Whether the elements lie in memory one after the other."""
+        if x in self._views:
+            e = self._views[x]
+            return e.function is np.reshape and self.is_flat(e.args[0])
+        return self._in_place.get(x, x).contiguous
 
-    def array(self, x: Variable, names: Names) -> str:
+    def flat(self, x: Variable, index: str) -> str:
+        """Write the element with a number: right of any array, fast if `is_flat`."""
+        while x in self._views:
+            x = self._views[x].args[0]
+        return f"{self.array(x)}.flat[{index}]"
+
+    def array(self, x: Variable) -> str:
         """Write an array, or a view of one."""
         if x.constant is not None:
             return self.constant(x.constant)
         if x not in self._views:
-            return names[self._in_place.get(x, x)]
+            return self.names[self._in_place.get(x, x)]
         e = self._views[x]
-        inner = self.array(e.args[0], names)
+        inner = self.array(e.args[0])
         if e.function is np.reshape:  # which Numba has for contiguous arrays only
             inner = f"np.ascontiguousarray({inner})"
         return write_view(e, inner, self._space.write)
@@ -80,8 +97,12 @@ class Elements:
             self.constants[text] = self._space.taken.numbered("c")
         return self.constants[text]
 
+    def cast(self, dtype: Any, text: str) -> str:
+        """Write a number of a type."""
+        return f"{self.type(dtype)}({text})"
+
     def type(self, dtype: Any) -> str:
-        """Write the name of a type of numbers, which also converts to it."""
+        """Write the name of a type of numbers."""
         name = dtype.name if dtype.kind != "b" else "bool_"
         return self.constants.setdefault(self._space.dtype(dtype), name)
 
@@ -94,63 +115,50 @@ def is_fixed_view(e: Equation) -> bool:
 
 def _index_below(e: Equation, index: list[str]) -> list[str]:
     """Return where an element of a view is in the array that it looks at."""
-    old, new = e.args[0].shape, e.output.shape
-    if e.function is np.transpose:
-        axes = e.args[1] if len(e.args) > 1 and e.args[1] else range(len(old))[::-1]
-        below = dict(zip(normalize_axis_tuple(axes, len(old)), index))
-        return [below[i] for i in range(len(old))]
-    if e.function is np.broadcast_to:
-        places = index[len(new) - len(old) :]
-        return ["0" if n == 1 else i for n, i in zip(old, places)]
+    old = e.args[0].shape
+    if e.function is np.reshape:
+        return _reshaped(old, e.output.shape, index)
+    args = e.args[1:]
     if e.function is operator.getitem:
-        return _sliced(e.args[1], old, index)
-    return _reshaped(old, new, index)
-
-
-def _sliced(key: Any, shape: tuple[int, ...], index: list[str]) -> list[str]:
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if Ellipsis not in parts:
-        parts.append(Ellipsis)
-    axes = sum(part is not None for part in parts) - 1
-    k = parts.index(Ellipsis)
-    parts[k : k + 1] = [slice(None)] * (len(shape) - axes)
-    found: list[str] = []
-    places = iter(index)
-    for part in parts:
-        if part is None:
-            next(places)
-            continue
-        n = shape[len(found)]
-        if isinstance(part, int):
-            found.append(str(part % n))
-            continue
-        start, _, step = part.indices(n)
-        text = next(places) if step == 1 else f"({next(places)}) * {step}"
-        found.append(f"{start} + {text}" if start else text)
+        (key,) = args
+        parts = key if isinstance(key, tuple) else (key,)
+        args = (parts if Ellipsis in parts else (*parts, ...),)  # an array, no number
+    found = []
+    for axis in range(len(old)):
+        # Here an element's address is its index along the axis; it is never read.
+        strides = [int(k == axis) for k in range(len(old))]
+        array = as_strided(np.empty(1, np.int8), old, strides)
+        view = e.function(array, *args)
+        terms = [
+            i if step == 1 else f"({i}) * {step}"
+            for i, step in zip(index, view.strides)
+            if step
+        ]
+        start = view.ctypes.data - array.ctypes.data
+        if start or not terms:
+            terms.append(str(start))
+        found.append(" + ".join(terms))
     return found
 
 
 def _reshaped(
     old: tuple[int, ...], new: tuple[int, ...], index: list[str]
 ) -> list[str]:
-    """Go through both shapes in the smallest parts of equal size."""
+    """Go through both shapes in the smallest blocks of axes that have equal sizes."""
+    before, after = (np.cumprod(shape).tolist() for shape in (old, new))
+    ends = {1, *before} & {1, *after}
     found: list[str] = []
-    i = j = 0
-    while i < len(old):
-        first, size, other = i, old[i], 1
-        text = "0"
-        i += 1
-        while size != other:
-            if other < size:
-                text = f"({text}) * {new[j]} + {index[j]}" if text != "0" else index[j]
-                other *= new[j]
-                j += 1
-            else:
-                size *= old[i]
-                i += 1
-        below = size
-        for n in old[first:i]:
-            below //= n
-            part = text if below == 1 else f"({text}) // {below}"
-            found.append(part if n == size else f"({part}) % {n}" if n > 1 else "0")
+    for n, size in zip(old, before):
+        if n == 1:
+            found.append("0")
+            continue
+        start = max(k for k in ends if k < size)
+        end = min(k for k in ends if k >= size)
+        text = ""  # the number of the element in its block
+        for m, k, i in zip(new, after, index):
+            if m > 1 and start < k <= end:
+                text = f"({text}) * {m} + {i}" if text else i
+        if end > size:
+            text = f"({text}) // {end // size}"
+        found.append(text if size == start * n else f"({text}) % {n}")
     return found

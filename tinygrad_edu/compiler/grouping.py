@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-
-import numpy as np
+from typing import Any
 
 from tinygrad_edu.compiler.elements import is_fixed_view
 from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.nests import (
     has_loop,
     is_alone,
-    is_numeral,
+    is_plain,
     reads_elsewhere,
 )
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import roots
 
-__all__ = ["NUMBERS", "Group", "Groups", "is_arithmetic", "is_call"]
+__all__ = ["NUMBERS", "Groups", "is_arithmetic", "is_call"]
 
 LONGEST = 40  # equations in a nest: what Numba does with them is not linear
-NUMBERS = {operator.neg: "-{}", operator.pos: "{}", operator.abs: "abs({})"}
+# How arithmetic of Python's numbers is written.
+NUMBERS: dict[Any, str] = {
+    operator.neg: "-{}",
+    operator.pos: "{}",
+    operator.abs: "abs({})",
+    **{f: f"{{}} {INFIX[f][0]} {{}}" for f in INFIX if f in vars(operator).values()},
+}
 
 
 def is_arithmetic(e: Equation) -> bool:
     """Whether an equation is arithmetic of Python's numbers."""
-    known = e.function in NUMBERS or (
-        e.function in INFIX and not isinstance(e.function, np.ufunc)
+    return (
+        e.function in NUMBERS
+        and e.output.dtype is None
+        and all(
+            x.dtype is None if isinstance(x, Variable) else is_plain(x) for x in e.args
+        )
     )
-    numbers = [
-        x.dtype is None if isinstance(x, Variable) else is_numeral(x) for x in e.args
-    ]
-    return e.output.dtype is None and known and all(numbers)
 
 
 def is_call(e: Equation) -> bool:
@@ -41,102 +45,90 @@ def is_call(e: Equation) -> bool:
     return not (is_fixed_view(e) or is_arithmetic(e) or has_loop(e))
 
 
-@dataclass
-class Group:
-    """Equations that share a nest of loops; or one that is called as it is."""
-
-    equations: list[Equation] = field(default_factory=list)
-    is_call: bool = False
-
-    @property
-    def made(self) -> list[Variable]:
-        return [e.output for e in self.equations]
-
-    def has_room(self, e: Equation) -> bool:
-        """Whether one more equation may share the nest."""
-        first = self.equations[0]
-        same = first.output.shape == e.output.shape and not is_alone(first)
-        return same and not self.is_call and len(self.equations) < LONGEST
-
-
-class Groups(list[Group]):
+class Groups(list[list[Equation]]):
     """The groups of a program, in an order in which they can be computed.
+
+    A group is equations that share a nest of loops, or one that is called as it is.
 
     Attributes
     ----------
     numbers : list of Equation
         Those of Python's numbers that can be computed before all groups.
+    calls : set of int
+        Which groups are called.
     """
 
     def __init__(self, program: Program, in_place: dict[Variable, Variable]) -> None:
         super().__init__()
         self.numbers: list[Equation] = []
+        self.calls: set[int] = set()
         self._in_place = in_place
         self._root = roots(program)
         self._seen: dict[Variable, Variable] = {}  # by views of them
         self._made: dict[Variable, int] = {}  # in which group
-        # Where each element was last used for itself, and who may write over it.
-        self._used: dict[Variable, int] = {}
-        self._free_from: dict[Variable, int] = {}
+        self._used: dict[Variable, int] = {}  # where last, each element for itself
+        self._free_from: dict[Variable, int] = {}  # from which group for writing
         self._readers: dict[Variable, set[int]] = {}  # -1 is the caller
-        called: set[Variable] = set()
         self._last_call = -1
         for e in program.equations:
-            if is_arithmetic(e) and called.isdisjoint(e.inputs):
+            if is_arithmetic(e) and self._made.keys().isdisjoint(e.inputs):
                 self.numbers.append(e)
             elif is_fixed_view(e):
                 self._seen[e.output] = self._seen.get(e.args[0], e.args[0])
             else:
                 self._place(e)
-                if self[-1].is_call:
-                    called.add(e.output)
         for x in program.outputs:
             if isinstance(x, Variable):
                 self._readers.setdefault(self._root.get(x, x), set()).add(-1)
 
     def _place(self, e: Equation) -> None:
         """Put an equation where an operand was used last, if it may run there."""
-        operands = [(x, self._root.get(x, x)) for x in e.inputs]
-        away: dict[Variable, bool] = {}
-        for x, r in operands:
-            away[r] = away.get(r, False) or reads_elsewhere(e, x, r)
-        # What a call gives may look at other memory: then both are waited for.
-        waits = [0]
-        for x, r in operands:
-            waits += [
-                self._made.get(z, -1) + away[r] for z in (r, self._seen.get(x, x))
-            ]
+        first, n = 0, -1  # the first group where it may run, and where it will
+        reads: list[tuple[Variable, bool]] = []
+        for x in e.inputs:
+            root = self._root.get(x, x)
+            elsewhere = reads_elsewhere(e, x, root)
+            reads.append((root, elsewhere))
+            # What a call gives may look at other memory: then both are waited for.
+            for made in (root, self._seen.get(x, x)):
+                first = max(first, self._made.get(made, -1) + elsewhere)
+            if not elsewhere:
+                n = max(n, self._used.get(root, -1))
         if e.output in self._in_place:  # a call may fail, and then nothing was written
-            waits += [
-                self._free_from.get(self._in_place[e.output], 0),
-                self._last_call + 1,
-            ]
-        n = max([self._used.get(x, -1) for x in away if not away[x]], default=-1)
-        if not has_loop(e) or n < max(waits) or not self[n].has_room(e):
+            free = self._free_from.get(self._in_place[e.output], 0)
+            first = max(first, free, self._last_call + 1)
+        is_loop = has_loop(e)
+        if not is_loop or n < first or not self._has_room(n, e):
             n = len(self)
-            self.append(Group(is_call=not has_loop(e)))
-            if self[n].is_call:
-                self._last_call = n
-        self[n].equations.append(e)
+            self.append([])
+        if not is_loop:
+            self.calls.add(n)
+            self._last_call = n
+        self[n].append(e)
         self._made[e.output] = self._used[e.output] = n
-        for r in away:
-            self._readers.setdefault(r, set()).add(n)
-            self._free_from[r] = max(self._free_from.get(r, 0), n + away[r])
-            if not away[r]:
-                self._used[r] = n
+        for root, elsewhere in reads:
+            self._readers.setdefault(root, set()).add(n)
+            self._free_from[root] = max(self._free_from.get(root, 0), n + elsewhere)
+            if not elsewhere:
+                self._used[root] = n
+
+    def _has_room(self, n: int, e: Equation) -> bool:
+        """Whether one more equation may share the nest of a group."""
+        first = self[n][0]
+        same = first.output.shape == e.output.shape and not is_alone(first)
+        return same and n not in self.calls and len(self[n]) < LONGEST
 
     def made(self, members: Iterable[int]) -> list[Variable]:
-        return [y for n in members for y in self[n].made]
+        return [e.output for n in members for e in self[n]]
 
     def leaves(self, y: Variable, members: Iterable[int]) -> bool:
         """Whether a variable is read outside some groups."""
         return not self._readers.get(y, set()).issubset(members)
 
-    def stored(self, members: Iterable[int]) -> list[Variable]:
+    def stored(self, n: int) -> list[Variable]:
         """Return what is more than a number within its group, and needs memory."""
         return [
             y
-            for n in members
-            for y in self[n].made
+            for y in self.made([n])
             if y in self._in_place or (y.ndim and self.leaves(y, [n]))
         ]

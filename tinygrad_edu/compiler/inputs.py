@@ -143,6 +143,7 @@ class Inputs:
         shape = np.shape(value)
         dtype = getattr(value, "dtype", None)  # a Python number has none
         variable = Variable(shape, dtype, short_path(path))
+        variable.contiguous = not shape or value.flags.c_contiguous
         if len(self.accesses) < len(self._first):
             before, known = self._first[len(self.accesses)]
             same_kind = before.shape == shape and same_dtype(before.dtype, dtype)

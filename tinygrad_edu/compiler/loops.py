@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import operator
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from tinygrad_edu.compiler.elements import Elements
-from tinygrad_edu.compiler.expressions import INFIX
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.grouping import (
     NUMBERS,
-    Group,
     Groups,
     is_arithmetic,
     is_call,
 )
 from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
-from tinygrad_edu.compiler.nests import Nest, has_numbers, is_numeral
+from tinygrad_edu.compiler.nests import Nest, is_plain
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import roots, schedule
 from tinygrad_edu.formulas.writing import write_index
@@ -64,7 +63,7 @@ class Loops:
         calls = filter(is_call, program.equations)
         # A call may fail: then nothing is to be written before all calls are made.
         results = (*program.outputs, *program.updates.values())
-        self._is_python = any(calls) or not all(map(_is_plain, results))
+        self._is_python = any(calls) or not all(map(is_plain, results))
         self._jit = "" if self._is_python else f"{JIT}\n"
         self._in_place: dict[Variable, Variable] = {}
         if not self._is_python:
@@ -72,8 +71,8 @@ class Loops:
         self.program = self._with_copies(program)
         self.space = Namespace(self.program)
         self.names = name_variables(self.program, self.space.taken)
-        self._elements = Elements(self.program, self._in_place, self.space)
-        self._functions: dict[str, str] = {}  # by what they do, their names
+        self._elements = Elements(self.program, self._in_place, self.space, self.names)
+        self._functions: dict[str, str] = {}  # their names, by what they do
         self._groups = Groups(self.program, self._in_place)
         self.source = self._assemble()
 
@@ -103,14 +102,19 @@ class Loops:
     def _nests(self, members: list[int], names: dict[Variable, str]) -> list[str]:
         """Write groups one after the other; many as calls of functions of their own."""
         lines: list[str] = []
-        is_long = sum(len(self._groups[n].equations) for n in members) > LONG
+        elements = self._elements.renamed(names)
+        is_long = len(self._groups.made(members)) > LONG and len(members) > 1
         for n in members:
-            if is_long and len(members) > 1:
+            if is_long:
                 lines += self._call_of([n], Names(), names)
                 continue
-            equations = self._groups[n].equations
-            stored = self._groups.stored([n])
-            lines += Nest(equations, names, self._elements, stored).lines
+            stored = self._groups.stored(n)
+            lines += [
+                f"{names[y]} = np.empty({y.shape}, {elements.type(y.dtype)})"
+                for y in stored
+                if y not in self._in_place
+            ]
+            lines += Nest(self._groups[n], elements, stored).lines
         return lines
 
     def _call_of(
@@ -118,61 +122,49 @@ class Loops:
     ) -> list[str]:
         """Make a function of groups, unless there is one, and write its call."""
         lines = self._nests(members, own)
-        made = set(self._groups.made(members))
-        leaving = {y for y in made if self._groups.leaves(y, members)}
-        arrays = {y for y in leaving if y.ndim and y not in self._in_place}
-        numbers = [y for y in own if y in leaving and not y.ndim]
-        parameters = [x for x in own if x not in made or x in arrays]
-        lines = [*self._allocate(members, arrays, own), *lines]
-        if numbers:
-            lines.append(f"return {', '.join(own[y] for y in numbers)}")
+        made = {*self._groups.made(members)}
+        given = [x for x in own if x not in made]
+        results = [
+            y
+            for y in own
+            if y in made and y not in self._in_place
+            if self._groups.leaves(y, members)
+        ]
+        if results:
+            lines.append(f"return {', '.join(own[y] for y in results)}")
         body = "\n    ".join(lines)
-        text = f"({', '.join(own[x] for x in parameters)}):\n    {body}\n"
         by_python = self._is_python and names is self.names
-        text = f"{JIT if by_python else INNER}\ndef {{}}{text}\n"
+        text = (
+            f"{JIT if by_python else INNER}\n"
+            f"def {{}}({', '.join(own[x] for x in given)}):\n    {body}\n\n"
+        )
         if text not in self._functions:
             self._functions[text] = self.space.taken.numbered("loops")
-        call = f"{self._functions[text]}({', '.join(names[x] for x in parameters)})"
-        if not numbers:
+        call = f"{self._functions[text]}({', '.join(names[x] for x in given)})"
+        if not results:
             return [call]
-        lines = [f"{', '.join(names[y] for y in numbers)} = {call}"]
+        lines = [f"{', '.join(names[y] for y in results)} = {call}"]
         if by_python:
-            lines += [f"{names[y]} = {self._as(y, names[y])}" for y in numbers]
+            lines += [
+                f"{names[y]} = {self._elements.cast(y.dtype, names[y])}"
+                for y in results
+                if not y.ndim
+            ]
         return lines
-
-    def _as(self, y: Variable, text: str) -> str:
-        """Write a number of NumPy's, of the right type."""
-        return f"{self._elements.type(y.dtype)}({text})"
-
-    def _allocate(
-        self, members: list[int], but: set[Variable], names: dict[Variable, str]
-    ) -> list[str]:
-        """Write the memory of what groups make, where it is more than a number."""
-        return [
-            f"{names[y]} = np.empty({y.shape}, {self._elements.type(y.dtype)})"
-            for y in self._groups.stored(members)
-            if y not in self._in_place and y not in but
-        ]
 
     # --- The step ---------------------------------------------------------------------
 
     def _stretches(self) -> list[str]:
         """Write functions of loops, and between them calls of NumPy."""
         lines: list[str] = []
-        waiting: list[int] = []
-        long = len(self.program.equations) > LONG
-        for n, group in enumerate([*self._groups, Group(is_call=True)]):
-            if not group.is_call:
-                waiting.append(n)
-                continue
-            if waiting:
-                made = self._groups.made(waiting)
-                inner = {y for y in made if not self._groups.leaves(y, waiting)}
-                own = Names(None if long else self.names)
-                call = self._call_of(waiting, own, self.names)
-                lines += [*self._allocate(waiting, inner, self.names), *call]
-                waiting = []
-            lines += map(self._call, group.equations)
+        is_long = len(self.program.equations) > LONG
+        groups = range(len(self._groups))
+        for are_calls, members in groupby(groups, self._groups.calls.__contains__):
+            if are_calls:
+                lines += [self._call(e) for n in members for e in self._groups[n]]
+            else:
+                own = Names(None if is_long else self.names)
+                lines += self._call_of([*members], own, self.names)
         return lines
 
     def _call(self, e: Equation) -> str:
@@ -182,7 +174,7 @@ class Loops:
             return f"{self.names[self._in_place[e.output]]}[...] = {text}"
         dtype = e.output.dtype
         if dtype is not None and dtype.kind in "biufc" and not e.output.ndim:
-            text = self._as(e.output, text)
+            text = self._elements.cast(dtype, text)
         return f"{self.names[e.output]} = {text}"
 
     def _plain_call(self, e: Equation) -> str:
@@ -202,45 +194,37 @@ class Loops:
     def _value(self, x: Any) -> str:
         if not isinstance(x, Variable):
             return self.space.value(x)
-        return self._elements.array(x, self.names)
+        return self._elements.array(x)
 
     def _number(self, e: Equation) -> str:
         texts = [
             self.names[x] if isinstance(x, Variable) else f"({self.space.value(x)})"
             for x in e.args
         ]
-        if e.function in INFIX:
-            return f"{texts[0]} {INFIX[e.function][0]} {texts[1]}"
-        return NUMBERS[e.function].format(texts[0])
+        return NUMBERS[e.function].format(*texts)
 
     def _output(self, x: Any) -> str:
-        if not isinstance(x, Variable):
-            return self.space.value(x)
-        if x.ndim or x.dtype is None:
-            return self._value(x)
-        return self._elements.element(x, [], self.names)
+        if isinstance(x, Variable) and not x.ndim:
+            return self._elements.element(x, [])
+        return self._value(x)
 
     # --- The whole --------------------------------------------------------------------
 
     def _assemble(self) -> str:
-        everything = list(range(len(self._groups)))
         lines = [
             f"{self.names[e.output]} = {self._number(e)}" for e in self._groups.numbers
         ]
         if self._is_python:
             lines += self._stretches()
         else:
-            lines += self._allocate(everything, set(), self.names)
-            lines += self._nests(everything, self.names)
-        lines.append(
-            f"return {', '.join(map(self._output, self.program.outputs)) or '()'}"
-        )
+            lines += self._nests([*range(len(self._groups))], self.names)
+        outputs = ", ".join(map(self._output, self.program.outputs)) or "()"
         constants = "".join(f"{c} = {x}\n" for x, c in self._elements.constants.items())
         functions = "".join(
-            text.replace("{}", name, 1) + "\n" for text, name in self._functions.items()
+            text.replace("{}", name, 1) for text, name in self._functions.items()
         )
         parameters = ", ".join(self.names[x] for x in self.program.inputs)
-        body = "\n    ".join(lines)
+        body = "\n    ".join([*lines, f"return {outputs}"])
         return (
             f"import numpy as np\nfrom numba import njit\n{self.space.head()}\n"
             f"{constants}\n\n{functions}"
@@ -281,10 +265,3 @@ class Loops:
         row = ", ".join([f"order[batch * {shape[0]} + i0]", *index[1:]])
         place = ", ".join(index)
         return [*lines, f"{'    ' * (len(shape) + 1)}{x}[{place}] = all_{x}[{row}]"]
-
-
-def _is_plain(x: Any) -> bool:
-    """Whether Numba can give something out."""
-    if isinstance(x, Variable):
-        return x.dtype is None or has_numbers(x)
-    return is_numeral(x)

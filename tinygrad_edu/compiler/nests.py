@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,19 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.compiler.elements import Elements
 from tinygrad_edu.compiler.expressions import INFIX, PREFIX
 from tinygrad_edu.compiler.functions import astype, spread
-from tinygrad_edu.compiler.program import Equation, Variable
+from tinygrad_edu.compiler.program import Equation, Variable, same_dtype
 
 __all__ = [
     "Nest",
     "has_loop",
-    "has_numbers",
     "is_alone",
-    "is_numeral",
+    "is_plain",
     "reads_elsewhere",
 ]
 
-LARGE = 1 << 12  # products: from here on a matrix product is left to BLAS
+# So many multiplications of numbers are worth a call: of BLAS for two matrices, of
+# NumPy for stacks of them.
+LARGE, LARGE_STACK = 1 << 9, 1 << 12
 
 # Where a reduction starts, what each element does to it, and what is made of that.
 REDUCTIONS = {
@@ -62,8 +63,7 @@ ELEMENTWISE = WHOLE | {getattr(np, name) for name in REAL.split()}
 def has_loop(e: Equation) -> bool:
     """Whether an equation can be computed element by element, by numbers of Numba's."""
     f, params = e.function, e.params
-    arrays = [x for x in (e.output, *e.inputs) if x.dtype is not None]
-    if e.output.dtype is None or not all(map(has_numbers, arrays)):
+    if e.output.dtype is None or not all(map(is_plain, (e.output, *e.inputs))):
         return False
     if f in REDUCTIONS:
         real = e.output.dtype.kind == "f" or f in (np.sum, np.prod)
@@ -73,21 +73,19 @@ def has_loop(e: Equation) -> bool:
     if f in PRODUCTS:
         return not params and _is_product(e)
     if f in JOINS:
-        pieces = e.args[0]
         known = len(e.args) == 1 and isinstance(params.get("axis", 0), int)
-        return known and params.keys() <= {"axis"} and _are_arrays(pieces)
+        return known and params.keys() <= {"axis"} and _are_arrays(e.args[0])
     return not params and f in ELEMENTWISE and _loop_dtypes(e) is not None
 
 
-def has_numbers(x: Variable) -> bool:
-    """Whether the elements are of a kind that Numba knows as NumPy does."""
+def is_plain(x: Any) -> bool:
+    """Whether Numba knows a number, or an array of numbers, as Python or NumPy does."""
+    if not isinstance(x, Variable):
+        return type(x) in (bool, int, float) and bool(abs(x) < 2**63)
+    if x.dtype is None:
+        return True
     known = x.dtype.kind in "biu" or x.dtype in (np.float32, np.float64)
     return bool(known and x.dtype.isnative and x.size)
-
-
-def is_numeral(x: Any) -> bool:
-    """Whether something is a Python number that Numba can be told in digits."""
-    return type(x) in (bool, int, float) and bool(abs(x) < 2**63)
 
 
 def _are_arrays(pieces: Any) -> bool:
@@ -100,18 +98,22 @@ def _is_product(e: Equation) -> bool:
     if not _are_arrays(e.args) or not all(x.ndim for x in e.args):
         return False
     a, b = e.args
-    flat = max(a.ndim, b.ndim) <= 2
-    if is_large(e):
-        return flat and {a.dtype, b.dtype} == {e.output.dtype} and a.dtype.kind == "f"
-    return flat or (e.function is np.matmul and min(a.ndim, b.ndim) >= 2)
+    if max(a.ndim, b.ndim) > 2:
+        is_stack = e.function is np.matmul and min(a.ndim, b.ndim) > 1
+        return is_stack and _multiplications(e) <= LARGE_STACK
+    is_for_blas = a.dtype == b.dtype == e.output.dtype and a.dtype.kind == "f"
+    return is_for_blas or not is_large(e)
+
+
+def _multiplications(e: Equation) -> int:
+    return int(e.output.size * e.args[0].shape[-1])
 
 
 def is_large(e: Equation) -> bool:
     """Whether an equation is a product that is better left to BLAS."""
-    if e.function not in PRODUCTS or not e.output.ndim:
+    if e.function not in PRODUCTS or not 0 < e.output.ndim <= 2:
         return False
-    products: int = e.output.size * e.args[0].shape[-1]
-    return products > LARGE
+    return _multiplications(e) > LARGE
 
 
 def is_alone(e: Equation) -> bool:
@@ -127,7 +129,7 @@ def _loop_dtypes(e: Equation) -> tuple[Any, ...] | None:
     for x in e.args[:1] if e.function in COPIES else e.args:
         if isinstance(x, Variable):
             operands.append(number if x.dtype is None else x.dtype)
-        elif type(x) is float or is_numeral(x):
+        elif type(x) is float or is_plain(x):
             operands.append(np.dtype(bool) if x is True or x is False else type(x))
         elif isinstance(x, np.generic):
             operands.append(x.dtype)
@@ -148,24 +150,21 @@ def reads_elsewhere(e: Equation, x: Variable, root: Variable) -> bool:
     return root is not x or x.shape != e.output.shape or e.function not in ELEMENTWISE
 
 
+Place = tuple[Variable, list[str]]  # an array, and an index into it
+
+
 class Nest:
     """Writes equations of one shape down as one nest of loops.
 
     Attributes
     ----------
-    names : dict of Variable to str
-        Asked for what is read or written, and for nothing else.
     lines : list of str
     """
 
     def __init__(
-        self,
-        equations: list[Equation],
-        names: dict[Variable, str],
-        elements: Elements,
-        stored: list[Variable],
+        self, equations: list[Equation], elements: Elements, stored: list[Variable]
     ) -> None:
-        self.names, self.lines = names, list[str]()
+        self.lines: list[str] = []
         self._elements = elements
         self._made = {e.output for e in equations}
         self._depth = 0
@@ -173,15 +172,26 @@ class Nest:
         if first.function in JOINS:
             self._join(first)
         elif is_large(first):
-            a, b = (elements.array(x, names) for x in first.args)
-            self._add(f"np.dot({a}, {b}, {names[first.output]})")
+            arrays = map(elements.array, (*first.args, first.output))
+            self._add(f"np.dot({', '.join(arrays)})")
         else:
-            self._index = self._open("i", first.output.shape)
+            size, shape = first.output.size, first.output.shape
+            self._is_flat = self._can_be_flat(equations)
+            self._index = self._open("i", [size] if self._is_flat else shape)
             for e in equations:
                 self._write(e)
             for y in stored:
-                place = elements.place(y, self._index, names)
-                self._add(f"{place} = {self._number(y)}")
+                self._add(f"{self._element(y)} = {self._number(y)}")
+
+    def _can_be_flat(self, equations: list[Equation]) -> bool:
+        """Whether one loop over the memory will do, which LLVM makes faster."""
+        shape = equations[0].output.shape
+        arrays = {x for e in equations for x in (*e.inputs, e.output) if x.ndim}
+        return (
+            len(shape) > 1
+            and all(e.function in ELEMENTWISE for e in equations)
+            and all(x.shape == shape and self._elements.is_flat(x) for x in arrays)
+        )
 
     def _add(self, line: str) -> None:
         self.lines.append("    " * self._depth + line)
@@ -195,85 +205,68 @@ class Nest:
             self._depth += 1
         return index
 
+    def _element(self, x: Variable) -> str:
+        """Write the element of an array that the loops are at."""
+        if self._is_flat and x.ndim:
+            return self._elements.flat(x, self._index[0])
+        return self._elements.element(x, _aligned(x.shape, self._index))
+
     def _number(self, y: Variable) -> str:
         """Return the name of an element on its own: no array's name ends like that."""
-        return self.names[y] + "_" * (y.ndim > 0)
+        return self._elements.names[y] + "_" * (y.ndim > 0)
 
     def _write(self, e: Equation) -> None:
-        y = self._number(e.output)
         if e.function in PRODUCTS:
-            self._write_product(e, y)
+            self._write_product(e)
         elif e.function in REDUCTIONS:
-            self._write_reduction(e, y)
+            self._write_reduction(e)
         else:
-            dtypes = _loop_dtypes(e) or ()
-            operands = [self._operand(x, d) for x, d in zip(e.args, dtypes)]
-            self._add(f"{y} = {self._as(e.output.dtype, self._formula(e, operands))}")
-
-    def _formula(self, e: Equation, operands: list[str]) -> str:
-        if e.function is np.invert and e.output.dtype == bool:
-            return f"not {operands[0]}"
-        if e.function in FORMULAS:
-            return FORMULAS[e.function].format(*operands)
-        return f"np.{e.function.__name__}({', '.join(operands)})"
+            operands = [*map(self._operand, e.args, _loop_dtypes(e) or ())]
+            text = self._as(e.output.dtype, _formula(e, operands))
+            self._add(f"{self._number(e.output)} = {text}")
 
     def _as(self, dtype: Any, text: str) -> str:
         """Convert what Numba computes, which has wider integers than NumPy."""
-        return text if dtype == np.float64 else f"{self._elements.type(dtype)}({text})"
+        return text if dtype == np.float64 else self._elements.cast(dtype, text)
 
     def _operand(self, x: Any, dtype: Any) -> str:
         if not isinstance(x, Variable):
             return self._elements.constant(dtype.type(x))
-        if x.dtype is None:
-            return f"{self._elements.type(dtype)}({self.names[x]})"
-        if x in self._made:
-            text = self._number(x)
-        else:
-            text = self._elements.element(x, _aligned(x.shape, self._index), self.names)
-        return text if x.dtype == dtype else f"{self._elements.type(dtype)}({text})"
+        text = self._number(x) if x in self._made else self._element(x)
+        is_same = same_dtype(x.dtype, dtype)
+        return text if is_same else self._elements.cast(dtype, text)
 
-    def _write_product(self, e: Equation, y: str) -> None:
+    def _write_product(self, e: Equation) -> None:
         """Sum over the last axis of a and the one before the last of b."""
         a, b = e.args
-        is_matrix = a.ndim > 1, b.ndim > 1
-        n = len(self._index) - sum(is_matrix)
-        batch, row, column = self._index[:n], self._index[n:], self._index[n:]
-        row, column = row[: is_matrix[0]], column[is_matrix[0] :]
-        left = [*_aligned(a.shape[:-2], batch), *row, "k0"]
-        right = [*_aligned(b.shape[:-2], batch), "k0", *column]
-        pair = [(a, left), (b, right)]
-        self._accumulate(e, y, np.vdot, a.shape[-1:], pair)
+        rows = self._index[: -1 if b.ndim > 1 else None]
+        columns = self._index[len(rows) :]
+        batch = rows[: -1 if a.ndim > 1 else None]
+        left = [*_aligned(a.shape[:-1], rows), "k0"]
+        right = [*_aligned(b.shape[:-2], batch), "k0", *columns]
+        self._accumulate(e, np.vdot, a.shape[-1:], [(a, left), (b, right)])
 
-    def _write_reduction(self, e: Equation, y: str) -> None:
+    def _write_reduction(self, e: Equation) -> None:
         """Go over the axes that are summed, in loops of their own."""
         x, axis = e.args[0], e.params.get("axis")
         reduced = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim)
-        inner = iter([f"k{k}" for k in range(len(reduced))])
-        outer = iter(self._index)
-        place = []
-        for i in range(x.ndim):
-            if i in reduced and e.params.get("keepdims"):
-                next(outer)
-            place.append(next(inner if i in reduced else outer))
+        index = list(self._index)
+        for k, i in enumerate(sorted(reduced)):
+            index[i : i + bool(e.params.get("keepdims"))] = [f"k{k}"]
         sizes = [x.shape[i] for i in sorted(reduced)]
-        self._accumulate(e, y, e.function, sizes, [(z, place) for z in e.args])
+        self._accumulate(e, e.function, sizes, [(z, index) for z in e.args])
 
     def _accumulate(
-        self,
-        e: Equation,
-        y: str,
-        function: Any,
-        sizes: Iterable[int],
-        read: list[tuple[Variable, list[str]]],
+        self, e: Equation, function: Any, sizes: Sequence[int], read: Sequence[Place]
     ) -> None:
         """Sum, or the like; what is short of digits in a variable that has more."""
         start, change, end = REDUCTIONS[function]
-        dtype, sizes = e.output.dtype, list(sizes)
+        y, dtype = self._number(e.output), e.output.dtype
         wide = np.dtype(float) if dtype.kind == "f" else dtype
         total = y if dtype == wide else f"{y.rstrip('_')}__"
-        self._add(f"{total} = {self._elements.type(wide)}({start})")
+        self._add(f"{total} = {self._elements.cast(wide, start)}")
         self._open("k", sizes)
-        elements = [self._elements.element(x, place, self.names) for x, place in read]
+        elements = [self._elements.element(x, index) for x, index in read]
         self._add(change.format(*elements, y=total))
         self._depth -= len(sizes)
         found = end.format(y=total, n=math.prod(sizes))
@@ -282,20 +275,27 @@ class Nest:
 
     def _join(self, e: Equation) -> None:
         """Copy one array after the other to its place along an axis."""
-        pieces, output = e.args[0], e.output
-        axis = e.params.get("axis", 0) % output.ndim
+        y, axis = e.output, e.params.get("axis", 0) % e.output.ndim
         begin = 0
-        for x in pieces:
-            shape = list(x.shape)
+        for k, x in enumerate(e.args[0]):
+            index = self._open("i", x.shape)
+            place = list(index)
             if e.function is np.stack:
-                shape.insert(axis, 1)
-            index = self._open("i", shape)
-            read = index[:axis] + index[axis + (e.function is np.stack) :]
-            index[axis] += f" + {begin}"
-            place = self._elements.place(output, index, self.names)
-            self._add(f"{place} = {self._elements.element(x, read, self.names)}")
+                place.insert(axis, str(k))
+            else:
+                place[axis] += f" + {begin}"
+                begin += x.shape[axis]
+            into = self._elements.element(y, place)
+            self._add(f"{into} = {self._elements.element(x, index)}")
             self._depth = 0
-            begin += shape[axis]
+
+
+def _formula(e: Equation, operands: list[str]) -> str:
+    if e.function is np.invert and e.output.dtype == bool:
+        return f"not {operands[0]}"
+    if e.function in FORMULAS:
+        return FORMULAS[e.function].format(*operands)
+    return f"np.{e.function.__name__}({', '.join(operands)})"
 
 
 def _aligned(shape: tuple[int, ...], index: list[str]) -> list[str]:

@@ -48,10 +48,11 @@ class Variable:
     """A value that a program computes or is given: its shape and dtype.
 
     The dtype is None for a Python number. `constant` is the array, if it is one that
-    the function made or found where it cannot be told from others.
+    the function made or found where it cannot be told from others. Only an input that
+    was not C-contiguous when it was recorded is not `contiguous`.
     """
 
-    __slots__ = ("constant", "dtype", "label", "shape")
+    __slots__ = ("constant", "contiguous", "dtype", "label", "shape")
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Variable:
         self.dtype = dtype
         self.label = label  # what it is in the textbook; see `naming`
         self.constant = constant
+        self.contiguous = True
 
     @property
     def ndim(self) -> int:

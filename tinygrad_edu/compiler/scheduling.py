@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import replace
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,8 @@ def is_view(e: Equation) -> bool:
 def is_plain_index(index: Any) -> bool:
     """Whether an index gives a view, and names no element twice."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(i, int | slice | None) or i is Ellipsis for i in parts)
+    kinds = int, slice, type(None), EllipsisType  # a bool is a mask
+    return all(type(i) in kinds for i in parts)
 
 
 def protect(program: Program) -> Program:
