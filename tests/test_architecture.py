@@ -109,12 +109,32 @@ def test_a_room_imports_only_from_the_floors_below(module):
     assert {other for other in others if ROOMS[other] >= ROOMS[here]} == set()
 
 
+# Within the compiler: which of its inner rooms may import which.
+COMPILER = {"passes": set(), "recording": {"passes"}, "writing": {"passes"}}
+
+
+@pytest.mark.parametrize("inner", sorted(COMPILER))
+def test_rooms_of_the_compiler_meet_in_programs_only(inner):
+    found = {
+        other.split(".")[1]
+        for module, tree in TREES.items()
+        if module.startswith(f"compiler.{inner}.")
+        for other in own_modules(tree)
+        if other.startswith("compiler.")
+    }
+    last = {"compiling", "variant"}
+    assert found & ({*COMPILER} | last) - {inner} == COMPILER[inner]
+
+
 def test_no_module_imports_itself_by_way_of_others():
     below = {module: own_modules(tree) - {module} for module, tree in TREES.items()}
     TopologicalSorter(below).prepare()  # raises CycleError
 
 
-@pytest.mark.parametrize("name", sorted(set(ROOMS) - {"__init__"}))
+@pytest.mark.parametrize(
+    "name",
+    sorted({*ROOMS, *(f"compiler.{inner}" for inner in COMPILER)} - {"__init__"}),
+)
 def test_every_room_says_what_it_is_for_in_a_few_lines(name):
     told = ast.get_docstring(TREES[name])
     assert 1 <= len(told.splitlines()) <= 10

@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose
 from program_builder import Builder, constant, functions, getitem, step_of
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.assembling import (
+from tinygrad_edu.compiler.functions import assembled
+from tinygrad_edu.compiler.passes.assembling import (
     parts_in_one,
     steps_in_one,
     sums_over_steps,
 )
-from tinygrad_edu.compiler.fast import Fast
-from tinygrad_edu.compiler.functions import assembled
 from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.writing.fast import Fast
 from tinygrad_edu.engine.op import OPS
 
 ADD_AT = OPS["add_at"].forward
@@ -86,7 +86,7 @@ def test_a_large_array_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = at(b, b.given(3, 4), WHOLE)
     program = b.program(b(np.exp, whole))
     assert functions(parts_in_one(program)) == [assembled, np.exp]
-    monkeypatch.setattr("tinygrad_edu.compiler.assembling.LARGE", 11)
+    monkeypatch.setattr("tinygrad_edu.compiler.passes.assembling.LARGE", 11)
     assert functions(parts_in_one(program)) == [ADD_AT, np.exp]
 
 

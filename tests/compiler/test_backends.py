@@ -8,10 +8,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler import compiling, fast, nests, tuning
+from tinygrad_edu.compiler import compiling
 from tinygrad_edu.compiler.functions import astype, spread
-from tinygrad_edu.compiler.loops import Loops
+from tinygrad_edu.compiler.passes import tuning
 from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.writing import fast, nests
+from tinygrad_edu.compiler.writing.loops import Loops
 from tinygrad_edu.support import tree
 
 pytest.importorskip("numba", reason="Numba is not installed")

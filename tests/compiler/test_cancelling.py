@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from program_builder import Builder, constant, functions, lines
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.cancelling import cancel_fractions
+from tinygrad_edu.compiler.passes.cancelling import cancel_fractions
 from tinygrad_edu.compiler.program import EquationOrigin, Program, Variable
 
 

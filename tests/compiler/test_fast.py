@@ -9,10 +9,10 @@ import pytest
 from program_builder import step_of
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler import fast
-from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.recording.recorder import Recording
+from tinygrad_edu.compiler.writing import fast
+from tinygrad_edu.compiler.writing.fast import Fast
 
 X, M, S = np.arange(1.0, 4.0), np.arange(1.0, 7.0).reshape(2, 3), np.eye(3) + 1.0
 SINGLE = np.arange(4, dtype=np.float32)

@@ -9,7 +9,7 @@ from counting import calls
 from numpy.testing import assert_allclose
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.recording.recorder import Recording
 from tinygrad_edu.engine.graph import value_of
 
 MOST = 750  # functions that are called for an equation, Python's and NumPy's

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from program_builder import Builder, constant, lines
 
 from tinygrad_edu.compiler.functions import astype
-from tinygrad_edu.compiler.laws import simplify
+from tinygrad_edu.compiler.passes.laws import simplify
 from tinygrad_edu.compiler.program import Program, Variable
 
 PROFILE = settings(

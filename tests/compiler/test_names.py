@@ -19,10 +19,10 @@ from numpy.testing import assert_allclose
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler import namespace
-from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.namespace import identifier
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.readable import Readable
+from tinygrad_edu.compiler.writing.loops import Loops
+from tinygrad_edu.compiler.writing.readable import Readable
 from tinygrad_edu.engine.op import BUILT_IN, as_array
 from tinygrad_edu.support.printable import printable
 

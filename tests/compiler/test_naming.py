@@ -9,7 +9,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.naming import name_variables, short_path
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.recording.recorder import Recording
 from tinygrad_edu.formulas.naming import Taken
 
 X, M = np.arange(1.0, 4.0), np.ones((2, 3))

@@ -12,9 +12,9 @@ from numpy.testing import assert_array_equal
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.functions import spread
 from tinygrad_edu.compiler.namespace import Definition, helper_source
+from tinygrad_edu.compiler.passes.tuning import spread_out
 from tinygrad_edu.compiler.program import Equation, Program, Variable, change
-from tinygrad_edu.compiler.refusals import is_library
-from tinygrad_edu.compiler.tuning import spread_out
+from tinygrad_edu.compiler.recording.refusals import is_library
 from tinygrad_edu.engine.op import OPS, as_array
 from tinygrad_edu.ops.reductions import _count
 

@@ -14,9 +14,9 @@ from program_builder import Builder, constant, functions, getitem
 
 import tinygrad_edu as tg
 from tinygrad_edu.compiler.compiling import FASTER, FOR_NUMPY, SHORTER
-from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
+from tinygrad_edu.compiler.passes.redundant import common_subexpressions, dead_code
 from tinygrad_edu.compiler.program import EquationOrigin, Program
-from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.recording.recorder import Recording
 from tinygrad_edu.compiler.report import program_cost
 
 PASSES = dict([*SHORTER, *FASTER, *FOR_NUMPY])

@@ -8,7 +8,7 @@ import pytest
 from counting import calls
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.repeating import ProgramLine, with_loops
+from tinygrad_edu.compiler.writing.repeating import ProgramLine, with_loops
 from tinygrad_edu.formulas.naming import Taken
 
 RNG = np.random.default_rng(0)

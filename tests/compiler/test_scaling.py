@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from program_builder import Builder, constant
 
+from tinygrad_edu.compiler.passes.scaling import move_factors
 from tinygrad_edu.compiler.program import Program
-from tinygrad_edu.compiler.scaling import move_factors
 
 
 def shapes_of_products(program: Program) -> list[Any]:

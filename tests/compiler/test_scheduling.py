@@ -3,9 +3,9 @@
 import numpy as np
 from program_builder import Builder, functions, step_of
 
-from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.program import Program
 from tinygrad_edu.compiler.scheduling import schedule
+from tinygrad_edu.compiler.writing.fast import Fast
 
 
 def assert_updates(program: Program) -> None:

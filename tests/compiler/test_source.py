@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu.compiler.readable import Readable
-from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.recording.recorder import Recording
+from tinygrad_edu.compiler.writing.readable import Readable
 
 X = np.arange(1.0, 4.0)
 OPTIMISERS = [

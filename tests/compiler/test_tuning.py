@@ -7,15 +7,15 @@ import pytest
 from numpy.testing import assert_allclose
 from program_builder import Builder, functions, step_of
 
-from tinygrad_edu.compiler.fast import Fast
 from tinygrad_edu.compiler.functions import restored, spread
-from tinygrad_edu.compiler.program import Program
-from tinygrad_edu.compiler.tuning import (
+from tinygrad_edu.compiler.passes.tuning import (
     products_in_one,
     quick_functions,
     spread_out,
     sums_as_products,
 )
+from tinygrad_edu.compiler.program import Program
+from tinygrad_edu.compiler.writing.fast import Fast
 
 
 def assert_same(before: Program, after: Program) -> None:

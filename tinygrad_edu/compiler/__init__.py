@@ -1,13 +1,10 @@
 """From a function to the program that a person would write.
 
-A function runs twice on Tensors (`recording`), and what it does comes to a tape
-(`lowering`, `tape`; `stand_ins`, `memory`), or is refused (`refusals`). It takes
-`arguments` and other `inputs` (`captured`, `accesses`), and has `results`; `conditions`
-say when they hold. Passes make the `program` shorter and faster (`passes`, `laws`,
-`cancelling`, `scaling`, `tuning`, `assembling`; `report`), and it is written as source
-(`readable`, `repeating`; `scheduling`, `fast`; `loops`, of `grouping`, `nests`,
-`elements`; with `naming`, `expressions`, `namespace`, `functions`). `variant` runs it;
-see `compiling`.
+A `program` is a list of equations. A function runs on Tensors, and what it does is
+recorded as a program (`recording`). Passes make it shorter and faster (`passes`). It is
+written as source (`writing`), with the `functions`, `expressions` and names (`naming`,
+`namespace`) that source is made of, in the order that `scheduling` finds. `variant`
+runs it, `report` counts what it costs. Read `program` first, `compiling` last.
 """
 
 from tinygrad_edu.compiler.compiling import Compiled, compile

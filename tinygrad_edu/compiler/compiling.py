@@ -15,27 +15,27 @@ from typing import Any, overload
 
 import numpy as np
 
-from tinygrad_edu.compiler.assembling import (
+from tinygrad_edu.compiler.passes.assembling import (
     parts_in_one,
     steps_in_one,
     sums_over_steps,
 )
-from tinygrad_edu.compiler.cancelling import cancel_fractions
-from tinygrad_edu.compiler.fast import Fast
-from tinygrad_edu.compiler.laws import simplify
-from tinygrad_edu.compiler.loops import Loops
-from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
-from tinygrad_edu.compiler.readable import Readable
-from tinygrad_edu.compiler.recording import Recording
-from tinygrad_edu.compiler.report import CostReport
-from tinygrad_edu.compiler.scaling import move_factors
-from tinygrad_edu.compiler.tuning import (
+from tinygrad_edu.compiler.passes.cancelling import cancel_fractions
+from tinygrad_edu.compiler.passes.laws import simplify
+from tinygrad_edu.compiler.passes.redundant import common_subexpressions, dead_code
+from tinygrad_edu.compiler.passes.scaling import move_factors
+from tinygrad_edu.compiler.passes.tuning import (
     products_in_one,
     quick_functions,
     spread_out,
     sums_as_products,
 )
+from tinygrad_edu.compiler.recording.recorder import Recording
+from tinygrad_edu.compiler.report import CostReport
 from tinygrad_edu.compiler.variant import Passes, Variant, Writer
+from tinygrad_edu.compiler.writing.fast import Fast
+from tinygrad_edu.compiler.writing.loops import Loops
+from tinygrad_edu.compiler.writing.readable import Readable
 from tinygrad_edu.engine.graph import check_function, current_mode, value_of
 from tinygrad_edu.support import tree
 from tinygrad_edu.support.extras import missing

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.fast import Fast
-from tinygrad_edu.compiler.loops import Loops
 from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.readable import Readable
-from tinygrad_edu.compiler.recording import Recording
+from tinygrad_edu.compiler.recording.recorder import Recording
 from tinygrad_edu.compiler.report import CostReport, program_cost
 from tinygrad_edu.compiler.scheduling import protect
+from tinygrad_edu.compiler.writing.fast import Fast
+from tinygrad_edu.compiler.writing.loops import Loops
+from tinygrad_edu.compiler.writing.readable import Readable
 from tinygrad_edu.engine.graph import current_mode, new_constant
 from tinygrad_edu.engine.op import as_array
 from tinygrad_edu.engine.tensor import Tensor

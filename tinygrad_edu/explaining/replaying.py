@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from tinygrad_edu.compiler.lowering import Lowering
-from tinygrad_edu.compiler.memory import Memory
-from tinygrad_edu.compiler.passes import common_subexpressions, dead_code
+from tinygrad_edu.compiler.passes.redundant import common_subexpressions, dead_code
 from tinygrad_edu.compiler.program import Program, Variable
-from tinygrad_edu.compiler.stand_ins import Array
+from tinygrad_edu.compiler.recording.lowering import Lowering
+from tinygrad_edu.compiler.recording.memory import Memory
+from tinygrad_edu.compiler.recording.stand_ins import Array
 from tinygrad_edu.engine.graph import Node, record, value_of
 from tinygrad_edu.engine.modes import Setting
 from tinygrad_edu.explaining.walking import Key, backward_pass

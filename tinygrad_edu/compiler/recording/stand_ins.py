@@ -18,9 +18,9 @@ from tinygrad_edu.compiler.functions import (
     astype,
     replaced,
 )
-from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.program import Variable
-from tinygrad_edu.compiler.refusals import current_tape
+from tinygrad_edu.compiler.recording.memory import Memory
+from tinygrad_edu.compiler.recording.refusals import current_tape
 from tinygrad_edu.engine.array_like import ArrayLike
 from tinygrad_edu.engine.graph import Node, new_constant
 from tinygrad_edu.engine.op import Op, as_array

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import References
-from tinygrad_edu.compiler.arguments import is_argument
-from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.program import Program
-from tinygrad_edu.compiler.tape import Tape
+from tinygrad_edu.compiler.recording.accesses import References
+from tinygrad_edu.compiler.recording.arguments import is_argument
+from tinygrad_edu.compiler.recording.inputs import Inputs
+from tinygrad_edu.compiler.recording.tape import Tape
 from tinygrad_edu.engine.tensor import Tensor
 
 __all__ = ["conditions_of"]

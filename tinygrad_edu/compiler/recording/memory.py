@@ -9,7 +9,7 @@ from typing import Any
 from weakref import ref
 
 from tinygrad_edu.compiler.program import Variable
-from tinygrad_edu.compiler.refusals import Line, current_tape, place
+from tinygrad_edu.compiler.recording.refusals import Line, current_tape, place
 from tinygrad_edu.engine.graph import Node
 
 __all__ = ["Memory"]

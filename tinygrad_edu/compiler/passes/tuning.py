@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.functions import restored, spread
-from tinygrad_edu.compiler.laws import is_plain_number
-from tinygrad_edu.compiler.passes import dead_code
+from tinygrad_edu.compiler.passes.laws import is_plain_number
+from tinygrad_edu.compiler.passes.redundant import dead_code
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise
 

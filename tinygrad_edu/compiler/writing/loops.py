@@ -12,19 +12,19 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from tinygrad_edu.compiler.elements import Elements
 from tinygrad_edu.compiler.functions import spread
-from tinygrad_edu.compiler.grouping import (
+from tinygrad_edu.compiler.namespace import Namespace
+from tinygrad_edu.compiler.naming import name_variables
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.scheduling import roots, schedule
+from tinygrad_edu.compiler.writing.elements import Elements
+from tinygrad_edu.compiler.writing.grouping import (
     NUMBERS,
     Groups,
     is_arithmetic,
     is_call,
 )
-from tinygrad_edu.compiler.namespace import Namespace
-from tinygrad_edu.compiler.naming import name_variables
-from tinygrad_edu.compiler.nests import Nest, is_plain
-from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import roots, schedule
+from tinygrad_edu.compiler.writing.nests import Nest, is_plain
 from tinygrad_edu.formulas.writing import write_index
 
 __all__ = ["Loops"]

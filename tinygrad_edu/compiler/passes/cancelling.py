@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.laws import (
+from tinygrad_edu.compiler.passes.laws import (
     is_normal,
     is_plain_number,
     kind_of,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.compiler.elements import Elements
 from tinygrad_edu.compiler.expressions import INFIX, PREFIX
 from tinygrad_edu.compiler.functions import astype, spread
 from tinygrad_edu.compiler.program import Equation, Variable, same_dtype
+from tinygrad_edu.compiler.writing.elements import Elements
 
 __all__ = [
     "Nest",

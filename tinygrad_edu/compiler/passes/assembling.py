@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.functions import assembled
+from tinygrad_edu.compiler.passes.tuning import MEDIUM, Rewriter, is_for_blas
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_plain_index
-from tinygrad_edu.compiler.tuning import MEDIUM, Rewriter, is_for_blas
 from tinygrad_edu.engine.op import OPS
 
 __all__ = ["parts_in_one", "steps_in_one", "sums_over_steps"]

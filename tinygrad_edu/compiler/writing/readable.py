@@ -22,7 +22,12 @@ from tinygrad_edu.compiler.functions import astype
 from tinygrad_edu.compiler.namespace import Namespace, identifier
 from tinygrad_edu.compiler.naming import name_variables
 from tinygrad_edu.compiler.program import Equation, Program, Variable, same_dtype
-from tinygrad_edu.compiler.repeating import WIDTH, ProgramLine, are_alike, with_loops
+from tinygrad_edu.compiler.writing.repeating import (
+    WIDTH,
+    ProgramLine,
+    are_alike,
+    with_loops,
+)
 from tinygrad_edu.formulas.brackets import Strength, Written, infixed
 from tinygrad_edu.support.tree import CONTAINERS
 

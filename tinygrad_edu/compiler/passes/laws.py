@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.functions import astype
-from tinygrad_edu.compiler.passes import dead_code
+from tinygrad_edu.compiler.passes.redundant import dead_code
 from tinygrad_edu.compiler.program import (
     Equation,
     Program,

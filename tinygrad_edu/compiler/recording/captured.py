@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import References, Site
 from tinygrad_edu.compiler.expressions import subscript
 from tinygrad_edu.compiler.program import PLAIN
-from tinygrad_edu.compiler.refusals import is_library, is_library_code
+from tinygrad_edu.compiler.recording.accesses import References, Site
+from tinygrad_edu.compiler.recording.refusals import is_library, is_library_code
 from tinygrad_edu.engine.op import BUILT_IN, Op
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.nn import Module

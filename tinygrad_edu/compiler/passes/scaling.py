@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.laws import is_plain_number
+from tinygrad_edu.compiler.passes.laws import is_plain_number
 from tinygrad_edu.compiler.program import (
     Equation,
     EquationOrigin,

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.compiler.functions import REDUCTIONS, UFUNC_OF_OPERATOR
-from tinygrad_edu.compiler.inputs import Inputs
 from tinygrad_edu.compiler.program import (
     Equation,
     EquationOrigin,
@@ -22,9 +21,15 @@ from tinygrad_edu.compiler.program import (
     change,
     parts,
 )
-from tinygrad_edu.compiler.refusals import MASK, user_line
-from tinygrad_edu.compiler.stand_ins import Array, Number, reshaped, transposed
-from tinygrad_edu.compiler.tape import ARRAYS, Tape, plain
+from tinygrad_edu.compiler.recording.inputs import Inputs
+from tinygrad_edu.compiler.recording.refusals import MASK, user_line
+from tinygrad_edu.compiler.recording.stand_ins import (
+    Array,
+    Number,
+    reshaped,
+    transposed,
+)
+from tinygrad_edu.compiler.recording.tape import ARRAYS, Tape, plain
 from tinygrad_edu.engine.errors import explain_failure
 from tinygrad_edu.engine.graph import Node, current_mode
 from tinygrad_edu.engine.op import BUILT_IN, Op

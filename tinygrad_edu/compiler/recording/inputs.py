@@ -15,14 +15,14 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import References, Site
-from tinygrad_edu.compiler.arguments import Arguments
-from tinygrad_edu.compiler.captured import Captured, is_lent
-from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import short_path
 from tinygrad_edu.compiler.program import Variable, same_dtype
-from tinygrad_edu.compiler.refusals import Line, place
-from tinygrad_edu.compiler.stand_ins import Array, Number
+from tinygrad_edu.compiler.recording.accesses import References, Site
+from tinygrad_edu.compiler.recording.arguments import Arguments
+from tinygrad_edu.compiler.recording.captured import Captured, is_lent
+from tinygrad_edu.compiler.recording.memory import Memory
+from tinygrad_edu.compiler.recording.refusals import Line, place
+from tinygrad_edu.compiler.recording.stand_ins import Array, Number
 from tinygrad_edu.engine.graph import Node, current_mode, new_index
 from tinygrad_edu.engine.tensor import Tensor
 

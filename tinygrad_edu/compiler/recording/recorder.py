@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_edu.compiler.accesses import References
-from tinygrad_edu.compiler.arguments import Arguments, is_argument
-from tinygrad_edu.compiler.captured import Captured
-from tinygrad_edu.compiler.conditions import conditions_of
-from tinygrad_edu.compiler.inputs import Inputs
-from tinygrad_edu.compiler.lowering import Lowering
-from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.naming import label_variables
-from tinygrad_edu.compiler.passes import dead_code
+from tinygrad_edu.compiler.passes.redundant import dead_code
 from tinygrad_edu.compiler.program import Program, Variable, alike
-from tinygrad_edu.compiler.refusals import place
-from tinygrad_edu.compiler.results import Results
+from tinygrad_edu.compiler.recording.accesses import References
+from tinygrad_edu.compiler.recording.arguments import Arguments, is_argument
+from tinygrad_edu.compiler.recording.captured import Captured
+from tinygrad_edu.compiler.recording.conditions import conditions_of
+from tinygrad_edu.compiler.recording.inputs import Inputs
+from tinygrad_edu.compiler.recording.lowering import Lowering
+from tinygrad_edu.compiler.recording.memory import Memory
+from tinygrad_edu.compiler.recording.refusals import place
+from tinygrad_edu.compiler.recording.results import Results
 from tinygrad_edu.engine.graph import current_mode
 from tinygrad_edu.engine.modes import changed
 

@@ -25,9 +25,9 @@ from tinygrad_edu.compiler.expressions import (
 from tinygrad_edu.compiler.functions import UFUNC_OF, assembled, astype, spread
 from tinygrad_edu.compiler.namespace import Namespace
 from tinygrad_edu.compiler.naming import name_variables
+from tinygrad_edu.compiler.passes.tuning import rows_at_once, small_products_are_faster
 from tinygrad_edu.compiler.program import Equation, Program, Variable
 from tinygrad_edu.compiler.scheduling import is_elementwise, is_view, roots, schedule
-from tinygrad_edu.compiler.tuning import rows_at_once, small_products_are_faster
 from tinygrad_edu.formulas.brackets import Strength, Written
 from tinygrad_edu.formulas.writing import write_index
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import References
-from tinygrad_edu.compiler.captured import check_kind, key_text
 from tinygrad_edu.compiler.expressions import subscript
+from tinygrad_edu.compiler.recording.accesses import References
+from tinygrad_edu.compiler.recording.captured import check_kind, key_text
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support import tree
 

@@ -14,10 +14,7 @@ from weakref import ref
 
 import numpy as np
 
-from tinygrad_edu.compiler.arguments import is_argument
 from tinygrad_edu.compiler.functions import astype
-from tinygrad_edu.compiler.inputs import Inputs
-from tinygrad_edu.compiler.memory import Memory
 from tinygrad_edu.compiler.program import (
     CHECK,
     Equation,
@@ -28,7 +25,10 @@ from tinygrad_edu.compiler.program import (
     parts,
     same_dtype,
 )
-from tinygrad_edu.compiler.refusals import (
+from tinygrad_edu.compiler.recording.arguments import is_argument
+from tinygrad_edu.compiler.recording.inputs import Inputs
+from tinygrad_edu.compiler.recording.memory import Memory
+from tinygrad_edu.compiler.recording.refusals import (
     LOOK,
     MASK,
     REASONS,
@@ -36,7 +36,7 @@ from tinygrad_edu.compiler.refusals import (
     place,
     user_line,
 )
-from tinygrad_edu.compiler.stand_ins import Array, Number
+from tinygrad_edu.compiler.recording.stand_ins import Array, Number
 from tinygrad_edu.engine.graph import Node, new_constant
 from tinygrad_edu.engine.tensor import Tensor
 

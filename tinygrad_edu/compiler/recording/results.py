@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.compiler.accesses import References
 from tinygrad_edu.compiler.expressions import INFIX, literal
 from tinygrad_edu.compiler.program import Variable, alike
-from tinygrad_edu.compiler.stand_ins import Array, Number
-from tinygrad_edu.compiler.tape import Tape
+from tinygrad_edu.compiler.recording.accesses import References
+from tinygrad_edu.compiler.recording.stand_ins import Array, Number
+from tinygrad_edu.compiler.recording.tape import Tape
 from tinygrad_edu.engine.graph import Node
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.support import tree

@@ -6,16 +6,16 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
-from tinygrad_edu.compiler.elements import is_fixed_view
 from tinygrad_edu.compiler.expressions import INFIX
-from tinygrad_edu.compiler.nests import (
+from tinygrad_edu.compiler.program import Equation, Program, Variable
+from tinygrad_edu.compiler.scheduling import roots
+from tinygrad_edu.compiler.writing.elements import is_fixed_view
+from tinygrad_edu.compiler.writing.nests import (
     has_loop,
     is_alone,
     is_plain,
     reads_elsewhere,
 )
-from tinygrad_edu.compiler.program import Equation, Program, Variable
-from tinygrad_edu.compiler.scheduling import roots
 
 __all__ = ["NUMBERS", "Groups", "is_arithmetic", "is_call"]
 
