@@ -272,9 +272,11 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
 
 def _in_dtype_of(prediction: Any, target: Any) -> Any:
     """Convert integers, if NumPy would make float64 of them and the prediction."""
-    target, dtype = as_array(target), as_array(prediction).dtype
-    if target.dtype.kind in "iu" and dtype in (np.float16, np.float32):
-        target = astype(target, dtype=dtype)
+    target = as_array(target)
+    if target.dtype.kind in "iu":
+        dtype = as_array(prediction).dtype
+        if dtype in (np.float16, np.float32):
+            return astype(target, dtype=dtype)
     return target
 
 
