@@ -202,6 +202,12 @@ def test_the_ends_of_a_support_give_no_warning(
         ("beta", [0.5, 0.5, 0.5], [[-0.5, 1.0, 1.0], [1.0, -0.5, 1.0], 0, [1, 1, -1]]),
         ("poisson", [0.0, 2.0], [[-1.0, -2.5]]),
         ("dirichlet", [[0.25, 0.75]], [[-0.5, 1.0]]),
+        # ... also outside of the support
+        ("gamma", [-1.0, 0.0, np.inf], [[-0.5, -2.0, -1.0]]),
+        ("chi2", [-1.0], [-0.5]),
+        ("beta", [-0.5, 2.0, 0, 1], [[-0.5, 2.0, -1, 1], [1.0, -1.0, 1, -1]]),
+        ("poisson", [-1.0, 0.5, np.inf], [[-1.0, -2.5, -1.0]]),
+        ("dirichlet", [[-0.25, 0.75], [0.0, 1.0]], [[-0.5, 1.0]]),
     ],
 )
 def test_parameters_outside_of_their_domain_give_nan(

@@ -393,6 +393,12 @@ def test_integer_targets_leave_the_dtype_of_the_prediction(name, wrap, rng):
     np.testing.assert_allclose(x.grad.data, expected[1], rtol=1e-5)
 
 
+def test_integer_targets_keep_their_numbers_if_the_prediction_is_of_integers_too():
+    """Only floats take them in: 8 bits would make 44 of 300."""
+    loss = losses.mse(np.array([[100]], np.int8), np.array([[300]]))
+    assert loss == 0.5 * (100 - 300) ** 2
+
+
 def test_integer_targets_keep_their_name_in_an_explanation():
     x, y = np.array([[0.0], [1.0]]), np.array([[0], [1]])
     w = leaf([[0.5]])

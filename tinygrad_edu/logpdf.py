@@ -78,7 +78,7 @@ def gamma(x: Any, a: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     a, scale = _positive(a), _positive(scale)
     z = (x - loc) / scale
     vanishes = (z < 0) | np.isinf(z) | ((z == 0) & (a > 1))
-    diverges = (z == 0) & (a < 1)
+    diverges = (z == 0) & ~(a >= 1)
     z = where(vanishes | diverges, 1, z)
     y = xlogy(a - 1, z) - z - gammaln(a) - log(scale)
     return _with_ends(y, vanishes, diverges)
@@ -96,7 +96,7 @@ def beta(x: Any, a: Any, b: Any, loc: Any = 0.0, scale: Any = 1.0) -> Any:
     a, b, scale = _positive(a), _positive(b), _positive(scale)
     z = (x - loc) / scale
     vanishes = (z < 0) | (z > 1) | ((z == 0) & (a > 1)) | ((z == 1) & (b > 1))
-    diverges = ((z == 0) & (a < 1)) | ((z == 1) & (b < 1))
+    diverges = ((z == 0) & ~(a >= 1)) | ((z == 1) & ~(b >= 1))
     z = where(vanishes | diverges, 0.5, z)
     powers = xlogy(a - 1, z) + xlog1py(b - 1, -z)
     y = powers - betaln(a, b) - log(scale)
@@ -112,7 +112,7 @@ def poisson(k: Any, mu: Any, loc: Any = 0) -> Any:
     mu, n = where(mu < 0, np.nan, mu), k - loc
     vanishes = (n < 0) | (n > np.floor(n)) | np.isinf(n) | ((n > 0) & (mu == 0))
     n = where(vanishes, 0, n)
-    return where(vanishes, -np.inf, xlogy(n, mu) - gammaln(n + 1) - mu)
+    return _with_ends(xlogy(n, mu) - gammaln(n + 1) - mu, vanishes)
 
 
 def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
@@ -161,20 +161,25 @@ def dirichlet(x: Any, alpha: Any) -> Any:
     """
     x, alpha = _of_one_kind(x, alpha)
     alpha = _positive(alpha)
-    vanishes, diverges = (x < 0) | ((x == 0) & (alpha > 1)), (x == 0) & (alpha < 1)
+    vanishes = (x < 0) | ((x == 0) & (alpha > 1))
+    diverges = (x == 0) & ~(alpha >= 1)
     powers = sum(xlogy(alpha - 1, where(vanishes | diverges, 1, x)), -1)
     y = powers - sum(gammaln(alpha), -1) + gammaln(sum(alpha, -1))
     return _with_ends(y, np.any(vanishes, -1), np.any(diverges, -1))
 
 
 def _positive(parameter: Any) -> Any:
+    """Return it, but NaN where it is not positive. Of NaN, ~(a >= 1) is true."""
     return where(parameter > 0, parameter, np.nan)
 
 
-def _with_ends(y: Any, vanishes: Any, diverges: Any) -> Any:
-    """Return y, but -inf or inf where the density is 0 or infinite."""
+def _with_ends(y: Any, vanishes: Any, diverges: Any = False) -> Any:
+    """Return y, but -inf or inf where the density is 0 or infinite.
+
+    Where a parameter is NaN, y stays NaN.
+    """
     infinity = astype(where(vanishes, -np.inf, np.inf), dtype=y.dtype)
-    return where(vanishes | diverges, infinity, y)
+    return where((vanishes | diverges) & ~np.isnan(y), infinity, y)
 
 
 def _of_one_kind(*numbers: Any) -> tuple[Any, ...]:

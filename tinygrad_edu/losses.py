@@ -272,9 +272,12 @@ def _examples(loss: str, prediction: Any, target: Any) -> int:
 
 def _in_dtype_of(prediction: Any, target: Any) -> Any:
     """Convert integers, if NumPy would make float64 of them and the prediction."""
-    target, dtype = as_array(target), as_array(prediction).dtype
-    is_fitting = target.dtype.kind not in "iu" or dtype == np.float64
-    return target if is_fitting else astype(target, dtype=dtype)
+    target = as_array(target)
+    if target.dtype.kind in "iu":
+        dtype = as_array(prediction).dtype
+        if dtype in (np.float16, np.float32):
+            return astype(target, dtype=dtype)
+    return target
 
 
 def _rows_of_labels(target: Any, logits: Any) -> Any:

@@ -271,3 +271,14 @@ def test_a_slip_in_a_line_is_named(program, right, wrong, expected):
     for name, text in expected.items():
         pattern = re.escape(text).replace(re.escape(".*"), ".*")
         assert re.search(pattern, found[name]), found
+
+
+def test_the_half_of_a_loss_is_not_called_as_a_rate_of_the_same_size():
+    program = """
+lr = 0.5
+x, y = np.array([1.0, -2.0, 0.7]), np.array([0.3, 1.1, -0.4])
+w = tg.Tensor(np.array([0.6, 1.3, -0.2]), requires_grad=True, name="w")
+loss = 0.5 * ((x * w - y) ** 2).sum()
+found = tg.compare([2 * (x * w.data - y) * x], loss, [w])
+"""
+    assert verdicts(program)["w"].startswith("wrong: it is twice as large")

@@ -161,6 +161,12 @@ def test_a_language_is_found_by_its_usual_names(lang):
     assert say("its sign is flipped") == "its sign is flipped"
 
 
+@pytest.mark.parametrize("lang", ["en", "en_US", "en-HK", "en_TW.UTF-8"])
+def test_english_is_the_same_everywhere(lang):
+    with speaking(lang):
+        assert spoken() == "en"
+
+
 @pytest.mark.parametrize("lang", ["xx", "z", "", 5, "zh_TW", "zh-Hant", "zh-Hant-HK"])
 def test_a_language_without_a_catalogue_is_refused(lang, tmp_path):
     w = tg.Tensor(2.0, requires_grad=True)

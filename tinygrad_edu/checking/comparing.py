@@ -186,9 +186,10 @@ def _row(search: Search, name: str, reveal: bool) -> ComparedParameter:
 def _numbers(nodes: Iterable[Node], frame: FrameType) -> dict[int, str]:
     """Name the plain numbers of a graph that are variables of the caller."""
     variables = (frame.f_globals | frame.f_locals).items()
-    called = {id(x): name for name, x in variables if isinstance(x, float)}
+    # In one file, ``lr = 0.5`` and the 0.5 of a loss are the same object.
+    floats = {id(x): name for name, x in variables if isinstance(x, float) and x != 0.5}
     every = {id(x) for node in nodes for x in node.inputs}
-    return {i: printable(name) for i, name in called.items() if i in every}
+    return {i: printable(name) for i, name in floats.items() if i in every}
 
 
 def _verdict(

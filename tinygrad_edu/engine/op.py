@@ -507,9 +507,12 @@ def composite(**declaration: Any) -> Callable[[Callable[..., Any]], Composite]:
 
 
 def as_array(x: Any) -> Any:
-    """Convert a list or a number to an array, so that it has a shape; keep Tensors."""
+    """Convert a list or a number to an array, so that it has a shape; keep Tensors.
+
+    An object that only looks like a number converts itself, when a ufunc calls it.
+    """
     if x.__class__ is np.ndarray or isinstance(x, Node):
         return x
-    if type(x) is not x.__class__:  # what stands for a number, while it is recorded
+    if type(x) is not x.__class__:
         return np.positive(x)
     return np.asarray(x)

@@ -75,7 +75,8 @@ class Declaration(NamedTuple):
     question : str
     given : dict
         How to draw the given numbers, by name: a list is the shape of random numbers, a
-        text is an expression of the generator ``rng``, and a number is itself.
+        number is itself, and a text is an expression of ``np``, the generator ``rng``
+        and ``numbers(rng, *shape)``.
     hints : list of str
         The first says little, the last one most.
     solution : str

@@ -117,7 +117,8 @@ def words_of(context: str) -> dict[str, str]:
 def _fitting(lang: str, who: str) -> str:
     """Return the language that is meant: "zh" and "zh-CN.UTF-8" mean "zh_CN"."""
     wanted = str(lang).partition(".")[0].replace("-", "_").lower().split("_")
-    for parts in (2,) if TRADITIONAL.intersection(wanted) else (2, 1):
+    is_traditional = wanted[0] == "zh" and not TRADITIONAL.isdisjoint(wanted)
+    for parts in (2,) if is_traditional else (2, 1):
         for known in languages():
             if known.lower().split("_")[:parts] == wanted[:parts]:
                 return known
