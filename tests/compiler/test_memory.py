@@ -282,6 +282,47 @@ def parameter_that_a_captured_array_views():
     return f, [w, o], script
 
 
+def updated_argument(others):
+    """At a later call it is a view of what `others` names."""
+
+    def case():
+        p, q, c = leaf(), leaf(3, 1, 2), X.copy()
+
+        def f(p, q, x):
+            with tg.no_grad():
+                p -= 0.1 * q * x
+                q -= 0.5 * p
+            return tg.sum(p * x * c) + tg.sum(q)
+
+        def script(g, held):
+            x = X.copy()
+            for _ in range(2):
+                yield g(p, q, x), x
+            p.data = {"q": q.data, "c": c, "x": x}[others][::-1]
+            yield g(p, q, x), x
+
+        return f, [p, q, c], script
+
+    return case
+
+
+def updated_argument_that_is_captured():
+    """At a later call it is an array that owns its memory and is known."""
+    p, c = leaf(), X.copy()
+
+    def f(p):
+        with tg.no_grad():
+            p -= 0.1 * c
+        return tg.sum(p * c)
+
+    def script(g, held):
+        yield g(p)
+        p.data = c
+        yield g(p)
+
+    return f, [p, c], script
+
+
 def arguments_that_share_memory():
     w = leaf(2, 2)
 
@@ -358,6 +399,10 @@ MEMORY = [
     parameter_that_views_an_argument,
     argument_that_a_parameter_views,
     parameter_that_a_captured_array_views,
+    updated_argument("q"),
+    updated_argument("c"),
+    updated_argument("x"),
+    updated_argument_that_is_captured,
     arguments_that_share_memory,
     parameters_that_share_memory,
     captured_view_of_a_parameter,

@@ -584,6 +584,36 @@ def class_attributes() -> Any:
     return f, script
 
 
+def classes_that_are_named() -> Any:
+    """The code speaks of a class, and of no object of it."""
+
+    class Base:
+        rate = 2.0
+
+        @staticmethod
+        def helper(x: Any) -> Any:
+            return x
+
+    class Settings(Base):
+        array = np.ones(3)
+
+    def f(x: Any) -> Any:
+        return Settings.helper(x) * Settings.rate + Settings.array
+
+    def script(g: Any) -> Any:
+        yield g(X)
+        for owner, name, value in [
+            (Base, "rate", 3.0),
+            (Settings, "rate", 4.0),
+            (Settings, "array", np.zeros(3)),
+            (Base, "helper", staticmethod(lambda x: -x)),
+        ]:
+            setattr(owner, name, value)
+            yield g(X)
+
+    return f, script
+
+
 def parameters() -> Any:
     s = SimpleNamespace(w=leaf(), layers=[tg.nn.Linear(3, 3, rng=0)])
 
@@ -649,11 +679,15 @@ def slots() -> Any:
     s: Any = Slotted()
 
     def f(x: Any) -> Any:
-        return x * s.n
+        return x * s.n if hasattr(s, "n") else x
 
     def script(g: Any) -> Any:
         for s.n in [1.0, 2.0, X, X + 1, leaf()]:
             yield g(X)
+        del s.n
+        yield g(X)
+        s.n = 3.0
+        yield g(X)
 
     return f, script
 
@@ -675,6 +709,7 @@ def partials() -> Any:
         aliases,
         modules_of_the_users,
         class_attributes,
+        classes_that_are_named,
         parameters,
         names_that_are_computed,
         slots,

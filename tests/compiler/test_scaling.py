@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from program_builder import Builder, constant
 
+import tinygrad_edu as tg
 from tinygrad_edu.compiler.passes.scaling import move_factors
 from tinygrad_edu.compiler.program import Program
 
@@ -174,3 +175,24 @@ def test_several_multiples_may_become_one() -> None:
         program.evaluate(*values)[0], move_factors(program).evaluate(*values)[0]
     ):
         assert_array_equal(a, c)
+
+
+@pytest.mark.parametrize("style", ["fast", "readable"])
+def test_a_check_stays_where_factors_move(style: str) -> None:
+    w = tg.Tensor([0.5, 0.4, 0.6], requires_grad=True)
+    optimiser = tg.optim.SGD([w], lr=0.1)
+
+    @tg.compile(style=style)
+    def step(x: Any, y: Any) -> Any:
+        optimiser.zero_grad()
+        loss = 0.3 * tg.losses.cross_entropy(w * x * 0.5, y)
+        loss.backward()
+        optimiser.step()
+        return loss
+
+    x, y = np.array([0.5, 0.4, 0.6]), np.array([0.0, 1.0, 0.0])
+    step(x, y)
+    before = w.data.copy()
+    with pytest.raises(ValueError, match="probabilities are between 0 and 1"):
+        step(100 * x, y)
+    assert_array_equal(w.data, before)

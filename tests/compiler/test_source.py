@@ -44,6 +44,20 @@ def test_arguments_may_be_called_as_a_program_calls_things_of_its_own(
 
 
 @pytest.mark.parametrize("style", ["fast", "readable"])
+def test_a_numpy_number_meets_only_a_plain_one(style: str) -> None:
+    """It decides about the dtype, and it may be divided by 0."""
+    f = tg.grad(lambda x, k: tg.mean(x**2) / k)
+    compiled = tg.compile(f, style=style)
+    for dtype in (np.float32, np.float64):
+        x = np.array([1.0, 2.0], dtype)
+        for k in (0.3, 0.0):
+            with np.errstate(divide="ignore"):
+                wanted, found = f(x, k), compiled(x, k)
+            assert found.dtype == wanted.dtype == dtype
+            np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("style", ["fast", "readable"])
 def test_a_power_of_booleans_is_that_of_the_op(style: str) -> None:
     x = np.array([True, False])
     compiled = tg.compile(lambda x: tg.power(x, 2), style=style)

@@ -166,7 +166,7 @@ class _Mover:
             factors = {place: factor}
             args = (self.want(z, factors.get(i, ONE)) for i, z in enumerate(e.args))
             self.made.append(replace(e, output=y, args=tuple(args)))
-        elif wanted:
+        elif wanted or e.is_check:
             self.scale(e.output)
             others = {z: y for z in e.inputs if (y := self.want(z)) is not z}
             self.made.append(e.substitute(others))

@@ -68,6 +68,7 @@ class Captured:
         self.masks: list[np.ndarray[Any, Any]] = []
         self.paths: dict[int, str] = {}
         self._seen: set[int] = set()
+        self._classes: set[int] = set()
         self._arrays: dict[int, str] = {}  # with the access to the first of its sites
         for access, thing in things.items():
             self._visit(thing, Site(access, ""))
@@ -147,7 +148,7 @@ class Captured:
             if not is_library(thing.__name__):
                 self._visit_names(vars(thing), path, self._words)
         elif isinstance(thing, type):
-            pass
+            self._visit_classes(thing)
         elif isinstance(thing, Optimiser):
             self._visit_optimiser(thing, path)
         elif isinstance(thing, property):
@@ -161,10 +162,7 @@ class Captured:
 
     def _visit_object(self, thing: Any, reference: str, path: str) -> None:
         """Visit the attributes that the code speaks of, or all of a module's."""
-        for base in type(thing).__mro__:
-            if not is_library(base.__module__) and id(base) not in self._seen:
-                self._seen.add(id(base))
-                self._visit_class(base)
+        self._visit_classes(type(thing))
         by_name = not self._words.isdisjoint(BY_NAME)
         words = None if by_name or isinstance(thing, Module) else self._words
         if hasattr(thing, "__dict__"):
@@ -176,21 +174,29 @@ class Captured:
             for base in type(thing).__mro__
             if "__slots__" in vars(base)
             for name, slot in vars(base).items()
-            if inspect.ismemberdescriptor(slot) and hasattr(thing, name)
+            if inspect.ismemberdescriptor(slot)
         ]
         for name in slots:
-            if words is None or name in words:
+            if words is not None and name not in words:
+                continue
+            if hasattr(thing, name):
                 site = Site(f"{reference}.{name}", f"{path}.{name}", thing, name)
                 self._visit(site.get(), site)
+            else:
+                self.conditions.append(f"not hasattr({reference}, {name!r})")
 
-    def _visit_class(self, kind: type) -> None:
+    def _visit_classes(self, kind: type) -> None:
         """Visit the methods and class attributes that the code speaks of."""
-        names = f"vars({self.refer(kind)})"
-        self.conditions.append(f"len({names}) == {len(vars(kind))}")
-        for name, part in list(vars(kind).items()):
-            if name in self._words or name in ("forward", "__call__"):
-                path = f"{kind.__name__}.{name}"
-                self._visit(part, Site(f"{names}[{name!r}]", path, kind, name))
+        for base in kind.__mro__:
+            if is_library(base.__module__) or id(base) in self._classes:
+                continue
+            self._classes.add(id(base))
+            names = f"vars({self.refer(base)})"
+            self.conditions.append(f"len({names}) == {len(vars(base))}")
+            for name, part in list(vars(base).items()):
+                if name in self._words or name in ("forward", "__call__"):
+                    path = f"{base.__name__}.{name}"
+                    self._visit(part, Site(f"{names}[{name!r}]", path, base, name))
 
     def _visit_elements(self, whole: Any, reference: str, path: str) -> None:
         self.conditions.append(f"len({reference}) == {len(whole)}")

@@ -27,9 +27,11 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
     yield from _of_arguments(inputs, refer)
     given = [a for x, a in used.items() if is_argument(a) and x.dtype is not None]
     read = [access for access in given if access not in written]
-    if read and written:
-        are_views = any(refer.evaluate(access).base is not None for access in written)
-        both = f"{_tuple(read)}, {_tuple(written)}"
+    changed = [access for access in given if access in written]
+    others = [access for access in written if access not in given]
+    if read and others:
+        are_views = any(refer.evaluate(access).base is not None for access in others)
+        both = f"{_tuple(read)}, {_tuple(others)}"
         yield f"{refer(_are_apart)}({both}, {are_views})"
     for x, truth in tape.guards:
         yield f"bool({accesses[x]}) is {truth}"
@@ -55,6 +57,8 @@ def conditions_of(program: Program, tape: Tape, refer: References) -> Iterator[s
         places = {i for i, access in enumerate(arrays) if access in written}
         rest = f"{_tuple(given)}, {refer(known)}, {refer(places)}"
         yield f"({same} or {refer(_fit)}({_tuple(arrays)}, {rest}))"
+    if changed:
+        yield f"{refer(_are_alone)}({_tuple(changed)}, {_tuple([*read, *arrays])})"
 
 
 def _tuple(accesses: Iterable[str]) -> str:
@@ -109,3 +113,17 @@ def _are_apart(
             if x is array or (may_share and np.may_share_memory(x, array)):
                 return False
     return True
+
+
+def _are_alone(changed: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    """Whether arrays have no memory of others, nor of one another."""
+    ids = {*map(id, changed)}
+    if len(ids) < len(changed) or not ids.isdisjoint(map(id, others)):
+        return False
+    every = (*changed, *others)
+    views = [x for x in every if x.base is not None]  # others own their memory
+    return not any(
+        x is not view and np.may_share_memory(x, view)
+        for view in views
+        for x in (every if id(view) in ids else changed)
+    )

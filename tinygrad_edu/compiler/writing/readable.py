@@ -238,10 +238,9 @@ class Readable:
         if isinstance(x, CONTAINERS):
             return Written(self.any(x))
         if not isinstance(x, Variable):
-            decides = self._dtypes - {getattr(x, "dtype", None)}  # the answer's dtype
             is_short = isinstance(x, np.floating) and x.dtype != np.longdouble
-            if is_short and x == x and not decides:
-                x = float(x)
+            if is_short and x == x and self._dtypes == {x.dtype}:
+                x = float(x)  # arrays decide about the answer's dtype
             return write_number(self.space.value(x))
         if x.constant is not None:
             text = self.space.value(x.constant)
