@@ -99,6 +99,7 @@ GIVEN: dict[str, list[dict[str, Any]]] = {
         {"subscripts": "i,j->ji"},
         {"subscripts": "ii,j->j"},
     ],
+    "roll": [{"shift": 1}, {"shift": -2}],
     "stack": [{}, {"axis": -1}],
     "tensordot": [{"axes": 1}, {}, {"axes": 0}],
 }

@@ -20,7 +20,7 @@ from tinygrad_edu.ops.functions import log, log1p, square, xlog1py, xlogy
 from tinygrad_edu.ops.linalg import cholesky, solve
 from tinygrad_edu.ops.rearranging import diagonal
 from tinygrad_edu.ops.reductions import sum
-from tinygrad_edu.ops.shapes import astype
+from tinygrad_edu.ops.shapes import astype, reshape, transpose
 from tinygrad_edu.special import betaln, gammaln
 
 __all__ = [
@@ -148,9 +148,13 @@ def multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
             f"multivariate_normal: x less the mean has shape {deviations.shape}, but "
             f"the covariances are of {n} numbers; pass vectors along the last axis"
         )
-    z = solve(factor, deviations[..., None])[..., 0]
+    if factor.ndim == 2:  # one matrix for all vectors: solve for all at once
+        z = transpose(solve(factor, transpose(reshape(deviations, (-1, n)))))
+        distances = reshape(sum(square(z), -1), deviations.shape[:-1])
+    else:
+        distances = sum(square(solve(factor, deviations[..., None])[..., 0]), -1)
     log_det = 2 * sum(log(diagonal(factor, axis1=-2, axis2=-1)), -1)
-    return -(sum(square(z), -1) + log_det + n * LOG_2_PI) / 2
+    return -(distances + log_det + n * LOG_2_PI) / 2
 
 
 def dirichlet(x: Any, alpha: Any) -> Any:

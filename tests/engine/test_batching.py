@@ -138,6 +138,26 @@ def gradients(f: Any, inputs: Any, variables: Any, cotangent: Any) -> Any:
     return pullback(cotangent)
 
 
+@pytest.mark.parametrize(
+    "roll",
+    [
+        lambda row, i: tg.roll(row, (1, 2)),
+        lambda row, i: tg.roll(row.reshape(2, 2), (1, -1), (0, 1)),
+        lambda row, i: tg.roll(row.reshape(2, 2), (1, 2), (0, 0)),
+        lambda row, i: tg.roll(row, i),
+        lambda row, i: tg.roll(row.reshape(2, 2), (i, 1), (-1, 0)),
+    ],
+)
+def test_examples_are_rolled_by_shifts_of_their_own_too(roll, x):
+    shifts = np.arange(5)
+    assert_array_equal(tg.vmap(roll)(x, shifts), loop(roll, x, shifts))
+
+
+def test_a_number_has_no_axis_to_roll(x):
+    with pytest.raises(ValueError, match="roll: axis 0 is out of bounds"):
+        tg.vmap(lambda number: tg.roll(number, 1, 0))(x[0])
+
+
 # What runs in a loop, in which calls: `dot` of numbers and of more than matrices.
 LOOPS = {
     "convolve": {"convolve"},

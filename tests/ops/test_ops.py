@@ -775,6 +775,19 @@ def test_repeated_indices_add_up() -> None:
     assert_array_equal(x.grad.data, [2022, 0, -200])
 
 
+@pytest.mark.parametrize(
+    ("shift", "axis"), [(3, None), ((1, 1), None), (-1, 0), ((1, -2), (0, 1))]
+)
+def test_a_gradient_is_rolled_back(shift: Any, axis: Any) -> None:
+    x, g = np.random.default_rng(0).standard_normal((2, 3, 4))
+    origins = np.roll(np.arange(12).reshape(3, 4), shift, axis)
+    expected = np.empty(12)
+    expected[origins] = 2 * g * x.ravel()[origins]
+    leaf = tg.Tensor(x, requires_grad=True)
+    (tg.roll(leaf, shift, axis) ** 2).backward(g)
+    assert_array_equal(leaf.grad.data, expected.reshape(3, 4))
+
+
 # --- What was not taken has no say ----------------------------------------------------
 
 

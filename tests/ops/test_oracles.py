@@ -212,6 +212,7 @@ def torch_ops() -> dict[str, Callable[..., Any]]:
         "prod": reduce(prod),
         "reshape": lambda x, shape: x.reshape(shape),
         "rint": torch.round,
+        "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
         "sigmoid_cross_entropy": cross_entropy,
         "softmax": lambda x, axis=-1: torch.exp(log_softmax(x, axis)),
         "softplus": functional.softplus,
@@ -270,8 +271,8 @@ def autograd_ops() -> dict[str, Callable[..., Any]]:
     same = "abs add arccos arccosh arcsin arcsinh arctan arctan2 arctanh ceil cos cosh"
     same += " deg2rad divide dot exp exp2 expm1 floor floor_divide fmax fmin hypot log"
     same += " log10 log1p log2 logaddexp logaddexp2 matmul max maximum mean min minimum"
-    same += " multiply negative rad2deg reciprocal remainder round sign sin sinh sqrt"
-    same += " square subtract sum tan tanh tensordot trunc var cumsum"
+    same += " multiply negative rad2deg reciprocal remainder roll round sign sin sinh"
+    same += " sqrt square subtract sum tan tanh tensordot trunc var cumsum"
 
     def convolve(a: Any, v: Any, mode: str = "full") -> Any:
         diagonals = np.add.outer(np.arange(len(a)), np.arange(len(v)))

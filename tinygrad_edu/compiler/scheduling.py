@@ -47,6 +47,7 @@ FRESH = {
     np.linalg.solve,
     np.mean,
     np.outer,
+    np.roll,
     np.stack,
     np.std,
     np.tensordot,

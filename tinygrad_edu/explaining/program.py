@@ -51,6 +51,7 @@ MATRICES = {
 MOVES = {
     np.broadcast_to,
     np.reshape,
+    np.roll,
     np.squeeze,
     np.take,
     np.take_along_axis,

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_edu.engine.graph import Node, value_of
-from tinygrad_edu.engine.op import as_array, composite
+from tinygrad_edu.engine.op import Each, as_array, composite, op
 from tinygrad_edu.ops.choices import where
 from tinygrad_edu.ops.indexing import add_at, gathered, getitem, take_along_axis
 from tinygrad_edu.ops.joining import axis_index, concatenate
 from tinygrad_edu.ops.shapes import broadcast_to, moveaxis, reshape
 from tinygrad_edu.support.kinds import Axes, Operand
+from tinygrad_edu.support.tree import leaves
 
 
 @composite()
@@ -45,10 +46,26 @@ def rot90(x: Any, *, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return gathered(x, lambda i: np.rot90(i, k, axes))
 
 
-@composite()
+@op()
 def roll(x: Any, *, shift: int | Sequence[int], axis: Axes = None) -> Any:
     """Shift along an axis; elements pushed out at the end return at the start."""
-    return gathered(x, lambda i: np.roll(i, shift, axis))
+    return np.roll(x, shift, axis)
+
+
+roll.vjp(x=lambda g, y, x, shift, axis: roll(g, np.negative(shift).tolist(), axis))
+
+
+def _roll_stack(stacked: Any, x: Any, shift: Any, axis: Any) -> Any:
+    if any(isinstance(part, Each) for part in leaves(shift)):
+        return NotImplemented
+    if axis is None:
+        rows = roll(reshape(x, (len(x), -1)), np.sum(shift), 1)
+        return reshape(rows, x.shape)
+    axes = normalize_axis_tuple(axis, x.ndim - 1, allow_duplicate=True)
+    return roll(x, shift, tuple(i + 1 for i in axes))
+
+
+roll.vmap(_roll_stack)
 
 
 @composite()
