@@ -72,7 +72,7 @@ def test_the_first_task_that_is_not_done_ends_the_run(copy):
             "n * W1",
             "len(x) * W1",
             "test_4_cross_entropy.py",
-            "divide lambda by the size of the training set",
+            "divide lambda by n, the size of the training set",
         ),
         (
             "engine",

@@ -256,6 +256,7 @@ NO_FORMULA = {
     "multi_dot": "any number of factors",
     "nan_to_num": "what it replaces is no number",
     "reshape": "shapes only",
+    "roll": "it rearranges elements",
     "squeeze": "shapes only",
     "stack": "shapes only",
     "tensordot": "its formula is in its axes",

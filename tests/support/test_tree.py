@@ -113,6 +113,10 @@ def test_a_class_a_module_and_what_has_no_parts_are_leaves():
         assert fields(thing) == {}
 
 
+def test_none_is_no_leaf():
+    assert list(pairs((None, 1), (None, 2))) == [(1, 2)]
+
+
 def test_dicts_are_paired_by_key():
     assert list(pairs({"a": 1, "b": 2}, {"b": 20, "a": 10})) == [(1, 10), (2, 20)]
 
