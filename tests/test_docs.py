@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 
 import numpy as np
 import pytest
+from kernels import run_notebook
 from newcomer import blocks, follow
 
 import tinygrad_edu as tg
@@ -316,13 +317,12 @@ def test_a_page_runs_as_a_notebook(page):
         if not importlib.util.find_spec(needed):
             pytest.skip("the extra named docs is not installed")
     import jupytext
-    import nbclient
 
     notebook = jupytext.read(page)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     found = [x for x in blocks(page.read_text("utf-8")) if x.kind == "python"]
     assert [cell.source for cell in code] == [block.code[:-1] for block in found]
-    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    run_notebook(notebook)
     for cell, block in zip(code, found):
         streams = [x for x in cell.outputs if x.output_type == "stream"]
         assert not any(stream.name == "stderr" for stream in streams)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from kernels import run_notebook
 
 from tinygrad_edu.exercising.listing import DECLARED
 
@@ -41,10 +42,8 @@ def places(notebook):
 
 def verdicts(notebook, tmp_path, monkeypatch):
     """Run all cells as Jupyter does; return what those of the exercises show."""
-    import nbclient
-
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    run_notebook(notebook)
     return {
         name: cell.outputs[-1]["data"]["text/plain"]
         for name, cell in places(notebook).items()
