@@ -33,6 +33,7 @@ settings.register_profile("quick", max_examples=10, deadline=None)
 
 # What takes long: other programs, browsers, processes, and every op against everything.
 SLOW = {
+    "tests/checking/test_catalogue.py",
     "tests/checking/test_properties.py",
     "tests/checking/test_sabotage.py",
     "tests/compiler/test_backends.py",
@@ -43,13 +44,19 @@ SLOW = {
     "tests/compiler/test_programs.py",
     "tests/compiler/test_random.py",
     "tests/compiler/test_random_steps.py",
+    "tests/compiler/test_right_or_refused.py",
+    "tests/compiler/test_safety.py",
     "tests/data/test_idx.py",
     "tests/drawing/test_draw.py",
     "tests/drawing/test_draw_parts.py",
+    "tests/engine/test_batching.py",
+    "tests/exercising/test_exercising.py",
+    "tests/explaining/test_derivation.py",
     "tests/explaining/test_folds.py",
     "tests/explaining/test_program.py",
     "tests/explaining/test_shown.py",
     "tests/explaining/test_stepper.py",
+    "tests/formulas/test_shares.py",
     "tests/ops/test_ops.py",
     "tests/ops/test_oracles.py",
     "tests/test_docs.py",
@@ -64,6 +71,7 @@ SLOW = {
     "tests/test_watch.py",
     "tests/test_workbook.py",
     "tests/train/test_checkpoints.py",
+    "tests/train/test_history.py",
     "tests/train/test_parallel.py",
     "tests/train/test_untrusted.py",
 }

@@ -259,6 +259,12 @@ def test_both_sides_of_an_equation_have_one_shape_or_it_is_told(y):
             assert fills == (copied(right, left.shape) == "")
 
 
+def test_a_function_of_a_number_fills_each_element():
+    w = leaf(2, 2)
+    text = str(tg.explain((tg.tanh(w - w) * w).sum(), wrt=w))
+    assert "tanh(0) in each element" in text
+
+
 def evaluated(x):
     """Return the value of what is written: a product is no larger than its factors."""
     parts = getattr(x, "factors", None)
@@ -269,4 +275,6 @@ def evaluated(x):
         return value
     if hasattr(x, "terms"):
         return sum(map(evaluated, x.terms))
+    if hasattr(x, "arguments") and x.op.elementwise:  # tanh(0) is a number
+        return x.op(*map(evaluated, x.arguments), **x.params)
     return np.asarray(x.value)
