@@ -224,9 +224,8 @@ def argument_that_is_a_parameter():
     return f, [w, o], script
 
 
-def parameter_that_views_an_argument():
-    """At a later call only, and the argument has the memory."""
-    w = leaf()
+def step_of(w):
+    """Return a step of gradient descent on w, and its optimiser."""
     o = tg.optim.SGD([w], lr=0.1)
 
     def f(x):
@@ -234,6 +233,14 @@ def parameter_that_views_an_argument():
         tg.sum(w * x).backward()
         o.step()
         return np.sum(x)
+
+    return f, o
+
+
+def parameter_that_views_an_argument():
+    """At a later call only, and the argument has the memory."""
+    w = leaf()
+    f, o = step_of(w)
 
     def script(g, held):
         yield g(X.copy())
@@ -248,13 +255,7 @@ def argument_that_a_parameter_views():
     """From the first call on, but it is given only later."""
     w, whole = leaf(), X.copy()
     w.data = whole[::-1]
-    o = tg.optim.SGD([w], lr=0.1)
-
-    def f(x):
-        o.zero_grad()
-        tg.sum(w * x).backward()
-        o.step()
-        return np.sum(x)
+    f, o = step_of(w)
 
     def script(g, held):
         yield g(X.copy())
